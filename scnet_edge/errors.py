@@ -1,0 +1,43 @@
+"""What a user can get wrong, as one small tree.
+
+    ScnetEdgeError
+    +-- InputError       a frame, image, folder or video that cannot be used
+    +-- ModelError       a model definition or a weight file
+    +-- GraphError       an ONNX graph that cannot be rewritten, quantised or trusted
+    +-- EngineError      an inference engine that is missing or fails
+    +-- BundleError      a bundle that is incomplete, altered or of another version
+    +-- ConfigError      a recipe, manifest or option
+
+Messages are one line: what was expected, what was found, what to do.
+The command line prints them and exits with status 1; anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+
+class ScnetEdgeError(Exception):
+    """Base of every error that is the user's to mend."""
+
+
+class InputError(ScnetEdgeError):
+    """A frame, image, folder or video cannot be used."""
+
+
+class ModelError(ScnetEdgeError):
+    """A model definition or a weight file is wrong."""
+
+
+class GraphError(ScnetEdgeError):
+    """An ONNX graph cannot be rewritten, quantised or trusted."""
+
+
+class EngineError(ScnetEdgeError):
+    """An inference engine is missing or fails."""
+
+
+class BundleError(ScnetEdgeError):
+    """A bundle is incomplete, altered or of another version."""
+
+
+class ConfigError(ScnetEdgeError):
+    """A recipe, manifest or option is wrong."""
