@@ -1,0 +1,120 @@
+"""Crack data sets as lists of image and mask pairs.
+
+    deepcrack:DIR    Liu et al. 2019, the official 300/237 split
+    crackforest:DIR  Shi et al. 2016; crack is label 2 alone, 3 and 4 are enclosed background
+    masonry:DIR      Dais et al. 2021
+    folder:DIR       DIR/images and DIR/masks, same stems; a mask is crack where it is above 127
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.errors import InputError
+
+Split = Literal["train", "test", "all"]
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
+HOLDOUT_SEED = 0  # CrackForest and masonry have no official split: every shuffled fifth image is test
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One annotated image."""
+
+    image: Path
+    mask: Path
+
+    @property
+    def name(self) -> str:
+        return self.image.stem
+
+    def read_frame(self) -> npt.NDArray[np.uint8]:
+        """Return the image as (H, W, 3) uint8, BGR."""
+        frame = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
+        if frame is None:
+            raise InputError(f"{self.image}: expected an image, found something unreadable; replace or remove it")
+        return np.asarray(frame, np.uint8)
+
+    def read_mask(self) -> npt.NDArray[np.bool_]:
+        """Return (H, W) bool, True on cracks."""
+        if self.mask.suffix == ".mat":
+            return _crackforest_mask(self.mask)
+        mask = cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
+        if mask is None:
+            raise InputError(f"{self.mask}: expected a mask image, found something unreadable; replace it")
+        return np.asarray(mask) > 127
+
+
+def _crackforest_mask(path: Path) -> npt.NDArray[np.bool_]:
+    from scipy.io import loadmat
+
+    truth = loadmat(str(path))["groundTruth"][0, 0]
+    return np.asarray(truth["Segmentation"] == 2)
+
+
+def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
+    """Return the samples of `NAME:DIR`, sorted by name.
+
+    Raises:
+        InputError: the name is unknown, the folder is missing or empty, or an image has no mask.
+    """
+    name, _, folder = spec.partition(":")
+    layouts = {"deepcrack": _deepcrack, "crackforest": _crackforest, "masonry": _masonry, "folder": _folder}
+    if name not in layouts or not folder:
+        raise InputError(f"data set {spec!r}: expected NAME:DIR with NAME one of {', '.join(layouts)}")
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"data set {spec!r}: no such folder {root}")
+    samples = layouts[name](root, split)
+    if not samples:
+        raise InputError(f"data set {spec!r}: no images for split {split!r} in {root}")
+    for sample in samples:
+        if not sample.mask.is_file():
+            raise InputError(f"{sample.image}: no mask, expected {sample.mask}")
+    return samples
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in IMAGES)
+
+
+def _deepcrack(root: Path, split: Split) -> list[Sample]:
+    parts = ["train", "test"] if split == "all" else [split]
+    return [
+        Sample(image, root / f"{part}_lab" / f"{image.stem}.png")
+        for part in parts
+        for image in _images(root / f"{part}_img")
+    ]
+
+
+def _crackforest(root: Path, split: Split) -> list[Sample]:
+    pairs = [Sample(i, root / "groundTruth" / f"{i.stem}.mat") for i in _images(root / "image")]
+    return _held_out(pairs, split)
+
+
+def _masonry(root: Path, split: Split) -> list[Sample]:
+    return _held_out(_with_masks(root), split)
+
+
+def _folder(root: Path, split: Split) -> list[Sample]:
+    return _with_masks(root)
+
+
+def _with_masks(root: Path) -> list[Sample]:
+    masks = {p.stem: p for p in _images(root / "masks")}
+    return [Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png")) for i in _images(root / "images")]
+
+
+def _held_out(samples: list[Sample], split: Split) -> list[Sample]:
+    """Split off every shuffled fifth sample, the same ones each time."""
+    if split == "all":
+        return samples
+    order = np.random.default_rng(HOLDOUT_SEED).permutation(len(samples))
+    test = set(order[: len(samples) // 5].tolist())
+    return [s for i, s in enumerate(samples) if (i in test) == (split == "test")]

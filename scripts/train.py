@@ -1,0 +1,118 @@
+"""Train a shipped SCNet on DeepCrack, resumable at any step; the recipe of its card.
+
+    SCNET_EDGE_DATA=... python scripts/train.py scnet-small --threads 2
+
+Checkpoints go to runs/NAME/checkpoint.pt. Every tenth training image is held out for the threshold,
+so that the test split never chooses anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from scnet_edge.data.augment import Augmentation
+from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.models.hed import HED
+from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.training.loop import Schedule, load_images, start_heads, train
+
+HED_WEIGHTS = Path("weights/hed.safetensors")
+HED_MAPS = Path("runs/hed-maps")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One shipped model."""
+
+    config: SCNetConfig
+    schedule: Schedule
+    from_hed: bool = False  # start the encoder from the HED convolutions
+
+
+RECIPES = {
+    "scnet": Recipe(
+        SCNetConfig(norm="batch"),
+        Schedule(steps=1100, lr=1e-3, warmup=50, ema_decay=0.99, augmentation=Augmentation(crop=192)),
+        from_hed=True,
+    ),
+    "scnet-small": Recipe(
+        SCNetConfig(norm="batch", width=0.25, edges=False),
+        Schedule(steps=4000, lr=2e-3),
+    ),
+}
+
+
+def held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """Split training samples into those that train and every tenth, which chooses the threshold."""
+    return [s for i, s in enumerate(samples) if i % 10], samples[::10]
+
+
+def write_hed_maps(samples: list[Sample]) -> None:
+    """Write the HED probability of every sample as an 8-bit PNG, once."""
+    HED_MAPS.mkdir(parents=True, exist_ok=True)
+    hed = HED().eval()
+    hed.load_state_dict({k: v.float() for k, v in load_file(HED_WEIGHTS).items()})
+    hed.to(memory_format=torch.channels_last)
+    for sample in samples:
+        path = HED_MAPS / f"{sample.name}.png"
+        if not path.exists():
+            frame = torch.from_numpy(sample.read_frame().transpose(2, 0, 1)[None].astype(np.float32))
+            with torch.inference_mode():
+                edges = torch.sigmoid(hed(frame.contiguous(memory_format=torch.channels_last))[0])
+            cv2.imwrite(str(path), (edges[0, 0].numpy() * 255).round().astype(np.uint8))
+
+
+def initialise(model: SCNet, recipe: Recipe) -> None:
+    """Draw Xavier weights, or take the HED convolutions for the encoder; start the heads low."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_normal_(module.weight)
+    if recipe.from_hed:
+        _encoder_from_hed(model)
+    start_heads(model, recipe.schedule.head_bias)
+
+
+def _encoder_from_hed(model: SCNet) -> None:
+    state = load_file(HED_WEIGHTS)
+    for i, block in enumerate(model.encoder):
+        for j, conv in enumerate(m for m in block.modules() if isinstance(m, nn.Conv2d)):
+            weight = state[f"blocks.{i}.{2 * j}.weight"].float()
+            if i == j == 0:  # BGR in [0, 255] there, RGB in [-1, 1] and the edge map here
+                edges = torch.randn(weight.shape[0], 1, 3, 3) * 0.01
+                weight = torch.cat([weight.flip(1) * 60, edges], 1)
+            conv.weight.data.copy_(weight)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)
+    recipe = RECIPES[options.name]
+    samples, _ = held_out(
+        open_dataset(f"deepcrack:{Path(os.environ['SCNET_EDGE_DATA']) / 'deepcrack'}", "train")
+    )
+    if recipe.config.edges:
+        write_hed_maps(samples)
+    torch.manual_seed(recipe.schedule.seed)
+    model = SCNet(recipe.config)
+    initialise(model, recipe)
+    images = load_images(samples, HED_MAPS if recipe.config.edges else None)
+    train(model, images, recipe.schedule, Path("runs") / options.name)
+
+
+if __name__ == "__main__":
+    main()
