@@ -1,0 +1,1 @@
+"""The deployable thing: graphs, manifest, golden frames."""

@@ -1,0 +1,130 @@
+"""What a bundle says of itself, and the check that every file is what it says.
+
+    BUNDLE/
+      manifest.json       this file's `Manifest`
+      fused.onnx          frame -> probability and edges, the graph that runs
+      hed.onnx scnet.onnx the two halves, for HED at another rate (models with the prior only)
+      golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
+
+Graph inputs and outputs, static shapes, batch 1:
+
+    frame        (1, H, W, 3) uint8, BGR          in:  fused, hed, scnet
+    prior        (1, 1, h, w) float32, {0, 1}     in:  scnet of a model with the prior; out: hed
+    edges        (1, h, w) float32 in [0, 1]      out: fused and hed of a model with the prior
+    probability  (1, h, w) float32 in [0, 1]      out: fused, scnet
+
+(H, W) is `input.frame_hw`; (h, w) is `input.size_hw`. They differ when the graph resizes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from scnet_edge.config import read_json
+from scnet_edge.errors import BundleError
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+MAX_FILE_BYTES = 2**30
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class InputContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the graph takes: uint8 BGR frames of `frame_hw`, resized inside to `size_hw`."""
+
+    frame_hw: tuple[int, int]
+    size_hw: tuple[int, int]
+    colour: Literal["bgr"] = "bgr"
+    dtype: Literal["uint8"] = "uint8"
+
+
+class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which weights the graphs were made from."""
+
+    name: str
+    prior: Literal["hed", "none"]
+    sha256: dict[str, str]  # weight file -> hash
+    licence: str
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the INT8 ranges came from."""
+
+    source: str
+    method: str
+    frames: int
+    sha256: str  # of the ranges
+
+
+class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Agreement with the PyTorch FP32 reference on the golden frames."""
+
+    engine: str
+    frames: int
+    max_abs_error: float  # of the probability
+    mean_abs_error: float
+    mask_agreement: float  # share of equal pixels at the threshold
+    mask_f1: float  # F1 of our mask against the reference's
+    prior_flip_rate: float | None  # share of prior pixels that differ; None without a prior
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bundle, described."""
+
+    schema: int
+    model: ModelIdentity
+    input: InputContract
+    threshold: float
+    precision: Precision
+    calibration: Calibration | None
+    parity: Parity
+    min_mask_agreement: float  # the bundle's own tolerance, which `verify` holds every engine to
+    quantised_nodes: int
+    files: dict[str, str]  # name -> sha256
+    tools: dict[str, str]  # package -> version
+    created: str  # ISO 8601, UTC
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as f:
+        digest = hashlib.sha256()
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    """Return the manifest after checking every file's hash; no parser has seen a file before this.
+
+    Raises:
+        BundleError: not a bundle, another schema, or a file that is missing, foreign or altered.
+    """
+    if not bundle.is_dir():
+        raise BundleError(f"{bundle}: expected a bundle folder; make one with 'scnet-edge build --out {bundle}'")
+    manifest = read_json(bundle / MANIFEST, Manifest, error=BundleError)
+    if manifest.schema != SCHEMA:
+        raise BundleError(f"{bundle}: schema {manifest.schema}, this version reads {SCHEMA}; build it again")
+    for name, expected in manifest.files.items():
+        _check_file(bundle, name, expected)
+    return manifest
+
+
+def _check_file(bundle: Path, name: str, expected: str) -> None:
+    path = bundle / name
+    if Path(name).name != name or path.is_symlink():
+        raise BundleError(f"{bundle}: file name {name!r} is not a plain name inside the bundle")
+    if not path.is_file():
+        raise BundleError(f"{bundle}: {name} is missing; build the bundle again")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise BundleError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+    found = file_sha256(path)
+    if found != expected:
+        raise BundleError(
+            f"{path}: SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; "
+            "the file was altered or damaged, build or copy the bundle again"
+        )

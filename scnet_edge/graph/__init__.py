@@ -1,0 +1,1 @@
+"""ONNX: trace, rewrite, halve, calibrate, quantise."""
