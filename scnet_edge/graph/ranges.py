@@ -17,6 +17,8 @@ from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
 
 SCHEMA = 1
+PACKAGE = Path(__file__).parents[1]
+ROOTS = (PACKAGE, PACKAGE.parent)  # what the wheel carries, then the source checkout
 Method = Literal["minmax", "percentile"]
 
 
@@ -35,6 +37,25 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def sha256(self) -> str:
         """Hex digest of the ranges alone."""
         return hashlib.sha256(json.dumps(self.ranges, sort_keys=True).encode()).hexdigest()
+
+
+def find_ranges(name: str, weights_sha256: dict[str, str]) -> CalibrationFile:
+    """Return the ranges `name` of a `calibration/` folder, or at that path, for these weights.
+
+    Raises:
+        ConfigError: there is no such file, or its ranges were collected with other weights.
+    """
+    places = [root / "calibration" / f"{name}.toml" for root in ROOTS]
+    path = Path(name) if name.endswith(".toml") else next(filter(Path.is_file, places), None)
+    if path is None:
+        raise ConfigError(
+            f"no INT8 ranges named {name!r} in calibration/; collect them with "
+            "'scnet-edge calibrate', or build --fp16"
+        )
+    calibration = read_ranges(path)
+    if calibration.weights_sha256 != weights_sha256:
+        raise ConfigError(f"{path}: collected with other weights; run 'scnet-edge calibrate' again")
+    return calibration
 
 
 def read_ranges(path: Path) -> CalibrationFile:

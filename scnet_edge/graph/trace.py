@@ -36,8 +36,8 @@ def trace_chain(chain: Chain) -> onnx.ModelProto:
 
 
 def halves(fused: onnx.ModelProto) -> dict[str, onnx.ModelProto]:
-    """Cut a fused graph, quantised or not, at the prior into `hed` and `scnet`."""
-    extractor = onnx.utils.Extractor(fused)
+    """Cut a fused FP32 graph, quantised or not, at the prior into `hed` and `scnet`."""
+    extractor = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(fused))
     return {
         "hed": extractor.extract_model(["frame"], ["prior", "edges"]),
         "scnet": extractor.extract_model(["frame", "prior"], ["probability"]),
