@@ -1,0 +1,1 @@
+"""Footage of a pipe wall whose cracks are known to the pixel."""

@@ -1,0 +1,136 @@
+"""A robot's run along the pipe, frame by frame, and the truth that goes with it."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scnet_edge.errors import InputError
+from scnet_edge.simulation.camera import Pose, expose, look, ring_light
+from scnet_edge.simulation.cracks import truth_mask
+from scnet_edge.simulation.pipe import Section, make_section
+from scnet_edge.types import Frame, Mask
+
+MARGIN_PX = 16  # of wall around the frame, for sway and roll
+SMALLEST_PX = 64
+SPEED = 1 / 30  # of the frame's width, per frame
+SHUTTER = 0.1  # share of a frame's time that it is open
+
+# What NumPy raises over a file that is none of its own, is cut short, or holds something else.
+NOT_A_TRUTH = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def render_clip(
+    frames: int, size_hw: tuple[int, int], *, seed: int
+) -> Iterator[tuple[Frame, Mask]]:
+    """Yield what a robot films on its way along a pipe, and where the cracks are.
+
+    A frame is (h, w, 3) uint8 BGR, its mask (h, w) bool. The seed fixes every byte. Sections of
+    pipe are made as the robot reaches them, so a long clip needs no more memory than a short one.
+
+    Raises:
+        InputError: no frames, or frames of under 64 pixels a side.
+    """
+    if frames < 1 or min(size_hw) < SMALLEST_PX:
+        raise InputError(
+            f"a clip needs at least 1 frame of at least {SMALLEST_PX}x{SMALLEST_PX} pixels, "
+            f"got {frames} of {size_hw[0]}x{size_hw[1]}"
+        )
+    return _rendered(frames, size_hw, seed)
+
+
+def _rendered(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[tuple[Frame, Mask]]:
+    pipe_rng, ride_rng, noise_rng = np.random.default_rng(seed).spawn(3)
+    sections = _sections(pipe_rng, size_hw)
+    wall = next(sections)
+    passed_px = 0  # how much of the pipe has been let go of
+    light = ring_light(size_hw)
+    for pose, speed_px, gain in _ride(ride_rng, frames, size_hw[1]):
+        while pose.x_px - passed_px + size_hw[1] + MARGIN_PX > wall.coverage.shape[1]:
+            wall = _joined(wall, next(sections))
+        behind = max(int(pose.x_px) - passed_px - MARGIN_PX, 0)
+        wall = Section(wall=wall.wall[:, behind:], coverage=wall.coverage[:, behind:])
+        passed_px += behind
+        here = Pose(x_px=pose.x_px - passed_px, y_px=pose.y_px, roll_rad=pose.roll_rad)
+        view, coverage = look(wall.wall, here, size_hw), look(wall.coverage, here, size_hw)
+        smear_px = SHUTTER * speed_px
+        frame = expose(view, light, gain=gain, smear_px=smear_px, rng=noise_rng)
+        yield frame, truth_mask(coverage)
+
+
+def _sections(rng: np.random.Generator, size_hw: tuple[int, int]) -> Iterator[Section]:
+    """Yield the sections of one pipe; about every third is sound."""
+    h, w = size_hw
+    waterline = rng.uniform(0.62, 0.85)
+    while True:
+        length_px = int(rng.uniform(1.0, 1.3) * w)
+        cracks = int(rng.choice([0, 1, 2, 3], p=[0.3, 0.2, 0.35, 0.15]))
+        size = (h + 2 * MARGIN_PX, length_px)
+        yield make_section(rng, size, cracks=cracks, waterline=waterline)
+
+
+def _joined(left: Section, right: Section) -> Section:
+    return Section(
+        wall=np.hstack([left.wall, right.wall]), coverage=np.hstack([left.coverage, right.coverage])
+    )
+
+
+def _ride(
+    rng: np.random.Generator, frames: int, width_px: int
+) -> Iterator[tuple[Pose, float, float]]:
+    """Yield the pose, the speed in pixels per frame and the exposure of every frame."""
+    sway, lean = rng.uniform(0, 2 * np.pi, 2)
+    x_px = float(MARGIN_PX)
+    for i in range(frames):
+        speed_px = SPEED * width_px * (1 + 0.12 * np.sin(i / 9 + lean) + rng.normal(0, 0.02))
+        y_px = MARGIN_PX + 5 * np.sin(i / 7 + sway) + rng.normal(0, 0.25)
+        roll_rad = 0.006 * np.sin(i / 11 + lean)
+        yield Pose(x_px=x_px, y_px=y_px, roll_rad=roll_rad), speed_px, 1.15 + rng.normal(0, 0.012)
+        x_px += speed_px
+
+
+def write_truth(path: Path, masks: list[Mask]) -> None:
+    """Write the masks of a clip, n of (h, w) bool, eight pixels to a byte."""
+    truth = np.stack(masks)
+    np.savez_compressed(path, masks=np.packbits(truth), shape=np.array(truth.shape))
+
+
+def read_truth(path: Path) -> Mask:
+    """Return the masks of a clip, (n, h, w) bool, one per frame.
+
+    Raises:
+        InputError: the file is missing or is not one that `write_truth` wrote.
+    """
+    try:
+        with path.open("rb") as opened, np.load(opened) as file:
+            bits, shape = file["masks"], tuple(int(n) for n in file["shape"])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except NOT_A_TRUTH as e:
+        raise InputError(f"{path}: expected the truth of a clip (masks, shape), found {e}") from e
+    count = math.prod(shape)
+    if (
+        len(shape) != 3
+        or min(shape) < 1
+        or bits.dtype != np.uint8
+        or bits.shape != (-(-count // 8),)
+    ):
+        raise InputError(
+            f"{path}: expected packed masks of shape (n, h, w), found {bits.dtype} {bits.shape} "
+            f"for {shape}; write it anew"
+        )
+    return np.unpackbits(bits, count=count).reshape(shape).astype(bool)
