@@ -24,10 +24,12 @@ from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.training.loop import Schedule, load_images, start_heads, train
+from scnet_edge.simulation.clip import render_clip
+from scnet_edge.training.loop import Schedule, TrainingImage, load_images, start_heads, train
 
 HED_WEIGHTS = Path("weights/hed.safetensors")
 HED_MAPS = Path("runs/hed-maps")
+PIPE_SEED = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,26 @@ class Recipe:
     config: SCNetConfig
     schedule: Schedule
     from_hed: bool = False  # start the encoder from the HED convolutions
+    after: str = ""  # start from the averaged weights of this run
+    pipes: bool = False  # a quarter of the images are drawn pipe walls
 
 
+SMALL = SCNetConfig(norm="batch", width=0.25, edges=False)
 RECIPES = {
     "scnet": Recipe(
         SCNetConfig(norm="batch"),
-        Schedule(steps=1100, lr=1e-3, warmup=50, ema_decay=0.99, augmentation=Augmentation(crop=192)),
+        Schedule(
+            steps=1100, lr=1e-3, warmup=50, ema_decay=0.99, augmentation=Augmentation(crop=192)
+        ),
         from_hed=True,
     ),
+    "scnet-small-deepcrack": Recipe(SMALL, Schedule(steps=4000, lr=2e-3)),
+    # The first stage takes pipe joints, which DeepCrack does not show, for cracks.
     "scnet-small": Recipe(
-        SCNetConfig(norm="batch", width=0.25, edges=False),
-        Schedule(steps=4000, lr=2e-3),
+        SMALL,
+        Schedule(steps=700, lr=5e-4, warmup=50, ema_decay=0.99, seed=1),
+        after="scnet-small-deepcrack",
+        pipes=True,
     ),
 }
 
@@ -66,7 +77,9 @@ def write_hed_maps(samples: list[Sample]) -> None:
     for sample in samples:
         path = HED_MAPS / f"{sample.name}.png"
         if not path.exists():
-            frame = torch.from_numpy(sample.read_frame().transpose(2, 0, 1)[None].astype(np.float32))
+            frame = torch.from_numpy(
+                sample.read_frame().transpose(2, 0, 1)[None].astype(np.float32)
+            )
             with torch.inference_mode():
                 edges = torch.sigmoid(hed(frame.contiguous(memory_format=torch.channels_last))[0])
             cv2.imwrite(str(path), (edges[0, 0].numpy() * 255).round().astype(np.uint8))
@@ -80,6 +93,32 @@ def initialise(model: SCNet, recipe: Recipe) -> None:
     if recipe.from_hed:
         _encoder_from_hed(model)
     start_heads(model, recipe.schedule.head_bias)
+    if recipe.after:
+        model.load_state_dict(averaged(recipe.after).state_dict())
+
+
+def averaged(name: str) -> SCNet:
+    """Return the averaged model of a run that has ended."""
+    model, steps = SCNet(RECIPES[name].config), RECIPES[name].schedule.steps
+    state = torch.load(f"runs/{name}/checkpoint.pt", weights_only=True)
+    if state["step"] != steps:
+        raise SystemExit(f"runs/{name}: at step {state['step']} of {steps}; train it to its end")
+    prefix = "module."
+    model.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in state["average"].items() if k.startswith(prefix)}
+    )
+    return model
+
+
+def drawn_pipes(walls: int = 15, frames: int = 24) -> list[TrainingImage]:
+    """Return every fourth frame of drawn clips; none is of the wall of the sample clip."""
+    clips = (render_clip(frames, (384, 544), seed=PIPE_SEED + wall) for wall in range(walls))
+    return [
+        TrainingImage(frame, mask, None)
+        for clip in clips
+        for i, (frame, mask) in enumerate(clip)
+        if i % 4 == 0
+    ]
 
 
 def _encoder_from_hed(model: SCNet) -> None:
@@ -111,6 +150,8 @@ def main() -> None:
     model = SCNet(recipe.config)
     initialise(model, recipe)
     images = load_images(samples, HED_MAPS if recipe.config.edges else None)
+    if recipe.pipes:
+        images += drawn_pipes()
     train(model, images, recipe.schedule, Path("runs") / options.name)
 
 

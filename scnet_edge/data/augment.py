@@ -29,13 +29,15 @@ def training_crop(
     how: Augmentation,
     rng: np.random.Generator,
 ) -> tuple[Frame, npt.NDArray[np.bool_], Frame | None]:
-    """Return one random crop of frame (H, W, 3) BGR, mask (H, W) and edge probability (H, W), aligned."""
+    """Return one random crop of frame (H, W, 3) BGR, mask and edge probability (H, W), aligned."""
     warp = _random_affine(_crop_centre(mask, how, rng), how, rng)
     size = (how.crop, how.crop)
 
     def warped(image: npt.NDArray[np.uint8]) -> Frame:
         return np.asarray(
-            cv2.warpAffine(image, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101),
+            cv2.warpAffine(
+                image, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+            ),
             np.uint8,
         )
 
@@ -53,7 +55,8 @@ def _crop_centre(
     if rng.random() < how.crack_bias and mask.any():
         ys, xs = np.nonzero(mask)
         pick = rng.integers(len(ys))
-        x, y = xs[pick] + rng.uniform(-0.4, 0.4) * how.crop, ys[pick] + rng.uniform(-0.4, 0.4) * how.crop
+        x = xs[pick] + rng.uniform(-0.4, 0.4) * how.crop
+        y = ys[pick] + rng.uniform(-0.4, 0.4) * how.crop
     else:
         x, y = rng.uniform(0, w), rng.uniform(0, h)
     half = how.crop / 2

@@ -1,9 +1,9 @@
 """Crack data sets as lists of image and mask pairs.
 
-    deepcrack:DIR    Liu et al. 2019, the official 300/237 split
-    crackforest:DIR  Shi et al. 2016; crack is label 2 alone, 3 and 4 are enclosed background
-    masonry:DIR      Dais et al. 2021
-    folder:DIR       DIR/images and DIR/masks, same stems; a mask is crack where it is above 127
+deepcrack:DIR    Liu et al. 2019, the official 300/237 split
+crackforest:DIR  Shi et al. 2016; crack is label 2 alone, 3 and 4 are enclosed background
+masonry:DIR      Dais et al. 2021
+folder:DIR       DIR/images and DIR/masks, same stems, every split the same; crack is above 127
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from scnet_edge.errors import InputError
 
 Split = Literal["train", "test", "all"]
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
-HOLDOUT_SEED = 0  # CrackForest and masonry have no official split: every shuffled fifth image is test
+# CrackForest and masonry have no official split: a shuffled fifth of the images is test
+HOLDOUT_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,16 @@ class Sample:
 
     @property
     def name(self) -> str:
+        """The file name without its ending."""
         return self.image.stem
 
     def read_frame(self) -> npt.NDArray[np.uint8]:
         """Return the image as (H, W, 3) uint8, BGR."""
         frame = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
         if frame is None:
-            raise InputError(f"{self.image}: expected an image, found something unreadable; replace or remove it")
+            raise InputError(
+                f"{self.image}: expected an image, found something unreadable; replace or remove it"
+            )
         return np.asarray(frame, np.uint8)
 
     def read_mask(self) -> npt.NDArray[np.bool_]:
@@ -47,15 +51,31 @@ class Sample:
             return _crackforest_mask(self.mask)
         mask = cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
         if mask is None:
-            raise InputError(f"{self.mask}: expected a mask image, found something unreadable; replace it")
+            raise InputError(
+                f"{self.mask}: expected a mask image, found something unreadable; replace it"
+            )
+        if mask.max() == 1:
+            raise InputError(
+                f"{self.mask}: expected 0 and 255, found 0 and 1, which would be no crack at all; "
+                "multiply it by 255"
+            )
         return np.asarray(mask) > 127
 
 
 def _crackforest_mask(path: Path) -> npt.NDArray[np.bool_]:
-    from scipy.io import loadmat
+    try:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+    except ModuleNotFoundError as e:
+        raise InputError(f"{path}: needs scipy; pip install 'scnet-edge[train]'") from e
 
-    truth = loadmat(str(path))["groundTruth"][0, 0]
-    return np.asarray(truth["Segmentation"] == 2)
+    try:
+        truth = loadmat(str(path))["groundTruth"][0, 0]["Segmentation"]
+    except (MatReadError, LookupError, TypeError, ValueError, OSError) as e:
+        raise InputError(
+            f"{path}: expected a MATLAB file with groundTruth.Segmentation, found another ({e})"
+        ) from e
+    return np.asarray(truth == 2)
 
 
 def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
@@ -65,9 +85,16 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
         InputError: the name is unknown, the folder is missing or empty, or an image has no mask.
     """
     name, _, folder = spec.partition(":")
-    layouts = {"deepcrack": _deepcrack, "crackforest": _crackforest, "masonry": _masonry, "folder": _folder}
+    layouts = {
+        "deepcrack": _deepcrack,
+        "crackforest": _crackforest,
+        "masonry": _masonry,
+        "folder": _folder,
+    }
     if name not in layouts or not folder:
-        raise InputError(f"data set {spec!r}: expected NAME:DIR with NAME one of {', '.join(layouts)}")
+        raise InputError(
+            f"data set {spec!r}: expected NAME:DIR with NAME one of {', '.join(layouts)}"
+        )
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"data set {spec!r}: no such folder {root}")
@@ -108,7 +135,10 @@ def _folder(root: Path, split: Split) -> list[Sample]:
 
 def _with_masks(root: Path) -> list[Sample]:
     masks = {p.stem: p for p in _images(root / "masks")}
-    return [Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png")) for i in _images(root / "images")]
+    return [
+        Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png"))
+        for i in _images(root / "images")
+    ]
 
 
 def _held_out(samples: list[Sample], split: Split) -> list[Sample]:

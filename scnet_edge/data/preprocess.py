@@ -1,9 +1,14 @@
-"""The one place that turns a frame into what the networks eat."""
+"""The one place that turns a frame into what the networks eat, and fits sizes."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+Image = TypeVar("Image", npt.NDArray[np.uint8], npt.NDArray[np.float32])
 
 EDGE_THRESHOLD = 0.5  # the paper's edge map is binary; it names no threshold
 
@@ -21,3 +26,13 @@ def scnet_input(
     if edges is None:
         return rgb
     return np.concatenate([rgb, edges[None].astype(np.float32)])
+
+
+def resized(image: Image, size_hw: tuple[int, int]) -> Image:
+    """Return an image or map at `size_hw`: area-averaged when it shrinks, linear when it grows."""
+    height_px, width_px = size_hw
+    if image.shape[:2] == size_hw:
+        return image
+    shrinks = height_px * width_px < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=how), image.dtype)

@@ -70,4 +70,4 @@ class Unpool(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """Map values (N, C, H/2, W/2) and the memory of the pooling to (N, C, H, W)."""
-        return F.max_unpool2d(x, memory, 2)
+        return F.max_unpool2d(x, memory, (2, 2))

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scnet_edge.data.augment import Augmentation, training_crop
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.losses import scnet_loss
 
@@ -43,7 +45,13 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class TrainingImage:
-    """A decoded sample: frame (H, W, 3) uint8 BGR, mask (H, W) bool, edge probability (H, W) uint8 or None."""
+    """A decoded sample.
+
+    Attributes:
+        frame: (H, W, 3) uint8, BGR.
+        mask: (H, W) bool, True on cracks.
+        edges: (H, W) uint8, the HED probability times 255; None for a model without the prior.
+    """
 
     frame: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
@@ -51,14 +59,33 @@ class TrainingImage:
 
 
 def load_images(samples: Sequence[Sample], edge_folder: Path | None) -> list[TrainingImage]:
-    """Read all samples into memory, with their HED maps where the model takes the prior."""
+    """Read all samples into memory, with their HED maps where the model takes the prior.
 
-    def edges(sample: Sample) -> npt.NDArray[np.uint8] | None:
-        if edge_folder is None:
-            return None
-        return np.asarray(cv2.imread(str(edge_folder / f"{sample.name}.png"), cv2.IMREAD_GRAYSCALE), np.uint8)
+    Args:
+        samples: What to read.
+        edge_folder: Holds `NAME.png`, the HED probability times 255, of every sample.
 
-    return [TrainingImage(s.read_frame(), s.read_mask(), edges(s)) for s in samples]
+    Raises:
+        InputError: an image, mask or map is unreadable, or one is of another size than its frame.
+    """
+    return [_load_image(sample, edge_folder) for sample in samples]
+
+
+def _load_image(sample: Sample, edge_folder: Path | None) -> TrainingImage:
+    frame, mask, edges = sample.read_frame(), sample.read_mask(), None
+    if edge_folder is not None:
+        path = edge_folder / f"{sample.name}.png"
+        read = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if read is None:
+            raise InputError(f"{path}: expected the HED map of {sample.image}; write it first")
+        edges = np.asarray(read, np.uint8)
+    for found in (mask, edges):
+        if found is not None and found.shape != frame.shape[:2]:
+            raise InputError(
+                f"{sample.image}: expected mask and HED map of its size {frame.shape[:2]}, "
+                f"found {found.shape}; replace them"
+            )
+    return TrainingImage(frame, mask, edges)
 
 
 def batch_at(
@@ -66,13 +93,15 @@ def batch_at(
 ) -> tuple[Tensor, Tensor]:
     """Return inputs (N, C, crop, crop) and masks (N, 1, crop, crop) of one step.
 
-    They depend on the seed and the step alone, which makes a resumed run equal to an uninterrupted one.
+    They depend on the seed and the step alone, so a resumed run equals an uninterrupted one.
     """
     rng = np.random.default_rng([schedule.seed, step])
     inputs, masks = [], []
     for _ in range(schedule.batch):
-        image = images[rng.integers(len(images))]
-        frame, mask, edges = training_crop(image.frame, image.mask, image.edges, schedule.augmentation, rng)
+        image = images[int(rng.integers(len(images)))]
+        frame, mask, edges = training_crop(
+            image.frame, image.mask, image.edges, schedule.augmentation, rng
+        )
         prior = None if edges is None else edges > EDGE_THRESHOLD * 255
         inputs.append(scnet_input(frame, prior))
         masks.append(mask[None].astype(np.float32))
@@ -97,13 +126,22 @@ def train(
     *,
     progress: Callable[[int, float], None] | None = None,
 ) -> SCNet:
-    """Train in place until `schedule.steps`, resuming from `out/checkpoint.pt`; return the EMA model."""
+    """Train in place until `schedule.steps` and return the EMA model.
+
+    Args:
+        model: Trained in place.
+        images: Where the crops come from.
+        schedule: How long and how hard.
+        out: A folder; an older `checkpoint.pt` in it is resumed, new ones replace it.
+        progress: Told each step and its loss.
+    """
     out.mkdir(parents=True, exist_ok=True)
     model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.ema_decay), use_buffers=True
+    ema_step = get_ema_multi_avg_fn(schedule.ema_decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(model, multi_avg_fn=ema_step, use_buffers=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), schedule.lr, weight_decay=schedule.weight_decay
     )
-    optimizer = torch.optim.AdamW(model.parameters(), schedule.lr, weight_decay=schedule.weight_decay)
     step = _resume(out / "checkpoint.pt", model, average, optimizer)
     started, first = time.monotonic(), step
     while step < schedule.steps:
@@ -113,7 +151,7 @@ def train(
         fused, sides = model(x)
         loss = scnet_loss(fused, sides, mask, focal_weight=schedule.focal_weight)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         average.update_parameters(model)

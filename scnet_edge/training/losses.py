@@ -33,7 +33,8 @@ def scnet_loss(
 ) -> Tensor:
     """Return Eq. 11: soft-IoU of the fused map plus the focal losses of all maps (Eq. 6 to 10).
 
-    The paper sums the focal loss over pixels and this takes means, so `focal_weight` sets the balance.
+    The paper sums the focal loss over pixels and this takes means, so `focal_weight` sets the
+    balance.
     """
     total = focal(fused, mask)
     for weight, side in zip(SIDE_WEIGHTS, sides, strict=False):

@@ -1,0 +1,193 @@
+"""Pixel scores of crack maps from one histogram pass per image.
+
+A pixel is predicted at a threshold when its probability is at least (>=) the threshold. Counts are
+added over images before anything is divided, as the crack literature does for its ODS scores;
+only `ois` is a mean of per-image scores.
+
+With a tolerance of r pixels a predicted pixel is right when a crack pixel lies within the Euclidean
+distance r, and a crack pixel is found when a predicted pixel does. That is dilation by a disc, with
+no one-to-one matching, so it is kinder than the BSDS edge benchmark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.types import Map, Mask
+
+# float32, so that a pixel compares with them exactly as it does with the threshold of a pipeline
+THRESHOLDS = (np.arange(101) / 100).astype(np.float32)
+
+PerThreshold = npt.NDArray[np.int64]  # (101,)
+Rates = npt.NDArray[np.float64]  # (101,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Pixels at each of `THRESHOLDS`; add those of all images, then divide.
+
+    Attributes:
+        predicted: pixels called crack.
+        right: those of them with a crack pixel within the tolerance.
+        found: crack pixels with a predicted pixel within the tolerance.
+        truth: crack pixels.
+    """
+
+    predicted: PerThreshold
+    right: PerThreshold
+    found: PerThreshold
+    truth: int
+
+    def __add__(self, other: Counts) -> Counts:
+        """Return the counts of both together."""
+        return Counts(
+            predicted=self.predicted + other.predicted,
+            right=self.right + other.right,
+            found=self.found + other.found,
+            truth=self.truth + other.truth,
+        )
+
+    @property
+    def precision(self) -> Rates:
+        """Share of the predicted pixels that is right; 1 where nothing is predicted."""
+        return _ratio(self.right, self.predicted)
+
+    @property
+    def recall(self) -> Rates:
+        """Share of the crack pixels that is found; 1 where there are none."""
+        return _ratio(self.found, np.full_like(self.found, self.truth))
+
+    @property
+    def f1(self) -> Rates:
+        """Harmonic mean of precision and recall; 0 where both are."""
+        both = self.precision + self.recall
+        product = 2 * self.precision * self.recall
+        return np.divide(product, both, out=np.zeros_like(both), where=both > 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Precision, recall and F1, each in [0, 1], at one threshold."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def count(probability: Map, truth: Mask, *, tolerance_px: int = 0) -> Counts:
+    """Return one image's counts at every threshold.
+
+    Args:
+        probability: (h, w) float32 in [0, 1].
+        truth: (h, w) bool, True on cracks.
+        tolerance_px: How far a prediction may lie from the crack.
+
+    Raises:
+        InputError: the two differ in size.
+    """
+    if probability.shape != truth.shape:
+        raise InputError(
+            f"expected a mask of the image's size {probability.shape}, found {truth.shape}; "
+            "replace the image or its mask"
+        )
+    near_truth, reach = truth, probability
+    if tolerance_px:
+        disc = _disc(tolerance_px)
+        near_truth = cv2.dilate(truth.astype(np.uint8), disc) > 0
+        reach = np.asarray(cv2.dilate(probability, disc), np.float32)
+    return Counts(
+        predicted=_reaching(probability),
+        right=_reaching(probability[near_truth]),
+        found=_reaching(reach[truth]),
+        truth=int(truth.sum()),
+    )
+
+
+def add_up(counts: Sequence[Counts]) -> Counts:
+    """Return the counts of all images together.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not counts:
+        raise InputError("expected at least one image to score, found none")
+    return sum(counts[1:], start=counts[0])
+
+
+def score_at(counts: Counts, threshold: float) -> Score:
+    """Return the score at one threshold.
+
+    Raises:
+        ConfigError: it is not one of `THRESHOLDS`.
+    """
+    return _score(counts, threshold_index(threshold))
+
+
+def threshold_index(threshold: float) -> int:
+    """Return the place of a threshold among `THRESHOLDS`.
+
+    Raises:
+        ConfigError: it is none of them.
+    """
+    index = round(threshold * 100)
+    if not (0 <= index <= 100 and np.isclose(threshold, index / 100)):
+        raise ConfigError(f"threshold {threshold}: expected whole hundredths from 0.00 to 1.00")
+    return index
+
+
+def ods(counts: Counts) -> Score:
+    """Return the best score that one threshold gives on all images (optimal data set scale)."""
+    return _score(counts, int(np.argmax(counts.f1)))
+
+
+def ois(counts: Sequence[Counts]) -> float:
+    """Return the mean of each image's own best F1 (optimal image scale)."""
+    return float(np.mean([each.f1.max() for each in counts]))
+
+
+def auprc(counts: Counts) -> float:
+    """Return the area under the precision-recall curve, as the sum of recall steps x precision."""
+    recall = np.append(counts.recall, 0.0)  # (102,), falling with the threshold
+    return float(-np.sum(np.diff(recall) * counts.precision))
+
+
+def iou(counts: Counts, threshold: float) -> float:
+    """Return intersection over union of the crack class, for counts at zero tolerance.
+
+    Raises:
+        ConfigError: the threshold is not one of `THRESHOLDS`.
+    """
+    f1 = score_at(counts, threshold).f1
+    return f1 / (2 - f1)
+
+
+def _score(counts: Counts, index: int) -> Score:
+    return Score(
+        threshold=index / 100,
+        precision=float(counts.precision[index]),
+        recall=float(counts.recall[index]),
+        f1=float(counts.f1[index]),
+    )
+
+
+def _reaching(values: Map) -> PerThreshold:
+    """Return how many values are at least each threshold."""
+    passed = np.searchsorted(THRESHOLDS, values.ravel(), side="right")  # thresholds reached, 0..101
+    histogram = np.bincount(passed, minlength=len(THRESHOLDS) + 1)  # (102,)
+    return histogram[::-1].cumsum()[::-1][1:].astype(np.int64)
+
+
+def _disc(radius_px: int) -> npt.NDArray[np.uint8]:
+    y, x = np.ogrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
+    return np.asarray(x * x + y * y <= radius_px * radius_px, np.uint8)
+
+
+def _ratio(part: PerThreshold, whole: PerThreshold) -> Rates:
+    return np.divide(part, whole, out=np.ones(len(whole)), where=whole > 0)

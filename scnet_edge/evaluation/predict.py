@@ -1,0 +1,72 @@
+"""Probability maps of annotated images, from an engine or from the PyTorch reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from scnet_edge.backends.base import Backend
+from scnet_edge.data.datasets import Sample
+from scnet_edge.data.preprocess import EDGE_THRESHOLD, resized
+from scnet_edge.errors import EngineError
+from scnet_edge.types import Frame, Map
+
+if TYPE_CHECKING:
+    from scnet_edge.models.hed import HED
+    from scnet_edge.models.scnet import SCNet
+
+# (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
+Run: TypeAlias = Callable[[Frame], Map]
+
+
+def predictions(run: Run, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Map]]:
+    """Yield each sample with its (h, w) float32 probability.
+
+    Raises:
+        InputError: an image cannot be read.
+        EngineError: a probability is not a number.
+    """
+    for sample in samples:
+        probability = run(sample.read_frame())
+        if not np.isfinite(probability).all():
+            raise EngineError(
+                f"{sample.name}: the probability is not finite; use a bundle of higher precision"
+            )
+        yield sample, probability
+
+
+def backend_run(backend: Backend, frame_hw: tuple[int, int]) -> Run:
+    """Return a fused graph of static `frame_hw` as a function of frames of any size."""
+
+    def run(frame: Frame) -> Map:
+        fed = resized(frame, frame_hw)
+        probability = backend.run({"frame": fed[None]})["probability"][0]
+        return resized(probability, _size_hw(frame))
+
+    return run
+
+
+def reference_run(scnet: SCNet, hed: HED | None, *, edge_threshold: float = EDGE_THRESHOLD) -> Run:
+    """Return the PyTorch FP32 chain as a function of frames of any size.
+
+    A frame whose sides the model's stride does not divide is resized up to the next that it does.
+    """
+    # Here alone, so that a machine without torch evaluates its bundles.
+    from scnet_edge.backends.torch_eager import TorchBackend
+    from scnet_edge.models.chain import Chain
+
+    stride = scnet.config.stride
+
+    def run(frame: Frame) -> Map:
+        h, w = _size_hw(frame)
+        size_hw = -(-h // stride) * stride, -(-w // stride) * stride
+        chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
+        return backend_run(TorchBackend(chain), (h, w))(frame)
+
+    return run
+
+
+def _size_hw(frame: Frame) -> tuple[int, int]:
+    return frame.shape[0], frame.shape[1]

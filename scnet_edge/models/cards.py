@@ -1,0 +1,154 @@
+"""Model cards: what each shipped weight file is, where it came from and what it scores.
+
+A card `NAME.json` lies beside its `NAME.safetensors` in one of two folders: `scnet_edge/weights/`,
+packaged with the library, or `weights/` at the root of a source checkout, for the full-size models.
+Cards are read without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from scnet_edge.config import read_json
+from scnet_edge.errors import ModelError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+CHECKOUT = PACKAGE.parent
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Side = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class CardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `SCNetConfig` of a model, field for field, readable without torch."""
+
+    levels: int
+    width: float
+    norm: Literal["instance", "batch", "none"]
+    attention: Literal["scale", "scalar", "none"]
+    refined_channels: int
+    edges: bool
+    pooling: Literal["max", "dilated"]
+    feed: Literal["attended", "raw"]
+
+
+class CardMetrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pixel scores at zero tolerance, over all pixels of all images."""
+
+    data: str  # data set and split
+    images: int
+    f1: Share
+    ci95: tuple[Share, Share]  # of F1, by resampling images
+    precision: Share
+    recall: Share
+    threshold: Share
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One shipped model.
+
+    Attributes:
+        file: Name of the weight file beside the card, `NAME.safetensors`.
+        parameters: Trained numbers.
+        gmac: Billions of multiply-accumulates of the convolutions, at `size_hw`.
+        config: What shapes an SCNet; None for HED.
+        threshold: Crack where the probability is at least this; HED: prior where it is above.
+        data: What it was trained on.
+        steps: Optimiser updates.
+        created: ISO 8601 date.
+    """
+
+    name: str
+    kind: Literal["scnet", "hed"]
+    file: str
+    sha256: Sha256
+    parameters: int
+    gmac: float
+    size_hw: tuple[Side, Side]
+    config: CardConfig | None
+    threshold: Share
+    data: str
+    data_licence: str
+    licence: str
+    recipe: str
+    steps: int
+    metrics: CardMetrics | None
+    created: str
+
+    def __post_init__(self) -> None:
+        if self.file != f"{self.name}.safetensors":
+            raise ValueError(f"file must be {self.name}.safetensors, found {self.file!r}")
+        if (self.kind == "scnet") != (self.config is not None):
+            raise ValueError(f"kind {self.kind!r} and config do not agree: config is SCNet's alone")
+
+    @property
+    def path(self) -> Path:
+        """The weight file, beside the card.
+
+        Raises:
+            ModelError: no folder of `folders` has this card.
+        """
+        for folder in folders():
+            if (folder / f"{self.name}.json").is_file():
+                return folder / self.file
+        raise ModelError(f"model {self.name!r}: its card is in none of {_listed(folders())}")
+
+    @property
+    def takes_prior(self) -> bool:
+        """Whether the model is an SCNet that sees the HED edge map.
+
+        Raises:
+            ModelError: this is no SCNet.
+        """
+        if self.config is None:
+            raise ModelError(
+                f"model {self.name!r} detects edges, not cracks; choose an SCNet of "
+                "'scnet-edge models'"
+            )
+        return self.config.edges
+
+
+def folders() -> list[Path]:
+    """Return where cards lie: in the package and, for a source checkout, at its root."""
+    checkout = [CHECKOUT / "weights"] if (CHECKOUT / "pyproject.toml").is_file() else []
+    return [PACKAGE / "weights", *checkout]
+
+
+def read_card(path: Path) -> Card:
+    """Return the card of a JSON file.
+
+    Raises:
+        ModelError: no such file, an unknown or missing field, or a value of the wrong type.
+    """
+    card = read_json(path, Card, error=ModelError)
+    if path.stem != card.name:
+        raise ModelError(f"{path}: the card names {card.name!r}, expected {path.stem!r}")
+    return card
+
+
+def shipped_models() -> list[Card]:
+    """Return all cards, the packaged ones first, each folder by name."""
+    return [read_card(path) for folder in folders() for path in sorted(folder.glob("*.json"))]
+
+
+def find_card(name: str) -> Card:
+    """Return the card of a shipped model.
+
+    Raises:
+        ModelError: there is none of this name.
+    """
+    cards = {card.name: card for card in shipped_models()}
+    if name not in cards:
+        raise ModelError(
+            f"model {name!r}: expected one of {_listed(cards)}; 'scnet-edge models' describes them"
+        )
+    return cards[name]
+
+
+def _listed(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things)) or "(none found)"

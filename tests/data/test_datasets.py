@@ -1,0 +1,178 @@
+"""Each layout as a tiny drawn folder, and the folders that must be refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.errors import InputError
+
+SIZE = (20, 30)
+
+
+def frame() -> np.ndarray:
+    drawn = np.full((*SIZE, 3), (10, 120, 230), np.uint8)  # BGR: orange
+    drawn[8:12] = 40
+    return drawn
+
+
+def truth() -> np.ndarray:
+    mask = np.zeros(SIZE, np.uint8)
+    mask[8:12] = 255
+    return mask
+
+
+def write(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+
+
+def write_mat(path: Path) -> None:
+    """Write a CrackForest annotation: 1 is background, 2 crack, 3 and 4 enclosed background."""
+    labels = np.ones(SIZE, np.uint8)
+    labels[truth() > 0] = 2
+    labels[:4], labels[-4:] = 3, 4
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"groundTruth": {"Segmentation": labels, "Boundaries": labels == 2}})
+
+
+def deepcrack(root: Path) -> None:
+    for part, n in (("train", 3), ("test", 2)):
+        for i in range(n):
+            write(root / f"{part}_img" / f"{part}{i}.jpg", frame())
+            write(root / f"{part}_lab" / f"{part}{i}.png", truth())
+
+
+def crackforest(root: Path) -> None:
+    for i in range(10):
+        write(root / "image" / f"{i:03}.jpg", frame())
+        write_mat(root / "groundTruth" / f"{i:03}.mat")
+
+
+def masonry(root: Path) -> None:
+    for i in range(10):
+        write(root / "images" / f"{i}.png", frame())
+        write(root / "masks" / f"{i}.png", truth())
+
+
+def folder(root: Path) -> None:
+    write(root / "images" / "a.jpg", frame())
+    write(root / "masks" / "a.bmp", truth())
+    (root / "images" / "notes.txt").write_text("not an image")
+
+
+LAYOUTS = {f.__name__: f for f in (deepcrack, crackforest, masonry, folder)}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_give_frames_and_masks(tmp_path: Path, name: str) -> None:
+    LAYOUTS[name](tmp_path)
+    for sample in open_dataset(f"{name}:{tmp_path}", "all"):
+        mask = sample.read_mask()
+        assert mask.dtype == np.bool_
+        assert np.array_equal(mask, truth() > 0)
+        read = sample.read_frame()
+        assert read.dtype == np.uint8
+        assert np.abs(read[0, 0].astype(int) - (10, 120, 230)).max() < 12  # JPEG
+
+
+@pytest.mark.parametrize(
+    ("layout", "train", "test"),
+    [(deepcrack, 3, 2), (crackforest, 8, 2), (masonry, 8, 2), (folder, 1, 1)],
+)
+def test_splits(tmp_path: Path, layout: Callable[[Path], None], train: int, test: int) -> None:
+    layout(tmp_path)
+    spec = f"{layout.__name__}:{tmp_path}"
+    names = {s: [x.name for x in open_dataset(spec, s)] for s in ("train", "test", "all")}
+    assert (len(names["train"]), len(names["test"])) == (train, test)
+    assert names["test"] == [x.name for x in open_dataset(spec, "test")]
+    assert set(names["train"]) | set(names["test"]) == set(names["all"])
+    if layout is not folder:
+        assert not set(names["train"]) & set(names["test"])
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "deepcrack", "deepcrack:", "coco:{0}", "{0}", "deepcrack:{0}/none"]
+)
+def test_specs_that_name_nothing(tmp_path: Path, spec: str) -> None:
+    with pytest.raises(InputError, match="data set"):
+        open_dataset(spec.format(tmp_path))
+
+
+def test_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no images"):
+        open_dataset(f"deepcrack:{tmp_path}")
+
+
+def test_image_without_mask(tmp_path: Path) -> None:
+    deepcrack(tmp_path)
+    (tmp_path / "test_lab" / "test1.png").unlink()
+    with pytest.raises(InputError, match=r"test1\.jpg: no mask, expected .*test1\.png"):
+        open_dataset(f"deepcrack:{tmp_path}")
+    assert open_dataset(f"deepcrack:{tmp_path}", "train")
+
+
+def test_unreadable_image_and_mask(tmp_path: Path) -> None:
+    for name in ("image.jpg", "mask.png"):
+        (tmp_path / name).write_bytes(b"no image at all")
+    sample = Sample(tmp_path / "image.jpg", tmp_path / "mask.png")
+    with pytest.raises(InputError, match="expected an image"):
+        sample.read_frame()
+    with pytest.raises(InputError, match="expected a mask image"):
+        sample.read_mask()
+
+
+def test_mask_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -> None:
+    write(tmp_path / "mask.png", truth() // 255)
+    with pytest.raises(InputError, match="expected 0 and 255"):
+        Sample(tmp_path / "mask.png", tmp_path / "mask.png").read_mask()
+
+
+def _text(path: Path) -> None:
+    path.write_text("MATLAB, honestly")
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _foreign(path: Path) -> None:
+    savemat(path, {"labels": np.ones(SIZE)})
+
+
+def _fieldless(path: Path) -> None:
+    savemat(path, {"groundTruth": {"Boundaries": np.ones(SIZE)}})
+
+
+def _truncated(path: Path) -> None:
+    write_mat(path)
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize("spoil", [_text, _empty, _foreign, _fieldless, _truncated])
+def test_bad_matlab_files_are_one_line(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(tmp_path / "001.mat")
+    sample = Sample(tmp_path / "001.jpg", tmp_path / "001.mat")
+    with pytest.raises(InputError, match=r"groundTruth\.Segmentation") as caught:
+        sample.read_mask()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.data
+@pytest.mark.skipif("SCNET_EDGE_DATA" not in os.environ, reason="SCNET_EDGE_DATA is not set")
+def test_published_sizes_and_crack_shares() -> None:
+    root = Path(os.environ["SCNET_EDGE_DATA"])
+    train, test = (open_dataset(f"deepcrack:{root / 'deepcrack'}", s) for s in ("train", "test"))
+    assert (len(train), len(test)) == (300, 237)
+    assert {s.read_mask().shape for s in test[:20]} <= {(384, 544), (544, 384)}
+    forest = open_dataset(f"crackforest:{root / 'crackforest'}", "all")
+    assert len(forest) == 118
+    share = np.mean([s.read_mask().mean() for s in forest])
+    assert share == pytest.approx(0.01616, abs=1e-4)  # label 2 alone; above 1 it would be 0.02286

@@ -1,0 +1,73 @@
+"""From maps to the figures that a card or a report states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from scnet_edge.config import read_json, write_json
+from scnet_edge.data.datasets import Sample
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
+
+FACTS = {"subject": "drawn", "engine": "none", "data": "drawn test"}
+
+
+def predicted(folder: Path, n: int = 6) -> list[tuple[Sample, np.ndarray]]:
+    rng, pairs = np.random.default_rng(0), []
+    for i in range(n):
+        truth = np.zeros((30, 40), np.uint8)
+        truth[10:13, i : i + 25] = 255
+        path = folder / f"{i}.png"
+        cv2.imwrite(str(path), truth)
+        probability = np.clip(rng.normal(0.2 + 0.4 * (truth > 0), 0.15), 0, 1)
+        pairs.append((Sample(path, path), probability.astype(np.float32)))
+    return pairs
+
+
+def test_figures_hold_together_and_are_read_back(tmp_path: Path) -> None:
+    pairs = predicted(tmp_path)
+    scores = evaluate(pairs, threshold=0.4, **FACTS)
+    truth = np.concatenate([s.read_mask().ravel() for s, _ in pairs])
+    ours = np.concatenate([p.ravel() for _, p in pairs]) >= np.float32(0.4)
+    assert scores.shipped.f1 == pytest.approx(f1_score(truth, ours))
+    assert scores.images == 6
+    assert scores.shipped_ci95[0] < scores.shipped.f1 < scores.shipped_ci95[1]
+    assert scores.shipped.f1 <= scores.best.f1 <= scores.ois + 0.05
+    assert scores.tolerant.f1 >= scores.shipped.f1
+    assert scores.iou == pytest.approx(scores.shipped.f1 / (2 - scores.shipped.f1))
+
+    write_json(tmp_path / "scores.json", scores)
+    assert read_json(tmp_path / "scores.json", Evaluation) == scores
+
+
+def test_card_says_what_was_measured(tmp_path: Path) -> None:
+    scores = evaluate(predicted(tmp_path), threshold=0.4, **FACTS)
+    metrics = card_metrics(scores)
+    assert (metrics.data, metrics.images, metrics.threshold) == ("drawn test", 6, 0.4)
+    assert metrics.f1 == pytest.approx(scores.shipped.f1, abs=5e-5)
+    assert metrics.ci95 == pytest.approx(scores.shipped_ci95, abs=5e-5)
+
+
+def test_mask_of_another_size_is_named(tmp_path: Path) -> None:
+    ((sample, probability),) = predicted(tmp_path, 1)
+    with pytest.raises(InputError, match=r"0\.png: expected the size of its image"):
+        evaluate([(sample, probability[:-1])], threshold=0.5, **FACTS)
+
+
+def test_no_images() -> None:
+    with pytest.raises(InputError, match="at least one image"):
+        evaluate([], threshold=0.5, **FACTS)
+
+
+def test_threshold_is_refused_before_any_image_runs() -> None:
+    def never() -> object:
+        raise AssertionError
+        yield
+
+    with pytest.raises(ConfigError, match="whole hundredths"):
+        evaluate(never(), threshold=0.123, **FACTS)  # type: ignore[arg-type]
