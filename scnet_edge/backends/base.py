@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.errors import EngineError
@@ -32,10 +34,46 @@ class Backend(Protocol):
         ...
 
 
-# engine -> (our module, the package it needs, how to get it)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """What one input of a graph must look like."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def check_feeds(feeds: Mapping[str, Array], inputs: Mapping[str, TensorSpec]) -> None:
+    """Raise EngineError unless `feeds` are exactly `inputs`; engines convert or crash."""
+    if feeds.keys() != inputs.keys():
+        raise EngineError(f"expected the inputs {sorted(inputs)}, found {sorted(feeds)}")
+    for name, spec in inputs.items():
+        found = feeds[name]
+        if found.shape != spec.shape or found.dtype != spec.dtype:
+            raise EngineError(
+                f"input {name!r}: expected {spec.shape} {spec.dtype}, "
+                f"found {found.shape} {found.dtype}; resize or convert the frame first"
+            )
+
+
+def check_graph_file(graph: Path) -> None:
+    """Raise EngineError unless `graph` is a file with something in it."""
+    if not graph.is_file():
+        raise EngineError(f"{graph}: expected an ONNX file, found none")
+    if not graph.stat().st_size:
+        raise EngineError(f"{graph}: expected an ONNX graph, found an empty file")
+
+
+def one_line(error: Exception) -> str:
+    """Return an engine's many-line message as one of at most 300 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"
+
+
+CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
+# engine -> (our module, the packages either of which it needs, how to get one)
 ENGINES = {
-    "openvino": ("scnet_edge.backends.openvino_cpu", ("openvino",), "pip install 'scnet-edge[cpu]'"),
-    "onnxruntime": ("scnet_edge.backends.onnx_rt", ("onnxruntime",), "pip install 'scnet-edge[cpu]'"),
+    "openvino": ("scnet_edge.backends.openvino_cpu", ("openvino",), CPU_REMEDY),
+    "onnxruntime": ("scnet_edge.backends.onnx_rt", ("onnxruntime",), CPU_REMEDY),
     "tensorrt": (
         "scnet_edge.backends.trt",
         ("tensorrt", "tensorrt_rtx"),
@@ -44,27 +82,55 @@ ENGINES = {
 }
 
 
+GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
+
+
 def installed_engines() -> list[str]:
     """Return the engines whose package is importable here, without importing it."""
     return [name for name, (_, packages, _) in ENGINES.items() if any(map(find_spec, packages))]
 
 
-def open_backend(engine: str, graph: Path, *, threads: int | None = None, cache: Path | None = None) -> Backend:
+def default_engine() -> str:
+    """Return the engine for this machine: TensorRT where it can run, else the first installed.
+
+    TensorRT can run beside an NVIDIA GPU with PyCUDA; its wheels alone also serve to build plans.
+
+    Raises:
+        EngineError: no engine is installed.
+    """
+    installed = installed_engines()
+    on_gpu = any(Path(node).exists() for node in GPU_DEVICES)
+    if on_gpu and "tensorrt" in installed and find_spec("pycuda"):
+        return "tensorrt"
+    for engine in ("openvino", "onnxruntime"):
+        if engine in installed:
+            return engine
+    raise EngineError(f"no inference engine is installed here; {CPU_REMEDY}")
+
+
+def open_backend(
+    engine: str, graph: Path, *, threads: int | None = None, cache: Path | None = None
+) -> Backend:
     """Load the ONNX `graph` (or, for TensorRT, the plan built from it) into an engine.
 
     Args:
         engine: One of `ENGINES`.
         graph: An ONNX file whose hash the caller has checked.
-        threads: CPU threads; None leaves it to the engine.
+        threads: CPU threads, at least 1; None leaves it to the engine.
         cache: A folder in which the engine may keep compiled code between runs.
 
     Raises:
-        EngineError: the engine is unknown, not installed, or refuses the graph.
+        EngineError: the engine is unknown, not installed, does not start, or refuses the graph.
     """
     if engine not in ENGINES:
         raise EngineError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}")
+    if threads is not None and threads < 1:
+        raise EngineError(f"threads: expected at least 1, found {threads}")
     module, packages, remedy = ENGINES[engine]
     if not any(map(find_spec, packages)):
         raise EngineError(f"engine {engine!r} is not installed here; {remedy}")
-    load: Callable[..., Backend] = import_module(module).load
+    try:
+        load: Callable[..., Backend] = import_module(module).load
+    except (ImportError, OSError) as e:  # OSError: a shared library that does not load
+        raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
     return load(graph, threads=threads, cache=cache)

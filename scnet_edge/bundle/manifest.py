@@ -3,7 +3,7 @@
     BUNDLE/
       manifest.json       this file's `Manifest`
       fused.onnx          frame -> probability and edges, the graph that runs
-      hed.onnx scnet.onnx the two halves, for HED at another rate (models with the prior only)
+      hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks)
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
 
 Graph inputs and outputs, static shapes, batch 1:
@@ -28,7 +28,7 @@ from scnet_edge.config import read_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 1
-MANIFEST = "manifest.json"
+MANIFEST, FUSED, GOLDEN = "manifest.json", "fused.onnx", "golden.npz"
 MAX_FILE_BYTES = 2**30
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -60,6 +60,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     sha256: str  # of the ranges
 
 
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pixel F1 at zero tolerance and the shipped threshold, on annotated images."""
+
+    data: str  # data set and split
+    images: int
+    f1: float  # of this bundle
+    f1_reference: float  # of PyTorch in FP32 on the same images
+    engine: str
+
+
 class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Agreement with the PyTorch FP32 reference on the golden frames."""
 
@@ -78,12 +88,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     schema: int
     model: ModelIdentity
     input: InputContract
-    threshold: float
+    threshold: float  # crack where the probability is at least this
+    edge_threshold: float | None = None  # prior where the HED probability is above this
     precision: Precision
     calibration: Calibration | None
     parity: Parity
-    min_mask_agreement: float  # the bundle's own tolerance, which `verify` holds every engine to
-    quantised_nodes: int
+    min_mask_f1: float  # the bundle's own tolerance, which `verify` holds every engine to
+    accuracy: Accuracy | None = None
+    quantised_convolutions: int
     files: dict[str, str]  # name -> sha256
     tools: dict[str, str]  # package -> version
     created: str  # ISO 8601, UTC
@@ -105,12 +117,18 @@ def read_manifest(bundle: Path) -> Manifest:
         BundleError: not a bundle, another schema, or a file that is missing, foreign or altered.
     """
     if not bundle.is_dir():
-        raise BundleError(f"{bundle}: expected a bundle folder; make one with 'scnet-edge build --out {bundle}'")
+        raise BundleError(
+            f"{bundle}: expected a bundle folder; make one with 'scnet-edge build --out {bundle}'"
+        )
     manifest = read_json(bundle / MANIFEST, Manifest, error=BundleError)
     if manifest.schema != SCHEMA:
-        raise BundleError(f"{bundle}: schema {manifest.schema}, this version reads {SCHEMA}; build it again")
+        raise BundleError(
+            f"{bundle}: schema {manifest.schema}, this version reads {SCHEMA}; build it again"
+        )
     for name, expected in manifest.files.items():
         _check_file(bundle, name, expected)
+    if FUSED not in manifest.files:
+        raise BundleError(f"{bundle}: the manifest lists no {FUSED}; build it again")
     return manifest
 
 

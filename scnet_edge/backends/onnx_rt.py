@@ -1,0 +1,97 @@
+"""ONNX Runtime, on an NVIDIA GPU where its CUDA build is installed, else on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.errors import EngineError
+
+FATAL = 4  # the session's log goes to stderr; what matters comes back as an exception
+DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
+# TF32 keeps 10 bits of the mantissa: an FP32 graph would not be FP32.
+CUDA = ("CUDAExecutionProvider", {"use_tf32": "0"})
+CPU = "CPUExecutionProvider"
+# Each of them derives from Exception itself, so they are named one by one.
+ENGINE_ERRORS = tuple(
+    kind
+    for kind in vars(ort.capi.onnxruntime_pybind11_state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+)
+
+
+class OnnxRuntimeBackend:
+    """A `Backend` over one inference session; its name is `onnxruntime CPU` or `... CUDA`."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session: ort.InferenceSession | None = session
+        self._inputs = {i.name: _spec(i) for i in session.get_inputs()}
+        self._outputs = [o.name for o in session.get_outputs()]
+        self.name = f"onnxruntime {session.get_providers()[0].removesuffix('ExecutionProvider')}"
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Map named inputs to named outputs."""
+        if self._session is None:
+            raise EngineError("this ONNX Runtime backend is closed; open another")
+        check_feeds(feeds, self._inputs)
+        try:
+            results = self._session.run(self._outputs, dict(feeds))
+        except ENGINE_ERRORS as e:
+            raise EngineError(f"ONNX Runtime failed to run the graph: {one_line(e)}") from e
+        return dict(zip(self._outputs, results, strict=True))
+
+    def close(self) -> None:
+        """Drop the session."""
+        self._session = None
+
+
+def load(graph: Path, *, threads: int | None, cache: Path | None) -> OnnxRuntimeBackend:
+    """Open a session on an ONNX graph; `cache` stays unused, the session compiles in memory.
+
+    The CUDA provider never ran on real hardware here.
+
+    Raises:
+        EngineError: ONNX Runtime refuses the graph, its shapes are not static, or the CUDA build
+            is installed where its provider cannot start.
+    """
+    check_graph_file(graph)
+    wanted: list[Any] = [CPU]
+    if CUDA[0] in ort.get_available_providers():
+        wanted.insert(0, CUDA)
+    try:
+        session = ort.InferenceSession(str(graph), session_options(threads), providers=wanted)
+    except ENGINE_ERRORS as e:
+        raise EngineError(f"{graph}: ONNX Runtime cannot load it: {one_line(e)}") from e
+    if len(wanted) > 1 and session.get_providers()[0] != CUDA[0]:
+        raise EngineError(
+            "onnxruntime-gpu is installed but its CUDA provider does not start here; "
+            "install the CUDA and cuDNN it asks for, or the package onnxruntime for the CPU"
+        )
+    return OnnxRuntimeBackend(session)
+
+
+def session_options(threads: int | None) -> ort.SessionOptions:
+    """Return options under which nothing is printed and Q/DQ means the same on every CPU."""
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Q/DQ is then computed as stated, in floating point. Left on, the rewriting of Q/DQ strays
+    # from that, on x86 without VNNI it may add products in saturating 16 bits, and it gains
+    # nothing here: it needs biases in INT32, which TensorRT refuses, to make INT8 convolutions.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return options
+
+
+def _spec(value: Any) -> TensorSpec:
+    if value.type not in DTYPES or not all(isinstance(n, int) for n in value.shape):
+        raise EngineError(
+            f"input {value.name!r}: expected a static shape of uint8, float32 or float16, "
+            f"found {value.type} {value.shape}; build the bundle again"
+        )
+    return TensorSpec(shape=tuple(value.shape), dtype=np.dtype(DTYPES[value.type]))

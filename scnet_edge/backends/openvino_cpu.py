@@ -1,0 +1,109 @@
+"""OpenVINO on the CPU, the default where there is no NVIDIA GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino import frontend
+from openvino import opset13 as ops
+
+from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.errors import EngineError
+
+# OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
+# (AMX, most ARM). What a graph says is what runs: an FP16 graph keeps its FP16 weights and
+# computes in FP32, an INT8 graph computes its Q/DQ convolutions in INT8 and the rest in FP32.
+PRECISION = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+
+# The front end's failures derive from Exception itself, so they are named one by one.
+ENGINE_ERRORS = (
+    RuntimeError,
+    frontend.GeneralFailure,
+    frontend.InitializationFailure,
+    frontend.NotImplementedFailure,
+    frontend.OpConversionFailure,
+    frontend.OpValidationFailure,
+)
+
+
+class OpenVINOBackend:
+    """A `Backend` over one compiled model and one infer request."""
+
+    name = "openvino CPU"
+
+    def __init__(self, model: ov.CompiledModel) -> None:
+        self._inputs = {
+            port.get_any_name(): TensorSpec(
+                shape=tuple(port.get_shape()), dtype=np.dtype(port.get_element_type().to_dtype())
+            )
+            for port in model.inputs
+        }
+        self._outputs = [port.get_any_name() for port in model.outputs]
+        self._request = model.create_infer_request()
+        self._closed = False
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Map named inputs to named outputs; contiguous inputs are read in place."""
+        if self._closed:
+            raise EngineError("this OpenVINO backend is closed; open another")
+        check_feeds(feeds, self._inputs)
+        try:
+            results = self._request.infer(dict(feeds), share_inputs=True, share_outputs=False)
+        except ENGINE_ERRORS as e:
+            raise EngineError(f"OpenVINO failed to run the graph: {one_line(e)}") from e
+        return {name: results[i] for i, name in enumerate(self._outputs)}
+
+    def close(self) -> None:
+        """Drop the request and with it the compiled model."""
+        if not self._closed:
+            self._closed = True
+            del self._request
+
+
+def load(graph: Path, *, threads: int | None, cache: Path | None) -> OpenVINOBackend:
+    """Open an ONNX graph on the CPU; raises what `compile_graph` raises."""
+    return OpenVINOBackend(compile_graph(graph, threads=threads, cache=cache))
+
+
+def compile_graph(graph: Path, *, threads: int | None, cache: Path | None) -> ov.CompiledModel:
+    """Compile an ONNX graph for the CPU; `cache` keeps the compiled code between runs.
+
+    Raises:
+        EngineError: OpenVINO cannot read or compile the graph, or its shapes are not static.
+    """
+    check_graph_file(graph)
+    config: dict[str, str] = dict(PRECISION)
+    if threads is not None:
+        config["INFERENCE_NUM_THREADS"] = str(threads)
+    if cache is not None:
+        config["CACHE_DIR"] = str(cache)
+    try:
+        # Asked for by name: Core.read_model tries every format it knows and prints what they say.
+        onnx = frontend.FrontEndManager().load_by_framework("onnx")
+        model = onnx.convert(onnx.load(str(graph)))
+        if model.is_dynamic():
+            raise EngineError(
+                f"{graph}: expected static shapes, found dynamic ones; build the bundle again"
+            )
+        _hold_quantisation_below_concat(model)
+        return ov.Core().compile_model(model, "CPU", config)
+    except ENGINE_ERRORS as e:
+        raise EngineError(f"{graph}: OpenVINO cannot load it: {one_line(e)}") from e
+
+
+def _hold_quantisation_below_concat(model: ov.Model) -> None:
+    """Part each Concat from the FakeQuantize it feeds by a Maximum that changes nothing.
+
+    Seen in OpenVINO 2026.4: the low-precision pass lifts that FakeQuantize above the Concat,
+    one for each branch, and loses the zero point of signed values on the way. SCNet's first
+    convolution, which reads image and prior as one, then computes something else altogether.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize":
+            source = node.input_value(0)
+            if source.get_node().get_type_name() == "Concat":
+                lowest = ops.constant(np.finfo(np.float32).min, np.float32)
+                node.input(0).replace_source_output(ops.maximum(source, lowest).output(0))

@@ -1,0 +1,66 @@
+"""What to build: one flat TOML file a bundle, under `export/`; unknown keys are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from scnet_edge.bundle.manifest import Precision
+from scnet_edge.config import read_toml
+from scnet_edge.data.preprocess import EDGE_THRESHOLD
+from scnet_edge.errors import ConfigError
+
+DEFAULT_MODEL = "scnet-small"
+DEFAULT_SIZE_HW = (384, 544)
+# The least F1 of our mask against the reference's, on the golden frames, that a bundle may have.
+MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}
+
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Side = Annotated[int, msgspec.Meta(ge=32, le=8192)]
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One deployable bundle.
+
+    Attributes:
+        precision: What the graph computes in: fp32, fp16 (casts) or int8 (Q/DQ).
+        model: Name of a shipped model.
+        size_hw: Height and width the networks run at, in pixels.
+        frame_hw: Height and width of the camera frames; None for frames of `size_hw`.
+        threshold: Crack where the probability is at least this; None for the card's.
+        edge_threshold: Prior where the HED probability is above this.
+        calibration: Name of a file in `calibration/`, or a path; None for the model's own.
+        exclude: Convolutions that stay in floating point, by node name.
+        min_mask_f1: The bundle's tolerance; None for the default of its precision.
+        halves: Write HED and SCNet apart as well.
+    """
+
+    precision: Precision
+    model: str = DEFAULT_MODEL
+    size_hw: tuple[Side, Side] = DEFAULT_SIZE_HW
+    frame_hw: tuple[Side, Side] | None = None
+    threshold: Share | None = None
+    edge_threshold: Share = EDGE_THRESHOLD
+    calibration: str | None = None
+    exclude: tuple[str, ...] = ()
+    min_mask_f1: Share | None = None
+    halves: bool = False
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe of a TOML file.
+
+    Raises:
+        ConfigError: not TOML, an unknown key, or a value of the wrong type or range.
+    """
+    return read_toml(path, Recipe)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (height, width) of `384x544`."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"size {text!r}: expected HEIGHTxWIDTH in pixels, such as 384x544")
+    return int(height), int(width)

@@ -1,0 +1,106 @@
+"""Parity of an engine with the PyTorch reference that the bundle carries; needs no torch."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.backends.base import Backend, default_engine, open_backend
+from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest, Parity, read_manifest
+from scnet_edge.errors import BundleError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """Frames and what PyTorch in FP32 makes of them.
+
+    Attributes:
+        frames: (n, H, W, 3) uint8 BGR.
+        probability: (n, h, w) float32 in [0, 1].
+        edges: (n, h, w) float32 in [0, 1]; None for a model without the prior.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    probability: npt.NDArray[np.float32]
+    edges: npt.NDArray[np.float32] | None
+
+
+def verify_bundle(
+    bundle: Path, *, engine: str | None = None, threads: int | None = None
+) -> tuple[Manifest, Parity]:
+    """Return the manifest and the parity of this machine's engine on the golden frames.
+
+    Raises:
+        BundleError: the bundle is damaged.
+        EngineError: the engine is not installed or refuses the graph.
+    """
+    manifest = read_manifest(bundle)
+    backend = open_backend(engine or default_engine(), bundle / FUSED, threads=threads)
+    try:
+        parity = measure_parity(
+            backend, read_golden(bundle / GOLDEN), manifest.threshold, manifest.edge_threshold
+        )
+    finally:
+        backend.close()
+    return manifest, parity
+
+
+def measure_parity(
+    backend: Backend, golden: Golden, threshold: float, edge_threshold: float | None
+) -> Parity:
+    """Return how far a backend is from the reference, over all golden frames together."""
+    outputs = [backend.run({"frame": frame[None]}) for frame in golden.frames]
+    probability = np.concatenate([o["probability"] for o in outputs])  # (n, h, w)
+    error = np.abs(probability - golden.probability)
+    ours, reference = probability >= threshold, golden.probability >= threshold
+    flips = None
+    if golden.edges is not None and edge_threshold is not None:
+        edges = np.concatenate([o["edges"] for o in outputs])
+        flips = float(((edges > edge_threshold) != (golden.edges > edge_threshold)).mean())
+    return Parity(
+        engine=backend.name,
+        frames=len(golden.frames),
+        max_abs_error=float(error.max()),
+        mean_abs_error=float(error.mean()),
+        mask_agreement=float((ours == reference).mean()),
+        mask_f1=mask_f1(ours, reference),
+        prior_flip_rate=flips,
+    )
+
+
+def require_parity(parity: Parity, min_mask_f1: float) -> None:
+    """Raise BundleError when the masks agree less than the bundle promises, or are not numbers."""
+    if not parity.mask_f1 >= min_mask_f1 or not parity.max_abs_error <= 1:
+        raise BundleError(
+            f"{parity.engine}: mask F1 against PyTorch is {parity.mask_f1:.4f} on "
+            f"{parity.frames} golden frames, expected at least {min_mask_f1}; "
+            "build in a higher precision, or with other ranges"
+        )
+
+
+def mask_f1(ours: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_]) -> float:
+    """Return the pixel F1 of one mask against another; 1 when both are empty."""
+    total = int(ours.sum()) + int(reference.sum())
+    return 2 * int((ours & reference).sum()) / total if total else 1.0
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write golden frames, compressed."""
+    arrays = {"frames": golden.frames, "probability": golden.probability}
+    if golden.edges is not None:
+        arrays["edges"] = golden.edges  # type: ignore[assignment]
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def read_golden(path: Path) -> Golden:
+    """Return the golden frames of a bundle whose hashes were checked."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            edges = arrays.get("edges")
+            return Golden(frames=arrays["frames"], probability=arrays["probability"], edges=edges)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+        raise BundleError(f"{path}: golden frames cannot be read ({e}); build again") from e

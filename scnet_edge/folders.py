@@ -1,0 +1,46 @@
+"""Output folders that are whole or not there at all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scnet_edge.errors import ConfigError
+
+
+@contextmanager
+def new_folder(out: Path, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside `out` that takes its name when the block ends well.
+
+    Args:
+        out: A folder that does not exist, is empty, or may be replaced.
+        marker: A file that a folder of ours holds; without it nothing is ever overwritten.
+        overwrite: Replace an older folder.
+
+    Raises:
+        ConfigError: `out` is in the way.
+    """
+    _check_free(out, marker, overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        folder = Path(temporary) / out.name
+        folder.mkdir()
+        yield folder
+        if out.exists():
+            out.rename(Path(temporary) / "older")
+        folder.rename(out)
+
+
+def _check_free(out: Path, marker: str, overwrite: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_symlink() or not out.is_dir():
+        raise ConfigError(f"{out}: expected a folder to write, found something else; name another")
+    if not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise ConfigError(f"{out}: not empty; name another folder or pass --overwrite")
+    if not (out / marker).is_file():
+        raise ConfigError(f"{out}: holds no {marker}, so it is not ours to overwrite")

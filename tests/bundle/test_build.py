@@ -1,0 +1,135 @@
+"""From shipped weights to a bundle, end to end, on every engine that is installed here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from scnet_edge.models.cards import find_card
+from scnet_edge.simulation.clip import render_clip
+
+from scnet_edge import Pipeline
+from scnet_edge.backends.base import installed_engines
+from scnet_edge.backends.torch_eager import TorchBackend
+from scnet_edge.bundle.build import build_bundle, open_chain, weights_of
+from scnet_edge.bundle.collect import collect_ranges
+from scnet_edge.bundle.manifest import Precision, read_manifest
+from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.verify import mask_f1, read_golden, verify_bundle
+from scnet_edge.errors import BundleError, ConfigError, ModelError
+from scnet_edge.graph.ranges import find_ranges
+
+SIZE = (96, 128)
+PRECISIONS: list[Precision] = ["fp32", "fp16", "int8"]
+CPU_ENGINES = [e for e in ("openvino", "onnxruntime") if e in installed_engines()]
+
+
+@pytest.fixture(scope="module", params=PRECISIONS)
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / request.param
+    build_bundle(Recipe(precision=request.param, size_hw=SIZE, min_mask_f1=0.8), out)
+    return out
+
+
+def test_manifest_is_read_back(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    assert manifest.precision == bundle.name
+    assert manifest.model.sha256 == {"scnet-small": find_card("scnet-small").sha256}
+    assert manifest.input.frame_hw == manifest.input.size_hw == SIZE
+    assert (manifest.calibration is not None) == (manifest.precision == "int8")
+    int8 = manifest.quantised_convolutions
+    assert (int8 > 20) == (manifest.precision == "int8")
+
+
+@pytest.mark.parametrize("engine", CPU_ENGINES)
+def test_engines_agree_with_pytorch(bundle: Path, engine: str) -> None:
+    manifest, parity = verify_bundle(bundle, engine=engine, threads=1)
+    tolerance = {"fp32": 1e-4, "fp16": 0.05, "int8": 0.7}[manifest.precision]
+    assert parity.max_abs_error < tolerance
+    assert parity.mask_agreement > {"fp32": 0.9999, "fp16": 0.999, "int8": 0.985}[bundle.name]
+
+
+@pytest.mark.parametrize("engine", CPU_ENGINES)
+def test_pipeline_gives_the_reference_mask(bundle: Path, engine: str) -> None:
+    chain = open_chain(find_card("scnet-small"), Recipe(precision="fp32", size_hw=SIZE))
+    frame, _ = next(iter(render_clip(1, SIZE, seed=5)))
+    expected = TorchBackend(chain).run({"frame": frame[None]})["probability"][0]
+    with Pipeline.open(bundle, engine=engine, threads=1) as pipeline:
+        result = pipeline(frame)
+    assert result.edges is None
+    reference = expected >= pipeline.manifest.threshold
+    assert mask_f1(result.mask, reference) > {"fp32": 0.999, "fp16": 0.98, "int8": 0.8}[bundle.name]
+
+
+def test_damaged_bundle_is_not_opened(tmp_path: Path) -> None:
+    build_bundle(Recipe(precision="fp32", size_hw=SIZE), tmp_path / "b")
+    data = bytearray((tmp_path / "b" / "fused.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "b" / "fused.onnx").write_bytes(data)
+    with pytest.raises(BundleError, match="altered"):
+        Pipeline.open(tmp_path / "b")
+
+
+def test_parity_below_the_promise_writes_nothing(tmp_path: Path) -> None:
+    recipe = Recipe(precision="int8", size_hw=SIZE, min_mask_f1=0.99999)
+    with pytest.raises(BundleError, match="expected at least 0.99999"):
+        build_bundle(recipe, tmp_path / "b")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"model": "scnet-tremendous"}, ModelError, "scnet-small"),
+        ({"size_hw": (100, 128)}, ModelError, "the next that fits is 128x128"),
+        ({"calibration": "nothing"}, ConfigError, "scnet-edge calibrate"),
+        ({"exclude": ("scnet.nowhere",)}, Exception, "no convolution is named"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tmp_path: Path, changes: dict[str, object], error: type[Exception], message: str
+) -> None:
+    recipe = msgspec.structs.replace(Recipe(precision="int8", size_hw=SIZE), **changes)
+    with pytest.raises(error, match=message) as raised:
+        build_bundle(recipe, tmp_path / "b")
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_another_size_are_resized_in_the_graph(tmp_path: Path) -> None:
+    recipe = Recipe(precision="fp32", size_hw=SIZE, frame_hw=(150, 210))
+    manifest = build_bundle(recipe, tmp_path / "b")
+    golden = read_golden(tmp_path / "b" / "golden.npz")
+    assert golden.frames.shape[1:] == (150, 210, 3)
+    assert golden.probability.shape[1:] == SIZE
+    assert manifest.parity.max_abs_error < 1e-4
+
+
+def test_ranges_are_of_the_model_and_its_frames() -> None:
+    frames = [(f"{i}", frame) for i, (frame, _) in enumerate(render_clip(2, SIZE, seed=1))]
+    recipe = Recipe(precision="int8", size_hw=SIZE)
+    calibration = collect_ranges(recipe, frames, source="drawn")
+    card = find_card("scnet-small")
+    assert calibration.weights_sha256 == weights_of(card)
+    assert set(calibration.frames) == {"0", "1"}
+    assert set(calibration.ranges) == set(find_ranges("scnet-small", weights_of(card)).ranges)
+
+
+def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
+    """HED and the 29.46 M SCNet in INT8: the edge map crosses quantised, the masks still agree."""
+    recipe = Recipe(precision="int8", model="scnet", size_hw=(64, 96), halves=True, min_mask_f1=0.5)
+    manifest = build_bundle(recipe, tmp_path / "b")
+    assert set(manifest.files) == {"fused.onnx", "hed.onnx", "scnet.onnx", "golden.npz"}
+    assert manifest.model.prior == "hed"
+    assert set(manifest.model.sha256) == {"scnet", "hed"}
+    assert manifest.parity.prior_flip_rate is not None
+    assert manifest.parity.prior_flip_rate < 0.02
+    assert manifest.parity.mask_agreement > 0.97
+    with Pipeline.open(tmp_path / "b") as pipeline:
+        result = pipeline(np.full((64, 96, 3), 128, np.uint8))
+    assert result.edges is not None
+    assert result.edges.shape == result.mask.shape == (64, 96)
+    json.loads((tmp_path / "b" / "manifest.json").read_text())

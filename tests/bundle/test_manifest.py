@@ -1,0 +1,97 @@
+"""A bundle is what its manifest says, or it is not opened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scnet_edge.bundle.manifest import (
+    Accuracy,
+    InputContract,
+    Manifest,
+    ModelIdentity,
+    Parity,
+    file_sha256,
+    read_manifest,
+)
+from scnet_edge.config import write_json
+from scnet_edge.errors import BundleError
+
+PARITY = Parity(
+    engine="test", frames=1, max_abs_error=0, mean_abs_error=0, mask_agreement=1, mask_f1=1,
+    prior_flip_rate=None,
+)  # fmt: skip
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "fused.onnx").write_bytes(b"graph")
+    manifest = Manifest(
+        schema=1,
+        model=ModelIdentity(name="m", prior="none", sha256={"m": "0"}, licence="x"),
+        input=InputContract(frame_hw=(32, 32), size_hw=(32, 32)),
+        threshold=0.5, precision="fp32", calibration=None, parity=PARITY, min_mask_f1=0.9,
+        accuracy=Accuracy(data="d", images=1, f1=0.8, f1_reference=0.8, engine="test"),
+        quantised_convolutions=0, files={"fused.onnx": file_sha256(folder / "fused.onnx")},
+        tools={}, created="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
+    write_json(folder / "manifest.json", manifest)
+    return folder
+
+
+def edit(bundle: Path, **changes: object) -> None:
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_round_trip(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    assert manifest.files["fused.onnx"] == file_sha256(bundle / "fused.onnx")
+    write_json(bundle / "manifest.json", manifest)
+    assert read_manifest(bundle) == manifest
+
+
+def test_altered_and_missing_files(bundle: Path) -> None:
+    (bundle / "fused.onnx").write_bytes(b"grapH")
+    with pytest.raises(BundleError, match="altered"):
+        read_manifest(bundle)
+    (bundle / "fused.onnx").unlink()
+    with pytest.raises(BundleError, match="missing"):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize("name", ["../outside.onnx", "/etc/hostname", "sub/fused.onnx"])
+def test_names_outside_the_bundle(bundle: Path, name: str) -> None:
+    edit(bundle, files={name: "0"})
+    with pytest.raises(BundleError, match="plain name"):
+        read_manifest(bundle)
+
+
+def test_links_are_refused(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "fused.onnx").rename(tmp_path / "real.onnx")
+    (bundle / "fused.onnx").symlink_to(tmp_path / "real.onnx")
+    with pytest.raises(BundleError, match="plain name"):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"schema": 2}, {"surprise": 1}, {"threshold": "high"}, {"files": {}}],
+    ids=["schema", "unknown key", "wrong type", "no graph"],
+)
+def test_manifest_of_another_shape(bundle: Path, changes: dict[str, object]) -> None:
+    edit(bundle, **changes)
+    with pytest.raises(BundleError) as error:
+        read_manifest(bundle)
+    assert "\n" not in str(error.value)
+
+
+def test_not_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="expected a bundle folder"):
+        read_manifest(tmp_path / "nothing")
+    with pytest.raises(BundleError, match="no such file"):
+        read_manifest(tmp_path)

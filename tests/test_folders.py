@@ -1,0 +1,66 @@
+"""A folder is whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.folders import new_folder
+
+
+def fill(out: Path, text: str, *, overwrite: bool = False) -> None:
+    with new_folder(out, marker="mark", overwrite=overwrite) as folder:
+        (folder / "mark").write_text(text)
+
+
+def test_takes_its_name_at_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with new_folder(out, marker="mark") as folder:
+        (folder / "mark").write_text("x")
+        assert not out.exists()
+    assert [p.name for p in out.iterdir()] == ["mark"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_failure_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "out", marker="mark") as folder:
+        (folder / "mark").write_text(f"half {1 / 0}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_overwrite_keeps_the_older(tmp_path: Path) -> None:
+    fill(tmp_path / "out", "older")
+    with (
+        pytest.raises(RuntimeError),
+        new_folder(tmp_path / "out", marker="mark", overwrite=True),
+    ):
+        raise RuntimeError
+    assert (tmp_path / "out" / "mark").read_text() == "older"
+
+
+def test_overwrites_only_on_request_and_only_what_is_ours(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill(out, "older")
+    with pytest.raises(ConfigError, match="--overwrite"):
+        fill(out, "newer")
+    fill(out, "newer", overwrite=True)
+    assert (out / "mark").read_text() == "newer"
+    (out / "mark").rename(out / "precious")
+    with pytest.raises(ConfigError, match="not ours"):
+        fill(out, "newest", overwrite=True)
+
+
+def test_file_and_link_in_the_way_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("file", "link"):
+        with pytest.raises(ConfigError, match="something else"):
+            fill(tmp_path / name, "x", overwrite=True)
+
+
+def test_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    fill(tmp_path / "out", "x")
+    assert (tmp_path / "out" / "mark").is_file()
