@@ -123,7 +123,7 @@ def main() -> None:
     load_into(scnet.eval(), load_state(path), str(path))  # scored as it ships, in FP16
     threshold = scored(scnet, hed, held, 0.5, "held-out training images").best.threshold
     test = open_dataset(deepcrack, "test")
-    evaluation = scored(scnet, hed, test, threshold, "DeepCrack test")
+    evaluation = scored(scnet, hed, test, threshold, "deepcrack test")
     write_json(path.with_suffix(".json"), measured(card_of(options.name, evaluation), path))
     print(evaluation)
 

@@ -24,7 +24,7 @@ from typing import Literal
 
 import msgspec
 
-from scnet_edge.config import read_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 1
@@ -130,6 +130,13 @@ def read_manifest(bundle: Path) -> Manifest:
     if FUSED not in manifest.files:
         raise BundleError(f"{bundle}: the manifest lists no {FUSED}; build it again")
     return manifest
+
+
+def record_accuracy(bundle: Path, accuracy: Accuracy) -> None:
+    """Write what a bundle scored into its manifest."""
+    manifest = msgspec.structs.replace(read_manifest(bundle), accuracy=accuracy)
+    write_json(bundle / f"{MANIFEST}.tmp", manifest)
+    (bundle / f"{MANIFEST}.tmp").replace(bundle / MANIFEST)
 
 
 def _check_file(bundle: Path, name: str, expected: str) -> None:

@@ -90,10 +90,11 @@ def mask_f1(ours: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_]) -> fl
 
 def write_golden(path: Path, golden: Golden) -> None:
     """Write golden frames, compressed."""
-    arrays = {"frames": golden.frames, "probability": golden.probability}
-    if golden.edges is not None:
-        arrays["edges"] = golden.edges  # type: ignore[assignment]
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    frames, probability, edges = golden.frames, golden.probability, golden.edges
+    if edges is None:
+        np.savez_compressed(path, frames=frames, probability=probability)
+    else:
+        np.savez_compressed(path, frames=frames, probability=probability, edges=edges)
 
 
 def read_golden(path: Path) -> Golden:

@@ -1,0 +1,43 @@
+# make demo    install, build an INT8 bundle of the shipped model, run it on the shipped clip
+# make test    install for development, then everything that CI checks
+# make clean   remove what these made
+#
+# PYTHON=python3.12     another interpreter, 3.10 or newer
+# PIP_ARGS='...'        more arguments for pip. On Linux x86_64 the default index serves PyTorch with
+#                       CUDA, some gigabytes. PyTorch is only needed to build bundles, and the CPU is
+#                       enough: pass PyTorch's CPU index, as its install page states it, by
+#                       PIP_ARGS='--extra-index-url ADDRESS', and the pinned version is taken there.
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints-dev.txt $(PIP_ARGS)
+NEEDED := pyproject.toml constraints-dev.txt $(BIN)/python
+
+.PHONY: demo test clean
+
+demo: $(BIN)/.demo
+	$(BIN)/scnet-edge build --int8 --out demo/bundle --overwrite
+	$(BIN)/scnet-edge run demo/bundle --source samples/pipe.mp4 --truth samples/pipe_truth.npz --out demo/run --overwrite
+
+test: $(BIN)/.dev
+	scripts/check
+
+clean:
+	rm -rf .venv demo
+
+$(BIN)/.demo: $(NEEDED)
+	@echo "Installing scnet-edge with its CPU engines and what builds bundles: about two minutes, without output ..."
+	@$(INSTALL) --editable '.[cpu,build]'
+	@touch $@
+
+$(BIN)/.dev: $(NEEDED)
+	@echo "Installing scnet-edge with its tests and checks: about two minutes, without output ..."
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; install Python 3.10 or newer, or name one: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON): older than 3.10; name a newer one: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON): has no venv; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv

@@ -1,0 +1,31 @@
+"""The command line. Each command imports what it needs when it runs, so `--help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from scnet_edge.errors import ScnetEdgeError
+
+app = typer.Typer(
+    name="scnet-edge",
+    help="Crack segmentation on embedded GPUs: from trained weights to INT8 bundles to masks.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit status 1."""
+    try:
+        app()
+    except ScnetEdgeError as e:
+        print(f"scnet-edge: {e}", file=sys.stderr)
+        sys.exit(1)
+
+
+# The commands, in the order of `--help`; each module adds its own to `app`.
+from scnet_edge.cli import build, calibrate, doctor, evaluate, measure, models, run, verify  # noqa: E402,F401,I001

@@ -1,0 +1,105 @@
+"""`scnet-edge build`: from trained weights to a verified bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scnet_edge.bundle.manifest import Manifest, Precision
+    from scnet_edge.bundle.recipe import Recipe
+
+
+@app.command()
+def build(
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.", show_default=False)],
+    int8: Annotated[bool, typer.Option("--int8", help="INT8 by Q/DQ nodes.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="FP16 by casts.")] = False,
+    fp32: Annotated[bool, typer.Option("--fp32", help="FP32, the reference.")] = False,
+    model: Annotated[str | None, typer.Option(help="A name of 'scnet-edge models'.")] = None,
+    size: Annotated[str | None, typer.Option(help="Size of the networks, HEIGHTxWIDTH.")] = None,
+    frame_size: Annotated[
+        str | None, typer.Option(help="Size of the camera frames, resized in the graph.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe of export/; options override it.")
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="INT8 ranges: a name in calibration/, or a .toml file.")
+    ] = None,
+    halves: Annotated[
+        bool, typer.Option("--halves", help="Write HED and SCNet apart as well.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an old bundle.")] = False,
+) -> None:
+    """Build a bundle: trace to ONNX, lower the precision, verify against PyTorch."""
+    from rich.console import Console
+
+    from scnet_edge.bundle.build import build_bundle
+    from scnet_edge.bundle.recipe import parse_size
+
+    chosen = _recipe(
+        recipe,
+        _precision(int8=int8, fp16=fp16, fp32=fp32),
+        {
+            "model": model,
+            "size_hw": parse_size(size) if size else None,
+            "frame_hw": parse_size(frame_size) if frame_size else None,
+            "calibration": calibration,
+            "halves": halves or None,
+        },
+    )
+    console = Console()
+    with console.status("starting") as status:
+        manifest = build_bundle(
+            chosen, out, overwrite=overwrite, report=lambda step: status.update(f"{step} ...")
+        )
+    console.print(_summary(out, manifest), highlight=False)
+
+
+def _precision(**flags: bool) -> Precision | None:
+    given = [name for name, on in flags.items() if on]
+    if len(given) > 1:
+        raise ConfigError(f"one precision, please; found --{' and --'.join(given)}")
+    return given[0] if given else None  # type: ignore[return-value]
+
+
+def _recipe(path: Path | None, precision: Precision | None, options: dict[str, object]) -> Recipe:
+    """Return the recipe file, or the defaults, with the options that were given on top."""
+    import msgspec
+
+    from scnet_edge.bundle.recipe import Recipe, read_recipe
+
+    base = msgspec.to_builtins(read_recipe(path)) if path else {}
+    given = {key: value for key, value in options.items() if value is not None}
+    if precision:
+        given["precision"] = precision
+    merged = base | given
+    if "precision" not in merged:
+        raise ConfigError("no precision: expected --int8, --fp16 or --fp32, or a --recipe")
+    try:
+        return msgspec.convert(merged, Recipe)
+    except msgspec.ValidationError as e:
+        raise ConfigError(str(e)) from e
+
+
+def _summary(out: Path, manifest: Manifest) -> str:
+    parity, size = manifest.parity, "x".join(map(str, manifest.input.size_hw))
+    lines = [
+        f"{out}: {manifest.model.name}, {manifest.precision}, {size}, prior {manifest.model.prior}",
+        f"  against PyTorch FP32 on {parity.frames} golden frames ({parity.engine}): "
+        f"mask F1 {parity.mask_f1:.4f} (at least {manifest.min_mask_f1}), "
+        f"largest error of the probability {parity.max_abs_error:.2g}",
+    ]
+    if manifest.calibration:
+        ranges = manifest.calibration
+        lines.append(
+            f"  {manifest.quantised_convolutions} convolutions in INT8; "
+            f"{ranges.method} ranges of {ranges.source}"
+        )
+    return "\n".join(lines)

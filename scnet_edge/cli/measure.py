@@ -1,0 +1,122 @@
+"""`scnet-edge measure`: the cracks of a mask one already has, as a table and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from scnet_edge.inspection.measure import Crack
+    from scnet_edge.types import Frame, Mask
+
+
+@app.command()
+def measure(
+    mask: Annotated[Path, typer.Argument(help="An image of 0 and 255, or of 0 and 1.")],
+    image: Annotated[
+        Path | None, typer.Option(help="What the mask was made from: refines the widths.")
+    ] = None,
+    mm_per_px: Annotated[float | None, typer.Option(help="Millimetres per pixel.")] = None,
+    mm_per_px_sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of --mm-per-px; default 0.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the cracks here as well.")] = None,
+) -> None:
+    """Measure the cracks of a mask: length, width, direction, branches."""
+    from rich.console import Console
+
+    from scnet_edge.inspection.measure import Scale, measure_cracks
+    from scnet_edge.runtime.frames import read_image
+
+    if mm_per_px is None and mm_per_px_sigma is not None:
+        raise ConfigError("--mm-per-px-sigma needs --mm-per-px")
+    scale = (
+        None
+        if mm_per_px is None
+        else Scale(mm_per_px=mm_per_px, sigma_mm_per_px=mm_per_px_sigma or 0.0)
+    )
+    _quiet_decoders()
+    marked = _two_valued(read_image(mask), mask)
+    frame = None if image is None else read_image(image)
+    if frame is not None and frame.shape[:2] != marked.shape:
+        raise InputError(
+            f"{image}: {_size(frame)}, expected {_size(marked)} as the mask {mask} has; "
+            "scale one to the other"
+        )
+    cracks = measure_cracks(marked, frame=frame, scale=scale)
+    if json is not None:
+        _write(json, cracks)
+    Console().print(_table(cracks) if cracks else f"{mask}: no crack of at least 20 px")
+
+
+def _two_valued(image: Frame, path: Path) -> Mask:
+    """Return the mask in an image of 0 and 255 or of 0 and 1."""
+    import numpy as np
+
+    if (image != image[..., :1]).any():
+        raise InputError(f"{path}: a colour image, expected a mask of 0 and 255 or of 0 and 1")
+    values = np.flatnonzero(np.bincount(image[..., 0].ravel(), minlength=256))
+    if not set(values.tolist()) <= {0, 255} and not set(values.tolist()) <= {0, 1}:
+        listed = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+        raise InputError(
+            f"{path}: {len(values)} values ({listed}), expected 0 and 255 or 0 and 1; "
+            "threshold it and save it without loss, as PNG"
+        )
+    marked: Mask = image[..., 0] > 0
+    return marked
+
+
+def _size(array: Frame | Mask) -> str:
+    return f"{array.shape[1]}x{array.shape[0]} px"
+
+
+def _quiet_decoders() -> None:
+    """Keep OpenCV's own lines off standard error; what matters, we raise."""
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _write(path: Path, cracks: list[Crack]) -> None:
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode({"cracks": cracks}), indent=2)
+    try:
+        path.write_bytes(text + b"\n")
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written ({e.strerror})") from e
+
+
+def _table(cracks: list[Crack]) -> Table:
+    from rich.table import Table
+
+    in_mm = cracks[0].length_mm is not None
+    columns = ["#", "length px", "width mean / p95 / max px", "angle", "branches", "tortuosity"]
+    if in_mm:
+        columns += ["length mm", "width mean mm", "width max mm"]
+    table = Table(*columns, show_edge=False)
+    for column in table.columns:
+        column.justify = "right"
+    for number, c in enumerate(cracks, start=1):
+        widths = f"{c.width_mean_px:.1f} / {c.width_p95_px:.1f} / {c.width_max_px:.1f}"
+        row = [str(number), f"{c.length_px:.0f}", widths, f"{c.angle_deg:.0f}°"]
+        row += [str(c.branches), f"{c.tortuosity:.2f}"]
+        if in_mm:
+            row += [
+                _with_sigma(c.length_mm, c.length_mm_sigma),
+                _with_sigma(c.width_mean_mm, c.width_mean_mm_sigma),
+                _with_sigma(c.width_max_mm, c.width_max_mm_sigma),
+            ]
+        table.add_row(*row)
+    return table
+
+
+def _with_sigma(value: float | None, sigma: float | None) -> str:
+    return "under 3 px" if value is None or sigma is None else f"{value:.2f} ± {sigma:.2f}"

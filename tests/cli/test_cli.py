@@ -1,0 +1,85 @@
+"""The command line as a whole: quick to start, plain about mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+import scnet_edge.cli
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+COMMANDS = ["build", "calibrate", "doctor", "evaluate", "measure", "models", "run", "verify"]
+HEAVY = ("torch", "onnx", "numpy", "cv2", "openvino", "onnxruntime", "scipy")
+LOADED = f"print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+
+
+def test_every_command_is_there() -> None:
+    group = typer.main.get_command(scnet_edge.cli.app)
+    assert sorted(getattr(group, "commands")) == COMMANDS  # noqa: B009
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments: list[str], python: Run) -> None:
+    code = f"""\
+import sys
+from scnet_edge.cli import main
+try:
+    main()
+finally:
+    {LOADED}
+"""
+    done = python(code, arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    assert done.stderr.strip() == ""
+
+
+def test_the_package_alone_imports_nothing_heavy(python: Run) -> None:
+    done = python(f"import sys, scnet_edge; {LOADED}", [])
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+def test_the_pipeline_needs_no_torch(python: Run) -> None:
+    code = "import sys; from scnet_edge import Pipeline; print({'torch', 'onnx'} & {*sys.modules})"
+    done = python(code, [])
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["verify"], ["run", "--nonsense"]])
+def test_a_wrong_call_exits_2(arguments: list[str], command_line: Run) -> None:
+    done = command_line(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "{tmp}/none"],
+        ["verify", "{tmp}"],
+        ["run", "{tmp}", "--source", "{tmp}/none.mp4", "--out", "{tmp}/out"],
+        ["build", "--int8", "--model", "nonsense", "--out", "{tmp}/out"],
+        ["build", "--int8", "--size", "big", "--out", "{tmp}/out"],
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], command_line: Run, tmp_path: Path) -> None:
+    done = command_line(*(a.format(tmp=tmp_path) for a in arguments))
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("scnet-edge: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_installed_script_is_the_same_command_line() -> None:
+    script = Path(sys.executable).parent / "scnet-edge"
+    if not script.exists():
+        pytest.skip("scnet-edge is not installed in this environment")
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)

@@ -1,0 +1,149 @@
+"""`scnet-edge evaluate` on drawn walls, with a small model of random weights and its bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import f1_score
+
+import scnet_edge.cli.evaluate  # registers the command
+import scnet_edge.cli.models  # noqa: F401  (registers the command)
+from scnet_edge.backends.base import installed_engines
+from scnet_edge.cli import main
+from scnet_edge.config import read_json, write_json
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.evaluation import Evaluation
+from scnet_edge.evaluation.predict import reference_run
+from scnet_edge.models import cards
+from scnet_edge.models.cards import CardConfig, find_card
+from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.models.weights import measured, open_scnet, save_weights
+from scnet_edge.runtime.pipeline import Pipeline
+
+CONFIG = SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False)
+
+
+@pytest.fixture
+def walls(tmp_path: Path) -> Path:
+    """A folder of walls with a dark line each, of two sizes; neither divides by the stride."""
+    for i, (h, w) in enumerate([(50, 70), (50, 70), (44, 61)]):
+        mask = np.zeros((h, w), np.uint8)
+        cv2.line(mask, (0, 5 + 10 * i), (w - 1, h - 8), 255, 3)
+        for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
+            (tmp_path / "walls" / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "walls" / kind / f"{i}.png"), image.astype(np.uint8))
+    return tmp_path / "walls"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model in a package folder of its own."""
+    folder = tmp_path / "package" / "weights"
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    save_weights(SCNet(CONFIG), folder / "tiny.safetensors")
+    card = msgspec.structs.replace(
+        find_card("hed"),
+        name="tiny",
+        kind="scnet",
+        file="tiny.safetensors",
+        config=CardConfig(**{f: getattr(CONFIG, f) for f in CardConfig.__struct_fields__}),
+        threshold=0.48,
+    )
+    write_json(folder / "tiny.json", measured(card, folder / "tiny.safetensors"))
+    monkeypatch.setattr(cards, "PACKAGE", tmp_path / "package")
+    return "tiny"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["scnet-edge", "evaluate", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+def test_model_scores_are_those_of_its_maps(
+    walls: Path,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, spec = tmp_path / "scores.json", f"folder:{walls}"
+    assert run(monkeypatch, tiny, "--data", spec, "--json", out) == 0
+    scores = read_json(out, Evaluation)
+    reference = reference_run(open_scnet(find_card(tiny)), None)
+    samples = open_dataset(spec)
+    truth = np.concatenate([s.read_mask().ravel() for s in samples])
+    ours = np.concatenate([reference(s.read_frame()).ravel() for s in samples]) >= np.float32(0.48)
+    assert scores.images == 3
+    assert scores.data == "folder test"
+    assert scores.shipped.threshold == 0.48
+    assert scores.shipped.f1 == pytest.approx(f1_score(truth, ours, zero_division=1))
+    printed = capsys.readouterr().out
+    assert f"F1 {scores.shipped.f1:.4f}" in printed
+    assert f"F1 {scores.best.f1:.4f}" in printed
+
+
+@pytest.mark.skipif("onnxruntime" not in installed_engines(), reason="needs onnxruntime")
+def test_bundle_scores_are_those_of_its_pipeline(
+    walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scnet_edge.bundle.build import build_bundle
+    from scnet_edge.bundle.recipe import Recipe
+
+    bundle, out = tmp_path / "bundle", tmp_path / "scores.json"
+    build_bundle(Recipe(precision="fp32", model=tiny, size_hw=(64, 96)), bundle)
+    options = ("--data", f"folder:{walls}", "--engine", "onnxruntime", "--json", out)
+    assert run(monkeypatch, bundle, *options) == 0
+    scores = read_json(out, Evaluation)
+    with Pipeline.open(bundle, engine="onnxruntime") as pipeline:
+        samples = open_dataset(f"folder:{walls}")
+        ours = np.concatenate([pipeline(s.read_frame()).mask.ravel() for s in samples])
+        assert scores.engine == pipeline.engine
+    truth = np.concatenate([s.read_mask().ravel() for s in samples])
+    assert scores.shipped.f1 == pytest.approx(f1_score(truth, ours, zero_division=1))
+
+
+def test_mistakes_are_one_line(
+    walls: Path,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec = f"folder:{walls}"
+    (tmp_path / "empty").mkdir()
+    mistakes = {
+        ("nothing", "--data", spec): "expected a bundle folder or a crack model",
+        ("hed", "--data", spec): "expected a bundle folder or a crack model",
+        (tmp_path / "gone", "--data", spec): "expected a bundle folder or a crack model",
+        (tmp_path / "empty", "--data", spec): "manifest.json",
+        (tiny, "--data", "folder"): "expected NAME:DIR",
+        (tiny, "--data", f"folder:{tmp_path / 'empty'}"): "no images",
+        (tiny, "--data", spec, "--split", "best"): "expected one of train, test, all",
+        (tiny, "--data", spec, "--engine", "openvino"): "--engine is for bundles",
+        (tiny, "--data", spec, "--json", tmp_path / "no" / "f.json"): "a folder that exists",
+        (tiny, "--data", spec, "--json", tmp_path): "expected a file to write",
+    }
+    for arguments, line in mistakes.items():
+        assert run(monkeypatch, *arguments) == 1, arguments
+        error = capsys.readouterr().err.strip().splitlines()
+        assert error[-1].startswith("scnet-edge: "), arguments
+        assert line in error[-1], arguments
+        assert len(error) == 1, arguments
+
+
+def test_spoilt_mask_writes_nothing(
+    walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (walls / "masks" / "2.png").write_bytes(b"")
+    out = tmp_path / "scores.json"
+    assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
+    assert not out.exists()

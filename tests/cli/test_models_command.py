@@ -1,0 +1,63 @@
+"""`scnet-edge models` prints what the cards say, without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import scnet_edge.cli.evaluate  # registers the command
+import scnet_edge.cli.models  # noqa: F401  (registers the command)
+from scnet_edge.cli import main
+from scnet_edge.models.cards import shipped_models
+
+
+def output_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> str:
+    monkeypatch.setattr(sys, "argv", ["scnet-edge", *arguments])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_table_has_every_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = output_of(monkeypatch, capsys, "models")
+    for card in shipped_models():
+        (row,) = (line for line in table.splitlines() if card.sha256[:12] in line)
+        assert card.name in row
+        assert f"{card.parameters / 1e6:.2f} M" in row
+        if card.metrics:
+            assert f"{card.metrics.f1:.3f} [" in row
+
+
+def test_json_is_the_cards(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = json.loads(output_of(monkeypatch, capsys, "models", "--json"))
+    assert [(x["name"], x["sha256"]) for x in listed] == [
+        (card.name, card.sha256) for card in shipped_models()
+    ]
+    assert all(x["path"].endswith(x["file"]) for x in listed)
+
+
+def test_torch_stays_out() -> None:
+    code = (
+        "import sys; import scnet_edge.cli.models as m, scnet_edge.cli.evaluate; m.models();"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_evaluation_of_bundles_needs_no_torch() -> None:
+    code = (
+        "import sys; import scnet_edge.evaluation.predict, scnet_edge.runtime.pipeline;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

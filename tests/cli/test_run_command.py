@@ -1,0 +1,204 @@
+"""`scnet-edge run` in a fresh interpreter, over a hand-made bundle on a real engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+SIZE_HW = (64, 96)
+OUTPUTS = {"masks", "overlay.mp4", "report.html", "results.jsonl"}
+
+
+def crack(offset_px: int) -> np.ndarray:
+    """Return the mask of a straight crack, 4 px wide and 60 px long."""
+    mask = np.zeros(SIZE_HW, bool)
+    mask[20 + offset_px : 24 + offset_px, 10:70] = True
+    return mask
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle whose probability is the darkness of a pixel."""
+    folder = tmp_path_factory.mktemp("bundle")
+    nodes = [
+        helper.make_node("Cast", ["frame"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["grey"], axes=[3], keepdims=0),
+        helper.make_node("Mul", ["grey", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "one"], ["probability"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "darkness",
+        [helper.make_tensor_value_info("frame", TensorProto.UINT8, (1, *SIZE_HW, 3))],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, (1, *SIZE_HW))],
+        [
+            helper.make_tensor("scale", TensorProto.FLOAT, (), [-1 / 255]),
+            helper.make_tensor("one", TensorProto.FLOAT, (), [1.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "fused.onnx")
+    manifest = {
+        "schema": 1,
+        "model": {"name": "darkness", "prior": "none", "sha256": {}, "licence": "Apache-2.0"},
+        "input": {"frame_hw": SIZE_HW, "size_hw": SIZE_HW},
+        "threshold": 0.5,
+        "precision": "fp32",
+        "calibration": None,
+        "parity": {
+            "engine": "none",
+            "frames": 1,
+            "max_abs_error": 0,
+            "mean_abs_error": 0,
+            "mask_agreement": 1,
+            "mask_f1": 1,
+            "prior_flip_rate": None,
+        },
+        "min_mask_f1": 1,
+        "quantised_convolutions": 0,
+        "files": {"fused.onnx": hashlib.sha256((folder / "fused.onnx").read_bytes()).hexdigest()},
+        "tools": {},
+        "created": "2026-01-01T00:00:00Z",
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Return a folder of three images with a crack each, and `truth` beside it."""
+    folder, truth = tmp_path / "images", tmp_path / "truth"
+    for path in (folder, truth):
+        path.mkdir()
+    for i in range(3):
+        mask = crack(5 * i)
+        frame = np.where(mask[..., None], 20, 200).astype(np.uint8).repeat(3, axis=2)
+        cv2.imwrite(str(folder / f"wall-{i}.png"), frame)
+        cv2.imwrite(str(truth / f"wall-{i}.png"), mask * np.uint8(255))
+    return folder
+
+
+def test_images_with_truth(command_line: Run, bundle: Path, images: Path, tmp_path: Path) -> None:
+    out, truth = tmp_path / "out", tmp_path / "truth"
+    done = command_line(
+        "run", str(bundle), "--source", str(images), "--out", str(out), "--truth", str(truth)
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    for i in range(3):
+        mask = cv2.imread(str(out / "masks" / f"wall-{i}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(mask, crack(5 * i) * np.uint8(255))
+    records = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert [record["name"] for record in records] == ["wall-0", "wall-1", "wall-2"]
+    for i, record in enumerate(records):
+        [found] = record["cracks"]
+        assert (found["area_px"], record["crack_area_px"]) == (240, 240)
+        assert found["bbox_xyxy"] == [10, 20 + 5 * i, 70, 24 + 5 * i]
+        assert found["length_px"] == pytest.approx(60, abs=5)
+    rows = {line.split("│")[0].strip(): line for line in done.stdout.splitlines()}
+    assert "1.000" in rows["F1 within 0 px"]
+    assert "3" in rows["cracks found"]
+    for name in OUTPUTS:
+        assert str(out / name) in done.stdout
+    assert "wall-1" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_clip_with_packed_truth(command_line: Run, bundle: Path, tmp_path: Path) -> None:
+    clip, truth, out = tmp_path / "clip.avi", tmp_path / "truth.npz", tmp_path / "out"
+    fourcc = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(clip), cv2.CAP_FFMPEG, fourcc, 10, SIZE_HW[::-1])
+    masks = np.stack([crack(i) for i in range(12)])
+    for mask in masks:
+        writer.write(np.where(mask[..., None], 20, 200).astype(np.uint8).repeat(3, axis=2))
+    writer.release()
+    np.savez_compressed(truth, masks=np.packbits(masks), shape=np.array(masks.shape))
+    arguments = (
+        "run",
+        str(bundle),
+        "--source",
+        str(clip),
+        "--out",
+        str(out),
+        "--truth",
+        str(truth),
+    )
+    done = command_line(*arguments, "--frames", "8", "--engine", "onnxruntime", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(list((out / "masks").iterdir())) == 8
+    row = next(line for line in done.stdout.splitlines() if "F1 within 2 px" in line)
+    assert float(row.split("│")[1]) > 0.99
+
+
+def bad_sources(folder: Path) -> dict[str, Path]:
+    """Return every kind of source that cannot be used."""
+    png = cv2.imencode(".png", np.zeros((300, 301, 3), np.uint8))[1].tobytes()
+    huge = png[:16] + (20_000).to_bytes(4, "big") * 2 + png[24:]
+    contents = {
+        "empty.png": b"",
+        "truncated.png": png[: len(png) // 2],
+        "text.mp4": b"text",
+        "20000x20000.png": huge,
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "no-images").mkdir()
+    return {name: folder / name for name in (*contents, "no-images", "missing.png")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "empty.png",
+        "truncated.png",
+        "text.mp4",
+        "20000x20000.png",
+        "no-images",
+        "missing.png",
+    ],
+)
+def test_a_bad_source_is_one_line_and_leaves_nothing(
+    command_line: Run, bundle: Path, tmp_path: Path, name: str
+) -> None:
+    source, out = bad_sources(tmp_path)[name], tmp_path / "out"
+    done = command_line("run", str(bundle), "--source", str(source), "--out", str(out))
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert lines[-1].startswith(f"scnet-edge: {source}")
+    assert all(line.startswith("Frames") for line in lines[:-1])  # at most the progress bar
+    assert done.stdout == ""
+    assert not out.exists()
+
+
+def test_a_truth_that_does_not_fit_leaves_nothing(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "truth" / "wall-1.png").unlink()
+    out = tmp_path / "out"
+    arguments = ("run", str(bundle), "--source", str(images), "--out", str(out))
+    done = command_line(*arguments, "--truth", str(tmp_path / "truth"))
+    assert done.returncode == 1
+    assert "no mask for frame wall-1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+def test_an_earlier_run_is_kept_unless_told_otherwise(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    arguments = ("run", str(bundle), "--source", str(images), "--out", str(tmp_path / "out"))
+    assert command_line(*arguments).returncode == 0
+    again = command_line(*arguments)
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    assert command_line(*arguments, "--frames", "1", "--overwrite").returncode == 0
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 1

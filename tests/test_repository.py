@@ -1,0 +1,154 @@
+"""What holds for the source checkout: sizes, exports, links, and files that must not rot."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+
+import scnet_edge
+import scnet_edge.cli
+from scnet_edge.bundle.recipe import read_recipe
+from scnet_edge.graph.ranges import read_ranges
+from scnet_edge.models.cards import find_card, read_card
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+MAX_LINES = 250
+MAX_WEIGHT_BYTES = 200 * 2**20
+MAX_PACKAGED_BYTES = 8 * 2**20
+WRITTEN = ("*.py", "*.md", "*.toml", "*.yml", "*.html", "Makefile", "check", "run")
+OURS = ("scnet_edge", "tests", "scripts", "export", "calibration", "benchmarks", "docs", ".ci", ".")
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+
+
+def written_files() -> Iterator[Path]:
+    """Yield the text files of the project, without what tools leave behind."""
+    for folder in OURS:
+        for pattern in WRITTEN:
+            walk = (ROOT / folder).glob if folder == "." else (ROOT / folder).rglob
+            yield from (path for path in walk(pattern) if path.is_file())
+
+
+def under(folder: str, pattern: str) -> list[Path]:
+    """Return the files of a folder, each a test; an empty list skips the test."""
+    return sorted((ROOT / folder).rglob(pattern))
+
+
+def name_of(path: Path) -> str:
+    """Return a path as the test's name."""
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", under("scnet_edge", "*.py"), ids=name_of)
+def test_a_file_fits_on_a_few_screens(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_nothing_is_left_unfinished() -> None:
+    found = [
+        f"{name_of(path)}:{number}"
+        for path in written_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if UNFINISHED.search(line)
+    ]
+    assert found == []
+
+
+def test_exports_are_sorted_and_exist() -> None:
+    names = scnet_edge.__all__
+    assert names == sorted(names)
+    assert all(getattr(scnet_edge, name) for name in names)
+    public = {name for name, value in vars(scnet_edge).items() if isinstance(value, type)}
+    assert public <= set(names)
+
+
+def test_the_version_is_stated_once() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.+)"$', pyproject, re.M)
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_weights_stay_small() -> None:
+    packaged, full = under("scnet_edge/weights", "*"), under("weights", "*")
+    assert sum(path.stat().st_size for path in packaged) < MAX_PACKAGED_BYTES
+    assert sum(path.stat().st_size for path in packaged + full) < MAX_WEIGHT_BYTES
+
+
+def test_no_pickle_is_shipped() -> None:
+    assert {p.suffix for p in under("scnet_edge/weights", "*.*") + under("weights", "*.*")} <= {
+        ".json",
+        ".md",
+        ".safetensors",
+    }
+
+
+@pytest.mark.parametrize(
+    "path", under("scnet_edge/weights", "*.json") + under("weights", "*.json"), ids=name_of
+)
+def test_every_card_loads_and_has_its_weights(path: Path) -> None:
+    assert path.with_name(read_card(path).file).is_file()
+
+
+@pytest.mark.parametrize("path", under("export", "*.toml"), ids=name_of)
+def test_every_recipe_loads_and_names_a_shipped_model(path: Path) -> None:
+    assert find_card(read_recipe(path).model).kind == "scnet"
+
+
+@pytest.mark.parametrize("path", under("calibration", "*.toml"), ids=name_of)
+def test_every_calibration_is_of_the_shipped_weights(path: Path) -> None:
+    calibration = read_ranges(path)
+    shipped = {name: find_card(name).sha256 for name in calibration.weights_sha256}
+    assert calibration.weights_sha256 == shipped
+    assert all(largest > 0 for largest in calibration.ranges.values())
+
+
+@pytest.mark.parametrize("path", under("benchmarks/results", "*.json"), ids=name_of)
+def test_every_result_is_json(path: Path) -> None:
+    assert msgspec.json.decode(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")) + under("docs", "*.md"), ids=name_of)
+def test_links_point_to_files(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r'src="([^"]+)"', text)
+    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in local if not (path.parent / link).exists()] == []
+
+
+def readme_commands() -> list[str]:
+    """Return the `scnet-edge ...` lines of the README's code blocks, continued lines joined."""
+    text = README.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"^```.*?\n(.*?)^```", text, re.M | re.S)
+    return re.findall(r"^(?:\$ )?(scnet-edge [a-z].+)$", "\n".join(blocks), re.M)
+
+
+@pytest.mark.parametrize("line", readme_commands())
+def test_commands_of_the_readme_parse(line: str) -> None:
+    _, *arguments = shlex.split(line, comments=True)
+    group = typer.main.get_command(scnet_edge.cli.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    with group.make_context("scnet-edge", arguments, resilient_parsing=True) as context:
+        name, command, rest = group.resolve_command(context, arguments)
+    assert command is not None, f"no command {name}"
+    if "--help" not in rest:
+        command.make_context(name, rest).close()  # an unknown option or a missing argument raises
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\bmake ([a-z]+)\b", README.read_text(encoding="utf-8")))
+    assert targets <= set(re.findall(r"^([a-z]+):", makefile, re.M))
+
+
+@pytest.mark.parametrize("script", ["scripts/check", ".ci/run"])
+def test_scripts_are_executable_bash(script: str) -> None:
+    assert (ROOT / script).stat().st_mode & 0o100
+    assert subprocess.run(["bash", "-n", ROOT / script], timeout=60).returncode == 0
