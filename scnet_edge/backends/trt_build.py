@@ -10,6 +10,7 @@ weakly typed networks (JetPack 5) and `inspect_plan` never ran on real hardware.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
 import re
@@ -94,7 +95,8 @@ def engine_log() -> Any:
             if severity.name in ("ERROR", "INTERNAL_ERROR"):
                 self.errors.append(message)
             elif report := LAYER_REPORT.match(message):
-                self.layers = message[report.end() :].strip().splitlines()
+                lines = message[report.end() :].splitlines()
+                self.layers = list(itertools.takewhile(str.strip, lines))  # then I/O tensors
 
     logger = EngineLog()
     if capabilities().plugins:
@@ -137,12 +139,9 @@ def inspect_plan(plan: bytes) -> list[Any]:
     Raises:
         EngineError: the plan is not for this GPU and this TensorRT, or there is no GPU.
     """
-    trt = tensorrt()
     inspector = deserialise(plan).create_engine_inspector()
-    layers: list[Any] = json.loads(
-        inspector.get_engine_information(trt.LayerInformationFormat.JSON)
-    )["Layers"]
-    return layers
+    report = inspector.get_engine_information(tensorrt().LayerInformationFormat.JSON)
+    return list(json.loads(report)["Layers"])
 
 
 def deserialise(plan: bytes) -> Any:
@@ -174,8 +173,7 @@ def _build(graph: Path, target: str | None, threads: int | None) -> bytes:
         builder.max_threads = threads
     network = builder.create_network(_network_flags())
     _parse(network, graph)
-    config = builder.create_builder_config()
-    _configure(config, target)
+    _configure(config := builder.create_builder_config(), target)
     if not capabilities().strong_typing:
         _permit_precisions(network, config)
     plan = builder.build_serialized_network(network, config)
@@ -187,9 +185,8 @@ def _build(graph: Path, target: str | None, threads: int | None) -> bytes:
 def _network_flags() -> int:
     """Return strong typing where there is such a thing; before, batches had to be made explicit."""
     flags = tensorrt().NetworkDefinitionCreationFlag
-    if capabilities().strong_typing:
-        return 1 << int(flags.STRONGLY_TYPED)
-    return 1 << int(flags.EXPLICIT_BATCH)
+    strong = capabilities().strong_typing
+    return 1 << int(flags.STRONGLY_TYPED if strong else flags.EXPLICIT_BATCH)
 
 
 def _parse(network: Any, graph: Path) -> None:

@@ -80,16 +80,16 @@ def _chain(norm: Norm, *, prior: bool) -> Chain:
 
 def _settle(chain: Chain, frame: torch.Tensor) -> None:
     """Give batch norms the statistics of this frame, and both logit maps mean 0 and deviation 2."""
+    seen: list[torch.Tensor] = []
     for network in (chain.hed, chain.scnet):
         if network is not None:
             chain.train()(frame)
-            seen: list[torch.Tensor] = []
-            handle = network.fuse.register_forward_hook(lambda *call: seen.append(call[2]))
+            hook = network.fuse.register_forward_hook(lambda *call: seen.append(call[2]))
             chain.eval()(frame)
-            handle.remove()
-            scale = 2 / seen[0].std()
+            hook.remove()
+            scale = 2 / seen[-1].std()
             network.fuse.weight *= scale
-            network.fuse.bias.sub_(seen[0].mean()).mul_(scale)
+            network.fuse.bias.sub_(seen[-1].mean()).mul_(scale)
 
 
 def _make(chain: Chain, frame: npt.NDArray[np.uint8], folder: Path) -> Case:
