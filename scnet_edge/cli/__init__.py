@@ -28,4 +28,4 @@ def main() -> None:
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
-from scnet_edge.cli import build, calibrate, doctor, evaluate, measure, models, run, verify  # noqa: E402,F401,I001
+from scnet_edge.cli import build, calibrate, doctor, evaluate, measure, models, run, verify  # noqa: E402, F401

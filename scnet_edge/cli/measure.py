@@ -95,28 +95,31 @@ def _write(path: Path, cracks: list[Crack]) -> None:
 
 
 def _table(cracks: list[Crack]) -> Table:
+    """Return one row per crack, in millimetres where there is a scale."""
     from rich.table import Table
 
-    in_mm = cracks[0].length_mm is not None
-    columns = ["#", "length px", "width mean / p95 / max px", "angle", "branches", "tortuosity"]
-    if in_mm:
-        columns += ["length mm", "width mean mm", "width max mm"]
-    table = Table(*columns, show_edge=False)
+    scaled = cracks[0].length_mm is not None
+    unit = "mm" if scaled else "px"
+    sizes = [f"length {unit}", *(f"width {which} {unit}" for which in ("mean", "p95", "max"))]
+    table = Table("#", *sizes, "angle", "forks", show_edge=False)
     for column in table.columns:
         column.justify = "right"
-    for number, c in enumerate(cracks, start=1):
-        widths = f"{c.width_mean_px:.1f} / {c.width_p95_px:.1f} / {c.width_max_px:.1f}"
-        row = [str(number), f"{c.length_px:.0f}", widths, f"{c.angle_deg:.0f}°"]
-        row += [str(c.branches), f"{c.tortuosity:.2f}"]
-        if in_mm:
-            row += [
-                _with_sigma(c.length_mm, c.length_mm_sigma),
-                _with_sigma(c.width_mean_mm, c.width_mean_mm_sigma),
-                _with_sigma(c.width_max_mm, c.width_max_mm_sigma),
-            ]
-        table.add_row(*row)
+    for number, crack in enumerate(cracks, start=1):
+        cells = _sizes_mm(crack) if scaled else _sizes_px(crack)
+        table.add_row(str(number), *cells, f"{crack.angle_deg:.0f}°", str(crack.branches))
     return table
 
 
-def _with_sigma(value: float | None, sigma: float | None) -> str:
-    return "under 3 px" if value is None or sigma is None else f"{value:.2f} ± {sigma:.2f}"
+def _sizes_px(crack: Crack) -> list[str]:
+    sizes_px = (crack.length_px, crack.width_mean_px, crack.width_p95_px, crack.width_max_px)
+    return [f"{size_px:.1f}" for size_px in sizes_px]
+
+
+def _sizes_mm(crack: Crack) -> list[str]:
+    pairs = (
+        (crack.length_mm, crack.length_mm_sigma),
+        (crack.width_mean_mm, crack.width_mean_mm_sigma),
+        (crack.width_p95_mm, crack.width_p95_mm_sigma),
+        (crack.width_max_mm, crack.width_max_mm_sigma),
+    )
+    return ["under 3 px" if mm is None else f"{mm:.2f} ± {sigma:.2f}" for mm, sigma in pairs]

@@ -32,7 +32,9 @@ def test_table_and_json(mask_path, tmp_path, monkeypatch, capsys) -> None:
     out = tmp_path / "cracks.json"
     scale = ("--mm-per-px", 0.1, "--mm-per-px-sigma", 0.002)
     assert measure(monkeypatch, mask_path, *scale, "--json", out) == 0
-    assert "100" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "0.60 ± 0.04" in shown
+    assert max(map(len, shown.splitlines())) <= 80
     [crack] = json.loads(out.read_text())["cracks"]
     assert crack["length_px"] == pytest.approx(100, rel=0.03)
     assert crack["width_mean_mm"] == pytest.approx(0.6, abs=0.05)

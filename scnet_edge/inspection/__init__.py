@@ -1,0 +1,1 @@
+"""From masks to what an inspector wants to know."""

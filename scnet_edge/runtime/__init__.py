@@ -1,0 +1,1 @@
+"""Frames in, crack masks out, with NumPy, OpenCV and one engine."""

@@ -1,0 +1,110 @@
+"""A bundle, opened on an engine: a frame goes in, a crack mask comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+
+import numpy as np
+
+from scnet_edge.backends.base import Array, Backend, default_engine, open_backend
+from scnet_edge.bundle.manifest import FUSED, Manifest, read_manifest
+from scnet_edge.data.preprocess import resized
+from scnet_edge.errors import EngineError
+from scnet_edge.runtime.frames import as_bgr
+from scnet_edge.types import Frame, Map, Result
+
+
+class Pipeline:
+    """A loaded bundle; call it on a frame. One thread at a time.
+
+    Attributes:
+        manifest: What the bundle says of itself.
+        engine: What runs it, for people: `openvino CPU`.
+    """
+
+    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+        self.manifest = manifest
+        self.engine = backend.name
+        self._backend = backend
+
+    @classmethod
+    def open(
+        cls, bundle: str | Path, *, engine: str | None = None, threads: int | None = None
+    ) -> Pipeline:
+        """Open a bundle folder, every file of it checked against its hash first.
+
+        Args:
+            bundle: A folder that `scnet-edge build` wrote.
+            engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
+            threads: CPU threads; None leaves it to the engine.
+
+        Raises:
+            BundleError: not a bundle, incomplete or altered.
+            EngineError: no such engine here, or it refuses the graph.
+        """
+        manifest = read_manifest(Path(bundle))
+        backend = open_backend(engine or default_engine(), Path(bundle) / FUSED, threads=threads)
+        return cls(manifest, backend)
+
+    def __call__(self, frame_bgr: Frame) -> Result:
+        """Return mask and maps of the frame's own size; `timing` has resize, engine and mask.
+
+        Args:
+            frame_bgr: (h, w, 3) uint8 BGR of any size; grey, BGRA and 16 bit as `as_bgr` says.
+
+        Raises:
+            InputError: not an image, or one too small or too large.
+            EngineError: the engine fails, or its output is not finite.
+        """
+        frame = as_bgr(frame_bgr)
+        frame_hw = (frame.shape[0], frame.shape[1])
+        clock_s = [perf_counter()]
+
+        fed = resized(frame, self.manifest.input.frame_hw)
+        clock_s.append(perf_counter())
+
+        outputs = self._backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
+        clock_s.append(perf_counter())
+
+        probability = self._map(outputs, "probability", frame_hw)
+        edges = self._map(outputs, "edges", frame_hw) if "edges" in outputs else None
+        mask = probability >= self.manifest.threshold
+        clock_s.append(perf_counter())
+
+        stages_ms = (1e3 * np.diff(clock_s)).tolist()
+        timing = dict(zip(("resize", "engine", "mask"), stages_ms, strict=True))
+        return Result(mask=mask, probability=probability, edges=edges, timing=timing)
+
+    def close(self) -> None:
+        """Release the engine; calling it twice is harmless."""
+        self._backend.close()
+
+    def __enter__(self) -> Pipeline:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release the engine."""
+        self.close()
+
+    def _map(self, outputs: Mapping[str, Array], name: str, frame_hw: tuple[int, int]) -> Map:
+        """Return one output as (h, w) float32 of the frame's size."""
+        expected = (1, *self.manifest.input.size_hw)
+        if name not in outputs or outputs[name].shape != expected:
+            found = {key: value.shape for key, value in outputs.items()}
+            raise EngineError(f"{self.engine}: expected output {name} {expected}, found {found}")
+        values = outputs[name][0].astype(np.float32, copy=False)
+        if not np.isfinite(values).all():
+            raise EngineError(
+                f"{self.engine}: {name} is not finite; run 'scnet-edge verify' on the bundle, "
+                "or use a bundle of higher precision"
+            )
+        return resized(values, frame_hw)

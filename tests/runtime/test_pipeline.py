@@ -1,0 +1,219 @@
+import hashlib
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from scnet_edge.backends.fake import FakeBackend
+from scnet_edge.bundle.manifest import (
+    SCHEMA,
+    InputContract,
+    Manifest,
+    ModelIdentity,
+    Parity,
+)
+from scnet_edge.config import write_json
+from scnet_edge.errors import BundleError, EngineError, InputError
+from scnet_edge.runtime.pipeline import Pipeline
+
+SIZE_HW = (48, 64)
+THRESHOLD = 0.6
+PARITY = Parity(
+    engine="none",
+    frames=1,
+    max_abs_error=0,
+    mean_abs_error=0,
+    mask_agreement=1,
+    mask_f1=1,
+    prior_flip_rate=None,
+)
+MANIFEST = Manifest(
+    schema=SCHEMA,
+    model=ModelIdentity(name="darkness", prior="none", sha256={}, licence="Apache-2.0"),
+    input=InputContract(frame_hw=SIZE_HW, size_hw=SIZE_HW),
+    threshold=THRESHOLD,
+    precision="fp32",
+    calibration=None,
+    parity=PARITY,
+    min_mask_f1=1,
+    quantised_convolutions=0,
+    files={},
+    tools={},
+    created="2026-01-01T00:00:00Z",
+)
+
+
+def write_bundle(folder: Path) -> Path:
+    """Write a bundle whose probability is the darkness of a pixel: 1 - mean(B, G, R) / 255."""
+    height, width = SIZE_HW
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["frame"], ["float"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["float"], ["grey"], axes=[3], keepdims=0),
+            helper.make_node("Mul", ["grey", "scale"], ["scaled"]),
+            helper.make_node("Add", ["scaled", "one"], ["probability"]),
+        ],
+        "darkness",
+        [helper.make_tensor_value_info("frame", TensorProto.UINT8, (1, height, width, 3))],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, (1, height, width))],
+        [
+            helper.make_tensor("scale", TensorProto.FLOAT, (), [-1 / 255]),
+            helper.make_tensor("one", TensorProto.FLOAT, (), [1.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder.mkdir()
+    onnx.save(model, folder / "fused.onnx")
+    digest = hashlib.sha256((folder / "fused.onnx").read_bytes()).hexdigest()
+    write_json(
+        folder / "manifest.json", msgspec.structs.replace(MANIFEST, files={"fused.onnx": digest})
+    )
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_bundle_on_a_real_engine(bundle: Path, engine: str) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), np.uint8)
+    with Pipeline.open(bundle, engine=engine, threads=1) as pipeline:
+        result = pipeline(frame)
+        assert pipeline.manifest.model.name == "darkness"
+        assert "cpu" in pipeline.engine.lower()
+    expected = 1 - frame.mean(axis=2) / 255
+    np.testing.assert_allclose(result.probability, expected, atol=1e-6)
+    clear = np.abs(expected - THRESHOLD) > 1e-5
+    np.testing.assert_array_equal(result.mask[clear], (expected >= THRESHOLD)[clear])
+    assert (result.mask.dtype, result.probability.dtype, result.edges) == (bool, np.float32, None)
+    assert list(result.timing) == ["resize", "engine", "mask"]
+    assert all(type(ms) is float and ms >= 0 for ms in result.timing.values())
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 3])
+def test_maps_have_the_size_of_the_frame(factor: float) -> None:
+    """A black disc on white keeps its place and area, whatever the camera's size."""
+    height, width = (round(side * factor) for side in SIZE_HW)
+    frame = np.full((height, width, 3), 255, np.uint8)
+    cv2.circle(frame, (round(20 * factor), round(24 * factor)), round(12 * factor), (0, 0, 0), -1)
+    result = Pipeline(MANIFEST, FakeBackend(SIZE_HW))(frame)
+    truth = frame[..., 0] == 0
+    assert result.edges is not None
+    assert result.mask.shape == result.probability.shape == result.edges.shape == truth.shape
+    assert 0 <= result.probability.min() <= result.probability.max() <= 1
+    assert (result.mask & truth).sum() / (result.mask | truth).sum() > 0.9
+
+
+def test_grey_and_alpha_frames_are_taken() -> None:
+    bgr = np.random.default_rng(1).integers(0, 256, (*SIZE_HW, 1), np.uint8).repeat(3, axis=2)
+    pipeline = Pipeline(MANIFEST, FakeBackend(SIZE_HW))
+    expected = pipeline(bgr).mask
+    np.testing.assert_array_equal(pipeline(bgr[..., 0]).mask, expected)
+    np.testing.assert_array_equal(pipeline(np.dstack([bgr, bgr[..., 0]])).mask, expected)
+
+
+def test_what_is_no_frame_is_refused() -> None:
+    pipeline = Pipeline(MANIFEST, FakeBackend(SIZE_HW))
+    for frame in (np.zeros((1, 1, 3), np.uint8), np.zeros((*SIZE_HW, 3), np.float32)):
+        with pytest.raises(InputError, match="frame: "):
+            pipeline(frame)
+
+
+class Answering:
+    """A backend that gives what it was told to."""
+
+    name = "answering"
+
+    def __init__(self, **outputs: np.ndarray) -> None:
+        self.outputs = outputs
+        self.closed = 0
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        return self.outputs
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("output", ["probability", "edges"])
+def test_an_output_that_is_not_finite_is_an_error(output: str, value: float) -> None:
+    outputs = {
+        "probability": np.zeros((1, *SIZE_HW), np.float32),
+        "edges": np.zeros((1, *SIZE_HW), np.float32),
+    }
+    outputs[output][0, 3, 4] = value
+    with pytest.raises(EngineError, match=f"{output} is not finite"):
+        Pipeline(MANIFEST, Answering(**outputs))(np.zeros((*SIZE_HW, 3), np.uint8))
+
+
+def test_an_output_of_another_name_or_shape_is_an_error() -> None:
+    for outputs in ({"mask": np.zeros((1, *SIZE_HW))}, {"probability": np.zeros((1, 1, *SIZE_HW))}):
+        with pytest.raises(EngineError, match="expected output probability"):
+            Pipeline(MANIFEST, Answering(**outputs))(np.zeros((*SIZE_HW, 3), np.uint8))
+
+
+def test_the_threshold_itself_is_crack() -> None:
+    probability = np.full((1, *SIZE_HW), 0.5, np.float32)
+    manifest = msgspec.structs.replace(MANIFEST, threshold=0.5)
+    assert Pipeline(manifest, Answering(probability=probability))(
+        np.zeros((*SIZE_HW, 3), np.uint8)
+    ).mask.all()
+
+
+def test_leaving_closes_the_engine() -> None:
+    backend = Answering()
+    with pytest.raises(ZeroDivisionError), Pipeline(MANIFEST, backend):
+        raise ZeroDivisionError
+    assert backend.closed == 1
+
+
+def test_a_bundle_is_checked_before_it_is_parsed(bundle: Path) -> None:
+    with (bundle / "fused.onnx").open("ab") as f:
+        f.write(b"\0")
+    with pytest.raises(BundleError, match="SHA-256"):
+        Pipeline.open(bundle)
+
+
+def test_a_graph_the_manifest_does_not_vouch_for_is_refused(bundle: Path) -> None:
+    write_json(bundle / "manifest.json", MANIFEST)
+    with pytest.raises(BundleError, match=r"no fused\.onnx"):
+        Pipeline.open(bundle)
+
+
+def test_an_unknown_engine_is_refused(bundle: Path) -> None:
+    with pytest.raises(EngineError, match="expected one of"):
+        Pipeline.open(bundle, engine="tensorflow")
+
+
+def test_without_an_engine_named_the_default_runs(bundle: Path) -> None:
+    with Pipeline.open(str(bundle)) as pipeline:
+        assert pipeline(np.zeros((*SIZE_HW, 3), np.uint8)).mask.all()
+
+
+def test_the_package_itself_is_light(
+    python: Callable[[str, list[str]], subprocess.CompletedProcess[str]],
+) -> None:
+    code = """
+import sys, scnet_edge
+assert scnet_edge.__all__ == sorted(scnet_edge.__all__)
+print(*({"numpy", "cv2", "torch", "onnx"} & set(sys.modules)), sep=",")
+from scnet_edge import Pipeline, Result
+print(*({"torch", "onnx"} & set(sys.modules)), sep=",")
+try:
+    scnet_edge.missing
+except AttributeError:
+    print("no such name")
+"""
+    done = python(code, [])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:3] == ["", "", "no such name"]
