@@ -9,7 +9,7 @@
     +-- ConfigError      a recipe, manifest or option
 
 Messages are one line: what was expected, what was found, what to do.
-The command line prints them and exits with status 1; anything else is a bug and shows its traceback.
+The command line prints them and exits with status 1; anything else is a bug with its traceback.
 """
 
 from __future__ import annotations

@@ -30,6 +30,9 @@ def run(
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep what the engine compiles here for the next start.")
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Known masks to score against: an .npz or a folder.")
     ] = None,
@@ -52,7 +55,7 @@ def run(
     with (
         output_folder(out, overwrite=overwrite) as folder,
         open_source(source) as opened,
-        Pipeline.open(bundle, engine=engine, threads=threads) as pipeline,
+        Pipeline.open(bundle, engine=engine, threads=threads, cache=cache) as pipeline,
         open_sinks(folder, fps=opened.fps) as write,
     ):
         total = min((n for n in (opened.count, frames) if n is not None), default=None)

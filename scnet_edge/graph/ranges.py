@@ -19,7 +19,7 @@ from scnet_edge.errors import ConfigError
 SCHEMA = 1
 PACKAGE = Path(__file__).parents[1]
 ROOTS = (PACKAGE, PACKAGE.parent)  # what the wheel carries, then the source checkout
-Method = Literal["minmax", "percentile"]
+Method = Literal["minmax"]  # the largest magnitude seen
 
 
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

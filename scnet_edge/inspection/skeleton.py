@@ -184,7 +184,9 @@ def _smooth(points: Points) -> Points:
 
 
 def _smooth_ring(points: Points) -> Points:
-    reach = min(len(points) - 2, len(_BELL) // 2)
+    if len(points) <= 2 * len(_BELL):  # smoothing would shrink so small a ring
+        return points
+    reach = len(_BELL) // 2
     return _weighted(np.vstack([points[-1 - reach : -1], points, points[1 : 1 + reach]]), reach)
 
 

@@ -32,7 +32,12 @@ class Pipeline:
 
     @classmethod
     def open(
-        cls, bundle: str | Path, *, engine: str | None = None, threads: int | None = None
+        cls,
+        bundle: str | Path,
+        *,
+        engine: str | None = None,
+        threads: int | None = None,
+        cache: Path | None = None,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
 
@@ -40,13 +45,15 @@ class Pipeline:
             bundle: A folder that `scnet-edge build` wrote.
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
+            cache: A folder for what the engine compiles, so that TensorRT builds its plan once.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
             EngineError: no such engine here, or it refuses the graph.
         """
         manifest = read_manifest(Path(bundle))
-        backend = open_backend(engine or default_engine(), Path(bundle) / FUSED, threads=threads)
+        graph = Path(bundle) / FUSED
+        backend = open_backend(engine or default_engine(), graph, threads=threads, cache=cache)
         return cls(manifest, backend)
 
     def __call__(self, frame_bgr: Frame) -> Result:
