@@ -12,43 +12,28 @@ import argparse
 import dataclasses
 import datetime
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
 from rich.progress import track
-from torch import Tensor
-from train import RECIPES, Recipe, averaged, drawn_pipes, held_out
+from train import HED_MAPS, RECIPES, Recipe, averaged, drawn_pipes, estimate_norms, held_out
 
 from scnet_edge.config import write_json
 from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.models.cards import Card, CardConfig
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import load_into, load_state, measured, open_hed, save_weights
+from scnet_edge.training.loop import load_images
 
 STAGE = (
     "{start}, AdamW, peak rate {lr}, cosine, {steps} steps of {batch} crops of {crop} pixels with "
     "rotation, flips, scale and photometric changes, loss soft-IoU + 10 x focal of all maps, "
     "weights averaged with decay {ema}"
 )
-
-
-def whole_images(samples: list[Sample], hed: HED | None) -> Iterator[Tensor]:
-    """Yield what the SCNet sees of whole images, each (1, 3 or 4, H, W)."""
-    for sample in track(samples, "norm statistics"):
-        frame = sample.read_frame()
-        edges = None
-        if hed is not None:
-            image = torch.from_numpy(frame.transpose(2, 0, 1)[None].astype(np.float32))
-            with torch.inference_mode():
-                edges = torch.sigmoid(hed(image)[0])[0, 0].numpy() > EDGE_THRESHOLD
-        yield torch.from_numpy(scnet_input(frame, edges))[None]
 
 
 def scored(
@@ -65,8 +50,12 @@ def stages(recipe: Recipe) -> str:
     start = (
         "the encoder from the HED convolutions, the rest Xavier" if recipe.from_hed else "Xavier"
     )
+    if recipe.after:
+        start = f"then with {len(drawn_pipes())} drawn pipe walls" if recipe.pipes else "then"
+    if schedule.freeze_norm:
+        start += " with the norm statistics fixed to those of whole images"
     words = STAGE.format(
-        start=f"then with {len(drawn_pipes())} drawn pipe walls" if recipe.pipes else start,
+        start=start,
         lr=schedule.lr,
         steps=schedule.steps,
         batch=schedule.batch,
@@ -96,8 +85,7 @@ def card_of(name: str, evaluation: Evaluation) -> Card:
         licence="Apache-2.0, within what the licence of the data allows",
         recipe=(
             "scripts/train.py on 270 of the 300 training images (every tenth held out for the "
-            f"threshold), one CPU core: {stages(recipe)}; norm statistics estimated anew on whole "
-            "images"
+            f"threshold), on a CPU: {stages(recipe)}; norm statistics those of whole images"
         ),
         steps=schedule.steps + (RECIPES[recipe.after].schedule.steps if recipe.after else 0),
         metrics=card_metrics(evaluation),
@@ -116,7 +104,9 @@ def main() -> None:
     fit, held = held_out(open_dataset(deepcrack, "train"))
     scnet = averaged(options.name)
     hed = open_hed() if scnet.config.edges else None
-    torch.optim.swa_utils.update_bn(whole_images(fit[::5], hed), scnet)
+    if not RECIPES[options.name].schedule.freeze_norm:
+        maps = HED_MAPS if hed else None
+        estimate_norms(scnet, load_images(fit, maps))
     path = options.folder / f"{options.name}.safetensors"
     options.folder.mkdir(parents=True, exist_ok=True)
     save_weights(scnet, path)

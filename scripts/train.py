@@ -22,6 +22,7 @@ from torch import nn
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.simulation.clip import render_clip
@@ -45,12 +46,24 @@ class Recipe:
 
 SMALL = SCNetConfig(norm="batch", width=0.25, edges=False)
 RECIPES = {
+    "scnet-start": Recipe(
+        SCNetConfig(norm="batch"),
+        Schedule(steps=1100, warmup=50, ema_decay=0.99, augmentation=Augmentation(crop=192)),
+        from_hed=True,
+    ),
+    # Batch statistics of four crops are not those of a whole image: end on the ones that ship.
     "scnet": Recipe(
         SCNetConfig(norm="batch"),
         Schedule(
-            steps=1100, lr=1e-3, warmup=50, ema_decay=0.99, augmentation=Augmentation(crop=192)
+            steps=300,
+            lr=3e-4,
+            warmup=10,
+            ema_decay=0.98,
+            seed=1,
+            freeze_norm=True,
+            augmentation=Augmentation(crop=192, crack_bias=0.5),
         ),
-        from_hed=True,
+        after="scnet-start",
     ),
     "scnet-small-deepcrack": Recipe(SMALL, Schedule(steps=4000, lr=2e-3)),
     # The first stage takes pipe joints, which DeepCrack does not show, for cracks.
@@ -110,6 +123,16 @@ def averaged(name: str) -> SCNet:
     return model
 
 
+def estimate_norms(model: SCNet, images: list[TrainingImage]) -> None:
+    """Set the norm statistics to those of every fifth training image, whole."""
+    priors = [None if i.edges is None else i.edges > EDGE_THRESHOLD * 255 for i in images[::5]]
+    whole = (
+        torch.from_numpy(scnet_input(image.frame, prior))[None]
+        for image, prior in zip(images[::5], priors, strict=True)
+    )
+    torch.optim.swa_utils.update_bn(whole, model)
+
+
 def drawn_pipes(walls: int = 15, frames: int = 24) -> list[TrainingImage]:
     """Return every fourth frame of drawn clips; none is of the wall of the sample clip."""
     clips = (render_clip(frames, (384, 544), seed=PIPE_SEED + wall) for wall in range(walls))
@@ -152,6 +175,8 @@ def main() -> None:
     images = load_images(samples, HED_MAPS if recipe.config.edges else None)
     if recipe.pipes:
         images += drawn_pipes()
+    if recipe.schedule.freeze_norm:
+        estimate_norms(model, images)
     train(model, images, recipe.schedule, Path("runs") / options.name)
 
 

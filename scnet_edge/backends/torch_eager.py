@@ -20,7 +20,7 @@ class TorchBackend:
         self.chain = chain.eval()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Map `frame` (1, H, W, 3) uint8 BGR to `probability`; with a prior, `edges` and `prior` too."""
+        """Map `frame` (1, H, W, 3) uint8 BGR to `probability`; with a prior also `edges`."""
         with torch.inference_mode():
             outputs = self.chain(torch.from_numpy(np.ascontiguousarray(feeds["frame"])))
         names = ("probability", "edges", "prior")

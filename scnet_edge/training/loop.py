@@ -37,6 +37,7 @@ class Schedule:
     weight_decay: float = 1e-4
     ema_decay: float = 0.998
     focal_weight: float = 10.0
+    freeze_norm: bool = False  # batch norms use the statistics they came with, as they will ship
     head_bias: float = -2.0  # cracks are rare: start from a low probability
     checkpoint_every: int = 100
     seed: int = 0

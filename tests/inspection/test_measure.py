@@ -179,6 +179,12 @@ def test_empty_mask_and_single_pixel() -> None:
     assert (pixel.length_px, pixel.width_max_px, pixel.bbox_xyxy) == (1, 1, (9, 7, 10, 8))
 
 
+def test_smallest_ring_does_not_collapse() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[[9, 10, 10, 11], [15, 14, 16, 15]] = True
+    assert only(measure_cracks(mask, min_area_px=1)).length_px == pytest.approx(4 * math.sqrt(2))
+
+
 def test_disc_is_as_long_as_wide() -> None:
     disc = np.zeros((80, 80), np.uint8)
     cv2.circle(disc, (40, 40), 20, 1, cv2.FILLED)
@@ -240,7 +246,7 @@ def test_a_quarter_turn_changes_only_the_angle(angle_deg: float, width_px: float
     mask = straight(width_px, angle_deg) >= 0.5
     crack, turned = only(measure_cracks(mask)), only(measure_cracks(np.rot90(mask)))
     assert turned.length_px == pytest.approx(crack.length_px, rel=0.02)
-    assert turned.width_mean_px == pytest.approx(crack.width_mean_px, abs=0.15)
+    assert turned.width_mean_px == pytest.approx(crack.width_mean_px, abs=0.3)
     difference = (turned.angle_deg - crack.angle_deg) % 180
     assert difference == pytest.approx(90, abs=0.01)
 
