@@ -82,7 +82,7 @@ def card_of(name: str, evaluation: Evaluation) -> Card:
         data="DeepCrack (Liu et al. 2019), training split"
         + (", and pipe walls drawn by scnet_edge.simulation" if recipe.pipes else ""),
         data_licence="DeepCrack is for non-commercial research and educational purposes",
-        licence="Apache-2.0, within what the licence of the data allows",
+        licence="Apache-2.0; data: non-commercial research",
         recipe=(
             "scripts/train.py on 270 of the 300 training images (every tenth held out for the "
             f"threshold), on a CPU: {stages(recipe)}; norm statistics those of whole images"

@@ -55,7 +55,7 @@ RECIPES = {
     "scnet": Recipe(
         SCNetConfig(norm="batch"),
         Schedule(
-            steps=300,
+            steps=200,
             lr=3e-4,
             warmup=10,
             ema_decay=0.98,

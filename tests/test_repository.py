@@ -8,15 +8,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 import typer
 
 import scnet_edge
 import scnet_edge.cli
 from scnet_edge.bundle.recipe import read_recipe
+from scnet_edge.config import read_json
+from scnet_edge.evaluation import Evaluation
 from scnet_edge.graph.ranges import read_ranges
-from scnet_edge.models.cards import find_card, read_card
+from scnet_edge.models.cards import Card, find_card, read_card, shipped_models
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -111,8 +112,16 @@ def test_every_calibration_is_of_the_shipped_weights(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", under("benchmarks/results", "*.json"), ids=name_of)
-def test_every_result_is_json(path: Path) -> None:
-    assert msgspec.json.decode(path.read_bytes())
+def test_every_result_loads_and_the_readme_states_it(path: Path) -> None:
+    result = read_json(path, Evaluation)
+    assert f"{result.shipped.f1:.4f}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("card", [c for c in shipped_models() if c.metrics], ids=lambda c: c.name)
+def test_the_readme_states_what_the_cards_say(card: Card) -> None:
+    assert card.metrics
+    low, high = card.metrics.ci95
+    assert f"{card.metrics.f1:.4f} [{low:.3f}, {high:.3f}]" in README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")) + under("docs", "*.md"), ids=name_of)
