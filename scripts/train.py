@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample, open_dataset
@@ -73,6 +73,12 @@ RECIPES = {
         after="scnet-small-deepcrack",
         pipes=True,
     ),
+    "scnet-small-4level": Recipe(
+        SCNetConfig(norm="batch", width=0.25, edges=False, levels=4),
+        Schedule(steps=600, lr=1e-3, warmup=50, ema_decay=0.99, seed=1),
+        after="scnet-small-deepcrack",
+        pipes=True,
+    ),
 }
 
 
@@ -107,7 +113,12 @@ def initialise(model: SCNet, recipe: Recipe) -> None:
         _encoder_from_hed(model)
     start_heads(model, recipe.schedule.head_bias)
     if recipe.after:
-        model.load_state_dict(averaged(recipe.after).state_dict())
+        model.load_state_dict(fitted(averaged(recipe.after).state_dict(), model.state_dict()))
+
+
+def fitted(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights for a net of as many levels or fewer: the deepest are left out."""
+    return {key: state[key][tuple(map(slice, value.shape))] for key, value in own.items()}
 
 
 def averaged(name: str) -> SCNet:
