@@ -132,10 +132,9 @@ def read_manifest(bundle: Path) -> Manifest:
     return manifest
 
 
-def record_accuracy(bundle: Path, accuracy: Accuracy) -> None:
-    """Write what a bundle scored into its manifest."""
-    manifest = msgspec.structs.replace(read_manifest(bundle), accuracy=accuracy)
-    write_json(bundle / f"{MANIFEST}.tmp", manifest)
+def record_accuracy(bundle: Path, manifest: Manifest, accuracy: Accuracy) -> None:
+    """Write what a bundle scored into its manifest, as `read_manifest` gave it."""
+    write_json(bundle / f"{MANIFEST}.tmp", msgspec.structs.replace(manifest, accuracy=accuracy))
     (bundle / f"{MANIFEST}.tmp").replace(bundle / MANIFEST)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -18,12 +19,22 @@ app = typer.Typer(
 )
 
 
+# What the machine refuses, whatever file it was: for the user to mend, not a bug to trace.
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
 def main() -> None:
-    """Run the command line; a user's mistake is one line and exit status 1."""
+    """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
     try:
         app()
     except ScnetEdgeError as e:
         print(f"scnet-edge: {e}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as e:
+        if e.errno not in REFUSALS:
+            raise
+        place = f"{e.filename}: " if e.filename else ""
+        print(f"scnet-edge: {place}{e.strerror}; free or choose another place", file=sys.stderr)
         sys.exit(1)
 
 

@@ -45,7 +45,7 @@ def build(
 
     chosen = _recipe(
         recipe,
-        _precision(int8=int8, fp16=fp16, fp32=fp32),
+        _precision({"int8": int8, "fp16": fp16, "fp32": fp32}),
         {
             "model": model,
             "size_hw": parse_size(size) if size else None,
@@ -62,11 +62,11 @@ def build(
     console.print(_summary(out, manifest), highlight=False)
 
 
-def _precision(**flags: bool) -> Precision | None:
+def _precision(flags: dict[Precision, bool]) -> Precision | None:
     given = [name for name, on in flags.items() if on]
     if len(given) > 1:
         raise ConfigError(f"one precision, please; found --{' and --'.join(given)}")
-    return given[0] if given else None  # type: ignore[return-value]
+    return given[0] if given else None
 
 
 def _recipe(path: Path | None, precision: Precision | None, options: dict[str, object]) -> Recipe:

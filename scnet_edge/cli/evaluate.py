@@ -115,7 +115,8 @@ def _record(bundle: Path, scores: Evaluation) -> None:
     from scnet_edge.bundle.manifest import Accuracy, read_manifest, record_accuracy
     from scnet_edge.models.cards import find_card
 
-    name, threshold = read_manifest(bundle).model.name, scores.shipped.threshold
+    manifest = read_manifest(bundle)
+    name, threshold = manifest.model.name, scores.shipped.threshold
     known = find_card(name).metrics
     if known is None or (known.data, known.images, known.threshold) != (
         scores.data,
@@ -133,7 +134,7 @@ def _record(bundle: Path, scores: Evaluation) -> None:
         f1_reference=known.f1,
         engine=scores.engine,
     )
-    record_accuracy(bundle, accuracy)
+    record_accuracy(bundle, manifest, accuracy)
 
 
 def _summary(scores: Evaluation) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from scnet_edge.models.blocks import PoolWithIndices, Unpool
 from scnet_edge.models.chain import Chain
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def exportable(chain: Chain) -> Chain:
@@ -106,8 +110,8 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _replace(model: nn.Module, kind: type[nn.Module], make: object) -> None:
+def _replace(model: nn.Module, kind: type[M], make: Callable[[M], nn.Module]) -> None:
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, kind):
-                setattr(parent, name, make(child))  # type: ignore[operator]
+                setattr(parent, name, make(child))

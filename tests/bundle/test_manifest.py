@@ -15,6 +15,7 @@ from scnet_edge.bundle.manifest import (
     Parity,
     file_sha256,
     read_manifest,
+    record_accuracy,
 )
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError
@@ -53,6 +54,13 @@ def test_round_trip(bundle: Path) -> None:
     assert manifest.files["fused.onnx"] == file_sha256(bundle / "fused.onnx")
     write_json(bundle / "manifest.json", manifest)
     assert read_manifest(bundle) == manifest
+
+
+def test_an_accuracy_is_recorded_and_read_back(bundle: Path) -> None:
+    scored = Accuracy(data="d test", images=3, f1=0.75, f1_reference=0.8, engine="test")
+    record_accuracy(bundle, read_manifest(bundle), scored)
+    assert read_manifest(bundle).accuracy == scored
+    assert sorted(p.name for p in bundle.iterdir()) == ["fused.onnx", "manifest.json"]
 
 
 def test_altered_and_missing_files(bundle: Path) -> None:

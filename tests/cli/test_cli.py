@@ -83,3 +83,23 @@ def test_the_installed_script_is_the_same_command_line() -> None:
     done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scnet_edge.cli, "app", lambda: Path("/dev/full").write_text("x"))
+    with pytest.raises(SystemExit) as stop:
+        scnet_edge.cli.main()
+    assert stop.value.code == 1
+    printed = capsys.readouterr().err
+    assert "No space left" in printed
+    assert printed.count("\n") == 1
+
+
+def test_another_failure_of_the_system_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scnet_edge.cli, "app", lambda: Path("/nowhere/at/all").read_text())
+    with pytest.raises(FileNotFoundError):
+        scnet_edge.cli.main()
