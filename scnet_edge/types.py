@@ -16,6 +16,28 @@ Ranges: TypeAlias = Mapping[str, float]  # tensor name -> largest magnitude to r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """A frame as a source delivers it.
+
+    Attributes:
+        frame_id: counts up from 0 over a whole run, through reconnects; a jump is a dropped frame.
+        name: unique in the run and safe as a file name.
+        frame: (h, w, 3) uint8 BGR.
+        mono_ns: CLOCK_MONOTONIC when it was captured; the only clock for rates and time-outs.
+        utc_ns: the wall clock at that moment, which may jump; None for images without a time.
+        faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
+            `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
+    """
+
+    frame_id: int
+    name: str
+    frame: Frame
+    mono_ns: int
+    utc_ns: int | None = None
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What one frame gives; the maps have the size of the frame.
 
