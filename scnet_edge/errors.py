@@ -5,11 +5,14 @@
     +-- ModelError       a model definition or a weight file
     +-- GraphError       an ONNX graph that cannot be rewritten, quantised or trusted
     +-- EngineError      an inference engine that is missing or fails
+    |   +-- EngineCrash  its process died or hung under one frame; the next starts it again
+    |   +-- EngineGone   it died too often to be started again
     +-- BundleError      a bundle that is incomplete, altered or of another version
     +-- ConfigError      a recipe, manifest or option
 
 Messages are one line: what was expected, what was found, what to do.
-The command line prints them and exits with status 1; anything else is a bug with its traceback.
+The command line prints them and exits with status 1, or 78 (EX_CONFIG, which tells systemd not to
+try again) for EngineGone; anything else is a bug with its traceback.
 """
 
 from __future__ import annotations
@@ -33,6 +36,14 @@ class GraphError(ScnetEdgeError):
 
 class EngineError(ScnetEdgeError):
     """An inference engine is missing or fails."""
+
+
+class EngineCrash(EngineError):
+    """The engine's process died or hung under one frame; the next frame starts it again."""
+
+
+class EngineGone(EngineError):
+    """The engine's process died too often to be started again; exit status 78 of the CLI."""
 
 
 class BundleError(ScnetEdgeError):

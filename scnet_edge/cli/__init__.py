@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 import typer
 
-from scnet_edge.errors import ScnetEdgeError
+from scnet_edge.errors import EngineGone, ScnetEdgeError
 
 app = typer.Typer(
     name="scnet-edge",
@@ -29,7 +30,7 @@ def main() -> None:
         app()
     except ScnetEdgeError as e:
         print(f"scnet-edge: {e}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(os.EX_CONFIG if isinstance(e, EngineGone) else 1)
     except OSError as e:
         if e.errno not in REFUSALS:
             raise

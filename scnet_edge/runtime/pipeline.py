@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from scnet_edge.backends.base import Array, Backend, default_engine, open_backend
+from scnet_edge.backends.isolated import open_isolated
 from scnet_edge.bundle.manifest import FUSED, Manifest, read_manifest
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import EngineError
@@ -22,13 +23,16 @@ class Pipeline:
 
     Attributes:
         manifest: What the bundle says of itself.
-        engine: What runs it, for people: `openvino CPU`.
     """
 
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.manifest = manifest
-        self.engine = backend.name
         self._backend = backend
+
+    @property
+    def engine(self) -> str:
+        """What runs it, for people: `openvino CPU`; another one after an isolated fallback."""
+        return self._backend.name
 
     @classmethod
     def open(
@@ -38,6 +42,8 @@ class Pipeline:
         engine: str | None = None,
         threads: int | None = None,
         cache: Path | None = None,
+        isolate: bool = False,
+        fallback: str | None = None,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
 
@@ -46,15 +52,20 @@ class Pipeline:
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
             cache: A folder for what the engine compiles, so that TensorRT builds its plan once.
+            isolate: Run the engine in a process of its own, where a crash of native code costs one
+                frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
+            fallback: Another engine for when the first one keeps crashing; implies `isolate`.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
             EngineError: no such engine here, or it refuses the graph.
         """
         manifest = read_manifest(Path(bundle))
-        graph = Path(bundle) / FUSED
-        backend = open_backend(engine or default_engine(), graph, threads=threads, cache=cache)
-        return cls(manifest, backend)
+        graph, engine = Path(bundle) / FUSED, engine or default_engine()
+        if isolate or fallback:
+            engines = [engine, fallback] if fallback else [engine]
+            return cls(manifest, open_isolated(engines, graph, threads=threads, cache=cache))
+        return cls(manifest, open_backend(engine, graph, threads=threads, cache=cache))
 
     def __call__(self, frame_bgr: Frame) -> Result:
         """Return mask and maps of the frame's own size; `timing` has resize, engine and mask.

@@ -1,4 +1,6 @@
 import hashlib
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from scnet_edge.backends.fake import FakeBackend
+from scnet_edge.backends.isolated import open_isolated
 from scnet_edge.bundle.manifest import (
     SCHEMA,
     InputContract,
@@ -20,7 +23,7 @@ from scnet_edge.bundle.manifest import (
     Parity,
 )
 from scnet_edge.config import write_json
-from scnet_edge.errors import BundleError, EngineError, InputError
+from scnet_edge.errors import BundleError, EngineCrash, EngineError, InputError
 from scnet_edge.runtime.pipeline import Pipeline
 
 SIZE_HW = (48, 64)
@@ -193,6 +196,23 @@ def test_a_graph_the_manifest_does_not_vouch_for_is_refused(bundle: Path) -> Non
 def test_an_unknown_engine_is_refused(bundle: Path) -> None:
     with pytest.raises(EngineError, match="expected one of"):
         Pipeline.open(bundle, engine="tensorflow")
+
+
+def test_an_isolated_engine_gives_the_same_and_survives_its_crash(bundle: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    with Pipeline.open(bundle, engine="onnxruntime", threads=1) as pipeline:
+        expected = pipeline(frame)
+    backend = open_isolated(["onnxruntime"], bundle / "fused.onnx", threads=1)
+    with Pipeline(MANIFEST, backend) as pipeline:
+        assert pipeline.engine == "onnxruntime CPU"
+        np.testing.assert_array_equal(pipeline(frame).probability, expected.probability)
+        assert backend.pid
+        os.kill(backend.pid, signal.SIGABRT)
+        with pytest.raises(EngineCrash, match="SIGABRT"):
+            pipeline(frame)
+        np.testing.assert_array_equal(pipeline(frame).probability, expected.probability)
+    with Pipeline.open(bundle, engine="onnxruntime", threads=1, isolate=True) as pipeline:
+        np.testing.assert_array_equal(pipeline(frame).mask, expected.mask)
 
 
 def test_without_an_engine_named_the_default_runs(bundle: Path) -> None:
