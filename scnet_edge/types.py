@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ class Captured:
         frame_id: counts up from 0 over a whole run, through reconnects; a jump is a dropped frame.
         name: unique in the run and safe as a file name.
         frame: (h, w, 3) uint8 BGR.
-        mono_ns: CLOCK_MONOTONIC when it was captured; the only clock for rates and time-outs.
+        mono_ns: CLOCK_MONOTONIC when it was captured; the only clock for rates and time-outs. The
+            frames of a video file are as far apart here as they were filmed.
         utc_ns: the wall clock at that moment, which may jump; None for images without a time.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
@@ -46,9 +47,45 @@ class Result:
         probability: (h, w) float32 in [0, 1].
         edges: (h, w) float32 in [0, 1], the HED map; None for a model without the prior.
         timing: milliseconds by stage, in the order they ran.
+        flags: how it was made, where that weakens it: `degraded`, `gated`, `prior_reused`.
     """
 
     mask: Mask
     probability: Map
     edges: Map | None
     timing: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+class CrackFigures(Protocol):
+    """What a loop and its sinks read of a measured crack; `inspection.measure.Crack` has more."""
+
+    @property
+    def length_px(self) -> float:
+        """Along the centre line, branches included."""
+        ...
+
+    @property
+    def width_mean_px(self) -> float:
+        """The mean across the centre line."""
+        ...
+
+    @property
+    def width_max_px(self) -> float:
+        """The largest across the centre line."""
+        ...
+
+    @property
+    def angle_deg(self) -> float:
+        """In [0, 180): 0 along x, 90 along y, which points down."""
+        ...
+
+    @property
+    def area_px(self) -> int:
+        """Pixels of the mask."""
+        ...
+
+    @property
+    def bbox_xyxy(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom, the last two exclusive."""
+        ...

@@ -24,7 +24,7 @@ def main(bundle: str, out: str) -> None:
     truth = list(read_truth(Path("samples/pipe_truth.npz")))
     columns = []
     with Pipeline.open(bundle) as pipeline, open_source("samples/pipe.mp4") as source:
-        for index, (_, frame) in enumerate(source):
+        for index, frame in enumerate(captured.frame for captured in source):
             if index in FRAMES:
                 rows = (
                     frame,

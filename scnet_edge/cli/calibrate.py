@@ -47,6 +47,6 @@ def _evenly(data: str, count: int, size_hw: tuple[int, int]) -> list[tuple[str, 
     from scnet_edge.runtime.sources import open_source
 
     with open_source(data) as source:
-        everything = [(name, resized(frame, size_hw)) for name, frame in source.frames]
+        everything = [(item.name, resized(item.frame, size_hw)) for item in source]
     step = max(1, len(everything) / count)
     return [everything[int(i * step)] for i in range(min(count, len(everything)))]

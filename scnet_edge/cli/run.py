@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,14 +12,13 @@ from scnet_edge.cli import app
 from scnet_edge.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from scnet_edge.runtime.delivery import Sink
     from scnet_edge.runtime.pipeline import Pipeline
     from scnet_edge.runtime.score import Counts
     from scnet_edge.runtime.sinks import FrameRecord
-    from scnet_edge.types import Frame, Mask, Result
-
-T = TypeVar("T")
+    from scnet_edge.types import Mask
 
 
 @app.command()
@@ -40,61 +40,32 @@ def run(
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
 ) -> None:
     """Segment cracks in images or a video: masks, overlay video, JSON lines and an HTML page."""
-    from itertools import islice
-
-    from scnet_edge.runtime.page import Gallery, render_page
+    from scnet_edge.inspection.measure import measure_cracks
+    from scnet_edge.runtime.loop import run_loop
     from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.runtime.score import Scoreboard
-    from scnet_edge.runtime.sinks import REPORT, open_sinks, output_folder
+    from scnet_edge.runtime.run_folder import open_run_folder
+    from scnet_edge.runtime.sinks import output_folder
     from scnet_edge.runtime.sources import open_source
 
     _quiet_decoders()
-    read_mask = None if truth is None else _truth_reader(truth)
-    records: list[FrameRecord] = []
-    gallery, scores = Gallery(), Scoreboard()
+    known_mask = None if truth is None else _truth_reader(truth)
     with (
         output_folder(out, overwrite=overwrite) as folder,
         open_source(source) as opened,
         Pipeline.open(bundle, engine=engine, threads=threads, cache=cache) as pipeline,
-        open_sinks(folder, fps=opened.fps) as write,
+        open_run_folder(folder, fps=opened.fps, known_mask=known_mask) as results,
     ):
         total = min((n for n in (opened.count, frames) if n is not None), default=None)
-        for index, (name, frame) in enumerate(_progress(islice(opened, frames), total)):
-            result, record = _segment(pipeline, index, name, frame)
-            write(frame, result, record)
-            known = None if read_mask is None else read_mask(name)
-            if known is not None:
-                scores.add(result.mask, known, where=name)
-            gallery.add(index, frame, result.mask, edges=result.edges, truth=known)
-            records.append(record)
-        facts = _facts(bundle, source, pipeline)
-        page = render_page(records, gallery, facts=facts, scores=scores.counts)
-        (folder / REPORT).write_text(page, encoding="utf-8")
-    _print_summary(out, records, scores.counts)
-
-
-def _segment(pipeline: Pipeline, index: int, name: str, frame: Frame) -> tuple[Result, FrameRecord]:
-    """Return the pipeline's result and the record of it, its cracks measured."""
-    from time import perf_counter
-
-    import msgspec
-
-    from scnet_edge.inspection.measure import measure_cracks
-    from scnet_edge.runtime.sinks import FrameRecord
-
-    result = pipeline(frame)
-    start_s = perf_counter()
-    cracks = measure_cracks(result.mask, frame=frame)
-    measure_ms = 1e3 * (perf_counter() - start_s)
-    record = FrameRecord(
-        index=index,
-        name=name,
-        size_hw=(frame.shape[0], frame.shape[1]),
-        crack_area_px=int(result.mask.sum()),
-        cracks=msgspec.to_builtins(cracks),
-        timing_ms={**result.timing, "measure": measure_ms},
-    )
-    return result, record
+        with _progress(total) as progress:
+            run_loop(
+                opened,
+                pipeline,
+                [results, progress],
+                frames=frames,
+                measure=lambda mask, frame: measure_cracks(mask, frame=frame),
+            )
+        results.write_page(_facts(bundle, source, pipeline))
+    _print_summary(out, results.records, results.scores.counts)
 
 
 def _truth_reader(truth: Path) -> Callable[[str], Mask]:
@@ -125,8 +96,9 @@ def _truth_reader(truth: Path) -> Callable[[str], Mask]:
     return read_next
 
 
-def _progress(items: Iterable[T], total: int | None) -> Iterator[T]:
-    """Yield the items under a progress bar on standard error."""
+@contextmanager
+def _progress(total: int | None) -> Iterator[Sink]:
+    """Yield a sink that moves a progress bar on standard error."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -137,6 +109,8 @@ def _progress(items: Iterable[T], total: int | None) -> Iterator[T]:
         TimeRemainingColumn,
     )
 
+    from scnet_edge.runtime.delivery import CallbackSink
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -145,7 +119,8 @@ def _progress(items: Iterable[T], total: int | None) -> Iterator[T]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(items, total=total, description="Frames")
+        task = progress.add_task("Frames", total=total)
+        yield CallbackSink(lambda observed: progress.advance(task))
 
 
 def _facts(bundle: Path, source: str, pipeline: Pipeline) -> dict[str, str]:

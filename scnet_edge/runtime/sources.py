@@ -1,106 +1,65 @@
-"""Frames from a path: an image, a folder of images or a video, decoded ahead of their use."""
+"""Frames from a path: an image, a folder of images or a video."""
 
 from __future__ import annotations
 
 import logging
 import re
+import threading
+import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Full, Queue
-from threading import Event
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import cv2
 
 from scnet_edge.errors import InputError
+from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.frames import as_bgr, read_image
-from scnet_edge.types import Frame
+from scnet_edge.types import Captured, Frame
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
 SUPPORTED = "an image, a folder of images or a video file"
-POLL_S = 0.1  # how long the reader waits on a full queue before it looks whether to stop
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 Named: TypeAlias = tuple[str, Frame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Named frames, read once.
+    """Frames, read once, and what happens between them; iterating gives the frames alone.
 
     Attributes:
-        frames: pairs of a name, unique in the source, and an (h, w, 3) uint8 BGR frame.
-        count: how many frames there are; None where the file does not say.
+        items: `Captured` frames and `Event`s, in the order they happened.
+        count: how many frames there are; None where nobody knows.
         fps: frames per second of a video; None for images.
+        live: a camera, whose frames are lost when nobody takes them.
+        stop: set it, from any thread, to end the items soon; a camera that hangs included.
     """
 
-    frames: Generator[Named]
+    items: Generator[Captured | Event]
     count: int | None
     fps: float | None = None
+    live: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
 
-    def __iter__(self) -> Iterator[Named]:
-        """Return the frames."""
-        return self.frames
+    def __iter__(self) -> Iterator[Captured]:
+        """Yield the frames."""
+        return (item for item in self.items if isinstance(item, Captured))
 
 
 @contextmanager
 def open_source(uri: str) -> Iterator[Source]:
     """Open an image, a folder of images (in natural order) or a video file; close it on leaving.
 
-    A thread decodes at most three frames ahead; an error it meets is raised in the caller's loop.
-
     Raises:
         InputError: nothing there, nothing usable in it, or a file that cannot be decoded.
     """
     source = _open(uri)
-    with read_ahead(source.frames, depth=2) as frames:
-        yield replace(source, frames=frames)
-
-
-@contextmanager
-def read_ahead(items: Generator[T], *, depth: int) -> Iterator[Generator[T]]:
-    """Run `items` in a thread, at most `depth` + 1 of them ahead of the caller.
-
-    An exception of `items` is raised in the caller's loop, after the items before it. Leaving the
-    context closes `items` and ends the thread, whether or not all was read.
-    """
-    slots: Queue[list[T]] = Queue(depth)  # one item each; an empty list ends the stream
-    stop = Event()
-
-    def put(slot: list[T]) -> None:
-        while not stop.is_set():
-            try:
-                return slots.put(slot, timeout=POLL_S)
-            except Full:
-                continue
-
-    def fill() -> None:
-        try:
-            with closing(items):
-                for item in items:
-                    put([item])
-                    if stop.is_set():
-                        break
-        finally:
-            put([])
-
-    def drain() -> Generator[T]:
-        while slot := slots.get():
-            yield slot[0]
-        reader.result()  # raises what the reader met
-
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
-        reader = pool.submit(fill)
-        try:
-            with closing(drain()) as ahead:
-                yield ahead
-        finally:
-            stop.set()
+    with closing(source.items):
+        yield source
 
 
 def natural_key(path: Path) -> list[str | int]:
@@ -124,7 +83,7 @@ def _open(uri: str) -> Source:
     if path.is_dir():
         return _open_folder(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return Source(frames=_images([path], [path.stem]), count=1)
+        return Source(items=_captured(_images([path], [path.stem])), count=1)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _open_video(path)
     known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
@@ -141,7 +100,16 @@ def _open_folder(folder: Path) -> Source:
         raise InputError(f"{folder}: no image in this folder, expected files named {known}")
     stems = [path.stem for path in files]
     names = stems if len(set(stems)) == len(stems) else [path.name for path in files]
-    return Source(frames=_images(files, names), count=len(files))
+    return Source(items=_captured(_images(files, names)), count=len(files))
+
+
+def _captured(named: Generator[Named], fps: float | None = None) -> Generator[Captured]:
+    """Number the frames of a file; those of a video lie as far apart as they were filmed."""
+    start_ns = time.monotonic_ns()
+    with closing(named):
+        for i, (name, frame) in enumerate(named):
+            mono_ns = start_ns + round(i * 1e9 / fps) if fps else time.monotonic_ns()
+            yield Captured(frame_id=i, name=name, frame=frame, mono_ns=mono_ns)
 
 
 def _images(files: list[Path], names: list[str]) -> Generator[Named]:
@@ -162,10 +130,11 @@ def _open_video(path: Path) -> Source:
         raise InputError(f"{path}: not a video FFmpeg can open, or cut short; export it again")
     declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     fps = capture.get(cv2.CAP_PROP_FPS)
+    known_fps = fps if 0 < fps <= 1000 else None
     return Source(
-        frames=_video_frames(capture, path, declared),
+        items=_captured(_video_frames(capture, path, declared), known_fps),
         count=declared if declared > 0 else None,
-        fps=fps if 0 < fps <= 1000 else None,
+        fps=known_fps,
     )
 
 

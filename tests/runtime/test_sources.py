@@ -1,5 +1,4 @@
-import threading
-from collections.abc import Generator, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -7,7 +6,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import InputError
-from scnet_edge.runtime.sources import open_source, read_ahead
+from scnet_edge.runtime.sources import open_source
 
 SHAPE = (48, 64, 3)
 
@@ -29,19 +28,13 @@ def write_video(path: Path, frames: int, codec: str = "MJPG") -> None:
     writer.release()
 
 
-@pytest.fixture(autouse=True)
-def no_thread_stays() -> Iterator[None]:
-    before = threading.active_count()
-    yield
-    assert threading.active_count() == before
-
-
 def test_an_image(tmp_path: Path) -> None:
     write_image(tmp_path / "wall.png", 7)
     with open_source(str(tmp_path / "wall.png")) as source:
-        [(name, frame)] = source
-    assert (source.count, source.fps, name) == (1, None, "wall")
-    np.testing.assert_array_equal(frame, grey(7))
+        [captured] = source
+    assert (source.count, source.fps, source.live) == (1, None, False)
+    assert (captured.frame_id, captured.name, captured.faults) == (0, "wall", ())
+    np.testing.assert_array_equal(captured.frame, grey(7))
 
 
 def test_a_folder_in_natural_order_without_its_other_files(tmp_path: Path) -> None:
@@ -50,7 +43,7 @@ def test_a_folder_in_natural_order_without_its_other_files(tmp_path: Path) -> No
     (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "._Frame-1.png").write_bytes(b"left by another system")
     with open_source(str(tmp_path)) as source:
-        found = [(name, int(frame[0, 0, 0])) for name, frame in source]
+        found = [(item.name, int(item.frame[0, 0, 0])) for item in source]
     assert source.count == 3
     assert found == [("Frame-1", 1), ("Frame-9", 9), ("Frame-10", 10)]
 
@@ -59,7 +52,7 @@ def test_names_stay_unique_when_stems_are_not(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     write_image(tmp_path / "a.bmp")
     with open_source(str(tmp_path)) as source:
-        assert [name for name, _ in source] == ["a.bmp", "a.png"]
+        assert [item.name for item in source] == ["a.bmp", "a.png"]
 
 
 @pytest.mark.parametrize(("name", "codec"), [("clip.avi", "MJPG"), ("clip.mp4", "mp4v")])
@@ -68,9 +61,11 @@ def test_a_video(tmp_path: Path, name: str, codec: str) -> None:
     with open_source(str(tmp_path / name)) as source:
         frames = list(source)
     assert (source.count, source.fps) == (30, 12.5)
-    assert [name for name, _ in frames] == [f"clip-{i:05d}" for i in range(30)]
-    for i, (_, frame) in enumerate(frames):
-        assert np.abs(frame.astype(int) - 6 * i).max() <= 6  # both codecs are lossy
+    assert [item.name for item in frames] == [f"clip-{i:05d}" for i in range(30)]
+    assert {b.mono_ns - a.mono_ns for a, b in pairwise(frames)} == {80_000_000}  # as filmed
+    for i, item in enumerate(frames):
+        assert item.frame_id == i
+        assert np.abs(item.frame.astype(int) - 6 * i).max() <= 6  # both codecs are lossy
 
 
 def test_a_cut_video_is_an_error_after_its_last_frame(tmp_path: Path) -> None:
@@ -83,7 +78,7 @@ def test_a_cut_video_is_an_error_after_its_last_frame(tmp_path: Path) -> None:
         pytest.raises(InputError, match=r"cut\.avi: ends after \d+ of 40"),
         open_source(str(path)) as source,
     ):
-        read.extend(name for name, _ in source)
+        read.extend(item.name for item in source)
     assert 5 < len(read) < 35
 
 
@@ -113,68 +108,13 @@ def test_a_bad_image_in_a_folder_comes_after_the_good_ones(tmp_path: Path) -> No
     (tmp_path / "2.png").write_bytes(b"")
     read = []
     with pytest.raises(InputError, match=r"2\.png"), open_source(str(tmp_path)) as source:
-        read.extend(name for name, _ in source)
+        read.extend(item.name for item in source)
     assert read == ["1"]
 
 
-def test_leaving_early_stops_the_reader(tmp_path: Path) -> None:
+def test_leaving_early_ends_the_frames(tmp_path: Path) -> None:
     for i in range(20):
         write_image(tmp_path / f"{i}.png", i)
     with open_source(str(tmp_path)) as source:
-        assert next(iter(source))[0] == "0"
+        assert next(iter(source)).name == "0"
     assert list(source) == []
-
-
-def test_never_asking_stops_the_reader() -> None:
-    with read_ahead((i for i in range(100)), depth=1):
-        pass
-
-
-def test_an_error_in_the_loop_stops_the_reader() -> None:
-    def use() -> None:
-        with read_ahead((i for i in range(100)), depth=1) as items:
-            for item in items:
-                item / 0
-
-    with pytest.raises(ZeroDivisionError):
-        use()
-
-
-def test_the_reader_never_runs_further_ahead_than_it_may() -> None:
-    taken = []
-
-    def items() -> Generator[int, None, None]:
-        for i in range(50):
-            taken.append(i)
-            yield i
-
-    with read_ahead(items(), depth=2) as ahead:
-        for item in ahead:
-            assert len(taken) <= item + 1 + 2 + 2  # the queue's two, one in hand, one being made
-    assert taken == list(range(50))
-
-
-def test_an_error_of_the_reader_reaches_the_caller_with_what_came_before() -> None:
-    def items() -> Generator[int, None, None]:
-        yield from range(5)
-        raise InputError("the lens fell off")
-
-    read = []
-    with pytest.raises(InputError, match="lens"), read_ahead(items(), depth=2) as ahead:
-        read.extend(ahead)
-    assert read == list(range(5))
-
-
-def test_an_endless_source_ends_with_its_caller() -> None:
-    closed = threading.Event()
-
-    def items() -> Generator[int, None, None]:
-        try:
-            while True:
-                yield 0
-        finally:
-            closed.set()
-
-    with read_ahead(items(), depth=1) as ahead:
-        next(ahead)
-    assert closed.is_set()

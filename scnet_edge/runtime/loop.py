@@ -1,0 +1,107 @@
+"""The loop of a robot: frames in from a source, masks and cracks out to sinks.
+
+    capture thread       source -> inbox      under `newest` a newer frame replaces one that waits
+    the caller's thread  inbox -> segment     the engine, one frame at a time
+    delivery thread      measure -> sinks     at most two frames behind the engine
+
+    with open_source("rtsp://camera/1") as source, Pipeline.open(bundle) as pipeline:
+        counters = run_loop(source, pipeline, [sink], measure=measure)
+
+How things plug in:
+
+- A **source** is a `Source`: a generator of `Captured` frames and of `Event`s, in their order.
+- What **segments** is any function from an (h, w, 3) uint8 BGR frame to a `Result`: a `Pipeline`,
+  one in a worker process, a schedule around several.
+- A **sink** has `write`, `note` and `close`. It is called from the delivery thread alone, in order;
+  whoever made it closes it, after the loop. One that may stall or fail belongs behind a bounded
+  queue of its own: here its stall would stall the engine and its exception would end the run.
+  Under `every` that is how a file is processed without loss.
+- To **consume** frames (a tracker, a journal, a live page), be a sink.
+- `source.stop.set()`, from any thread or signal handler, ends the loop after the frames at hand;
+  the last thing a sink is told is the event `run_closed`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.delivery import Measure, Observed, Sink, delivering
+from scnet_edge.runtime.events import Event, event_now
+from scnet_edge.runtime.inbox import Policy, arriving
+from scnet_edge.runtime.sources import Source
+from scnet_edge.types import Captured, Frame, Result
+
+UNUSABLE = frozenset({"corrupt", "geometry", "black", "frozen"})  # faults no model should see
+
+Segment: TypeAlias = Callable[[Frame], Result]
+Skip: TypeAlias = Callable[[Captured], str | None]
+
+
+def unusable(captured: Captured) -> str | None:
+    """Return the first fault that keeps a frame from the model; None for a usable frame."""
+    return next((fault for fault in captured.faults if fault in UNUSABLE), None)
+
+
+def run_loop(
+    source: Source,
+    segment: Segment,
+    sinks: Sequence[Sink],
+    *,
+    policy: Policy | None = None,
+    frames: int | None = None,
+    measure: Measure = lambda mask, frame: (),
+    skip: Skip = unusable,
+    counters: Counters | None = None,
+) -> Counters:
+    """Segment what the source gives until it ends, is stopped, or `frames` were segmented.
+
+    Args:
+        source: Frames and events; used up by this.
+        segment: (h, w, 3) uint8 BGR -> `Result`; called from this thread alone.
+        sinks: Each gets every result and every event, in order.
+        policy: `newest` drops frames the engine is too slow for, `every` makes the source wait;
+            None for `newest` with a live source and `every` with a file.
+        frames: None for no limit.
+        measure: (mask, frame) -> cracks; called from the delivery thread.
+        skip: The reason not to segment a frame, by which it is counted; None to go on.
+        counters: Where to count, for those who watch; the same is returned.
+
+    Raises:
+        InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises.
+    """
+    counters, segmented = counters or Counters(), 0
+    policy = policy or ("newest" if source.live else "every")
+    with (
+        arriving(source, policy, counters) as inbox,
+        delivering(sinks, measure, counters) as deliver,
+    ):
+        for item in inbox:
+            if isinstance(item, Event):
+                deliver(item)
+            elif reason := skip(item):
+                counters.drop(reason)
+            else:
+                with counters.dropped_on_error():
+                    deliver(_observed(item, segment, live=source.live))
+                segmented += 1
+                if segmented == frames:
+                    break
+        deliver(event_now("run_closed"))
+    return counters
+
+
+def _observed(captured: Captured, segment: Segment, *, live: bool) -> Observed:
+    """Return the frame with its result, not yet measured."""
+    start_ns = time.monotonic_ns()
+    result = segment(captured.frame)
+    done_ns = time.monotonic_ns()
+    return Observed(
+        captured=captured,
+        result=result,
+        timing_ms=result.timing,
+        age_ms=(start_ns - captured.mono_ns) / 1e6 if live else None,
+        camera_to_mask_ms=(done_ns - captured.mono_ns) / 1e6 if live else None,
+    )
