@@ -26,14 +26,14 @@ SMALLEST_SCALE = 2.0**-24
 def quantisable(model: onnx.ModelProto) -> list[str]:
     """Return the convolutions worth INT8, in graph order: those of the blocks, 3x3.
 
-    Side outputs, attention and heads make single-channel maps: they cost nothing, and the
+    Side outputs, attention and heads are 1x1 and make a map or two: they cost little, and the
     attention gates and logits they compute are what an error would hurt most.
     """
     weights = {i.name: i for i in model.graph.initializer}
     return [
         n.name
         for n in model.graph.node
-        if n.op_type == "Conv" and n.input[1] in weights and weights[n.input[1]].dims[0] > 1
+        if n.op_type == "Conv" and n.input[1] in weights and max(weights[n.input[1]].dims[2:]) > 1
     ]
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from scnet_edge.models.blocks import PoolWithIndices, Unpool
+from scnet_edge.models.blocks import PoolWithIndices, ScaleAttention, Unpool
 from scnet_edge.models.chain import Chain
 
 M = TypeVar("M", bound=nn.Module)
@@ -30,6 +30,7 @@ def exportable(chain: Chain) -> Chain:
     _replace(chain, PoolWithIndices, lambda _: WindowPool())
     _replace(chain, Unpool, lambda _: WindowUnpool())
     _replace(chain, nn.InstanceNorm2d, lambda norm: SinglePassInstanceNorm(norm.eps))
+    _replace(chain, ScaleAttention, _joined)
     return chain
 
 
@@ -77,6 +78,31 @@ class WindowUnpool(nn.Module):
         return _double(x) * memory
 
 
+class JointAttention(nn.Module):
+    """`ScaleAttention` of the kind `scale`, reading the features once for both convolutions.
+
+    The gate is one number a pixel, so it can be applied behind Conv2 as well as before it:
+    Conv2(g * F) = g * (W2 F) + b2.
+    """
+
+    def __init__(self, attention: ScaleAttention) -> None:
+        super().__init__()
+        attend, refine = attention.attend, attention.refine
+        self.joint = nn.Conv2d(attend.in_channels, 1 + refine.out_channels, 1)
+        self.refine_bias = nn.Parameter(_bias(refine).view(1, -1, 1, 1))
+        with torch.no_grad():
+            self.joint.weight.copy_(torch.cat([attend.weight, refine.weight]))
+            self.joint.bias = nn.Parameter(
+                torch.cat([_bias(attend), torch.zeros(refine.out_channels)])
+            )
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, C, H, W) to the attended (N, C, H, W) and the refined (N, C', H, W)."""
+        both = self.joint(features)  # (N, 1 + C', H, W)
+        gate = torch.sigmoid(both[:, :1])
+        return gate * features, gate * both[:, 1:] + self.refine_bias
+
+
 class InstanceStatistics(nn.Module):
     """Mean and reciprocal deviation over the plane, in one pass; stays FP32 in an FP16 graph."""
 
@@ -104,6 +130,14 @@ class SinglePassInstanceNorm(nn.Module):
         mean, scale = self.statistics(x)
         normed: Tensor = (x - mean) * scale
         return normed
+
+
+def _joined(attention: ScaleAttention) -> nn.Module:
+    return JointAttention(attention) if attention.kind == "scale" else attention
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    return torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
 
 
 def _double(x: Tensor) -> Tensor:

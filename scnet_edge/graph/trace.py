@@ -12,6 +12,7 @@ import onnx.utils
 import torch
 from torch import Tensor, nn
 
+from scnet_edge.graph.upsample import fold_upsampling
 from scnet_edge.models.chain import Chain
 
 OPSET = 17  # the highest that TensorRT 8.5 reads
@@ -29,7 +30,9 @@ def trace_chain(chain: Chain) -> onnx.ModelProto:
     if chain.hed is not None:
         del model.graph.output[2]  # it stays a tensor
     _name_nodes_after_modules(model.graph)
-    _fix_resize_sizes(model)
+    shapes = static_shapes(model)
+    fold_upsampling(model, shapes)
+    _fix_resize_sizes(model, shapes)
     model.producer_name = model.graph.name = "scnet-edge"
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -78,9 +81,8 @@ def _name_nodes_after_modules(graph: onnx.GraphProto) -> None:
             node.name = ".".join(path[1:] if path[0] == "chain" else path)
 
 
-def _fix_resize_sizes(model: onnx.ModelProto) -> None:
+def _fix_resize_sizes(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> None:
     """Give every Resize its static output size as a constant and drop what computed it."""
-    shapes = static_shapes(model)
     for node in model.graph.node:
         if node.op_type == "Resize":
             sizes = f"{node.output[0]}_sizes"
