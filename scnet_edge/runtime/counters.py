@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from scnet_edge.errors import EngineCrash
+
 
 class Counters:
     """Frames by fate; safe to read and to write from any thread.
@@ -59,9 +61,12 @@ class Counters:
 
     @contextmanager
     def dropped_on_error(self) -> Iterator[None]:
-        """Count a frame as `failed` where working on it raises."""
+        """Count a frame as `engine_crashed`, or else `failed`, where working on it raises."""
         try:
             yield
+        except EngineCrash:
+            self.drop("engine_crashed")
+            raise
         except BaseException:
             self.drop("failed")
             raise

@@ -13,6 +13,7 @@ Kind = Literal[
     "camera_found",  # frames arrive, for the first time or again
     "camera_lost",
     "gap",  # nothing was inspected from `from_mono_ns` to `mono_ns`
+    "engine_crashed",  # its process died under one frame, which is lost; it is started again
     "degraded",  # a cheaper way of working; `reason` is the rule that asked for it
     "recovered",
     "run_closed",  # the last of a run

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from scnet_edge.errors import EngineCrash
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Measure, Observed, Sink, delivering
 from scnet_edge.runtime.events import Event, event_now
@@ -70,7 +71,8 @@ def run_loop(
         counters: Where to count, for those who watch; the same is returned.
 
     Raises:
-        InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises.
+        InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises, but
+            for `EngineCrash`, which costs its frame and is told to the sinks.
     """
     counters, segmented = counters or Counters(), 0
     policy = policy or ("newest" if source.live else "every")
@@ -84,8 +86,12 @@ def run_loop(
             elif reason := skip(item):
                 counters.drop(reason)
             else:
-                with counters.dropped_on_error():
-                    deliver(_observed(item, segment, live=source.live))
+                try:
+                    with counters.dropped_on_error():
+                        deliver(_observed(item, segment, live=source.live))
+                except EngineCrash as e:  # an isolated engine: the next frame starts it again
+                    deliver(event_now("engine_crashed", detail=str(e)))
+                    continue
                 segmented += 1
                 if segmented == frames:
                     break

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scnet_edge.errors import EngineError, InputError
+from scnet_edge.errors import EngineCrash, EngineError, InputError
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import CallbackSink, Observed
 from scnet_edge.runtime.events import Event, event_now
@@ -223,3 +223,19 @@ def test_capture_engine_and_sinks_work_at_the_same_time() -> None:
 
     run_loop(fake_source(frames(), live=False), engine, [CallbackSink(write)])
     assert not all_three.broken
+
+
+def test_an_engine_that_crashes_loses_one_frame_and_says_so() -> None:
+    sink, calls = Recorder(), itertools.count()
+
+    def segment(frame: Frame) -> Result:
+        if next(calls) == 3:
+            raise EngineCrash("engine fake: its process died of SIGSEGV")
+        return dark(frame)
+
+    counters = run_loop(fake_source(drawn_frames(8), live=False), segment, [sink])
+    assert [o.captured.frame_id for o in sink.observed] == [0, 1, 2, 4, 5, 6, 7]
+    [crash, _] = sink.events
+    assert (crash.kind, "SIGSEGV" in crash.detail) == ("engine_crashed", True)
+    assert counters.dropped == {"engine_crashed": 1}
+    assert balanced(counters)
