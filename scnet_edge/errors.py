@@ -9,6 +9,7 @@
     |   +-- EngineGone   it died too often to be started again
     +-- BundleError      a bundle that is incomplete, altered or of another version
     +-- ConfigError      a recipe, manifest or option
+    +-- SurveyError      a survey's folder or journal
 
 Messages are one line: what was expected, what was found, what to do.
 The command line prints them and exits with status 1, or 78 (EX_CONFIG, which tells systemd not to
@@ -52,3 +53,7 @@ class BundleError(ScnetEdgeError):
 
 class ConfigError(ScnetEdgeError):
     """A recipe, manifest or option is wrong."""
+
+
+class SurveyError(ScnetEdgeError):
+    """A survey's folder or journal is damaged, foreign, or of a newer version."""

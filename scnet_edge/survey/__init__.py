@@ -1,0 +1,1 @@
+"""A survey: what was found, kept through every crash, reported and exchanged."""

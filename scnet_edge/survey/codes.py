@@ -1,0 +1,171 @@
+"""Codes, grades and width limits, suggested from a table that people edit; never asserted.
+
+A crack seen from a camera is a suggestion: whether it is open, broken or only a stain is for a
+person to say, so every suggestion stays under review until one does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from scnet_edge.config import read_toml
+from scnet_edge.errors import ConfigError
+from scnet_edge.inspection.records import Figure, Kind, Observation
+
+PACKAGED = Path(__file__).with_name("codes.toml")
+SURE_SIGMAS = 1.645  # one-sided 95 %
+Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
+Verdict = Literal["above", "within", "undecided", "not measured"]
+
+
+class Graded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A PACP code and its structural grade, 1 (minor) to 5 (most severe)."""
+
+    code: str
+    grade: Annotated[int, msgspec.Meta(ge=1, le=5)]
+
+
+class Pacp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """NASSCO PACP, by direction."""
+
+    open_from_mm: Positive
+    continuous_from_m: Positive
+    occurrence_m: Positive
+    crack: dict[Kind, Graded]
+    fracture: dict[Kind, Graded]
+
+
+class En13508(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """EN 13508-2, main code with two characters."""
+
+    main: str
+    crack_from_mm: Positive
+    open_from_mm: Positive
+    direction: dict[Kind, str]
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A width that is not to be exceeded, and who says so."""
+
+    width_mm: Positive
+    source: str = ""
+
+
+class Codes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole table."""
+
+    pacp: Pacp
+    en13508: En13508
+    limits: dict[str, Limit]
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the table makes of one observation.
+
+    Attributes:
+        en13508: main code and characters, `BAB B A`; the first is `?` where no width is known.
+        en13508_width_mm: the first quantity; None where no width is known.
+        occurrences: how often it counts in the ratings.
+        continuous: long enough for a start and a finish line.
+    """
+
+    pacp: str
+    grade: int
+    en13508: str
+    en13508_width_mm: float | None
+    occurrences: int
+    continuous: bool
+
+
+def read_codes(path: Path | None = None) -> Codes:
+    """Return a table of one's own, or the packaged one.
+
+    Raises:
+        ConfigError: missing, not TOML, an unknown key, or a direction without a code.
+    """
+    codes = read_toml(path or PACKAGED, Codes)
+    directions = Kind.__args__  # type: ignore[attr-defined]
+    for name, table in (
+        ("pacp.crack", codes.pacp.crack),
+        ("pacp.fracture", codes.pacp.fracture),
+        ("en13508.direction", codes.en13508.direction),
+    ):
+        if missing := [kind for kind in directions if kind not in table]:
+            raise ConfigError(f"{path}: [{name}] has no code for {missing[0]}; add one")
+    return codes
+
+
+def find_limit(codes: Codes, name: str) -> Limit:
+    """Return a width limit by its name.
+
+    Raises:
+        ConfigError: the table has no such limit.
+    """
+    if name not in codes.limits:
+        raise ConfigError(f"no width limit {name!r}, expected one of {', '.join(codes.limits)}")
+    return codes.limits[name]
+
+
+def suggest(observation: Observation, codes: Codes) -> Suggestion:
+    """Return what the table suggests; an opening is only suggested from a width in mm."""
+    width_mm = observation.width_p95_mm
+    length_m = length_along_m(observation)
+    continuous = length_m >= codes.pacp.continuous_from_m
+    opened = surely_above(width_mm, codes.pacp.open_from_mm)
+    graded = (codes.pacp.fracture if opened else codes.pacp.crack)[observation.kind]
+    return Suggestion(
+        pacp=graded.code,
+        grade=graded.grade,
+        en13508=" ".join(
+            (
+                codes.en13508.main,
+                _opening(width_mm, codes.en13508),
+                codes.en13508.direction[observation.kind],
+            )
+        ),
+        en13508_width_mm=None if width_mm is None else _rounded_mm(width_mm.value),
+        occurrences=max(1, round(length_m / codes.pacp.occurrence_m)) if continuous else 1,
+        continuous=continuous,
+    )
+
+
+def judge(observation: Observation, limit: Limit) -> Verdict:
+    """Return how the width, as its 95th percentile along the crack, stands to a limit.
+
+    `above` and `within` are said where 95 % of the measurement's own uncertainty lies there.
+    """
+    width_mm = observation.width_p95_mm
+    if width_mm is None:
+        return "not measured"
+    if surely_above(width_mm, limit.width_mm):
+        return "above"
+    sure = width_mm.value + SURE_SIGMAS * width_mm.sigma < limit.width_mm
+    return "within" if sure else "undecided"
+
+
+def surely_above(width_mm: Figure | None, limit_mm: float) -> bool:
+    """Return whether a width is above a limit for all its uncertainty."""
+    return width_mm is not None and width_mm.value - SURE_SIGMAS * width_mm.sigma > limit_mm
+
+
+def length_along_m(observation: Observation) -> float:
+    """Return the extent along the pipe; 0 where no position is known."""
+    if observation.start_m is None or observation.end_m is None:
+        return 0.0
+    return observation.end_m - observation.start_m
+
+
+def _opening(width_mm: Figure | None, table: En13508) -> str:
+    if width_mm is None:
+        return "?"
+    if width_mm.value >= table.open_from_mm:
+        return "C"
+    return "B" if width_mm.value >= table.crack_from_mm else "A"
+
+
+def _rounded_mm(width_mm: float) -> float:
+    """Return the width as EN 13508-2 asks for it: whole millimetres, one decimal below one."""
+    return round(width_mm, 1) if width_mm < 1 else float(round(width_mm))

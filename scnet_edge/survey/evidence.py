@@ -1,0 +1,102 @@
+"""The pictures and the record beside them, by which a journal can be filled anew.
+
+    snapshots/000001.jpg    the frame that stands for observation 1
+    snapshots/000001.png    the crack's mask in it, 255 where it is
+    snapshots/000001.json   the observation, as the journal has it
+
+Names come from `seq` alone, never from a source or a remark.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.errors import SurveyError
+from scnet_edge.inspection.records import Observation
+from scnet_edge.survey.files import write_durably
+from scnet_edge.types import Frame, Mask
+
+SNAPSHOTS = "snapshots"
+JPEG_QUALITY = 90
+NAME = re.compile(r"(\d{6,})\.(jpg|png|json)")
+
+
+def snapshot_name(seq: int) -> str:
+    """Return the file name of an observation's picture."""
+    return f"{seq:06d}.jpg"
+
+
+def write_picture(folder: Path, seq: int, frame: Frame) -> None:
+    """Write the frame, (h, w, 3) uint8 BGR, as JPEG; an OSError leaves nothing."""
+    data = _encoded(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    write_durably(folder / SNAPSHOTS / snapshot_name(seq), data)
+
+
+def write_crack_mask(folder: Path, seq: int, mask: Mask) -> None:
+    """Write the crack's mask, (h, w) bool, as one-bit PNG; an OSError leaves nothing."""
+    data = _encoded(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    write_durably(_path(folder, seq, "png"), data)
+
+
+def write_sidecar(folder: Path, observation: Observation) -> None:
+    """Write the record once more; an OSError leaves nothing."""
+    write_durably(_path(folder, observation.seq, "json"), msgspec.json.encode(observation))
+
+
+def read_picture(folder: Path, observation: Observation) -> Frame | None:
+    """Return the frame, (h, w, 3) uint8 BGR; None where there is no picture or it is damaged."""
+    return None if observation.snapshot is None else _decoded(folder, observation.seq, "jpg")
+
+
+def read_crack_mask(folder: Path, observation: Observation) -> Mask | None:
+    """Return the crack's mask, (h, w) bool; None where there is none or it is damaged."""
+    image = _decoded(folder, observation.seq, "png")
+    return None if image is None else np.asarray(image[..., 0] > 127, np.bool_)
+
+
+def read_sidecars(folder: Path, *, after_seq: int = 0) -> list[Observation]:
+    """Return the records beside the snapshots, in order; one that is damaged is left out."""
+    found = []
+    for path in _files(folder, after_seq):
+        if path.suffix == ".json":
+            try:
+                found.append(msgspec.json.decode(path.read_bytes(), type=Observation))
+            except msgspec.MsgspecError:
+                continue
+    return sorted(found, key=lambda observation: observation.seq)
+
+
+def remove_evidence(folder: Path, *, after_seq: int) -> None:
+    """Remove the files of observations that the journal does not hold."""
+    for path in _files(folder, after_seq):
+        path.unlink()
+
+
+def _files(folder: Path, after_seq: int) -> list[Path]:
+    names = ((path, NAME.fullmatch(path.name)) for path in (folder / SNAPSHOTS).iterdir())
+    return [path for path, name in names if name and int(name[1]) > after_seq]
+
+
+def _path(folder: Path, seq: int, suffix: str) -> Path:
+    return folder / SNAPSHOTS / snapshot_name(seq).replace("jpg", suffix)
+
+
+def _encoded(suffix: str, image: npt.NDArray[np.uint8], settings: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, image, settings)
+    if not done:
+        raise SurveyError(f"a frame of {image.shape}: OpenCV cannot encode it as {suffix}")
+    return data.tobytes()
+
+
+def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
+    path = _path(folder, seq, suffix)
+    if not path.is_file() or path.is_symlink():
+        return None
+    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)

@@ -1,0 +1,95 @@
+"""What a survey says of itself: where, with what, how far it has come, what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was inspected, where and by whom, for the head of the report and of every export.
+
+    Attributes:
+        pipe_id: the pipe section, wall or structure: `Section 12`, `Pier 3, north face`.
+        from_node, to_node: such as manholes, in the direction of travel.
+        line_lonlat: its course as WGS 84 longitude and latitude, in the direction of travel; it
+            gives the GeoJSON its coordinates.
+    """
+
+    pipe_id: str = ""
+    material: str = ""
+    place: str = ""
+    client: str = ""
+    operator: str = ""
+    from_node: str = ""
+    to_node: str = ""
+    line_lonlat: tuple[tuple[float, float], ...] = ()
+
+
+class BundleIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which bundle looked at the frames, and what is known of its accuracy.
+
+    Attributes:
+        sha256: of the fused graph.
+        f1: pixel F1 with the name of the data it was measured on; None where it was not.
+    """
+
+    model: str
+    precision: str
+    threshold: float
+    sha256: str
+    f1: float | None = None
+    f1_data: str | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A survey's identity, written when it starts and never changed.
+
+    Attributes:
+        created: ISO 8601, UTC.
+        source: what was filmed or read, without user name and password.
+        mode: the geometry: `side`, `forward` or `wall`.
+        geometry: the geometry's own settings, as its file gives them.
+        fps: frames per second of the source; None where it has no rate.
+        simulated: the footage was rendered, not filmed.
+    """
+
+    survey_id: str
+    created: str
+    source: str
+    mode: str
+    bundle: BundleIdentity
+    engine: str
+    machine: str
+    version: str
+    site: Site = Site()
+    geometry: dict[str, Any] = {}
+    odometry: str | None = None
+    fps: float | None = None
+    simulated: bool = False
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a survey has come; committed together with what was found on the way.
+
+    Attributes:
+        frame_id: the last frame that is done with.
+        chainage_m: the furthest place seen.
+        state: what following needs to go on after this frame, opaque to the journal.
+        finished: the source had ended.
+    """
+
+    frame_id: int
+    frames: int
+    chainage_m: float | None
+    state: Any = None
+    finished: bool = False
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that a person must know of: a full disk, a damaged journal, a lost picture."""
+
+    utc: str
+    reason: str
+    detail: str

@@ -1,0 +1,75 @@
+"""A survey, read: also while it is being written, and from an older version's journal."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from scnet_edge.errors import SurveyError
+from scnet_edge.inspection.records import Gap, Observation
+from scnet_edge.survey.database import version_of
+from scnet_edge.survey.facts import Alarm, Facts, Progress
+from scnet_edge.survey.journal import JOURNAL
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """All that a survey's folder holds, observations and gaps in the order they were recorded."""
+
+    folder: Path
+    facts: Facts
+    observations: tuple[Observation, ...]
+    gaps: tuple[Gap, ...]
+    alarms: tuple[Alarm, ...]
+    progress: Progress | None
+
+
+def read_survey(folder: Path) -> Survey:
+    """Return what the journal holds, without changing it.
+
+    Raises:
+        SurveyError: no survey there, a damaged journal, another program's or a newer version's.
+    """
+    path = folder / JOURNAL
+    if not path.is_file():
+        raise SurveyError(f"{folder}: no survey here, expected a folder that 'inspect' wrote")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return _read(folder, db, version_of(db))
+    except SurveyError as e:
+        raise SurveyError(f"{path}: {e}") from None
+    except sqlite3.OperationalError as e:
+        raise SurveyError(f"{path}: cannot be opened ({e}); expected a folder to write to") from e
+    except (sqlite3.DatabaseError, msgspec.MsgspecError) as e:
+        raise SurveyError(
+            f"{path}: damaged ({e}); run 'inspect' on it again, which moves it aside and restores "
+            "the records from the snapshots folder"
+        ) from e
+
+
+def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
+    row = db.execute("SELECT facts FROM survey").fetchone() if version else None
+    if row is None:
+        raise SurveyError("an empty journal: the survey was cut before it began; run it again")
+    db.execute("BEGIN")  # one state of it all, though another process goes on writing
+    progress = _rows(db, "progress", Progress)
+    return Survey(
+        folder=folder,
+        facts=msgspec.json.decode(row[0], type=Facts),
+        observations=_rows(db, "observation", Observation),
+        gaps=_rows(db, "gap", Gap),
+        alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
+        progress=progress[0] if progress else None,
+    )
+
+
+def _rows(db: sqlite3.Connection, table: str, kind: type[T]) -> tuple[T, ...]:
+    rows = db.execute(f"SELECT record FROM {table} ORDER BY rowid").fetchall()
+    return tuple(msgspec.json.decode(row[0], type=kind) for row in rows)

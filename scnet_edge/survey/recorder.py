@@ -1,0 +1,82 @@
+"""One observation on its way to the disk: its pictures where there is room, then its record."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from scnet_edge.inspection.records import Observation
+from scnet_edge.survey.evidence import (
+    SNAPSHOTS,
+    snapshot_name,
+    write_crack_mask,
+    write_picture,
+    write_sidecar,
+)
+from scnet_edge.survey.facts import Progress
+from scnet_edge.survey.files import sync_folder
+from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.space import free_bytes
+from scnet_edge.types import Frame, Mask
+
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+PICTURES_WAIT = "pictures wait until there is room again; records go on in the room held for them"
+
+
+def record(
+    journal: Journal,
+    observation: Observation,
+    frame: Frame | None,
+    mask: Mask | None,
+    *,
+    progress: Progress | None = None,
+) -> bool:
+    """Write an observation's picture and mask while there is room, then commit its record.
+
+    Without room the picture goes first, then the mask; the record, which says so by the flag
+    `no_snapshot`, has room in reserve. Both come back by themselves once there is room again.
+
+    Returns:
+        True once the record is durable, as `Journal.commit`.
+    """
+    observation = _with_evidence(journal, observation, frame, mask)
+    return journal.commit(observations=[observation], progress=progress)
+
+
+def _with_evidence(
+    journal: Journal, observation: Observation, frame: Frame | None, mask: Mask | None
+) -> Observation:
+    folder, limits, seq = journal.folder, journal.limits, observation.seq
+    if mask is not None:
+        _written(journal, limits.mask_bytes, lambda: write_crack_mask(folder, seq, mask))
+    taken = frame is not None and _written(
+        journal, limits.snapshot_bytes, lambda: write_picture(folder, seq, frame)
+    )
+    if taken:
+        observation = replace(observation, snapshot=snapshot_name(seq))
+    else:
+        flags = dict.fromkeys((*observation.flags, "no_snapshot"))
+        observation = replace(observation, snapshot=None, flags=tuple(flags))
+    _written(journal, 0, lambda: write_sidecar(folder, observation))
+    _written(journal, 0, lambda: sync_folder(folder / SNAPSHOTS))
+    return observation
+
+
+def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> bool:
+    """Write if that much is free and the journal's reserve is whole; else raise the alarm."""
+    try:
+        if free_bytes(journal.folder) < least_bytes or not journal.reserve.fill():
+            journal.alarm("disk_full", PICTURES_WAIT)
+            return False
+        write()
+    except OSError as e:
+        if e.errno not in REFUSALS:
+            raise
+        if e.errno == errno.ENOSPC:
+            journal.alarm("disk_full", PICTURES_WAIT)
+        else:
+            journal.alarm("disk_error", f"the disk refuses to write: {e.strerror}")
+        return False
+    return True
