@@ -24,7 +24,7 @@ from scnet_edge.survey.recorder import record
 from scnet_edge.survey.space import Limits
 
 LIMITS = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**20)
-LONGEST_S = 0.3  # a child's life; opening and a record take some 30 ms each
+LONGEST_S = 0.05  # about what opening or a record takes
 
 
 def write_until_killed(folder: Path, acknowledge: int) -> None:
@@ -36,8 +36,8 @@ def write_until_killed(folder: Path, acknowledge: int) -> None:
                 os.write(acknowledge, f"{seq}\n".encode())
 
 
-def kill_one(folder: Path, after_s: float) -> list[int]:
-    """Return what a child acknowledged before it was killed."""
+def kill_one(folder: Path, acknowledgements: int, after_s: float) -> list[int]:
+    """Return what a child acknowledged that was killed some time after so many of its records."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -45,11 +45,12 @@ def kill_one(folder: Path, after_s: float) -> list[int]:
         write_until_killed(folder, writing)
         os._exit(1)
     os.close(writing)
-    time.sleep(after_s)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
     with os.fdopen(reading) as f:
-        return [int(line) for line in f.read().split("\n")[:-1]]
+        said = [int(f.readline()) for _ in range(acknowledgements)]
+        time.sleep(after_s)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return said + [int(line) for line in f.read().split("\n")[:-1]]
 
 
 def kill_many(folder: Path, kills: int, seed: int = 1) -> int:
@@ -58,7 +59,7 @@ def kill_many(folder: Path, kills: int, seed: int = 1) -> int:
     with Journal(folder, facts(), limits=LIMITS):
         pass
     for kill in range(kills):
-        fresh = kill_one(folder, moments.uniform(0.005, LONGEST_S))
+        fresh = kill_one(folder, moments.randint(0, 4), moments.uniform(0, LONGEST_S))
         assert not acknowledged & set(fresh), "a number was given twice"
         acknowledged |= set(fresh)
         held = [o.seq for o in read_survey(folder).observations]
