@@ -19,11 +19,10 @@ import torch
 from rich.progress import track
 from train import HED_MAPS, RECIPES, Recipe, averaged, drawn_pipes, estimate_norms, held_out
 
-from scnet_edge.config import write_json
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
-from scnet_edge.models.cards import Card, CardConfig
+from scnet_edge.models.cards import Card, CardConfig, write_card
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import load_into, load_state, measured, open_hed, save_weights
@@ -111,10 +110,10 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     save_weights(scnet, path)
     load_into(scnet.eval(), load_state(path), str(path))  # scored as it ships, in FP16
-    threshold = scored(scnet, hed, held, 0.5, "held-out training images").best.threshold
+    threshold = scored(scnet, hed, held, 0.5, "held-out training images").ods.threshold
     test = open_dataset(deepcrack, "test")
     evaluation = scored(scnet, hed, test, threshold, "deepcrack test")
-    write_json(path.with_suffix(".json"), measured(card_of(options.name, evaluation), path))
+    write_card(path.with_suffix(".json"), measured(card_of(options.name, evaluation), path))
     print(evaluation)
 
 

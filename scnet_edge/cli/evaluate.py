@@ -1,42 +1,43 @@
-"""`scnet-edge evaluate`: pixel scores of a model or bundle on annotated images."""
+"""`scnet-edge evaluate`: pixel scores of a model, run or bundle on annotated images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.cli.many import ManyNumbers
+from scnet_edge.cli.subjects import Subject, opened
+from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Split
-    from scnet_edge.evaluation import Evaluation
-    from scnet_edge.evaluation.predict import Run
+    from scnet_edge.data.datasets import Sample, Split
+    from scnet_edge.evaluation import Evaluation, Tally
+
+MAX_TOLERANCE_PX = 50
 
 
-class Subject(NamedTuple):
-    """Something to evaluate, opened."""
-
-    run: Run
-    engine: str
-    threshold: float
-
-
-@app.command()
+@app.command(cls=ManyNumbers)
 def evaluate(
-    subject: Annotated[str, typer.Argument(help="A name of 'scnet-edge models', or a bundle.")],
-    data: Annotated[
-        str, typer.Option(help="deepcrack:DIR, crackforest:DIR, masonry:DIR or folder:DIR.")
+    subject: Annotated[
+        str, typer.Argument(help="A name of 'scnet-edge models', a training run, or a bundle.")
     ],
+    data: Annotated[str, typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR.")],
     split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
+    tolerance: Annotated[
+        list[int] | None,
+        typer.Option(help="Pixels a prediction may be off, as 0 2 5, which is the default."),
+    ] = None,
     engine: Annotated[
         str | None, typer.Option(help="The engine of a bundle; a model runs in PyTorch.")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the scores here as well.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(help="Write the precision-recall curve and telling images to this folder."),
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write a bundle's F1 into its manifest, too.")
     ] = False,
@@ -47,20 +48,28 @@ def evaluate(
 
     from scnet_edge.config import write_json
     from scnet_edge.data.datasets import open_dataset
-    from scnet_edge.evaluation import evaluate as score
+    from scnet_edge.evaluation import TOLERANCES_PX, summarise, tally
     from scnet_edge.evaluation.predict import predictions
 
     if json and (json.is_dir() or not json.parent.is_dir()):
         raise ConfigError(f"{json}: expected a file to write in a folder that exists")
-    samples = open_dataset(data, _split(split))
-    with _opened(subject, engine) as opened, Progress(console=Console(stderr=True)) as progress:
-        scores = score(
-            predictions(opened.run, progress.track(samples, description=subject)),
-            threshold=opened.threshold,
+    tolerances = _tolerances(tolerance or TOLERANCES_PX)
+    samples = open_dataset(data, parse_split(split))
+    with opened(subject, engine) as open_subject:
+        with Progress(console=Console(stderr=True)) as progress:
+            counted = tally(
+                predictions(open_subject.run, progress.track(samples, description=subject)),
+                threshold=open_subject.threshold,
+                tolerances_px=tolerances,
+            )
+        scores = summarise(
+            counted,
             subject=subject,
-            engine=opened.engine,
+            engine=open_subject.engine,
             data=f"{data.partition(':')[0]} {split}",
         )
+        if plots:
+            _plot(plots, open_subject, samples, counted, subject)
     if json:
         write_json(json, scores)
     if record:
@@ -68,46 +77,33 @@ def evaluate(
     print(_summary(scores))
 
 
-def _split(name: str) -> Split:
+def parse_split(name: str) -> Split:
+    """Return a split by its name."""
     splits: dict[str, Split] = {"train": "train", "test": "test", "all": "all"}
     if name not in splits:
         raise ConfigError(f"split {name!r}: expected one of {', '.join(splits)}")
     return splits[name]
 
 
-@contextmanager
-def _opened(subject: str, engine: str | None) -> Iterator[Subject]:
-    """Open a bundle on its engine, or a shipped model in PyTorch."""
-    from scnet_edge.models.cards import shipped_models
-
-    if Path(subject).is_dir():
-        from scnet_edge.runtime.pipeline import Pipeline
-
-        with Pipeline.open(subject, engine=engine) as pipeline:
-            yield Subject(
-                lambda frame: pipeline(frame).probability,
-                pipeline.engine,
-                pipeline.manifest.threshold,
-            )
-        return
-    names = [card.name for card in shipped_models() if card.kind == "scnet"]
-    if subject not in names:
-        raise InputError(
-            f"{subject!r}: expected a bundle folder or a crack model, {', '.join(names)}"
-        )
-    if engine:
-        raise ConfigError("--engine is for bundles; a model runs in PyTorch, so leave it out")
-    yield _reference(subject)
+def _tolerances(pixels: list[int] | tuple[int, ...]) -> list[int]:
+    for px in pixels:
+        if not 0 <= px <= MAX_TOLERANCE_PX:
+            raise ConfigError(f"tolerance {px}: expected 0 to {MAX_TOLERANCE_PX} pixels")
+    return sorted({0, *pixels})
 
 
-def _reference(name: str) -> Subject:
-    from scnet_edge.evaluation.predict import reference_run
-    from scnet_edge.models.cards import find_card
-    from scnet_edge.models.weights import open_hed, open_scnet
+def _plot(out: Path, subject: Subject, samples: list[Sample], counted: Tally, label: str) -> None:
+    """Write the curve, and panels of the best, median, worst and thinnest images."""
+    from scnet_edge.evaluation import plots
 
-    card = find_card(name)
-    hed = open_hed() if card.takes_prior else None
-    return Subject(reference_run(open_scnet(card), hed), "PyTorch FP32", card.threshold)
+    out.mkdir(parents=True, exist_ok=True)
+    plots.draw_curves(out / "precision-recall.png", {label: plots.total(counted)})
+    named = {sample.name: sample for sample in samples}
+    for kind, names in plots.telling_images(counted, subject.threshold).items():
+        for name in names:
+            frame, truth = named[name].read_frame(), named[name].read_mask()
+            mask = subject.run(frame) >= subject.threshold
+            plots.write_panel(out / kind / f"{name}.png", frame, mask, truth)
 
 
 def _record(bundle: Path, scores: Evaluation) -> None:
@@ -138,20 +134,23 @@ def _record(bundle: Path, scores: Evaluation) -> None:
 
 
 def _summary(scores: Evaluation) -> str:
-    shipped, best, tolerant = scores.shipped, scores.best, scores.tolerant
-    low, high = scores.shipped_ci95
-    best_low, best_high = scores.best_ci95
+    shipped, best = scores.shipped, scores.ods
+    low, high = shipped.ci95
+    best_low, best_high = best.ci95
+    tolerant = ", ".join(f"{f1:.4f} at {px} px" for px, f1 in scores.tolerance.items())
     return "\n".join(
         (
             f"{scores.subject} on {scores.images} images of {scores.data}, {scores.engine}; "
             "zero tolerance, 95 % intervals over images",
             f"  shipped threshold {shipped.threshold:.2f}: F1 {shipped.f1:.4f} "
             f"[{low:.4f}, {high:.4f}], precision {shipped.precision:.4f}, "
-            f"recall {shipped.recall:.4f}, crack IoU {scores.iou:.4f}",
+            f"recall {shipped.recall:.4f}, crack IoU {shipped.iou:.4f}",
             f"  best threshold {best.threshold:.2f} (ODS): F1 {best.f1:.4f} "
             f"[{best_low:.4f}, {best_high:.4f}], precision {best.precision:.4f}, "
             f"recall {best.recall:.4f}",
-            f"  OIS {scores.ois:.4f}, AUPRC {scores.auprc:.4f}, "
-            f"F1 at {scores.tolerance_px} px tolerance {tolerant.f1:.4f}",
+            f"  there crack IoU {scores.iou:.4f}, mean IoU {scores.miou:.4f}, "
+            f"32x32 patch F1 {scores.patch_f1:.4f}, thin-crack recall {scores.thin_recall:.4f}",
+            f"  OIS {scores.ois:.4f}, AUPRC {scores.auprc:.4f}, boundary F1 "
+            f"{scores.boundary_f1:.4f}; best F1 by tolerance: {tolerant}",
         )
     )

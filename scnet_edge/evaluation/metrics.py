@@ -23,9 +23,11 @@ from scnet_edge.types import Map, Mask
 
 # float32, so that a pixel compares with them exactly as it does with the threshold of a pipeline
 THRESHOLDS = (np.arange(101) / 100).astype(np.float32)
+BINS = len(THRESHOLDS) + 1
 
 PerThreshold = npt.NDArray[np.int64]  # (101,)
 Rates = npt.NDArray[np.float64]  # (101,)
+Levels = npt.NDArray[np.uint8]  # (h, w): how many of `THRESHOLDS` a pixel reaches, 0 to 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +99,40 @@ def count(probability: Map, truth: Mask, *, tolerance_px: int = 0) -> Counts:
             f"expected a mask of the image's size {probability.shape}, found {truth.shape}; "
             "replace the image or its mask"
         )
-    near_truth, reach = truth, probability
-    if tolerance_px:
-        disc = _disc(tolerance_px)
-        near_truth = cv2.dilate(truth.astype(np.uint8), disc) > 0
-        reach = np.asarray(cv2.dilate(probability, disc), np.float32)
+    return count_levels(levels(probability), truth, tolerance_px=tolerance_px)
+
+
+def levels(probability: Map) -> Levels:
+    """Return how many thresholds each pixel reaches; all counts are histograms of these.
+
+    Bit-equal to comparing the float32 probability with each threshold, at a tenth of the cost.
+    """
+    bounded = np.clip(probability, 0, 1)
+    guess = (bounded * np.float32(100)).astype(np.uint8)  # off by at most one, by rounding
+    above = np.append(THRESHOLDS, np.float32(np.inf))[guess + 1] <= bounded
+    below = THRESHOLDS[guess] > bounded
+    reached = guess + 1 + above.astype(np.uint8) - below.astype(np.uint8)
+    return np.where(probability >= 0, reached, 0).astype(np.uint8)
+
+
+def count_levels(reached: Levels, truth: Mask, *, tolerance_px: int = 0) -> Counts:
+    """Return one image's counts from its `levels`, as `count` does."""
+    if not tolerance_px:
+        both = np.bincount((reached + np.uint16(256) * truth).ravel(), minlength=512)
+        right = at_least(both[256 : 256 + BINS])
+        return Counts(
+            predicted=at_least(both[:BINS]) + right,
+            right=right,
+            found=right,
+            truth=int(both[256:].sum()),
+        )
+    kernel = disc(tolerance_px)
+    near_truth = cv2.dilate(truth.view(np.uint8), kernel) > 0
+    reach = np.asarray(cv2.dilate(reached, kernel), np.uint8)
     return Counts(
-        predicted=_reaching(probability),
-        right=_reaching(probability[near_truth]),
-        found=_reaching(reach[truth]),
+        predicted=at_least(_histogram(reached)),
+        right=at_least(_histogram(reached[near_truth])),
+        found=at_least(_histogram(reach[truth])),
         truth=int(truth.sum()),
     )
 
@@ -168,6 +195,35 @@ def iou(counts: Counts, threshold: float) -> float:
     return f1 / (2 - f1)
 
 
+def mean_iou(counts: Counts, threshold: float) -> float:
+    """Return the mean of crack IoU and background IoU, for counts at zero tolerance.
+
+    On images that are nearly all background it is far above the crack IoU, by which it must not
+    be compared.
+
+    Raises:
+        ConfigError: the threshold is not one of `THRESHOLDS`.
+    """
+    index = threshold_index(threshold)
+    pixels = int(counts.predicted[0])  # every probability is at least 0
+    union = int(counts.predicted[index]) + counts.truth - int(counts.right[index])
+    background, wrong = pixels - union, union - int(counts.right[index])
+    background_iou = background / (background + wrong) if background + wrong else 1.0
+    return (iou(counts, threshold) + background_iou) / 2
+
+
+def disc(radius_px: int) -> npt.NDArray[np.uint8]:
+    """Return the Euclidean disc as a (2 r + 1, 2 r + 1) kernel of 0 and 1."""
+    y, x = np.ogrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
+    return np.asarray(x * x + y * y <= radius_px * radius_px, np.uint8)
+
+
+def at_least(histogram: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Return how many values reach each threshold, from the (..., 102) histogram of levels."""
+    reached = histogram[..., ::-1].cumsum(-1)[..., ::-1]
+    return np.asarray(reached[..., 1:], np.int64)
+
+
 def _score(counts: Counts, index: int) -> Score:
     return Score(
         threshold=index / 100,
@@ -177,16 +233,8 @@ def _score(counts: Counts, index: int) -> Score:
     )
 
 
-def _reaching(values: Map) -> PerThreshold:
-    """Return how many values are at least each threshold."""
-    passed = np.searchsorted(THRESHOLDS, values.ravel(), side="right")  # thresholds reached, 0..101
-    histogram = np.bincount(passed, minlength=len(THRESHOLDS) + 1)  # (102,)
-    return histogram[::-1].cumsum()[::-1][1:].astype(np.int64)
-
-
-def _disc(radius_px: int) -> npt.NDArray[np.uint8]:
-    y, x = np.ogrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
-    return np.asarray(x * x + y * y <= radius_px * radius_px, np.uint8)
+def _histogram(reached: Levels) -> PerThreshold:
+    return np.asarray(np.bincount(reached.ravel(), minlength=BINS), np.int64)
 
 
 def _ratio(part: PerThreshold, whole: PerThreshold) -> Rates:

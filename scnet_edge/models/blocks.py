@@ -25,13 +25,23 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
 
 
 class ConvBlock(nn.Sequential):
-    """A chain of 3x3 convolution, norm and ReLU; `widths` are its channels from input to output."""
+    """A chain of 3x3 convolution, norm and ReLU; `widths` are its channels from input to output.
 
-    def __init__(self, widths: list[int], *, norm: Norm, dilation: int = 1) -> None:
+    With `shrink` 2 the first convolution is one of 3x3 cells of 2x2 pixels each, with stride 2, so
+    nothing that the pixels hold is lost before it is looked at.
+    """
+
+    def __init__(
+        self, widths: list[int], *, norm: Norm, dilation: int = 1, shrink: int = 1
+    ) -> None:
         layers: list[nn.Module] = []
         for inp, out in itertools.pairwise(widths):
             # A bias before a normalisation is dead, so only the norm-free variant has one.
-            conv = nn.Conv2d(inp, out, 3, padding=dilation, dilation=dilation, bias=norm == "none")
+            bias = norm == "none"
+            if shrink == 1 or layers:
+                conv = nn.Conv2d(inp, out, 3, padding=dilation, dilation=dilation, bias=bias)
+            else:
+                conv = nn.Conv2d(inp, out, 3 * shrink, stride=shrink, padding=shrink, bias=bias)
             layers += [conv, norm_layer(norm, out), nn.ReLU(inplace=True)]
         super().__init__(*layers)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from scnet_edge.config import read_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ModelError
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -35,6 +35,8 @@ class CardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     edges: bool
     pooling: Literal["max", "dilated"]
     feed: Literal["attended", "raw"]
+    stem: Literal["full", "half"] = "full"
+    decoder: Literal["unpool", "skip"] = "unpool"
 
 
 class CardMetrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +51,9 @@ class CardMetrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threshold: Share
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Card(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One shipped model.
 
     Attributes:
@@ -61,6 +65,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         data: What it was trained on.
         steps: Optimiser updates.
         created: ISO 8601 date.
+        folder: Where it was read from; it is not written.
     """
 
     name: str
@@ -79,6 +84,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     steps: int
     metrics: CardMetrics | None
     created: str
+    folder: str | None = None
 
     def __post_init__(self) -> None:
         if self.file != f"{self.name}.safetensors":
@@ -91,12 +97,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The weight file, beside the card.
 
         Raises:
-            ModelError: no folder of `folders` has this card.
+            ModelError: the card was not read from a file.
         """
-        for folder in folders():
-            if (folder / f"{self.name}.json").is_file():
-                return folder / self.file
-        raise ModelError(f"model {self.name!r}: its card is in none of {_listed(folders())}")
+        if self.folder is None:
+            raise ModelError(f"model {self.name!r}: read its card from a file first")
+        return Path(self.folder) / self.file
 
     @property
     def takes_prior(self) -> bool:
@@ -128,7 +133,12 @@ def read_card(path: Path) -> Card:
     card = read_json(path, Card, error=ModelError)
     if path.stem != card.name:
         raise ModelError(f"{path}: the card names {card.name!r}, expected {path.stem!r}")
-    return card
+    return msgspec.structs.replace(card, folder=str(path.parent))
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write a card beside its weights."""
+    write_json(path, msgspec.structs.replace(card, folder=None))
 
 
 def shipped_models() -> list[Card]:
@@ -137,17 +147,30 @@ def shipped_models() -> list[Card]:
 
 
 def find_card(name: str) -> Card:
-    """Return the card of a shipped model.
+    """Return the card of a shipped model by its name, or of a training run by its folder.
 
     Raises:
-        ModelError: there is none of this name.
+        ModelError: there is none of this name, or its card is wrong.
     """
     cards = {card.name: card for card in shipped_models()}
-    if name not in cards:
-        raise ModelError(
-            f"model {name!r}: expected one of {_listed(cards)}; 'scnet-edge models' describes them"
-        )
-    return cards[name]
+    if name in cards:
+        return cards[name]
+    if is_run(Path(name)):
+        return read_card(run_card(Path(name)))
+    raise ModelError(
+        f"model {name!r}: expected one of {_listed(cards)} or the folder of a training run; "
+        "'scnet-edge models' describes them"
+    )
+
+
+def run_card(folder: Path) -> Path:
+    """Return where a training run keeps its card: it carries the name of the folder."""
+    return folder / f"{folder.resolve().name}.json"
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a training run with a model to use."""
+    return run_card(folder).is_file()
 
 
 def _listed(things: Iterable[object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,12 +17,12 @@ import scnet_edge.cli.evaluate  # registers the command
 import scnet_edge.cli.models  # noqa: F401  (registers the command)
 from scnet_edge.backends.base import installed_engines
 from scnet_edge.cli import main
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import read_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.evaluation import Evaluation
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.models import cards
-from scnet_edge.models.cards import CardConfig, find_card
+from scnet_edge.models.cards import CardConfig, find_card, write_card
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import measured, open_scnet, save_weights
 from scnet_edge.runtime.pipeline import Pipeline
@@ -56,7 +57,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         config=CardConfig(**{f: getattr(CONFIG, f) for f in CardConfig.__struct_fields__}),
         threshold=0.48,
     )
-    write_json(folder / "tiny.json", measured(card, folder / "tiny.safetensors"))
+    write_card(folder / "tiny.json", measured(card, folder / "tiny.safetensors"))
     monkeypatch.setattr(cards, "PACKAGE", tmp_path / "package")
     return "tiny"
 
@@ -88,7 +89,7 @@ def test_model_scores_are_those_of_its_maps(
     assert scores.shipped.f1 == pytest.approx(f1_score(truth, ours, zero_division=1))
     printed = capsys.readouterr().out
     assert f"F1 {scores.shipped.f1:.4f}" in printed
-    assert f"F1 {scores.best.f1:.4f}" in printed
+    assert f"F1 {scores.ods.f1:.4f}" in printed
 
 
 @pytest.mark.skipif("onnxruntime" not in installed_engines(), reason="needs onnxruntime")
@@ -121,10 +122,11 @@ def test_mistakes_are_one_line(
     spec = f"folder:{walls}"
     (tmp_path / "empty").mkdir()
     mistakes = {
-        ("nothing", "--data", spec): "expected a bundle folder or a crack model",
-        ("hed", "--data", spec): "expected a bundle folder or a crack model",
-        (tmp_path / "gone", "--data", spec): "expected a bundle folder or a crack model",
+        ("nothing", "--data", spec): "expected a bundle folder, a training run",
+        ("hed", "--data", spec): "expected a bundle folder, a training run",
+        (tmp_path / "gone", "--data", spec): "expected a bundle folder, a training run",
         (tmp_path / "empty", "--data", spec): "manifest.json",
+        (tiny, "--data", spec, "--tolerance", 0, 99): "tolerance 99: expected 0 to 50",
         (tiny, "--data", "folder"): "expected NAME:DIR",
         (tiny, "--data", f"folder:{tmp_path / 'empty'}"): "no images",
         (tiny, "--data", spec, "--split", "best"): "expected one of train, test, all",
@@ -147,3 +149,41 @@ def test_spoilt_mask_writes_nothing(
     out = tmp_path / "scores.json"
     assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
     assert not out.exists()
+
+
+def test_json_has_the_figures_of_the_literature(
+    walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "scores.json"
+    options = ("--data", f"folder:{walls}", "--tolerance", 0, 1, 5, "--json", out)
+    assert run(monkeypatch, tiny, *options) == 0
+    scores = json.loads(out.read_text())
+    assert set(scores) >= {"images", "ods", "ois", "auprc", "iou", "miou", "patch_f1", "tolerance"}
+    assert set(scores["ods"]) >= {"f1", "threshold", "ci95"}
+    assert list(scores["tolerance"]) == ["0", "1", "5"]
+    assert scores["tolerance"]["0"] == scores["ods"]["f1"] <= scores["tolerance"]["5"]
+
+
+def test_a_training_run_is_evaluated_by_its_folder(
+    walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, spec = tmp_path / "mine", f"folder:{walls}"
+    folder.mkdir()
+    card = find_card(tiny)
+    (folder / "mine.safetensors").write_bytes(card.path.read_bytes())
+    named = msgspec.structs.replace(card, name="mine", file="mine.safetensors")
+    write_card(folder / "mine.json", named)
+    for subject, out in ((tiny, tmp_path / "a.json"), (folder, tmp_path / "b.json")):
+        assert run(monkeypatch, subject, "--data", spec, "--json", out) == 0
+    a, b = (read_json(tmp_path / name, Evaluation) for name in ("a.json", "b.json"))
+    assert a.ods == b.ods
+
+
+def test_plots_show_curve_and_telling_images(
+    walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plots = tmp_path / "plots"
+    assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--plots", plots) == 0
+    assert (plots / "precision-recall.png").is_file()
+    assert {p.name for p in plots.iterdir() if p.is_dir()} == {"good", "median", "failed", "thin"}
+    assert cv2.imread(str(next((plots / "good").iterdir()))).ndim == 3

@@ -36,10 +36,15 @@ def test_figures_hold_together_and_are_read_back(tmp_path: Path) -> None:
     ours = np.concatenate([p.ravel() for _, p in pairs]) >= np.float32(0.4)
     assert scores.shipped.f1 == pytest.approx(f1_score(truth, ours))
     assert scores.images == 6
-    assert scores.shipped_ci95[0] < scores.shipped.f1 < scores.shipped_ci95[1]
-    assert scores.shipped.f1 <= scores.best.f1 <= scores.ois + 0.05
-    assert scores.tolerant.f1 >= scores.shipped.f1
-    assert scores.iou == pytest.approx(scores.shipped.f1 / (2 - scores.shipped.f1))
+    assert scores.shipped.ci95[0] < scores.shipped.f1 < scores.shipped.ci95[1]
+    assert scores.shipped.f1 <= scores.ods.f1 <= scores.ois + 0.05
+    assert scores.tolerance["0"] == scores.ods.f1 <= scores.tolerance["2"] <= scores.tolerance["5"]
+    assert scores.shipped.tolerance["0"] == scores.shipped.f1
+    for at in (scores, scores.shipped):
+        f1 = scores.ods.f1 if at is scores else scores.shipped.f1
+        assert at.iou == pytest.approx(f1 / (2 - f1))
+        assert at.iou < at.miou <= 1
+    assert scores.ods.ci95[0] < scores.ods.f1 < scores.ods.ci95[1]
 
     write_json(tmp_path / "scores.json", scores)
     assert read_json(tmp_path / "scores.json", Evaluation) == scores
@@ -50,7 +55,7 @@ def test_card_says_what_was_measured(tmp_path: Path) -> None:
     metrics = card_metrics(scores)
     assert (metrics.data, metrics.images, metrics.threshold) == ("drawn test", 6, 0.4)
     assert metrics.f1 == pytest.approx(scores.shipped.f1, abs=5e-5)
-    assert metrics.ci95 == pytest.approx(scores.shipped_ci95, abs=5e-5)
+    assert metrics.ci95 == pytest.approx(scores.shipped.ci95, abs=5e-5)
 
 
 def test_mask_of_another_size_is_named(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from scnet_edge.evaluation.metrics import (
     auprc,
     count,
     iou,
+    levels,
+    mean_iou,
     ods,
     ois,
     score_at,
@@ -48,6 +50,17 @@ def test_one_image_is_scikit_learn(threshold: float) -> None:
     assert iou(count(probability, truth), threshold) == pytest.approx(
         jaccard_score(truth.ravel(), predicted.ravel())
     )
+    assert mean_iou(count(probability, truth), threshold) == pytest.approx(
+        jaccard_score(truth.ravel(), predicted.ravel(), average="macro", zero_division=1)
+    )
+
+
+def test_levels_are_comparisons_with_every_threshold() -> None:
+    near = [np.nextafter(THRESHOLDS, np.float32(side)) for side in (-1, 2)]
+    values = np.concatenate([THRESHOLDS, *near, np.random.default_rng(0).random(500)])[None]
+    values = values.astype(np.float32)
+    expected = (values[..., None] >= THRESHOLDS).sum(-1)
+    assert np.array_equal(levels(values), expected)
 
 
 def test_images_are_added_before_dividing() -> None:

@@ -43,6 +43,23 @@ def test_deepcrack_licence_is_told() -> None:
             assert "non-commercial" in card.data_licence
 
 
+def test_folder_is_not_written(tmp_path: Path) -> None:
+    card = find_card("hed")
+    cards.write_card(tmp_path / "hed.json", card)
+    assert b"folder" not in (tmp_path / "hed.json").read_bytes()
+    assert read_card(tmp_path / "hed.json").path == tmp_path / "hed.safetensors"
+
+
+def test_training_run_is_found_by_its_folder(tmp_path: Path) -> None:
+    run = tmp_path / "mine"
+    run.mkdir()
+    with pytest.raises(ModelError, match="or the folder of a training run"):
+        find_card(str(run))
+    card = msgspec.structs.replace(find_card("hed"), name="mine", file="mine.safetensors")
+    cards.write_card(run / "mine.json", card)
+    assert find_card(str(run)).path == run / "mine.safetensors"
+
+
 def test_card_config_mirrors_the_net() -> None:
     fields = [f.name for f in dataclasses.fields(SCNetConfig)]
     assert list(CardConfig.__struct_fields__) == fields

@@ -95,3 +95,40 @@ def test_macs_of_one_convolution_by_hand() -> None:
 def test_macs_grow_with_the_area() -> None:
     model = SCNet(SCNetConfig(width=0.125))
     assert count_macs(model, (128, 192)) == 6 * count_macs(model, (64, 64))
+
+
+@pytest.mark.parametrize("levels", [3, 5])
+def test_edge_family_starts_at_half_resolution(levels: int) -> None:
+    config = SCNetConfig(
+        width=1 / 16,
+        levels=levels,
+        norm="batch",
+        edges=False,
+        stem="half",
+        decoder="skip",
+        refined_channels=4,
+    )
+    model = SCNet(config).eval()
+    assert config.stride == 2**levels
+    h, w = 2 * config.stride, 3 * config.stride
+    with torch.inference_mode():
+        fused, sides = model(torch.rand(1, 3, h, w))
+        coarse, _, _ = model._encode(torch.rand(1, 3, h, w))
+    assert fused.shape == (1, 1, h, w)
+    assert [side.shape for side in sides] == [(1, 1, h, w)] * levels
+    assert coarse[0].shape == (1, 4, h // 2, w // 2)
+
+
+def test_every_pixel_has_its_own_logit_at_half_resolution() -> None:
+    config = SCNetConfig(
+        width=1 / 16, levels=3, norm="none", edges=False, stem="half", decoder="skip"
+    )
+    torch.manual_seed(0)
+    model, x = SCNet(config).eval(), torch.rand(1, 3, 32, 32)
+    fused = model(x)[0]
+    assert len(fused.unique()) > 0.9 * fused.numel()
+
+
+def test_skip_decoder_needs_pooling() -> None:
+    with pytest.raises(ModelError, match="must be 'max'"):
+        SCNetConfig(decoder="skip", pooling="dilated")

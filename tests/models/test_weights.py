@@ -11,10 +11,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from scnet_edge.config import write_json
 from scnet_edge.errors import ModelError
 from scnet_edge.models import cards
-from scnet_edge.models.cards import Card, CardConfig, find_card
+from scnet_edge.models.cards import Card, CardConfig, find_card, write_card
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
     State,
@@ -52,8 +51,8 @@ def tiny_card(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     )
     path = saved.rename(folder / "tiny.safetensors")
     card = measured(card, path)
-    write_json(folder / "tiny.json", card)
-    return card
+    write_card(folder / "tiny.json", card)
+    return find_card("tiny")
 
 
 def test_weights_there_and_back(tiny: SCNet, saved: Path) -> None:

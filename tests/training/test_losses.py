@@ -12,7 +12,21 @@ import torch.nn.functional as F
 from sklearn.metrics import log_loss
 from torch import Tensor
 
-from scnet_edge.training.losses import SIDE_WEIGHTS, focal, scnet_loss, soft_iou
+from scnet_edge.errors import InputError
+from scnet_edge.training.losses import (
+    SIDE_WEIGHTS,
+    cross_entropy,
+    dice,
+    focal,
+    lovasz,
+    median_frequency,
+    pixel_loss,
+    pooled_iou,
+    region_loss,
+    scnet_loss,
+    soft_iou,
+)
+from scnet_edge.training.neuro_iou import NeuroIoU, drawn_maps, hard_iou
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,7 +37,13 @@ def logits_and_mask(seed: int = 0) -> tuple[Tensor, Tensor]:
     return logits, (torch.rand(2, 1, 4, 5, generator=generator) > 0.6).double()
 
 
-@pytest.mark.parametrize("loss", [focal, soft_iou])
+def weighted(logits: Tensor, mask: Tensor) -> Tensor:
+    return cross_entropy(logits, mask, weights=(0.5, 9.0))
+
+
+@pytest.mark.parametrize(
+    "loss", [focal, soft_iou, pooled_iou, dice, lovasz, cross_entropy, weighted]
+)
 def test_gradients(loss: Loss) -> None:
     logits, mask = logits_and_mask()
     assert torch.autograd.gradcheck(lambda x: loss(x, mask), logits.requires_grad_())
@@ -100,3 +120,75 @@ def test_whole_loss_is_equation_11(levels: int) -> None:
         mean_focal(fused) + sum(w * mean_focal(s) for w, s in zip(weights, sides, strict=False))
     )
     torch.testing.assert_close(scnet_loss(fused, sides, mask, focal_weight=3), expected)
+
+
+def test_weighted_cross_entropy_is_scikit_learn() -> None:
+    logits, mask = logits_and_mask()
+    sample_weight = np.where(mask.ravel() > 0, 9.0, 0.5)
+    expected = log_loss(
+        mask.ravel().numpy(), torch.sigmoid(logits).ravel().numpy(), sample_weight=sample_weight
+    )
+    assert weighted(logits, mask).item() == pytest.approx(expected * sample_weight.mean())
+
+
+def test_median_frequency_by_hand() -> None:
+    some, none = np.zeros((10, 10), np.bool_), np.zeros((10, 10), np.bool_)
+    some[0] = True  # crack: 10 of the 100 pixels of the one image that shows it
+    background, crack = median_frequency([some, none])
+    frequencies = np.array([190 / 200, 10 / 100])
+    assert (background, crack) == pytest.approx(tuple(np.median(frequencies) / frequencies))
+
+
+def test_median_frequency_without_cracks() -> None:
+    with pytest.raises(InputError, match="no crack pixel"):
+        median_frequency([np.zeros((4, 4), np.bool_)])
+
+
+def test_dice_by_hand() -> None:
+    logits = torch.zeros(1, 1, 1, 4)  # p = 1/2 everywhere
+    mask = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 4)
+    assert dice(logits, mask).item() == pytest.approx(1 - (2 + 1) / (4 + 1))
+
+
+def test_pooled_iou_is_that_of_one_large_image() -> None:
+    logits, mask = logits_and_mask()
+    tall = torch.cat(list(logits), 1)[None], torch.cat(list(mask), 1)[None]
+    torch.testing.assert_close(pooled_iou(logits, mask), soft_iou(*tall))
+
+
+def test_lovasz_of_hard_margins_is_the_jaccard_distance() -> None:
+    _, mask = logits_and_mask(1)
+    _, other = logits_and_mask(2)
+    logits = 2 * other - 1  # right pixels have no error, wrong ones the hinge 2
+    jaccard = [
+        np.logical_and(a, b).sum() / np.logical_or(a, b).sum()
+        for a, b in zip(mask.bool().numpy(), other.bool().numpy(), strict=True)
+    ]
+    assert lovasz(logits, mask).item() == pytest.approx(2 * (1 - np.mean(jaccard)))
+
+
+def test_neuro_iou_has_learnt_the_iou() -> None:
+    loss = NeuroIoU.learnt()
+    torch.manual_seed(5)
+    logits, mask = drawn_maps(400)
+    learnt, exact = loss.iou(logits, mask), hard_iou(logits, mask)
+    assert (learnt - exact).abs().mean() < 0.06
+    assert np.corrcoef(learnt.numpy(), exact.numpy())[0, 1] > 0.95
+    better = loss(4 * (2 * mask - 1), mask)
+    assert better < loss(torch.zeros_like(mask), mask) < loss(-4 * (2 * mask - 1), mask)
+    assert torch.equal(loss.head.weight, NeuroIoU.learnt().head.weight)
+
+
+def test_neuro_iou_gradient() -> None:
+    logits, mask = logits_and_mask()
+    loss = NeuroIoU().double().requires_grad_(False)
+    assert torch.autograd.gradcheck(lambda x: loss(x, mask), logits.requires_grad_())
+
+
+@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "none"])
+@pytest.mark.parametrize("pixel", ["focal", "cross-entropy", "balanced"])
+def test_every_pair_of_table_x_falls_when_the_map_is_right(pixel: str, region: str) -> None:
+    _, mask = logits_and_mask()
+    terms = {"pixel": pixel_loss(pixel, (0.5, 5.0)), "region": region_loss(region)}  # type: ignore[arg-type]
+    right, wrong = 6 * (2 * mask - 1), 6 * (1 - 2 * mask)
+    assert scnet_loss(right, [right], mask, **terms) < scnet_loss(wrong, [wrong], mask, **terms)  # type: ignore[arg-type]

@@ -1,0 +1,73 @@
+"""What `evaluate` takes: a shipped model, a training run, or a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from scnet_edge.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from scnet_edge.evaluation.predict import Run
+    from scnet_edge.models.cards import Card
+
+
+class Subject(NamedTuple):
+    """Something to evaluate, opened."""
+
+    run: Run
+    engine: str
+    threshold: float
+
+
+@contextmanager
+def opened(subject: str, engine: str | None) -> Iterator[Subject]:
+    """Open a bundle on its engine, or a model or training run in PyTorch.
+
+    Raises:
+        InputError: it is none of them.
+        ConfigError: an engine was chosen for a model.
+    """
+    from scnet_edge.models.cards import is_run
+
+    if Path(subject).is_dir() and not is_run(Path(subject)):
+        from scnet_edge.runtime.pipeline import Pipeline
+
+        with Pipeline.open(subject, engine=engine) as pipeline:
+            yield Subject(
+                lambda frame: pipeline(frame).probability,
+                pipeline.engine,
+                pipeline.manifest.threshold,
+            )
+        return
+    card = crack_model(subject)
+    if engine:
+        raise ConfigError("--engine is for bundles; a model runs in PyTorch, so leave it out")
+    yield _reference(card)
+
+
+def crack_model(name: str) -> Card:
+    """Return the card of a crack model: a shipped one by name, or a training run by its folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    from scnet_edge.models.cards import find_card, is_run, shipped_models
+
+    names = [card.name for card in shipped_models() if card.kind == "scnet"]
+    if name not in names and not is_run(Path(name)):
+        raise InputError(
+            f"{name!r}: expected a bundle folder, a training run or a crack model, "
+            f"{', '.join(names)}"
+        )
+    return find_card(name)
+
+
+def _reference(card: Card) -> Subject:
+    from scnet_edge.evaluation.predict import reference_run
+    from scnet_edge.models.weights import open_hed, open_scnet
+
+    hed = open_hed() if card.takes_prior else None
+    return Subject(reference_run(open_scnet(card), hed), "PyTorch FP32", card.threshold)

@@ -1,0 +1,110 @@
+"""Scores of shapes rather than pixels: patches, boundaries and thin cracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from scnet_edge.evaluation.metrics import BINS, Counts, Levels, at_least, count_levels, disc
+from scnet_edge.types import Mask
+
+PATCH_PX = 32
+CRACKED_SHARE = 0.05  # of its pixels; a patch with fewer is not a crack patch (paper, Table IV)
+FOUND_SHARE = 0.5  # of its crack pixels; a crack patch with fewer found is missed
+THIN_PX = 4
+BOUNDARY_PX = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundaryCounts:
+    """Boundary pixels of one threshold: predicted, those that are right, true, those found."""
+
+    predicted: int = 0
+    right: int = 0
+    true: int = 0
+    found: int = 0
+
+    def __add__(self, other: BoundaryCounts) -> BoundaryCounts:
+        """Return the counts of both together."""
+        return BoundaryCounts(
+            predicted=self.predicted + other.predicted,
+            right=self.right + other.right,
+            true=self.true + other.true,
+            found=self.found + other.found,
+        )
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 1 where there is no boundary at all."""
+        if not self.predicted and not self.true:
+            return 1.0
+        precision = self.right / self.predicted if self.predicted else 1.0
+        recall = self.found / self.true if self.true else 1.0
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> Counts:
+    """Return one image's counts of 32x32 patches at every threshold (paper, Table IV).
+
+    A patch is cracked when 5 % of it is crack. It is found when half of its crack pixels are
+    predicted. The paper does not say when a patch without a crack is a false alarm: here, when
+    5 % of it is predicted. Patches at the right and bottom may be smaller; their own area counts.
+    """
+    h, w = truth.shape
+    rows, columns = -(-h // patch_px), -(-w // patch_px)
+    patch = (np.arange(h) // patch_px)[:, None] * columns + np.arange(w) // patch_px  # (h, w)
+    n = rows * columns
+    key = (patch * 2 + truth) * BINS + reached
+    histogram = np.bincount(key.ravel(), minlength=n * 2 * BINS).reshape(n, 2, BINS)
+    area = histogram.sum((1, 2))  # (n,)
+    crack = histogram[:, 1].sum(1)
+    on_crack = at_least(histogram[:, 1])  # (n, 101)
+    predicted = on_crack + at_least(histogram[:, 0])
+    cracked = crack >= CRACKED_SHARE * area
+    found = cracked[:, None] & (on_crack >= FOUND_SHARE * crack[:, None])
+    alarm = ~cracked[:, None] & (predicted >= CRACKED_SHARE * area[:, None])
+    hits = found.sum(0).astype(np.int64)
+    return Counts(
+        predicted=hits + alarm.sum(0).astype(np.int64),
+        right=hits,
+        found=hits,
+        truth=int(cracked.sum()),
+    )
+
+
+def thin(truth: Mask, *, width_px: int = THIN_PX) -> Mask:
+    """Return the pixels of cracks at most `width_px` wide: those far from any wider spot."""
+    spot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px + 1, width_px + 1))
+    # What lies beyond the frame is unknown, so it makes no crack at the edge look wide.
+    wide = cv2.morphologyEx(
+        truth.view(np.uint8), cv2.MORPH_OPEN, spot, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    near = cv2.dilate(wide, disc(width_px // 2))
+    return np.asarray(truth & (near == 0))
+
+
+def count_thin(reached: Levels, truth: Mask) -> Counts:
+    """Return the counts on thin crack pixels alone; only recall has a meaning."""
+    return count_levels(reached, thin(truth))
+
+
+def count_boundaries(mask: Mask, truth: Mask, *, tolerance_px: int = BOUNDARY_PX) -> BoundaryCounts:
+    """Return how well the outline of a mask follows that of the truth, within `tolerance_px`."""
+    ours, theirs = _boundary(mask), _boundary(truth)
+    kernel = disc(tolerance_px)
+    near_ours = cv2.dilate(ours.view(np.uint8), kernel) > 0
+    near_theirs = cv2.dilate(theirs.view(np.uint8), kernel) > 0
+    return BoundaryCounts(
+        predicted=int(ours.sum()),
+        right=int((ours & near_theirs).sum()),
+        true=int(theirs.sum()),
+        found=int((theirs & near_ours).sum()),
+    )
+
+
+def _boundary(mask: Mask) -> Mask:
+    """Return the pixels of a mask with a 4-neighbour inside the frame that is not of it."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return np.asarray(mask & (cv2.erode(mask.view(np.uint8), cross) == 0))
