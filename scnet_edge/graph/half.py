@@ -1,29 +1,43 @@
-"""FP16 as casts: the graph states its precision, so any TensorRT from 8.5 to 11 can follow it."""
+"""FP16 as casts: the graph states its precision, so any TensorRT from 8.5 to 11 can follow it.
+
+A graph with Q/DQ computes in FP16 what is not in INT8. Its scales are then FP16 as well, the form
+that TensorRT 10 and later fuse, which ONNX has from opset 19 on; TensorRT 8 reads opset 17 at most
+and takes the FP32 graph with Q/DQ instead, with FP16 permitted to its builder.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
 from scnet_edge.errors import GraphError
+from scnet_edge.graph.qdq import INT8_MAX
+from scnet_edge.graph.trace import drop_dead_nodes
 
 FP16_MAX = 65504.0
 # Instance-norm statistics are sums over a plane; in FP16 they lose the variance of a quiet channel.
 FP32_SCOPE = "/statistics/"
+OPSET_OF_HALF_SCALES = 19
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy that computes in FP16, with its inputs and outputs as they were.
 
     Weights become FP16, each Cast to FP32 becomes a Cast to FP16, instance-norm statistics
-    stay FP32 between two casts, and FP32 outputs are cast back at the end.
+    stay FP32 between two casts, and FP32 outputs are cast back at the end. What Q/DQ nodes
+    hold in INT8 stays there: quantised weights are stored as INT8, and the copy has opset 19.
 
     Raises:
-        GraphError: a weight is beyond the FP16 range.
+        GraphError: a weight or a scale is beyond the FP16 range.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
+    if any(node.op_type == "QuantizeLinear" for node in half.graph.node):
+        half = onnx.version_converter.convert_version(half, OPSET_OF_HALF_SCALES)
+        _halve_scales(half.graph)
+        _store_quantised_weights(half.graph)
     graph = half.graph
     kept = _fp32_constants(graph)
     for initializer in graph.initializer:
@@ -50,6 +64,35 @@ def _fp32_constants(graph: onnx.GraphProto) -> set[str]:
     return kept
 
 
+def _halve_scales(graph: onnx.GraphProto) -> None:
+    """Make every scale FP16, rounded up: rounded down, the largest values would saturate."""
+    scales = {n.input[1] for n in graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")}
+    for initializer in [i for i in graph.initializer if i.name in scales]:
+        exact = numpy_helper.to_array(initializer)
+        if float(exact.max()) > FP16_MAX:
+            raise GraphError(f"{initializer.name}: beyond {FP16_MAX:.0f}; calibrate again")
+        nearest = exact.astype(np.float16)
+        above = np.where(nearest < exact, np.nextafter(nearest, np.float16(np.inf)), nearest)
+        initializer.CopyFrom(numpy_helper.from_array(above.astype(np.float16), initializer.name))
+
+
+def _store_quantised_weights(graph: onnx.GraphProto) -> None:
+    """Replace each weight and its QuantizeLinear by the INT8 values that it gives."""
+    constants = {i.name: i for i in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[0] in constants:
+            weight = numpy_helper.to_array(constants[node.input[0]])
+            scale = numpy_helper.to_array(constants[node.input[1]]).astype(np.float32)
+            scale = scale.reshape(-1, *(1,) * (weight.ndim - 1))  # per output channel
+            values = np.clip(np.rint(weight / scale), -INT8_MAX, INT8_MAX).astype(np.int8)
+            graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        else:
+            nodes.append(node)
+    _replace_nodes(graph, nodes)
+    drop_dead_nodes(graph)
+
+
 def _half_tensor(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
     values = numpy_helper.to_array(tensor)
     if values.size and float(np.abs(values).max()) > FP16_MAX:
@@ -74,6 +117,7 @@ def _island_fp32_scopes(graph: onnx.GraphProto) -> None:
     """Cast what enters the statistics to FP32 and what leaves them back to FP16."""
     inside = {o for n in graph.node if FP32_SCOPE in n.name for o in n.output}
     constants = {i.name for i in graph.initializer}
+    constants |= {n.output[0] for n in graph.node if n.op_type == "Constant"}
     nodes: list[onnx.NodeProto] = []
     entered: set[str] = set()
     left: set[str] = set()

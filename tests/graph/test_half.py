@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from small_chains import reference, session, small_chain
 
 from scnet_edge.errors import GraphError
 from scnet_edge.graph.half import to_half
+from scnet_edge.graph.qdq import quantisable, quantise
 from scnet_edge.graph.rewrite import exportable
 from scnet_edge.graph.trace import halves, trace_chain
 
@@ -61,3 +62,51 @@ def test_weight_beyond_fp16_is_refused() -> None:
     chain.scnet.fuse.weight.data[0] = 1e6
     with pytest.raises(GraphError, match="FP16 cannot"):
         to_half(trace_chain(exportable(chain)))
+
+
+def quantised_chain(**config: object) -> tuple[onnx.ModelProto, list[str]]:
+    """Return a small chain in INT8 but for one convolution, and which convolutions are INT8."""
+    fp32 = trace_chain(exportable(small_chain(**config)))
+    names = quantisable(fp32)
+    return quantise(fp32, dict.fromkeys(names, 8.0), exclude=names[-1:]), names[:-1]
+
+
+@pytest.mark.parametrize(("norm", "edges"), [("batch", True), ("instance", False)])
+def test_int8_with_fp16_elsewhere(norm: str, edges: bool, frame: np.ndarray) -> None:
+    int8, names = quantised_chain(norm=norm, edges=edges)
+    half = to_half(int8)
+    assert half.opset_import[0].version == 19
+    types = tensor_types(half)
+    for node in half.graph.node:
+        if node.op_type == "Conv":
+            assert types[node.output[0]] == TensorProto.FLOAT16
+            assert (node.input[0].endswith(".dq")) == (node.name in names)
+    expected, found = session(int8)({"frame": frame}), session(half)({"frame": frame})
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        assert values.dtype == np.float32
+        # The nearest of 255 steps may be the neighbouring one.
+        assert np.abs(values - expected[name]).mean() < 1e-2
+
+
+def test_the_weights_lie_there_as_int8_with_scales_that_do_not_saturate() -> None:
+    int8, names = quantised_chain(edges=False)
+    half = to_half(int8)
+    assert len(half.SerializeToString()) < 0.6 * len(int8.SerializeToString())
+    fp32 = {i.name: numpy_helper.to_array(i) for i in int8.graph.initializer}
+    ours = {i.name: numpy_helper.to_array(i) for i in half.graph.initializer}
+    for node in (n for n in int8.graph.node if n.name in names):
+        label = node.input[1].removesuffix(".dq")
+        values, scales = ours[f"{label}.q"], ours[f"{label}.scale"]
+        weight = fp32[next(n.input[0] for n in int8.graph.node if n.output[0] == f"{label}.q")]
+        assert values.dtype == np.int8
+        assert scales.dtype == np.float16
+        step = scales.astype(np.float32).reshape(-1, 1, 1, 1)
+        assert (np.abs(values * step - weight) <= 0.5001 * step).all()
+
+
+def test_a_scale_beyond_fp16_is_refused() -> None:
+    fp32 = trace_chain(exportable(small_chain(edges=False)))
+    ranges = dict.fromkeys(quantisable(fp32), 1e8)
+    with pytest.raises(GraphError, match=r"\.scale: beyond 65504; calibrate again"):
+        to_half(quantise(fp32, ranges))
