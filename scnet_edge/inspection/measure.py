@@ -5,27 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.inspection.skeleton import (
-    longest_route,
-    thin,
-    trace,
-)
-from scnet_edge.inspection.spine import Spine, spine_of
-from scnet_edge.inspection.width import LARGEST_SIDE_PX, widths
-from scnet_edge.types import Frame, Map, Mask
+from scnet_edge.errors import ConfigError
+from scnet_edge.inspection.tracing import Traced, trace_cracks
+from scnet_edge.types import Frame, Mask
 
-_PAD_PX = 2
-_LEAST_WIDTH_MM_PX = 3.0  # thinner than this, mixed pixels decide the width
+LEAST_WIDTH_MM_PX = 3.0  # thinner than this, mixed pixels decide the width
 # An edge that falls anywhere within a pixel is off by 1/sqrt(12), and along an axis-aligned crack
 # this does not average out; a width and a length have two edges. The image's figure and the share
 # of a length are what drawn cracks of known size leave, rounded up.
-_MASK_SIGMA_PX = math.sqrt(2 / 12)
-_IMAGE_SIGMA_PX = 0.3
-_LENGTH_SIGMA_SHARE = 0.01
+MASK_SIGMA_PX = math.sqrt(2 / 12)
+IMAGE_SIGMA_PX = 0.3
+LENGTH_SIGMA_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,69 +103,39 @@ def measure_cracks(
     Raises:
         InputError: the mask is not (h, w) bool, is too large, or the frame does not fit it.
     """
-    _check(mask, frame)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    order = [i for i in np.argsort(-areas, kind="stable") if areas[i] >= min_area_px]
-    skeleton = thin(mask)
-    cracks = []
-    for label in (i + 1 for i in order):
-        x, y, w, h = (int(v) for v in stats[label, :4])
-        here = labels[y : y + h, x : x + w] == label
-        crop, centre = (np.pad(m, _PAD_PX) for m in (here, here & skeleton[y : y + h, x : x + w]))
-        cracks.append(_measure(crop, centre, (x, y, x + w, y + h), mask.shape[:2], frame, scale))
-    return cracks
+    traced = trace_cracks(mask, frame=frame, min_area_px=min_area_px)
+    return [_crack(crack, scale) for crack in traced]
 
 
-def _check(mask: Mask, frame: Frame | None) -> None:
-    if mask.ndim != 2 or mask.dtype != np.bool_:
-        raise InputError(f"mask must be (h, w) bool, found {mask.shape} {mask.dtype}")
-    if not 1 <= min(mask.shape) <= max(mask.shape) <= LARGEST_SIDE_PX:
-        raise InputError(f"mask sides must be 1 to {LARGEST_SIDE_PX} px, found {mask.shape}")
-    if frame is not None and (frame.shape != (*mask.shape, 3) or frame.dtype != np.uint8):
-        raise InputError(
-            f"frame must be {(*mask.shape, 3)} uint8 to fit, found {frame.shape} {frame.dtype}"
-        )
+def widths_px(crack: Traced) -> tuple[float, float, float]:
+    """Return the mean, the 95th percentile and the maximum of the widths along a crack."""
+    known = crack.width_px[~np.isnan(crack.width_px)]
+    if known.size == 0:
+        known = np.array([crack.area_px / crack.length_px])
+    return float(known.mean()), float(np.percentile(known, 95)), float(known.max())
 
 
-def _measure(
-    crop: Mask,
-    skeleton: Mask,
-    bbox_xyxy: tuple[int, int, int, int],
-    frame_hw: tuple[int, int],
-    frame: Frame | None,
-    scale: Scale | None,
-) -> Crack:
-    stencil = crop.astype(np.float32)
-    radius_px = cv2.distanceTransform(crop.astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
-    spine = spine_of(trace(skeleton, radius_px), stencil, radius_px)
-    area_px = int(crop.sum())
-    length_px = sum(edge.length_px for edge in spine.edges) if spine.edges else _long_side(stencil)
-    origin_xy = np.array(bbox_xyxy[:2], float) - _PAD_PX
-    widths_px, source = widths(spine, stencil, radius_px, origin_xy, frame_hw, frame)
-    if widths_px.size == 0:
-        widths_px = np.array([area_px / length_px])
-    width_mean_px, width_p95_px, width_max_px = (
-        float(v) for v in (widths_px.mean(), np.percentile(widths_px, 95), widths_px.max())
-    )
-    width_sigma_px = _IMAGE_SIGMA_PX if source == "image" else _MASK_SIGMA_PX
-    length_sigma_px = math.hypot(_MASK_SIGMA_PX, _LENGTH_SIGMA_SHARE * length_px)
-    length_mm, length_mm_sigma = _in_mm(length_px, length_sigma_px, scale)
-    mean_mm, mean_mm_sigma = _width_in_mm(width_mean_px, width_sigma_px, scale)
-    p95_mm, p95_mm_sigma = _width_in_mm(width_p95_px, width_sigma_px, scale)
-    max_mm, max_mm_sigma = _width_in_mm(width_max_px, width_sigma_px, scale)
-    area_mm2, area_mm2_sigma = _area_in_mm2(area_px, length_px * _MASK_SIGMA_PX, scale)
+def _crack(crack: Traced, scale: Scale | None) -> Crack:
+    mean_px, p95_px, max_px = widths_px(crack)
+    width_sigma_px = IMAGE_SIGMA_PX if crack.width_source == "image" else MASK_SIGMA_PX
+    length_sigma_px = math.hypot(MASK_SIGMA_PX, LENGTH_SIGMA_SHARE * crack.length_px)
+    length_mm, length_mm_sigma = _in_mm(crack.length_px, length_sigma_px, scale)
+    mean_mm, mean_mm_sigma = _width_in_mm(mean_px, width_sigma_px, scale)
+    p95_mm, p95_mm_sigma = _width_in_mm(p95_px, width_sigma_px, scale)
+    max_mm, max_mm_sigma = _width_in_mm(max_px, width_sigma_px, scale)
+    area_sigma_px = crack.length_px * MASK_SIGMA_PX
+    area_mm2, area_mm2_sigma = _area_in_mm2(crack.area_px, area_sigma_px, scale)
     return Crack(
-        length_px=length_px,
-        width_mean_px=width_mean_px,
-        width_p95_px=width_p95_px,
-        width_max_px=width_max_px,
-        width_source=source,
-        angle_deg=_angle_deg(stencil),
-        area_px=area_px,
-        bbox_xyxy=bbox_xyxy,
-        branches=spine.branches,
-        tortuosity=_tortuosity(spine),
+        length_px=crack.length_px,
+        width_mean_px=mean_px,
+        width_p95_px=p95_px,
+        width_max_px=max_px,
+        width_source=crack.width_source,
+        angle_deg=crack.angle_deg,
+        area_px=crack.area_px,
+        bbox_xyxy=crack.bbox_xyxy,
+        branches=crack.branches,
+        tortuosity=crack.tortuosity,
         length_mm=length_mm,
         length_mm_sigma=length_mm_sigma,
         width_mean_mm=mean_mm,
@@ -185,25 +147,6 @@ def _measure(
         area_mm2=area_mm2,
         area_mm2_sigma=area_mm2_sigma,
     )
-
-
-def _long_side(stencil: Map) -> float:
-    """Return the longer side of the smallest rectangle round a component with no line in it."""
-    centres = np.argwhere(stencil)[:, ::-1].astype(np.float32)
-    return float(max(cv2.minAreaRect(centres)[1])) + 1
-
-
-def _angle_deg(stencil: Map) -> float:
-    m = cv2.moments(stencil, binaryImage=True)
-    return math.degrees(0.5 * math.atan2(2 * m["mu11"], m["mu20"] - m["mu02"])) % 180
-
-
-def _tortuosity(spine: Spine) -> float:
-    if not spine.edges:
-        return 1.0
-    start, end, arc_px = longest_route(spine.edges)
-    chord_px = math.dist(spine.places[start], spine.places[end])
-    return max(1.0, arc_px / max(chord_px, 1.0))
 
 
 def _in_mm(
@@ -218,7 +161,7 @@ def _in_mm(
 def _width_in_mm(
     value_px: float, sigma_px: float, scale: Scale | None
 ) -> tuple[float | None, float | None]:
-    return _in_mm(value_px, sigma_px, scale if value_px >= _LEAST_WIDTH_MM_PX else None)
+    return _in_mm(value_px, sigma_px, scale if value_px >= LEAST_WIDTH_MM_PX else None)
 
 
 def _area_in_mm2(

@@ -3,6 +3,7 @@
 Chainage is metres along the pipe from the start of the survey. Clock positions are hours in
 [0, 12), 0 at the crown, clockwise as seen in the direction of travel; `clock_from` to `clock_to`
 runs clockwise and may pass 12. Both are None where the geometry that gives them is not known.
+On a flat wall there is no clock; outlines then hold metres along and metres across, upwards.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         best_frame_id: the frame whose picture and widths stand for it.
         start_m, end_m: chainage, start <= end; start_sigma_m is that of both.
         width_profile_mm: (position along the crack in mm, width in mm), for the report's plot.
-        flags: what weakens the record, by reason: `no_scale`, `no_roll`, `odometry_jump`,
+        outline_m_h: as in `Sighting`, one walk along all branches, there and back.
+        flags: what weakens the record, by reason: `no_scale`, `no_roll`, `no_odometry`,
+            `visual_odometry`, `odometry_jump`, `odometry_reset`, `odometry_nan`, `odometry_lost`,
             `clock_unsynced`, `degraded`, `edge_of_view`.
         snapshot: file name inside the survey's snapshots folder; None before it is written.
     """

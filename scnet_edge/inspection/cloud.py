@@ -1,0 +1,84 @@
+"""A crack as points on the wall, gathered over frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.inspection.geometry import wrap
+from scnet_edge.inspection.placing import Placed
+from scnet_edge.inspection.skeleton import Points
+from scnet_edge.inspection.spine import Values
+from scnet_edge.types import Mask
+
+_FINER = 0.85  # so much finer a view replaces what was seen
+_RIM_COST = 4.0  # what is seen at the border of the view counts as so much coarser
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Points of one crack: places (n, 2) in mm, and of each, (n,), what `Placed` has."""
+
+    wall_mm: Points
+    width_mm: Values
+    width_px: Values
+    scale: Values
+    rim: Mask
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self.wall_mm)
+
+    def where(self, keep: Mask | npt.NDArray[np.intp]) -> Cloud:
+        """Return the points that are kept."""
+        return Cloud(
+            self.wall_mm[keep],
+            self.width_mm[keep],
+            self.width_px[keep],
+            self.scale[keep],
+            self.rim[keep],
+        )
+
+    def cost(self) -> Values:
+        """Return how coarsely each point was seen."""
+        return np.where(self.rim, _RIM_COST, 1.0) * self.scale
+
+
+def cloud_of(placed: Placed, *, every: int = 2) -> Cloud:
+    """Return the cloud of one sighting, every so many of its points."""
+    cloud = Cloud(placed.wall_mm, placed.width_mm, placed.width_px, placed.scale, placed.rim)
+    return cloud.where(np.arange(0, len(cloud), every))
+
+
+def joined(clouds: list[Cloud]) -> Cloud:
+    """Return all points of several clouds."""
+    return Cloud(
+        np.concatenate([c.wall_mm for c in clouds]),
+        np.concatenate([c.width_mm for c in clouds]),
+        np.concatenate([c.width_px for c in clouds]),
+        np.concatenate([c.scale for c in clouds]),
+        np.concatenate([c.rim for c in clouds]),
+    )
+
+
+def merged(old: Cloud, new: Cloud, near_mm: Values, around_mm: float | None) -> Cloud:
+    """Return both clouds as one; of what lies at one place, what was seen in more detail stays.
+
+    Args:
+        old, new: the clouds.
+        near_mm: (len(new),), how close to a new point an old one is at its place.
+        around_mm: circumference of the pipe, None for a flat wall.
+    """
+    close = distances(new.wall_mm, old.wall_mm, around_mm) <= near_mm[:, None]
+    finer = new.cost()[:, None] < _FINER * old.cost()
+    stays = np.asarray(~(close & finer).any(axis=0))
+    fresh = np.asarray(~(close & stays).any(axis=1))
+    return joined([old.where(stays), new.where(fresh)])
+
+
+def distances(one: Points, other: Points, around_mm: float | None) -> Values:
+    """Return the distances in mm between n and m places, (n, m), the shorter way around."""
+    way = wrap(one[:, None] - other[None], around_mm)
+    return np.hypot(way[..., 0], way[..., 1])

@@ -1,0 +1,155 @@
+"""Readings that come over UDP or a serial line, taken in by a thread as they arrive."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock, Thread
+from time import monotonic_ns
+from typing import TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.inspection.readings import Pose, Readings
+from scnet_edge.types import Captured
+
+Receive: TypeAlias = Callable[[float], list[bytes]]  # what came within so many seconds
+_POLL_S = 0.1
+_LONGEST_BYTES = 4096  # a line of a reading is shorter; a longer one is noise
+
+
+class LiveOdometry:
+    """A thread that keeps the readings of a live odometer; stops on leaving the context."""
+
+    def __init__(self, receive: Receive, readings: Readings) -> None:
+        self._receive, self._readings = receive, readings
+        self._lock, self._stop = Lock(), Event()
+        self._thread = Thread(target=self._listen, name="odometry", daemon=True)
+
+    def __enter__(self) -> LiveOdometry:
+        """Start to listen."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening."""
+        self._stop.set()
+        self._thread.join()
+
+    def at(self, captured: Captured) -> Pose:
+        """Return the pose when the frame was captured."""
+        with self._lock:
+            return self._readings.at(captured.mono_ns / 1e9)
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            for line in self._receive(_POLL_S):
+                now_s = monotonic_ns() / 1e9
+                chainage_m, roll_deg = parsed(line)
+                with self._lock:
+                    self._readings.add(now_s, chainage_m, roll_deg)
+
+
+class _Message(msgspec.Struct):
+    chainage_m: float
+    roll_deg: float | None = None
+
+
+def parsed(line: bytes) -> tuple[float, float | None]:
+    """Return chainage and roll of one line; NaN for what is no reading."""
+    try:
+        if line.lstrip().startswith(b"{"):
+            message = msgspec.json.decode(line, type=_Message)
+            return message.chainage_m, message.roll_deg
+        values = [float(part) for part in line.decode("ascii").split(",")]
+    except (ValueError, msgspec.MsgspecError):
+        return float("nan"), None
+    return values[0], values[1] if len(values) > 1 else None
+
+
+@contextmanager
+def lines_of_udp(uri: str) -> Iterator[Receive]:
+    """Listen on `udp://[HOST]:PORT`, on loopback where no host is given."""
+    port = _port(uri)
+    host = urlsplit(uri).hostname or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as opened:
+        try:
+            opened.bind((host, port))
+        except OSError as e:
+            raise ConfigError(f"{uri}: cannot listen there ({e.strerror})") from e
+
+        def receive(wait_s: float) -> list[bytes]:
+            if not select.select([opened], [], [], wait_s)[0]:
+                return []
+            return [line for line in opened.recv(_LONGEST_BYTES).splitlines() if line.strip()]
+
+        yield receive
+
+
+@contextmanager
+def lines_of_serial(uri: str) -> Iterator[Receive]:
+    """Read `serial:///dev/ttyUSB0?baud=115200`, eight bits, no parity, one stop bit."""
+    parts = urlsplit(uri)
+    baud = parse_qs(parts.query).get("baud", ["115200"])[0]
+    speed = getattr(termios, f"B{baud}", None)
+    if speed is None:
+        raise ConfigError(
+            f"{uri}: no serial line runs at {baud} baud; 9600, 57600, 115200 are usual"
+        )
+    try:
+        line = os.open(parts.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as e:
+        raise ConfigError(f"{uri}: {Path(parts.path)} cannot be opened ({e.strerror})") from e
+    try:
+        _set_raw(line, speed, uri)
+        yield _lines(line)
+    finally:
+        os.close(line)
+
+
+def _set_raw(line: int, speed: int, uri: str) -> None:
+    try:
+        tty.setraw(line)
+        attributes = termios.tcgetattr(line)
+        attributes[4] = attributes[5] = speed
+        termios.tcsetattr(line, termios.TCSANOW, attributes)
+    except termios.error as e:
+        raise ConfigError(f"{uri}: not a serial line ({e.args[-1]})") from e
+
+
+def _lines(line: int) -> Receive:
+    rest = b""
+
+    def receive(wait_s: float) -> list[bytes]:
+        nonlocal rest
+        if not select.select([line], [], [], wait_s)[0]:
+            return []
+        try:
+            rest += os.read(line, _LONGEST_BYTES)
+        except OSError:  # unplugged: no more readings, and the poses say `odometry_lost`
+            Event().wait(wait_s)
+            return []
+        *whole, rest = rest.split(b"\n")
+        rest = rest[-_LONGEST_BYTES:]
+        return [part for part in whole if part.strip()]
+
+    return receive
+
+
+def _port(uri: str) -> int:
+    try:
+        port = urlsplit(uri).port
+    except ValueError as e:
+        raise ConfigError(f"{uri}: {e}") from e
+    if port is None:
+        raise ConfigError(f"{uri}: no port, expected udp://HOST:PORT")
+    return port

@@ -1,0 +1,123 @@
+"""Odometer readings, checked as they come and interpolated to the time of a frame."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+
+import msgspec
+
+_SLACK_M = 0.05  # what an encoder may slip or bounce between two readings
+_SOON_S = 1.0  # how long the last reading is still believed
+_KEPT = 20_000  # readings of a live odometer; minutes at any usual rate
+
+
+class Pose(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the robot was when a frame was taken.
+
+    Attributes:
+        chainage_m: None where the odometer does not say.
+        sigma_m: standard deviation of the chainage; None beside no chainage.
+        across_m: how far a camera before a flat wall has moved up; 0 in a pipe.
+        roll_deg: positive is clockwise, seen in the direction of travel; None where not known.
+        segment: counts up from 0; what the odometer says in one does not continue in the next.
+        flags: `odometry_jump`, `odometry_reset` and `odometry_nan` where the reading before or
+            after the frame was one, `odometry_lost` where there is none near it.
+    """
+
+    chainage_m: float | None = None
+    sigma_m: float | None = None
+    across_m: float = 0.0
+    roll_deg: float | None = None
+    segment: int = 0
+    flags: tuple[str, ...] = ()
+
+
+class _Reading(msgspec.Struct, frozen=True):
+    t_s: float
+    chainage_m: float
+    roll_deg: float | None
+    segment: int
+    flags: tuple[str, ...]
+    since_m: float  # travelled since the segment began
+
+
+class Readings:
+    """The readings of one odometer, in the order of their times."""
+
+    def __init__(self, *, max_speed_mps: float, sigma_share: float, first_segment: int = 0) -> None:
+        self._max_speed_mps, self._sigma_share = max_speed_mps, sigma_share
+        self._segment = first_segment
+        self._kept: list[_Reading] = []
+        self._pending: tuple[str, ...] = ()
+
+    def add(self, t_s: float, chainage_m: float, roll_deg: float | None = None) -> None:
+        """Add a reading; one that is not a number, or older than the last, only leaves a flag."""
+        if not (math.isfinite(t_s) and math.isfinite(chainage_m)):
+            self._pending = ("odometry_nan",)
+            return
+        if roll_deg is not None and not math.isfinite(roll_deg):
+            roll_deg = None
+        last = self._kept[-1] if self._kept else None
+        if last is not None and t_s <= last.t_s:
+            return
+        flags, since_m = self._pending, 0.0
+        self._pending = ()
+        if last is not None:
+            flags = flags or self._leap(last, t_s, chainage_m)
+            self._segment += bool(flags)
+            since_m = 0.0 if flags else last.since_m + abs(chainage_m - last.chainage_m)
+        self._kept.append(_Reading(t_s, chainage_m, roll_deg, self._segment, flags, since_m))
+        if len(self._kept) > 2 * _KEPT:
+            del self._kept[:_KEPT]
+
+    def at(self, t_s: float) -> Pose:
+        """Return the pose at a time: between two readings linearly, never across a leap."""
+        after = bisect_right(self._kept, t_s, key=lambda r: r.t_s)
+        before = self._kept[after - 1] if after else None
+        following = self._kept[after] if after < len(self._kept) else None
+        if before and following and before.segment == following.segment:
+            return self._between(before, following, t_s)
+        nearest = before or following
+        if nearest is None:
+            return Pose(segment=self._segment, flags=("odometry_lost",))
+        flags = _joined(following.flags if before and following else self._pending, nearest.flags)
+        if abs(t_s - nearest.t_s) > _SOON_S:
+            return Pose(segment=nearest.segment, flags=_joined(("odometry_lost",), flags))
+        sigma_m = self._sigma_share * nearest.since_m
+        sigma_m += 0.5 * self._max_speed_mps * abs(t_s - nearest.t_s)
+        return Pose(
+            chainage_m=nearest.chainage_m,
+            sigma_m=sigma_m,
+            roll_deg=nearest.roll_deg,
+            segment=nearest.segment,
+            flags=flags,
+        )
+
+    def _leap(self, last: _Reading, t_s: float, chainage_m: float) -> tuple[str, ...]:
+        way_m = chainage_m - last.chainage_m
+        if abs(way_m) <= self._max_speed_mps * (t_s - last.t_s) + _SLACK_M:
+            return ()
+        back_to_zero = way_m < 0 and abs(chainage_m) <= _SLACK_M
+        return ("odometry_reset",) if back_to_zero else ("odometry_jump",)
+
+    def _between(self, before: _Reading, following: _Reading, t_s: float) -> Pose:
+        share = (t_s - before.t_s) / (following.t_s - before.t_s)
+        way_m = following.chainage_m - before.chainage_m
+        roll_deg = before.roll_deg
+        if roll_deg is not None and following.roll_deg is not None:
+            turn = (following.roll_deg - roll_deg + 180) % 360 - 180
+            roll_deg += share * turn
+        # Within the interval the speed may have changed: a quarter of its way, at the middle.
+        unknown_m = abs(way_m) * share * (1 - share)
+        return Pose(
+            chainage_m=before.chainage_m + share * way_m,
+            sigma_m=self._sigma_share * (before.since_m + share * abs(way_m)) + unknown_m,
+            roll_deg=roll_deg,
+            segment=before.segment,
+            flags=before.flags,
+        )
+
+
+def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))

@@ -1,0 +1,152 @@
+"""Readings from files, sockets, a serial line and a speed, asked for at the time of a frame."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.inspection.live_odometry import parsed
+from scnet_edge.inspection.odometry import Odometry, open_odometry
+from scnet_edge.inspection.readings import Pose
+from scnet_edge.inspection.setup import Setup
+from scnet_edge.types import Captured
+
+SETUP = Setup(mode="wall")
+
+
+def frame_at(t_s: float, *, frame_id: int = 0, utc_ns: int | None = None) -> Captured:
+    frame = np.zeros((8, 8, 3), np.uint8)
+    mono_ns = round(t_s * 1e9)
+    return Captured(frame_id=frame_id, name="f", frame=frame, mono_ns=mono_ns, utc_ns=utc_ns)
+
+
+def test_a_file_is_interpolated_from_the_first_frame_on(tmp_path: Path) -> None:
+    path = tmp_path / "survey.csv"
+    path.write_text("time_s,chainage_m,roll_deg\n0,10.0,0\n1,10.2,4\n2,10.6,-2\n")
+    with open_odometry(str(path), SETUP) as odometry:
+        poses = [odometry.at(frame_at(500 + t)) for t in (0, 0.5, 1.25, 2)]
+    assert [p.chainage_m for p in poses] == pytest.approx([10.0, 10.1, 10.3, 10.6])
+    assert [p.roll_deg for p in poses] == pytest.approx([0, 2, 2.5, -2])
+    assert all(p.flags == () and p.segment == 0 for p in poses)
+
+
+def test_the_clock_of_a_file_is_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "survey.jsonl"
+    path.write_text('{"frame_id": 0, "chainage_m": 0}\n{"frame_id": 10, "chainage_m": 1}\n')
+    with open_odometry(str(path), SETUP) as odometry:
+        assert odometry.at(frame_at(0, frame_id=5)).chainage_m == pytest.approx(0.5)
+    path.write_text('{"utc_ns": 5000000000, "chainage_m": 1}\n{"utc_ns": 6e9, "chainage_m": 2}\n')
+    with open_odometry(str(path), SETUP) as odometry:
+        late = frame_at(0, utc_ns=5_500_000_000)
+        assert odometry.at(late).chainage_m == pytest.approx(1.5)
+        assert odometry.at(frame_at(0)).flags == ("odometry_lost",)
+
+
+def test_a_file_that_ends_early_says_so_and_gives_no_chainage(tmp_path: Path) -> None:
+    path = tmp_path / "survey.csv"
+    path.write_text("time_s,chainage_m\n0,0\n1,0.2\n")
+    with open_odometry(str(path), SETUP) as odometry:
+        odometry.at(frame_at(0))
+        soon, late = odometry.at(frame_at(1.2)), odometry.at(frame_at(9))
+    assert soon.chainage_m == pytest.approx(0.2)
+    assert soon.sigma_m is not None
+    assert soon.sigma_m > 0.05
+    assert (late.chainage_m, late.flags) == (None, ("odometry_lost",))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no reading"),
+        ("time_s,chainage_m\n", "no reading"),
+        ("time_s,metres\n0,1\n", "no column chainage_m, found time_s, metres"),
+        ("seconds,chainage_m\n0,1\n", "no column of time"),
+        ("time_s,chainage_m\n0,1\n1,far\n", "line 3: chainage_m is 'far'"),
+        ("time_s,chainage_m\n0,1\n,2\n", "line 3: no time_s"),
+        ("time_s,chainage_m\n0,1\n2,2\n1,3\n", "line 4: time_s does not go up"),
+    ],
+)
+def test_bad_files_are_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "survey.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said), open_odometry(str(path), SETUP):
+        pass
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "speed://fast",
+        "speed://0mps",
+        "speed://2m",
+        "step://50mps",
+        "udp://127.0.0.1",
+        "udp://host:99999999",
+        "serial:///dev/null",
+        "serial:///no/such/line",
+        "serial:///dev/null?baud=7",
+        "ros://odom",
+        "/no/such.csv",
+    ],
+)
+def test_bad_uris_are_one_line(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected|cannot|no such|serial|baud|port|Port"):  # noqa: SIM117
+        with open_odometry(uri, SETUP):
+            pass
+
+
+def test_a_constant_speed_and_a_constant_step() -> None:
+    with open_odometry("speed://0.2mps", SETUP) as odometry:
+        assert odometry.at(frame_at(100)).chainage_m == 0
+        assert odometry.at(frame_at(105)).chainage_m == pytest.approx(1.0)
+    with open_odometry("step://50mm", SETUP) as odometry:
+        assert odometry.at(frame_at(0, frame_id=30)).chainage_m == pytest.approx(1.5)
+
+
+def test_datagrams_are_readings() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        open_odometry(f"udp://127.0.0.1:{port}", SETUP) as odometry,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot,
+    ):
+        for line in (b"1.25,3", b'{"chainage_m": 1.26, "roll_deg": 3.5}'):
+            robot.sendto(line, ("127.0.0.1", port))
+        pose = heard(odometry, lambda pose: pose.roll_deg == 3.5)
+    assert pose.chainage_m == pytest.approx(1.26)
+
+
+def test_a_serial_line_is_read_by_the_line() -> None:
+    robot, line = os.openpty()
+    try:
+        with open_odometry(f"serial://{os.ttyname(line)}?baud=57600", SETUP) as odometry:
+            os.write(robot, b"7.5,1\r\n7.5")
+            pose = heard(odometry, lambda pose: pose.chainage_m is not None)
+    finally:
+        os.close(robot)
+        os.close(line)
+    assert (pose.chainage_m, pose.roll_deg) == (7.5, 1)
+
+
+@pytest.mark.parametrize("line", [b"", b"nan", b"\xff\xfe", b"{", b'{"x": 1}', b"1.2.3", b"a,b"])
+def test_noise_on_the_line_is_no_reading(line: bytes) -> None:
+    chainage_m, _ = parsed(line)
+    assert chainage_m != chainage_m
+
+
+def heard(odometry: Odometry, until: Callable[[Pose], bool]) -> Pose:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        pose = odometry.at(frame_at(time.monotonic()))
+        if until(pose):
+            return pose
+        time.sleep(0.01)
+    raise AssertionError("nothing was heard")
