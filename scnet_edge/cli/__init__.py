@@ -40,4 +40,4 @@ def main() -> None:
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
-from scnet_edge.cli import build, calibrate, doctor, evaluate, measure, models, run, verify  # noqa: E402, F401
+from scnet_edge.cli import build, calibrate, doctor, evaluate, measure, models, report, run, verify  # noqa: E402, F401

@@ -75,15 +75,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         frame_id: the last frame that is done with.
+        resume_frame_id: where to look again from, after a crash: the first frame of the oldest
+            crack that was still in view. What is found again up to `frame_id` is recorded already.
+        frames: how many were looked at.
         chainage_m: the furthest place seen.
-        state: what following needs to go on after this frame, opaque to the journal.
         finished: the source had ended.
     """
 
     frame_id: int
+    resume_frame_id: int
     frames: int
-    chainage_m: float | None
-    state: Any = None
+    chainage_m: float | None = None
     finished: bool = False
 
 

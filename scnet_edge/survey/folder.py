@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def read_survey(folder: Path) -> Survey:
     if not path.is_file():
         raise SurveyError(f"{folder}: no survey here, expected a folder that 'inspect' wrote")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(_uri(path), uri=True)) as db:
             return _read(folder, db, version_of(db))
     except SurveyError as e:
         raise SurveyError(f"{path}: {e}") from None
@@ -52,6 +53,14 @@ def read_survey(folder: Path) -> Survey:
             f"{path}: damaged ({e}); run 'inspect' on it again, which moves it aside and restores "
             "the records from the snapshots folder"
         ) from e
+
+
+def _uri(path: Path) -> str:
+    """Return how to open a journal for reading; on a medium that cannot be written, as a file."""
+    log = path.with_name(path.name + "-wal")
+    writable = os.access(path.parent, os.W_OK)
+    frozen = not writable and not (log.exists() and log.stat().st_size)
+    return path.absolute().as_uri() + ("?immutable=1" if frozen else "?mode=ro")
 
 
 def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:

@@ -187,7 +187,12 @@ class Journal:
             return
         frame_id = max(observation.last_frame_id for observation in found)
         chainage_m = max((o.end_m for o in found if o.end_m is not None), default=None)
-        progress = Progress(frame_id=frame_id, frames=frame_id + 1, chainage_m=chainage_m)
+        progress = Progress(
+            frame_id=frame_id,
+            resume_frame_id=frame_id + 1,
+            frames=frame_id + 1,
+            chainage_m=chainage_m,
+        )
         self.commit(observations=found, progress=progress if rewound else None)
         self.alarm(
             "records_restored",

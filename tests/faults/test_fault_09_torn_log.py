@@ -23,7 +23,9 @@ def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("survey")
     with Journal(folder / "live", facts(), limits=LIMITS) as journal:
         for seq in range(1, RECORDS + 1):
-            progress = Progress(frame_id=10 * seq, frames=10 * seq, chainage_m=seq)
+            progress = Progress(
+                frame_id=10 * seq, resume_frame_id=10 * seq, frames=10 * seq, chainage_m=seq
+            )
             record(journal, observation(seq), *picture(seq), progress=progress)
         shutil.copytree(folder / "live", folder / "copy")
     return folder / "copy"

@@ -19,7 +19,7 @@ V1 = Path(__file__).parent / "data" / "journal-v1.db"
 
 
 def test_what_was_committed_is_read_back(tmp_path: Path) -> None:
-    progress = Progress(frame_id=33, frames=34, chainage_m=3.5, state={"open": [1, 2]})
+    progress = Progress(frame_id=33, resume_frame_id=33, frames=34, chainage_m=3.5)
     with Journal(tmp_path, facts(), limits=SMALL) as journal:
         assert record(journal, observation(1), *picture(1))
         assert journal.commit(observations=[observation(2)], gaps=[gap()], progress=progress)
@@ -35,7 +35,8 @@ def test_what_was_committed_is_read_back(tmp_path: Path) -> None:
 def test_a_survey_resumes_where_it_stood(tmp_path: Path) -> None:
     with Journal(tmp_path, facts(), limits=SMALL) as journal:
         journal.commit(
-            observations=[observation(1)], progress=Progress(frame_id=7, frames=8, chainage_m=1)
+            observations=[observation(1)],
+            progress=Progress(frame_id=7, resume_frame_id=7, frames=8, chainage_m=1),
         )
     with Journal(tmp_path, facts(survey_id="another"), limits=SMALL) as journal:
         assert journal.facts == facts()

@@ -1,0 +1,38 @@
+"""`scnet-edge report`: a survey as one HTML page, and as PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scnet_edge.cli import app
+
+
+@app.command()
+def report(
+    survey: Annotated[Path, typer.Argument(help="A survey's folder, as 'inspect' writes it.")],
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print it as PDF, too.")] = False,
+    limit: Annotated[
+        str, typer.Option(help="The width that widths are judged by: water-0.1, ...")
+    ] = "concrete-0.3",
+    codes: Annotated[
+        Path | None, typer.Option(help="A table of codes and limits of your own, TOML.")
+    ] = None,
+) -> None:
+    """Make a survey's report: report.html in its folder, which opens without a network."""
+    from scnet_edge.survey.codes import find_limit, read_codes
+    from scnet_edge.survey.files import write_durably
+    from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.report.page import REPORT, render_report
+    from scnet_edge.survey.report.pdf import print_pdf
+
+    table = read_codes(codes)
+    page = render_report(read_survey(survey), table, limit, find_limit(table, limit))
+    write_durably(survey / REPORT, page.encode())
+    typer.echo(survey / REPORT)
+    if pdf:
+        printed = (survey / REPORT).with_suffix(".pdf")
+        print_pdf(survey / REPORT, printed)
+        typer.echo(printed)

@@ -1,0 +1,1 @@
+"""A survey as one self-contained page, for the screen and for paper."""

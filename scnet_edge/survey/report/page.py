@@ -1,0 +1,180 @@
+"""The page: everything that is shown, computed here and escaped by the template."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from scnet_edge.inspection.records import Observation
+from scnet_edge.survey.codes import Codes, Limit, Suggestion, Verdict, judge, suggest
+from scnet_edge.survey.folder import Survey
+from scnet_edge.survey.ratings import Rating, rate
+from scnet_edge.survey.report import words
+from scnet_edge.survey.report.pictures import Pictures, pictures_of
+from scnet_edge.survey.report.plot import width_plot
+from scnet_edge.survey.report.strip import strip_maps
+from scnet_edge.survey.report.timeline import timeline
+
+REPORT = "report.html"
+FOLDER = Path(__file__).parent
+MAX_SECTIONS = 250  # with pictures; about 0.2 MB each
+SEVERITY: dict[Verdict, int] = {"above": 3, "undecided": 2, "not measured": 1, "within": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """One observation as the page shows it."""
+
+    record: Observation
+    suggestion: Suggestion | None  # None on a flat wall: the codes are for pipes
+    verdict: Verdict
+    title: str
+    place: str
+    clock: str
+    length: str
+    short_length: str
+    width: str
+    seen_at: str
+    notes: list[str]
+    plot: Markup | None
+    pictures: Pictures | None
+
+    @property
+    def css(self) -> str:
+        """The class that colours it."""
+        return self.verdict.replace(" ", "-")
+
+
+def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -> str:
+    """Return the report as self-contained HTML: no network, no other file, all text escaped.
+
+    Args:
+        survey: what `read_survey` gave; pictures are read from its folder.
+        codes: the table of suggestions.
+        limit_name: how the page calls the width limit.
+        limit: what widths are judged by.
+    """
+    detailed = _most_severe(survey, limit)
+    defects = [_defect(survey, o, codes, limit, seq_in=detailed) for o in survey.observations]
+    values = {
+        "survey": survey,
+        "facts": survey.facts,
+        "defects": defects,
+        "sections": [d for d in defects if d.record.seq in detailed],
+        "limit_name": limit_name,
+        "limit": limit,
+        "verdicts": Counter(d.verdict for d in defects),
+        "rating": _rating(defects),
+        "maps": _maps(survey, {d.record.seq: d.css for d in defects}),
+        "length_m": length_m(survey),
+        "gap_m": sum(
+            (g.end_m - g.start_m)
+            for g in survey.gaps
+            if g.start_m is not None and g.end_m is not None
+        ),
+        "words": words,
+        "located": any(d.place for d in defects),
+        "clocked": any(d.clock for d in defects),
+        "finished": bool(survey.progress and survey.progress.finished),
+    }
+    return _template().render(values)
+
+
+def length_m(survey: Survey) -> float | None:
+    """Return how far the survey came, None where no chainage is known."""
+    ends = [o.end_m for o in survey.observations if o.end_m is not None]
+    if survey.progress is not None and survey.progress.chainage_m is not None:
+        ends.append(survey.progress.chainage_m)
+    return max(ends, default=None)
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(FOLDER)
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (FOLDER / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {
+        "style": Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+        "script": Markup(script),
+        "script_hash": f"sha256-{digest}",  # no other script runs, whatever a remark holds
+    }
+    return environment.get_template("report.html")
+
+
+def _most_severe(survey: Survey, limit: Limit) -> set[int]:
+    """Return the numbers of those that get a section of their own: all, unless too many."""
+    ranked = sorted(
+        survey.observations, key=lambda o: (-SEVERITY[judge(o, limit)], -o.width_p95_px, o.seq)
+    )
+    return {o.seq for o in ranked[:MAX_SECTIONS]}
+
+
+def _defect(
+    survey: Survey, record: Observation, codes: Codes, limit: Limit, *, seq_in: set[int]
+) -> Defect:
+    wall = survey.facts.mode == "wall"
+    fps = survey.facts.fps
+    detailed = record.seq in seq_in
+    return Defect(
+        record=record,
+        suggestion=None if wall else suggest(record, codes),
+        verdict=judge(record, limit),
+        title=(words.WALL_KINDS if wall else words.KINDS)[record.kind],
+        place=words.place_text(record),
+        clock=words.clock_text(record),
+        length=words.length_text(record),
+        short_length=words.length_text(record, sigma=False),
+        width=words.width_text(record),
+        seen_at=words.time_text(record.best_frame_id / fps) if fps else "",
+        notes=[words.FLAGS.get(flag, flag.replace("_", " ")) for flag in record.flags],
+        plot=_plot(record, limit) if detailed else None,
+        pictures=pictures_of(survey.folder, record) if detailed else None,
+    )
+
+
+def _plot(record: Observation, limit: Limit) -> Markup | None:
+    if len(record.width_profile_mm) < 2:
+        return None
+    svg = width_plot(record.width_profile_mm, unit="mm", limit=limit.width_mm)
+    return Markup(svg)
+
+
+def _rating(defects: list[Defect]) -> Rating | None:
+    """Return the ratings of all that is not rejected; None on a flat wall."""
+    suggestions = [d.suggestion for d in defects if d.record.review != "rejected"]
+    known = [s for s in suggestions if s is not None]
+    return rate(known) if len(known) == len(suggestions) else None
+
+
+def _maps(survey: Survey, classes: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return title and SVG of every strip map; a time line where nothing has a place."""
+    observations = survey.observations
+    maps = strip_maps(
+        observations,
+        survey.gaps,
+        end_m=survey.progress.chainage_m if survey.progress else None,
+        around=survey.facts.mode != "wall",
+        classes=classes,
+    )
+    if maps:
+        titled = [(f"Segment {segment + 1}" if len(maps) > 1 else "", svg) for segment, svg in maps]
+        return [{"title": title, "svg": Markup(svg)} for title, svg in titled]
+    if not observations:
+        return []
+    frames = survey.progress.frames if survey.progress else observations[-1].last_frame_id + 1
+    svg = timeline(observations, frames=frames, fps=survey.facts.fps, classes=classes)
+    return [{"title": "", "svg": Markup(svg)}]

@@ -1,0 +1,106 @@
+"""The pictures of one crack for the page: where it is in the frame, close up, and marked."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from scnet_edge.inspection.records import Observation
+from scnet_edge.runtime.overlay import draw_overlay
+from scnet_edge.survey.evidence import read_crack_mask, read_picture
+from scnet_edge.survey.report.plot import nice_ceiling
+from scnet_edge.types import Frame, Mask
+
+CONTEXT_PX, CLOSE_PX = 520, 720  # the longer side, as shown
+MARGIN = 0.35  # of the crack's own size, around it
+LEAST_PX = 96  # of frame, close up
+JPEG_QUALITY = 82
+BOX_BGR = (46, 208, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """Data URIs of JPEGs; `marked` is None where the mask is not known."""
+
+    context: str
+    close: str
+    marked: str | None
+
+
+def pictures_of(folder: Path, observation: Observation) -> Pictures | None:
+    """Return the pictures of an observation; None where its snapshot is missing or damaged."""
+    frame = read_picture(folder, observation)
+    if frame is None:
+        return None
+    mask = read_crack_mask(folder, observation)
+    if mask is None or mask.shape != frame.shape[:2] or not mask.any():
+        return Pictures(context=_jpeg(_fitted(frame, CONTEXT_PX)), close=_jpeg(frame), marked=None)
+    box = _box_around(mask)
+    x0, y0, x1, y1 = box
+    close = _fitted(frame[y0:y1, x0:x1], CLOSE_PX)
+    marked = draw_overlay(close, _fitted_mask(mask[y0:y1, x0:x1], close))
+    if observation.mm_per_px is not None:
+        _draw_scale_bar(marked, observation.mm_per_px * (x1 - x0) / close.shape[1])
+    return Pictures(context=_jpeg(_context(frame, box)), close=_jpeg(close), marked=_jpeg(marked))
+
+
+def _box_around(mask: Mask) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom around the crack, with a margin, inside the frame."""
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    margin = MARGIN * max(width, height)
+    across_px = (max(width + 2 * margin, LEAST_PX), max(height + 2 * margin, LEAST_PX))
+    # Not narrower than 3:4 and not flatter than 2:1, so that all sections look alike.
+    wide = max(across_px[0], 0.75 * across_px[1])
+    high = max(across_px[1], 0.5 * across_px[0])
+    x0, x1 = _span(x + width / 2, wide, mask.shape[1])
+    y0, y1 = _span(y + height / 2, high, mask.shape[0])
+    return x0, y0, x1, y1
+
+
+def _span(centre: float, size: float, limit: int) -> tuple[int, int]:
+    size = min(size, limit)
+    start = min(max(centre - size / 2, 0), limit - size)
+    return int(start), int(start + size)
+
+
+def _context(frame: Frame, box: tuple[int, int, int, int]) -> Frame:
+    small = _fitted(frame, CONTEXT_PX).copy()
+    factor = small.shape[1] / frame.shape[1]
+    x0, y0, x1, y1 = (round(v * factor) for v in box)
+    cv2.rectangle(small, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), 3)
+    cv2.rectangle(small, (x0, y0), (x1 - 1, y1 - 1), BOX_BGR, 1)
+    return small
+
+
+def _fitted(frame: Frame, side_px: int) -> Frame:
+    """Return the frame with its longer side at `side_px`, but at most four times enlarged."""
+    factor = min(side_px / max(frame.shape[:2]), 4.0)
+    size_wh = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(frame, size_wh, interpolation=how), np.uint8)
+
+
+def _fitted_mask(mask: Mask, like: Frame) -> Mask:
+    share = cv2.resize(mask.astype(np.float32), like.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(share > 0.4, np.bool_)
+
+
+def _draw_scale_bar(drawn: Frame, mm_per_px: float) -> None:
+    """Draw a bar of a round number of millimetres, about a fifth of the picture, lower left."""
+    length_mm = nice_ceiling(0.15 * drawn.shape[1] * mm_per_px)
+    end = (14 + round(length_mm / mm_per_px), drawn.shape[0] - 14)
+    start = (14, end[1])
+    text = f"{length_mm:g} mm"
+    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+        cv2.line(drawn, start, end, colour, thickness)
+        at = (start[0], start[1] - 8)
+        cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, thickness, cv2.LINE_AA)
+
+
+def _jpeg(image: Frame) -> str:
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()

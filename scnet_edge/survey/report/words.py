@@ -1,0 +1,104 @@
+"""Numbers and flags as a client reads them; nothing here is escaped, the page does that."""
+
+from __future__ import annotations
+
+from scnet_edge.inspection.records import Figure, Observation
+
+FLAGS = {
+    "no_scale": "no scale is known here, so sizes are in pixels",
+    "no_roll": "the robot's roll is not known, so the clock position may be turned",
+    "no_odometry": "no odometer, so no chainage is known",
+    "visual_odometry": "no odometer: the way was taken from the pictures",
+    "no_snapshot": "no picture: the disk had no room for it",
+    "odometry_jump": "the odometer jumped nearby",
+    "odometry_reset": "the odometer was reset nearby",
+    "odometry_nan": "the odometer gave no number nearby",
+    "odometry_lost": "the odometer was silent here",
+    "clock_unsynced": "the wall clock was not set",
+    "degraded": "the machine ran at reduced quality",
+    "edge_of_view": "the crack leaves the view, so it may be longer",
+}
+KINDS = {
+    "longitudinal": "Longitudinal crack",
+    "circumferential": "Circumferential crack",
+    "spiral": "Spiral crack",
+    "multiple": "Branching cracks",
+}
+WALL_KINDS = {  # along and across the direction of travel
+    "longitudinal": "Crack along the wall",
+    "circumferential": "Crack across the wall",
+    "spiral": "Diagonal crack",
+    "multiple": "Branching cracks",
+}
+REASONS = {
+    "camera_lost": "the camera was gone",
+    "frozen": "the picture was frozen",
+    "black": "the picture was black",
+    "overexposed": "the picture was too bright",
+    "underexposed": "the picture was too dark",
+    "blurred": "the picture was blurred",
+    "corrupt": "frames were damaged",
+    "geometry": "frames had another size",
+}
+REVIEWS = {"needs_review": "to review", "accepted": "accepted", "rejected": "rejected"}
+
+
+def with_sigma(figure: Figure | None, unit: str) -> str:
+    """Return `1.24 ± 0.08 mm`, to the digits that the uncertainty allows."""
+    if figure is None:
+        return "\u2013"
+    digits = _digits(figure.sigma)
+    return f"{figure.value:.{digits}f} ± {figure.sigma:.{digits}f} {unit}"
+
+
+def length_text(observation: Observation, *, sigma: bool = True) -> str:
+    """Return the length in mm, or in m from one metre on; else in pixels."""
+    length = observation.length_mm
+    if length is None:
+        return f"{observation.length_px:.0f} px"
+    share, unit = (1e-3, "m") if length.value >= 1000 else (1.0, "mm")
+    scaled = Figure(length.value * share, length.sigma * share)
+    if sigma:
+        return with_sigma(scaled, unit)
+    return f"{scaled.value:.2f} m" if unit == "m" else f"{scaled.value:.0f} mm"
+
+
+def width_text(observation: Observation) -> str:
+    """Return the width that stands for the crack, its 95th percentile."""
+    if observation.width_p95_mm is not None:
+        return with_sigma(observation.width_p95_mm, "mm")
+    return f"{observation.width_p95_px:.1f} px"
+
+
+def place_text(observation: Observation) -> str:
+    """Return where along the survey: `4.20 \u2013 4.61 m`; empty where that is not known."""
+    if observation.start_m is None or observation.end_m is None:
+        return ""
+    start, end = f"{observation.start_m:.2f}", f"{observation.end_m:.2f}"
+    return f"{start} m" if start == end else f"{start} \u2013 {end} m"
+
+
+def clock_text(observation: Observation) -> str:
+    """Return where around the pipe: `2:30 \u2013 3:15`; empty where that is not known."""
+    if observation.clock_from is None or observation.clock_to is None:
+        return ""
+    start, end = _hours(observation.clock_from), _hours(observation.clock_to)
+    return start if start == end else f"{start} \u2013 {end}"
+
+
+def time_text(seconds: float) -> str:
+    """Return `1:02:03.4`, without hours where there are none."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def _hours(clock_h: float) -> str:
+    minutes = round(clock_h * 60 / 5) * 5 % 720  # to five minutes, 2.5 degrees
+    return f"{minutes // 60 or 12}:{minutes % 60:02d}"
+
+
+def _digits(sigma: float) -> int:
+    if sigma >= 10:
+        return 0
+    return 1 if sigma >= 1 else 2

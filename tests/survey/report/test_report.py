@@ -1,0 +1,179 @@
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
+
+from scnet_edge.errors import InputError
+from scnet_edge.inspection.records import Figure
+from scnet_edge.survey.codes import find_limit, read_codes
+from scnet_edge.survey.facts import Alarm, BundleIdentity, Progress, Site
+from scnet_edge.survey.folder import Survey, read_survey
+from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.recorder import record
+from scnet_edge.survey.report.page import render_report
+from scnet_edge.survey.report.pdf import BROWSERS, print_pdf
+from scnet_edge.survey.space import Limits
+
+CODES = read_codes()
+SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+
+
+class Page(HTMLParser):
+    """The tags of a page, the text of each, and all text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and data.strip():
+            self.texts.append((self.tags[-1][0], data.strip()))
+
+    def text(self) -> str:
+        return " ".join(text for tag, text in self.texts if tag not in ("style", "script"))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def rendered(survey: Survey, limit: str = "concrete-0.3") -> str:
+    return render_report(survey, CODES, limit, find_limit(CODES, limit))
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Survey:
+    """Return a survey in which every text tries to break out of the page."""
+    bundle = BundleIdentity(model=HOSTILE, precision=HOSTILE, threshold=0.5, sha256="a" * 64)
+    site = Site(**dict.fromkeys(("pipe_id", "client", "operator", "place", "material"), HOSTILE))
+    texts = dict.fromkeys(("source", "engine", "machine", "version", "odometry"), HOSTILE)
+    with Journal(tmp_path, facts(bundle=bundle, site=site, **texts), limits=SMALL) as journal:
+        record(journal, observation(1, remarks=HOSTILE, flags=(HOSTILE,)), *picture(1))
+        record(journal, observation(2, width_p95_mm=Figure(0.2, 0.01)), None, None)
+        journal.alarm(HOSTILE, HOSTILE)
+        done = Progress(
+            frame_id=99, resume_frame_id=100, frames=100, chainage_m=8.25, finished=True
+        )
+        journal.commit(gaps=[gap(reason=HOSTILE)], progress=done)
+    return read_survey(tmp_path)
+
+
+def test_nothing_breaks_out_and_nothing_is_asked_for(hostile: Survey) -> None:
+    text = rendered(hostile)
+    page = Page(text)
+    assert len(page.all("script")) == 1
+    assert "alert(1)" in page.text()  # shown, as text
+    assert HOSTILE not in text
+    for tag, attributes in page.tags:
+        assert tag not in {"link", "iframe", "object", "embed", "base", "form"}
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "#").startswith(("data:image/jpeg;base64,", "#"))
+    assert "://" not in text
+    assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_only_the_pages_own_script_may_run(hostile: Survey) -> None:
+    text = rendered(hostile)
+    [policy] = [m["content"] for m in Page(text).all("meta") if "http-equiv" in m]
+    assert policy
+    script = text.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_the_page_says_what_the_records_say(hostile: Survey) -> None:
+    page = Page(rendered(hostile))
+    text = page.text()
+    assert "8.2 m inspected, of these 1.5 m not seen" in text
+    assert "1.00 ± 0.08 mm" in text
+    assert [a["id"] for a in page.all("section") if "id" in a] == ["d1", "d2"]
+    assert "There is no picture of this crack." in text
+    assert {a["href"] for a in page.all("a")} == {"#d1", "#d2"}
+    assert "2200" in text  # two of PACP grade 2
+    assert "above 0.3 mm" in text
+    assert "within 0.3 mm" in text
+    assert "certified by nobody" in text
+    assert "8:15" not in text
+
+
+def test_the_pictures_show_the_crack(hostile: Survey) -> None:
+    frame, mask = picture(1)
+    sources = [str(a["src"]) for a in Page(rendered(hostile)).all("img")]
+    assert len(sources) == 3
+    data = [np.frombuffer(base64.b64decode(s.split(",")[1]), np.uint8) for s in sources]
+    close, marked, context = [cv2.imdecode(d, cv2.IMREAD_COLOR) for d in data]
+    assert context.shape[1] / context.shape[0] == pytest.approx(
+        frame.shape[1] / frame.shape[0], 0.02
+    )
+    assert close.shape == marked.shape
+    redder = marked[..., 2].astype(int) - close[..., 2] > 60
+    factor = close.shape[0] * close.shape[1] / frame[..., 0].size  # the crack spans the frame
+    assert redder.sum() == pytest.approx(mask.sum() * factor, rel=0.35)
+
+
+def test_a_wall_without_scale_or_odometer(tmp_path: Path) -> None:
+    with Journal(tmp_path, facts(mode="wall", site=Site(), geometry={}), limits=SMALL) as journal:
+        record(journal, unscaled(1), *picture(1))
+        record(journal, unscaled(2, kind="spiral"), *picture(2))
+    page = Page(rendered(read_survey(tmp_path)))
+    text = page.text()
+    assert "When they were in view" in text
+    assert "Crack along the wall" in text
+    assert "no width in mm" in text
+    assert "Not finished." in text
+    for word in ("PACP CL", "Chainage, m", "o'clock"):
+        assert word not in text
+    assert len([a for a in page.all("rect") if "bar" in str(a.get("class"))]) == 2
+
+
+def test_a_survey_without_a_crack(tmp_path: Path) -> None:
+    with Journal(tmp_path, facts(), limits=SMALL):
+        pass
+    text = Page(rendered(read_survey(tmp_path))).text()
+    assert "No crack was found" in text
+    assert "0000" in text
+
+
+def test_an_alarm_is_shown(hostile: Survey) -> None:
+    alarms = (Alarm(utc="2026-01-01T00:00:00+00:00", reason="disk_full", detail="pictures wait"),)
+    text = Page(rendered(Survey(**{**_fields(hostile), "alarms": alarms}))).text()
+    assert "disk full" in text
+    assert "pictures wait" in text
+
+
+def _fields(survey: Survey) -> dict[str, object]:
+    return {name: getattr(survey, name) for name in survey.__slots__}
+
+
+def test_pdf_has_a_page_per_crack(hostile: Survey, tmp_path: Path) -> None:
+    if not any(shutil.which(name) for name in BROWSERS) or not shutil.which("pdfinfo"):
+        pytest.skip("needs Chromium and pdfinfo (apt-get install chromium poppler-utils)")
+    page, pdf = tmp_path / "report.html", tmp_path / "report.pdf"
+    page.write_text(rendered(hostile), encoding="utf-8")
+    print_pdf(page, pdf)
+    said = subprocess.run(["pdfinfo", str(pdf)], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"Page size:\s+59[45]\S* x 84[12]", said)  # A4
+    pages = int(re.search(r"Pages:\s+(\d+)", said)[1])  # type: ignore[index]
+    assert 4 <= pages <= 5
+
+
+def test_without_a_browser_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="needs Chromium or Chrome"):
+        print_pdf(tmp_path / "report.html", tmp_path / "report.pdf")
