@@ -41,6 +41,7 @@ def observation(seq: int = 1, **changes: Any) -> Observation:
         "first_frame_id": 10 * seq,
         "last_frame_id": 10 * seq + 8,
         "best_frame_id": 10 * seq + 4,
+        "bbox_xyxy": (10, 40, 150, 80),
         "sightings": 9,
         "mono_ns": 400_000_000 * seq,
         "utc_ns": 1_795_000_000_000_000_000 + 400_000_000 * seq,

@@ -75,6 +75,13 @@ class Follower:
         """Return the frames whose pictures the followed cracks need."""
         return {track.best.sighting.frame_id for track in self._open}
 
+    def oldest_frame_id(self) -> int | None:
+        """Return the first frame of the oldest crack that is followed; None without any.
+
+        Frames given anew from there on, to another follower, give the same open cracks.
+        """
+        return min((track.first.frame_id for track in self._open), default=None)
+
     def _take_in(self, placed: Placed, captured: Captured, pose: Pose) -> None:
         near = self._near(placed)
         cloud = cloud_of(placed)

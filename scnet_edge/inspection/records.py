@@ -61,6 +61,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         seq: counts up from 1 within a survey; with the survey's id it names the observation.
         segment: counts up from 0; a jump of the odometer starts another.
         best_frame_id: the frame whose picture and widths stand for it.
+        bbox_xyxy: where it is in that frame; right and bottom are the first pixels outside.
         start_m, end_m: chainage, start <= end; start_sigma_m is that of both.
         width_profile_mm: (position along the crack in mm, width in mm), for the report's plot.
         outline_m_h: as in `Sighting`, one walk along all branches, there and back.
@@ -76,6 +77,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     first_frame_id: int
     last_frame_id: int
     best_frame_id: int
+    bbox_xyxy: tuple[int, int, int, int]
     sightings: int
     mono_ns: int
     utc_ns: int | None

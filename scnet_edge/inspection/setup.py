@@ -49,6 +49,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         odometry_sigma_share: standard deviation of a travelled distance, as a share of it.
         join_mm: ends of two pieces this close, and in line, are one crack.
         pipe_id, material, place, client, operator, from_node, to_node: for the report, as given.
+        line_lonlat: its course, WGS 84 longitude and latitude in the direction of travel; for maps.
     """
 
     mode: Literal["side", "forward", "wall"]
@@ -84,6 +85,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     operator: str = ""
     from_node: str = ""
     to_node: str = ""
+    line_lonlat: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -116,6 +116,7 @@ def observation_of(track: Track, seq: int, setup: Setup, geometry: Geometry) -> 
         first_frame_id=track.first.frame_id,
         last_frame_id=track.last_frame_id,
         best_frame_id=best.frame_id,
+        bbox_xyxy=best.bbox_xyxy,
         sightings=track.sightings,
         mono_ns=track.first.mono_ns,
         utc_ns=track.first.utc_ns,
