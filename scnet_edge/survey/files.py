@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import IO
 
-PARTIAL = ".partial"
+from scnet_edge.errors import SurveyError
+
+PARTIAL, LOCK = ".partial", ".lock"
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -41,3 +45,20 @@ def sweep_partial(folder: Path) -> None:
     """Remove what a crash left half-written."""
     for path in folder.glob(f"*{PARTIAL}"):
         path.unlink()
+
+
+def lock_folder(folder: Path) -> IO[bytes]:
+    """Return the open lock file, which no other process can have; closing it lets go.
+
+    Raises:
+        SurveyError: another process writes this survey.
+    """
+    lock = (folder / LOCK).open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise SurveyError(
+            f"{folder}: another process is writing this survey; wait for it or stop it first"
+        ) from None
+    return lock

@@ -12,7 +12,6 @@ While the disk refuses, what is pending stays in memory and is tried again by ev
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import sqlite3
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import msgspec
 
@@ -29,10 +27,10 @@ from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress
-from scnet_edge.survey.files import sweep_partial
+from scnet_edge.survey.files import lock_folder, sweep_partial
 from scnet_edge.survey.space import Limits, Reserve
 
-JOURNAL, RESERVE, LOCK = "survey.db", "reserve", ".lock"
+JOURNAL, RESERVE = "survey.db", "reserve"
 # What SQLite says when the disk refuses; anything else that is operational is our own bug.
 REFUSALS = ("full", "I/O error", "readonly", "unable to open", "locked")
 
@@ -77,7 +75,7 @@ class Journal:
         self._last_alarm: tuple[str, str] | None = None
         self._db: sqlite3.Connection | None = None
         (folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder)
+        self._lock = lock_folder(folder)
         sweep_partial(folder / SNAPSHOTS)
         moved = set_aside_if_corrupt(folder / JOURNAL)
         self._resume()
@@ -233,19 +231,6 @@ _INSERT: dict[type, str] = {
     Alarm: "INSERT INTO alarm (record) VALUES (?)",
     Progress: "INSERT OR REPLACE INTO progress VALUES (1, ?)",
 }
-
-
-def _locked(folder: Path) -> IO[bytes]:
-    """Return the open lock file, which no other process can have."""
-    lock = (folder / LOCK).open("ab")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise SurveyError(
-            f"{folder}: another process is writing this survey; wait for it or stop it first"
-        ) from None
-    return lock
 
 
 def _json(value: msgspec.Struct) -> str:
