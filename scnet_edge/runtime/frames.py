@@ -45,15 +45,15 @@ def as_bgr(image: npt.NDArray[Any], *, where: str = "frame") -> Frame:
     return np.ascontiguousarray(image[..., :3])  # (h, w, 3) uint8 BGR
 
 
-def check_size(height_px: int, width_px: int, where: str) -> None:
+def check_size(height_px: int, width_px: int, where: str, *, max_pixels: int = MAX_PIXELS) -> None:
     """Refuse an image that is too small to segment or too large to hold."""
     if min(height_px, width_px) < MIN_SIDE_PX:
         raise InputError(
             f"{where}: {width_px}x{height_px} px, expected sides of at least {MIN_SIDE_PX} px"
         )
-    if height_px * width_px > MAX_PIXELS:
+    if height_px * width_px > max_pixels:
         raise InputError(
-            f"{where}: {width_px}x{height_px} px, expected at most {MAX_PIXELS // 10**6} "
+            f"{where}: {width_px}x{height_px} px, expected at most {max_pixels // 10**6} "
             "megapixels; scale it down or cut it into tiles"
         )
 
@@ -64,15 +64,24 @@ def read_image(path: Path) -> Frame:
     Raises:
         InputError: missing, empty, truncated, not an image, too small or too large.
     """
-    data = _read_bytes(path)
-    _check_whole(data, path)
+    return decode_image(_read_bytes(path), where=str(path))
+
+
+def decode_image(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> Frame:
+    """Return an encoded image as (h, w, 3) uint8 BGR, turned upright by its EXIF orientation.
+
+    Raises:
+        InputError: empty, truncated, not an image, too small or too large; where a PNG's or JPEG's
+            header says so, before a decoder sees it.
+    """
+    _check_whole(data, where, max_pixels)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as e:
-        raise InputError(f"{path}: OpenCV cannot decode it ({e.err})") from e
+        raise InputError(f"{where}: OpenCV cannot decode it ({e.err})") from e
     if image is None:
-        raise InputError(f"{path}: not an image OpenCV can decode, or damaged; export it again")
-    return as_bgr(image, where=str(path))
+        raise InputError(f"{where}: not an image OpenCV can decode, or damaged; export it again")
+    return as_bgr(image, where=where)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -87,7 +96,7 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _check_whole(data: bytes, path: Path) -> None:
+def _check_whole(data: bytes, where: str, max_pixels: int) -> None:
     """Refuse a cut or oversized PNG or JPEG before a decoder spends memory on it."""
     if data.startswith(PNG_MAGIC):
         end = PNG_END in data
@@ -102,8 +111,8 @@ def _check_whole(data: bytes, path: Path) -> None:
     else:
         return
     if not end:
-        raise InputError(f"{path}: truncated image of {len(data)} bytes; copy it again")
-    check_size(*header_hw, str(path))
+        raise InputError(f"{where}: truncated image of {len(data)} bytes; copy it again")
+    check_size(*header_hw, where, max_pixels=max_pixels)
 
 
 def _jpeg_frame_header(data: bytes) -> int:

@@ -24,13 +24,15 @@ How things plug in:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import TypeAlias
 
 from scnet_edge.errors import EngineCrash
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Measure, Observed, Sink, delivering
 from scnet_edge.runtime.events import Event, event_now
+from scnet_edge.runtime.gaps import GapWatch
 from scnet_edge.runtime.inbox import Policy, arriving
 from scnet_edge.runtime.sources import Source
 from scnet_edge.types import Captured, Frame, Result
@@ -56,6 +58,7 @@ def run_loop(
     measure: Measure = lambda mask, frame: (),
     skip: Skip = unusable,
     counters: Counters | None = None,
+    asides: SimpleQueue[Event] | None = None,
 ) -> Counters:
     """Segment what the source gives until it ends, is stopped, or `frames` were segmented.
 
@@ -69,21 +72,25 @@ def run_loop(
         measure: (mask, frame) -> cracks; called from the delivery thread.
         skip: The reason not to segment a frame, by which it is counted; None to go on.
         counters: Where to count, for those who watch; the same is returned.
+        asides: What others (an engine's keeper, a schedule) want every sink to be told.
 
     Raises:
         InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises, but
             for `EngineCrash`, which costs its frame and is told to the sinks.
     """
-    counters, segmented = counters or Counters(), 0
+    counters, gaps, segmented = counters or Counters(), GapWatch(), 0
     policy = policy or ("newest" if source.live else "every")
     with (
         arriving(source, policy, counters) as inbox,
         delivering(sinks, measure, counters) as deliver,
     ):
         for item in inbox:
+            reason = skip(item) if isinstance(item, Captured) else None
+            for event in (*gaps.follow(item, reason), *_waiting(asides)):
+                deliver(event)
             if isinstance(item, Event):
                 deliver(item)
-            elif reason := skip(item):
+            elif reason:
                 counters.drop(reason)
             else:
                 try:
@@ -95,8 +102,15 @@ def run_loop(
                 segmented += 1
                 if segmented == frames:
                     break
-        deliver(event_now("run_closed"))
+        last_gap = gaps.end(time.monotonic_ns() if source.live else None)
+        for event in (*_waiting(asides), *last_gap, event_now("run_closed")):
+            deliver(event)
     return counters
+
+
+def _waiting(asides: SimpleQueue[Event] | None) -> Iterator[Event]:
+    while asides is not None and not asides.empty():
+        yield asides.get()
 
 
 def _observed(captured: Captured, segment: Segment, *, live: bool) -> Observed:

@@ -15,13 +15,15 @@ from typing import TypeAlias
 import cv2
 
 from scnet_edge.errors import InputError
+from scnet_edge.runtime.camera import camera_items
 from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.frames import as_bgr, read_image
+from scnet_edge.runtime.uris import SUPPORTED, Camera, parse_camera
 from scnet_edge.types import Captured, Frame
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
-SUPPORTED = "an image, a folder of images or a video file"
+FILES = "an image, a folder of images or a video file"
 
 logger = logging.getLogger(__name__)
 Named: TypeAlias = tuple[str, Frame]
@@ -52,12 +54,18 @@ class Source:
 
 @contextmanager
 def open_source(uri: str) -> Iterator[Source]:
-    """Open an image, a folder of images (in natural order) or a video file; close it on leaving.
+    """Open what a URI names; close it on leaving.
+
+    Args:
+        uri: A camera (`uris.SUPPORTED` lists the schemes), an image, a folder of images (taken in
+            natural order) or a video file. A camera that is absent is waited for.
 
     Raises:
-        InputError: nothing there, nothing usable in it, or a file that cannot be decoded.
+        InputError: an unknown scheme; nothing there, nothing usable in it, or a file that cannot
+            be decoded.
     """
-    source = _open(uri)
+    camera = parse_camera(uri)
+    source = _open_file(uri) if camera is None else _open_camera(camera)
     with closing(source.items):
         yield source
 
@@ -74,10 +82,13 @@ def image_files(folder: Path) -> list[Path]:
     return sorted((p for p in files if not p.name.startswith(".")), key=natural_key)
 
 
-def _open(uri: str) -> Source:
+def _open_camera(camera: Camera) -> Source:
+    stop = threading.Event()
+    return Source(items=camera_items(camera, stop), count=None, live=True, stop=stop)
+
+
+def _open_file(uri: str) -> Source:
     path = Path(uri)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri):
-        raise InputError(f"{uri}: unknown kind of source, expected the path of {SUPPORTED}")
     if not path.exists():
         raise InputError(f"{uri}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
@@ -87,7 +98,7 @@ def _open(uri: str) -> Source:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _open_video(path)
     known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
-    raise InputError(f"{uri}: expected {SUPPORTED}, with one of the suffixes {known}")
+    raise InputError(f"{uri}: expected {FILES}, with one of the suffixes {known}")
 
 
 def _open_folder(folder: Path) -> Source:

@@ -1,0 +1,117 @@
+"""What a source is called: one URI, and how to show it to people without its password."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Literal, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+import msgspec
+
+from scnet_edge.errors import InputError
+
+Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+USERINFO = re.compile(r"://[^/\s]*@")
+SECRETS = re.compile(
+    r"(?i)([?&](?:password|passwd|pwd|pass|token|key|auth)=|\b(?:user-id|user-pw)=)[^&\s]*"
+)
+SUPPORTED = (
+    "csi://0, v4l2:///dev/video0, rtsp://HOST/PATH, http://HOST/PATH (MJPEG), gst:PIPELINE, "
+    "sim://pipe, an image, a folder of images or a video file"
+)
+LIMITS = {"width": (16, 16_384), "height": (16, 16_384), "fps": (1, 1000)}
+
+
+class Camera(msgspec.Struct, frozen=True, kw_only=True):
+    """A live source.
+
+    Attributes:
+        kind: how it is read.
+        target: the sensor's number, the device's path, the URL, or the GStreamer pipeline.
+        width_px, height_px, fps: what is asked of a csi or v4l2 camera; None leaves it to it.
+    """
+
+    kind: Kind
+    target: str
+    width_px: int | None = None
+    height_px: int | None = None
+    fps: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages and records."""
+        return redacted(self.target if self.kind in ("rtsp", "http", "v4l2") else self.uri)
+
+    @property
+    def uri(self) -> str:
+        """The source, without what is asked of it."""
+        return f"{self.kind}:{'//' if self.kind == 'csi' else ''}{self.target}"
+
+
+def redacted(text: str) -> str:
+    """Return text, such as a URI or a message with one in it, without its passwords."""
+    return SECRETS.sub(r"\1***", USERINFO.sub("://***@", text))
+
+
+def parse_camera(uri: str) -> Camera | None:
+    """Return the camera that a URI names; None for a path.
+
+    Raises:
+        InputError: an unknown scheme, or one that is used wrongly.
+    """
+    if uri.startswith("gst:"):
+        if not uri[4:].strip():
+            raise InputError("gst: expected a GStreamer pipeline after the colon, found none")
+        return Camera(kind="gst", target=uri[4:])
+    match = SCHEME.match(uri)
+    if not match:
+        return None
+    scheme = match[1].lower()
+    parts = _split(uri)
+    if scheme in ("rtsp", "rtsps", "http", "https"):
+        return Camera(kind="rtsp" if scheme.startswith("rtsp") else "http", target=uri)
+    if scheme == "csi":
+        return _csi(uri, parts)
+    if scheme == "v4l2":
+        return _v4l2(uri, parts)
+    raise InputError(f"{redacted(uri)}: unknown kind of source, expected {SUPPORTED}")
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        parts = urlsplit(uri)
+        if not parts.hostname and parts.scheme.lower() in ("rtsp", "rtsps", "http", "https"):
+            raise InputError(f"{redacted(uri)}: expected a host after ://, found none")
+        _ = parts.port  # raises where it is no number up to 65535
+    except ValueError as e:
+        raise InputError(f"{redacted(uri)}: not a URL ({redacted(str(e))})") from None
+    return parts
+
+
+def _csi(uri: str, parts: SplitResult) -> Camera:
+    sensor = parts.netloc + parts.path
+    if not sensor.isdecimal():
+        raise InputError(f"{uri}: expected a sensor's number from 0, as in csi://0")
+    return Camera(kind="csi", target=sensor, **_wishes(uri, parts))
+
+
+def _v4l2(uri: str, parts: SplitResult) -> Camera:
+    path = PurePosixPath(parts.path)
+    if parts.netloc or path.parts[:2] != ("/", "dev") or ".." in path.parts:
+        raise InputError(f"{uri}: expected a device, as in v4l2:///dev/video0")
+    return Camera(kind="v4l2", target=str(path), **_wishes(uri, parts))
+
+
+def _wishes(uri: str, parts: SplitResult) -> dict[str, int]:
+    """Return what `?width=1280&height=720&fps=30` asks for."""
+    wishes = {}
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        if key not in LIMITS:
+            raise InputError(f"{uri}: unknown option {key!r}, expected {', '.join(LIMITS)}")
+        low, high = LIMITS[key]
+        if not value.isdecimal() or not low <= int(value) <= high:
+            raise InputError(f"{uri}: {key}={value}, expected a whole number from {low} to {high}")
+        wishes[key if key == "fps" else f"{key}_px"] = int(value)
+    return wishes
