@@ -92,7 +92,7 @@ def test_a_file_of_the_wrong_type(tmp_path: Path, suffix: str, content: bytes) -
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["none", "rtsp://camera/1", "sim://pipe", "notes.txt", "empty"])
+@pytest.mark.parametrize("uri", ["none", "ftp://camera/1", "notes.txt", "empty"])
 def test_what_is_no_source_names_what_is_expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
