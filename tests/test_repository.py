@@ -13,6 +13,7 @@ import typer
 
 import scnet_edge
 import scnet_edge.cli
+from scnet_edge.bench.schema import read_result
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
@@ -111,7 +112,12 @@ def test_every_calibration_is_of_the_shipped_weights(path: Path) -> None:
     assert all(largest > 0 for largest in calibration.ranges.values())
 
 
-@pytest.mark.parametrize("path", under("benchmarks/results", "*.json"), ids=name_of)
+@pytest.mark.parametrize("path", under("benchmarks/results/speed", "*.json"), ids=name_of)
+def test_every_speed_result_loads_and_is_whole(path: Path) -> None:
+    assert read_result(path).complete
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=name_of)
 def test_every_result_loads_and_the_readme_states_it(path: Path) -> None:
     result = read_json(path, Evaluation)
     assert f"{result.shipped.f1:.4f}" in README.read_text(encoding="utf-8")

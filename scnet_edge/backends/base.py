@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
+Arithmetic: TypeAlias = Literal["fp32", "bf16"]
 
 
 class Backend(Protocol):
@@ -109,7 +110,12 @@ def default_engine() -> str:
 
 
 def open_backend(
-    engine: str, graph: Path, *, threads: int | None = None, cache: Path | None = None
+    engine: str,
+    graph: Path,
+    *,
+    threads: int | None = None,
+    cache: Path | None = None,
+    arithmetic: Arithmetic | None = None,
 ) -> Backend:
     """Load the ONNX `graph` (or, for TensorRT, the plan built from it) into an engine.
 
@@ -118,9 +124,11 @@ def open_backend(
         graph: An ONNX file whose hash the caller has checked.
         threads: CPU threads, at least 1; None leaves it to the engine.
         cache: A folder in which the engine may keep compiled code between runs.
+        arithmetic: What computes the floating-point layers, for OpenVINO; None for its default.
 
     Raises:
-        EngineError: the engine is unknown, not installed, does not start, or refuses the graph.
+        EngineError: the engine is unknown, not installed, does not start, refuses the graph, or
+            leaves no choice of arithmetic.
     """
     if engine not in ENGINES:
         raise EngineError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}")
@@ -133,4 +141,8 @@ def open_backend(
         load: Callable[..., Backend] = import_module(module).load
     except (ImportError, OSError) as e:  # OSError: a shared library that does not load
         raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
-    return load(graph, threads=threads, cache=cache)
+    if arithmetic is None:
+        return load(graph, threads=threads, cache=cache)
+    if engine != "openvino":
+        raise EngineError(f"engine {engine!r} computes what the graph states; build another bundle")
+    return load(graph, threads=threads, cache=cache, arithmetic=arithmetic)

@@ -10,13 +10,22 @@ import openvino as ov
 from openvino import frontend
 from openvino import opset13 as ops
 
-from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.backends.base import (
+    Arithmetic,
+    Array,
+    TensorSpec,
+    check_feeds,
+    check_graph_file,
+    one_line,
+)
 from scnet_edge.errors import EngineError
 
 # OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
 # (AMX, most ARM). What a graph says is what runs: an FP16 graph keeps its FP16 weights and
-# computes in FP32, an INT8 graph computes its Q/DQ convolutions in INT8 and the rest in FP32.
-PRECISION = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+# computes in FP32, an INT8 graph computes its Q/DQ convolutions in INT8 and the rest in FP32,
+# unless the caller asks for BF16.
+LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
+HINTS: dict[Arithmetic, str] = {"fp32": "f32", "bf16": "bf16"}
 
 # The front end's failures derive from Exception itself, so they are named one by one.
 ENGINE_ERRORS = (
@@ -63,19 +72,40 @@ class OpenVINOBackend:
             del self._request
 
 
-def load(graph: Path, *, threads: int | None, cache: Path | None) -> OpenVINOBackend:
+def load(
+    graph: Path, *, threads: int | None, cache: Path | None, arithmetic: Arithmetic = "fp32"
+) -> OpenVINOBackend:
     """Open an ONNX graph on the CPU; raises what `compile_graph` raises."""
-    return OpenVINOBackend(compile_graph(graph, threads=threads, cache=cache))
+    return OpenVINOBackend(
+        compile_graph(graph, threads=threads, cache=cache, arithmetic=arithmetic)
+    )
 
 
-def compile_graph(graph: Path, *, threads: int | None, cache: Path | None) -> ov.CompiledModel:
-    """Compile an ONNX graph for the CPU; `cache` keeps the compiled code between runs.
+def compile_graph(
+    graph: Path,
+    *,
+    threads: int | None,
+    cache: Path | None,
+    arithmetic: Arithmetic = "fp32",
+    counters: bool = False,
+) -> ov.CompiledModel:
+    """Compile an ONNX graph for the CPU.
+
+    Args:
+        graph: An ONNX file of static shapes.
+        threads: CPU threads; None for one a core.
+        cache: A folder that keeps the compiled code between runs.
+        arithmetic: What computes the layers that are not INT8; `bf16` without BF16 units is
+            slower and no more exact.
+        counters: Time every layer, for `InferRequest.get_profiling_info`.
 
     Raises:
         EngineError: OpenVINO cannot read or compile the graph, or its shapes are not static.
     """
     check_graph_file(graph)
-    config: dict[str, str] = dict(PRECISION)
+    config = {**LATENCY, "INFERENCE_PRECISION_HINT": HINTS[arithmetic]}
+    if counters:
+        config["PERF_COUNT"] = "YES"
     if threads is not None:
         config["INFERENCE_NUM_THREADS"] = str(threads)
     if cache is not None:

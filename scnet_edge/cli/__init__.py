@@ -40,4 +40,5 @@ def main() -> None:
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
-from scnet_edge.cli import build, calibrate, doctor, evaluate, measure, models, report, run, verify  # noqa: E402, F401
+from scnet_edge.cli import bench, build, calibrate, doctor, evaluate, measure, models  # noqa: E402, F401, I001
+from scnet_edge.cli import report, run, verify  # noqa: E402, F401

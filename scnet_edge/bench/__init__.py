@@ -1,0 +1,1 @@
+"""FPS against F1: measured in rounds, filed as JSON, reported, compared and planned with."""

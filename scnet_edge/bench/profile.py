@@ -1,0 +1,73 @@
+"""Where an engine's time goes, by its own counters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from scnet_edge.backends.openvino_cpu import compile_graph
+from scnet_edge.bench.schema import Case, LayerTime, Profile
+from scnet_edge.bundle.manifest import FUSED
+
+WARM_UP, TIMED, WORST = 2, 5, 10
+FOLDED_BIAS = "/WithoutBiases"  # OpenVINO's name for a convolution whose bias became its own
+
+
+def profile_openvino(case: Case, bundle: Path, threads: int | None) -> Profile:
+    """Return the median times of the layers as OpenVINO fused them."""
+    bf16 = case.precision == "bf16" or case.mode == "bf16-rest"
+    model = compile_graph(
+        bundle / FUSED,
+        threads=threads,
+        cache=None,
+        arithmetic="bf16" if bf16 else "fp32",
+        counters=True,
+    )
+    request = model.create_infer_request()
+    shape = tuple(model.inputs[0].get_shape())
+    frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for i in range(WARM_UP + TIMED):
+        request.infer({0: frame})
+        if i >= WARM_UP:
+            for layer in request.get_profiling_info():
+                ms = 1e3 * layer.real_time.total_seconds()
+                if ms:
+                    times[layer.node_name, f"{layer.node_type} {layer.exec_type}"].append(ms)
+    return _profile(times, gflop_of_convolutions(bundle / FUSED))
+
+
+def _profile(times: dict[tuple[str, str], list[float]], gflop: dict[str, float]) -> Profile:
+    layers = [
+        LayerTime(
+            name=name.removesuffix(FOLDED_BIAS),
+            kind=kind,
+            ms=round(float(np.median(ms)), 4),
+            gflop=gflop.get(name.removesuffix(FOLDED_BIAS)),
+        )
+        for (name, kind), ms in times.items()
+    ]
+    layers.sort(key=lambda layer: -layer.ms)
+    by_kind: dict[str, float] = defaultdict(float)
+    for layer in layers:
+        by_kind[layer.kind] += layer.ms
+    return Profile(
+        total_ms=round(sum(layer.ms for layer in layers), 3),
+        by_kind_ms={k: round(v, 3) for k, v in sorted(by_kind.items(), key=lambda item: -item[1])},
+        worst=tuple(layers[:WORST]),
+    )
+
+
+def gflop_of_convolutions(graph: Path) -> dict[str, float]:
+    """Return 1e9 operations by convolution, two a multiply-accumulate, of a static ONNX graph."""
+    model = ov.Core().read_model(graph)
+    found = {}
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in ("Convolution", "GroupConvolution"):
+            weight = node.input(1).get_shape()  # (O, I, k, k), grouped (G, O, I, k, k)
+            macs = int(np.prod(node.output(0).get_shape())) * int(np.prod(list(weight)[-3:]))
+            found[node.get_friendly_name().removesuffix(FOLDED_BIAS)] = 2e-9 * macs
+    return found

@@ -1,0 +1,144 @@
+"""From what was measured to the rows that are filed."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.bench.group import Measured, Timed, median
+from scnet_edge.bench.schema import Case, Latency, Limits, Precision, Row, Scope, Share
+from scnet_edge.models.cards import Card, find_card
+
+RESAMPLES, SEED = 1000, 0
+REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
+
+
+def rows_of(
+    measured: list[Measured], limits: Limits | None, *, threads: int | None, why_no_f1: str
+) -> list[Row]:
+    """Return one row for each case and scope, speed-ups within the group included."""
+    return [
+        _row(m, scope, measured, limits, threads, why_no_f1) for m in measured for scope in m.timed
+    ]
+
+
+def gflop(case: Case) -> float:
+    """Return 1e9 operations a frame of all convolutions, two a multiply-accumulate."""
+    card = find_card(case.model)
+    cards = [card, find_card("hed")] if card.takes_prior else [card]
+    return round(sum(2 * _gmac(c, case.size_hw) for c in cards), 2)
+
+
+def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> tuple[float, float, float]:
+    """Return the median of the ratio of paired rounds and its 95 % interval over rounds."""
+    ratio = np.asarray(ours, float) / np.asarray(theirs, float)
+    draws = np.random.default_rng(SEED).integers(0, len(ratio), (RESAMPLES, len(ratio)))
+    low, high = np.percentile(np.median(ratio[draws], axis=1), (2.5, 97.5))
+    return round(float(np.median(ratio)), 3), round(float(low), 3), round(float(high), 3)
+
+
+def _gmac(card: Card, size_hw: tuple[int, int]) -> float:
+    pixels, of_card = size_hw[0] * size_hw[1], card.size_hw[0] * card.size_hw[1]
+    return card.gmac * pixels / of_card
+
+
+def _row(
+    m: Measured,
+    scope: Scope,
+    group: list[Measured],
+    limits: Limits | None,
+    threads: int | None,
+    why_no_f1: str,
+) -> Row:
+    timed, case = m.timed[scope], m.case
+    p50, p95, p99 = np.percentile(timed.latency_ms, (50, 95, 99)).round(3).tolist()
+    fps = round(float(np.median(timed.round_fps)), 3)
+    watts = [t.total_mw / 1e3 for t in m.telemetry if t.total_mw is not None]
+    hottest = [t.hottest_c for t in m.telemetry if t.hottest_c is not None]
+    clocks = m.telemetry[-1].clocks_mhz or None
+    engine_ms = median(m.timed["engine"].latency_ms) if "engine" in m.timed else None
+    score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
+    row = Row(
+        model=case.model,
+        precision=case.precision,
+        engine=case.engine,
+        mode=case.mode,
+        size_hw=case.size_hw,
+        schedule=case.schedule,
+        scope=scope,
+        fps=fps,
+        latency_ms=Latency(p50=p50, p95=p95, p99=p99),
+        f1=score["f1"],
+        f1_ci95=score["f1_ci95"],
+        images=score["images"],
+        data=score["data"],
+        rss_mb=m.rss_mb,
+        file_mb=_file_mb(m),
+        device=m.device,
+        threads=threads,
+        gflop=gflop(case),
+        frames=len(timed.latency_ms),
+        round_fps=tuple(round(f, 3) for f in timed.round_fps),
+        stages_ms={stage: median(values) for stage, values in timed.stages_ms.items()},
+        first_mask_ms={state: round(ms, 1) for state, ms in m.first_mask_ms.items()},
+        speedup=_speedups(case, timed, scope, group),
+        limit=_share(case, m.device, engine_ms, limits) if scope == "engine" else None,
+        profile=m.profile if scope == "engine" else None,
+        joules=round(float(np.mean(watts)) / fps, 4) if watts else None,
+        temperature_c=max(hottest, default=None),
+        clocks_mhz=clocks,
+        power_mode=m.telemetry[-1].power_mode,
+        not_measured={},
+    )
+    return _with_reasons(row, why_no_f1)
+
+
+def _with_reasons(row: Row, why_no_f1: str) -> Row:
+    """Return the row with the reason for every figure that it lacks."""
+    import msgspec
+
+    once = "stated once, in the row of the engine scope"
+    reasons = {
+        "f1": why_no_f1,
+        "f1_ci95": why_no_f1,
+        "data": why_no_f1,
+        "file_mb": "PyTorch runs the weights, not a bundle",
+        "limit": once if row.scope != "engine" else "no limit was measured for this engine",
+        "profile": once if row.scope != "engine" else "this engine's counters are not read",
+        "joules": "this machine has no power sensor that we can read",
+        "temperature_c": "this machine has no temperature sensor that we can read",
+        "clocks_mhz": "this machine does not tell its clocks",
+        "power_mode": "this machine has no power modes",
+        "threads": "left to the engine",
+    }
+    lacking = {name: why for name, why in reasons.items() if getattr(row, name) is None}
+    return msgspec.structs.replace(row, not_measured=lacking)
+
+
+def _file_mb(m: Measured) -> float | None:
+    if m.case.engine == "torch":
+        return None
+    return round((m.bundle / "fused.onnx").stat().st_size / 1e6, 2)
+
+
+def _speedups(
+    case: Case, timed: Timed, scope: Scope, group: list[Measured]
+) -> dict[str, tuple[float, float, float]]:
+    return {
+        other.case.label: paired_ratio(timed.round_fps, other.timed[scope].round_fps)
+        for other in group
+        if other.case.label in REFERENCES and other.case.label != case.label
+    }
+
+
+def _share(case: Case, device: str, engine_ms: float | None, limits: Limits | None) -> Share | None:
+    """Return how near the engine comes to the convolutions' own time at the best measured rate."""
+    arithmetic: Precision = case.precision
+    best = limits.best_gops(arithmetic) if limits and "CPU" in device else None
+    if best is None or engine_ms is None:
+        return None
+    return Share(
+        arithmetic=arithmetic,
+        limit_gops=best,
+        share=round(gflop(case) / best / (engine_ms / 1e3), 4),
+    )

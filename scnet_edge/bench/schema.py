@@ -1,0 +1,215 @@
+"""What a benchmark says: one JSON file a machine and a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from scnet_edge.config import read_json
+from scnet_edge.errors import ConfigError
+
+SCHEMA = 1
+Scope = Literal["engine", "pipeline", "camera_to_mask"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Engine = Literal["torch", "openvino", "onnxruntime", "tensorrt"]
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Milliseconds a frame, over all timed frames."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing to measure, in a process of its own.
+
+    Attributes:
+        mode: How the engine runs it, where there is a choice: `eager` or `compile` in PyTorch,
+            `fp32-rest` or `bf16-rest` for what an INT8 graph leaves in floating point.
+        schedule: `every`: all networks on every frame.
+    """
+
+    model: str
+    precision: Precision
+    engine: Engine
+    mode: str = "default"
+    size_hw: tuple[int, int]
+    schedule: Literal["every"] = "every"
+
+    @property
+    def label(self) -> str:
+        """The case for people, without its model and size: `openvino int8 bf16-rest`."""
+        mode = "" if self.mode == "default" else f" {self.mode}"
+        return f"{self.engine} {self.precision}{mode}"
+
+    @property
+    def case_key(self) -> tuple[object, ...]:
+        """What identifies the case."""
+        return (self.model, self.precision, self.engine, self.mode, self.size_hw, self.schedule)
+
+
+class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layer as the engine ran it."""
+
+    name: str
+    kind: str
+    ms: float
+    gflop: float | None  # of a convolution, two a multiply-accumulate
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the engine's time goes, by its own counters."""
+
+    total_ms: float
+    by_kind_ms: dict[str, float]
+    worst: tuple[LayerTime, ...]  # the ten that take longest
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What part of the time the convolutions alone would take at the machine's measured rate."""
+
+    arithmetic: Precision  # whose limit it is held to
+    limit_gops: float
+    share: float
+
+
+class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One case, measured in one scope. What could not be measured is None, with the reason.
+
+    Attributes:
+        fps: Frames a second, the median over the rounds.
+        device: What ran it: `openvino CPU`.
+        f1: Pixel F1 at zero tolerance and the shipped threshold, on `images` images of `data`.
+        rss_mb: Largest resident memory of the process, before scoring.
+        round_fps: Frames a second in each round; rounds of all cases of one model alternate.
+        stages_ms: Median milliseconds by stage.
+        first_mask_ms: From process start to the first mask, by state of the cache: cold, warm.
+        speedup: Case -> how many times as fast as that case, median and 95 % interval of the
+            ratio of paired rounds.
+        not_measured: Field -> why it is None.
+    """
+
+    scope: Scope
+    fps: float
+    latency_ms: Latency
+    f1: float | None
+    f1_ci95: tuple[float, float] | None
+    images: int
+    data: str | None
+    rss_mb: float
+    file_mb: float | None
+    device: str
+    threads: int | None
+    gflop: float
+    frames: int
+    round_fps: tuple[float, ...]
+    stages_ms: dict[str, float]
+    first_mask_ms: dict[str, float]
+    speedup: dict[str, tuple[float, float, float]]
+    limit: Share | None
+    profile: Profile | None
+    joules: float | None  # a frame
+    temperature_c: float | None
+    clocks_mhz: dict[str, float] | None
+    power_mode: str | None
+    not_measured: dict[str, str]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What two rows of the same thing have in common."""
+        return (*self.case_key, self.scope)
+
+
+class Failure(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A case that could not be measured, and why, in one line."""
+
+    error: str
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the engine attains on one shape of convolution, alone."""
+
+    arithmetic: Precision
+    channels: tuple[int, int]  # in, out
+    size_hw: tuple[int, int]
+    gops: float  # 1e9 operations a second, two a multiply-accumulate
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What this machine can do at best, measured in the same run."""
+
+    rates: tuple[Rate, ...]
+    bandwidth_gb_s: float  # of a copy larger than any cache, read and write counted
+
+    def best_gops(self, arithmetic: Precision) -> float | None:
+        """Return the highest rate of an arithmetic; None where it was not measured."""
+        return max((r.gops for r in self.rates if r.arithmetic == arithmetic), default=None)
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the figures depend on."""
+
+    machine: str
+    cpu: str
+    cpu_flags: tuple[str, ...]
+    cores: int
+    gpu: str | None
+    jetpack: str | None
+    memory_gb: float
+    system: str
+    python: str
+    packages: dict[str, str]
+    commit: str | None
+    power_mode: str | None
+    sensors: dict[str, bool]  # power, temperature, clocks: whether there is one
+    load_before: float  # runnable processes of others, the mean of one minute
+    started: str  # ISO 8601, UTC
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What must be equal for two runs to be of one machine."""
+        return (self.machine, self.cpu, self.cores, self.gpu)
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run of a suite, whole or as far as it got."""
+
+    schema: int
+    environment: Environment
+    rows: tuple[Row, ...]
+    failures: tuple[Failure, ...] = ()
+    limits: Limits | None = None
+    suite: str
+    suite_sha256: str
+    command: str
+    complete: bool
+
+
+def read_result(path: Path) -> Result:
+    """Return a result file.
+
+    Raises:
+        ConfigError: no such file, another schema, or not a result.
+    """
+    schema = read_json(path, _Versioned).schema
+    if schema != SCHEMA:
+        raise ConfigError(
+            f"{path}: result schema {schema}, this version reads {SCHEMA}; measure it again"
+        )
+    return read_json(path, Result)
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write a result so that the file is whole at every moment."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    text = msgspec.json.format(msgspec.json.encode(result), indent=1)
+    unfinished.write_bytes(text + b"\n")
+    unfinished.replace(path)
+
+
+class _Versioned(msgspec.Struct):
+    schema: int

@@ -1,0 +1,147 @@
+"""What is measured, opened: the same calls whatever engine runs it. Lives in the worker process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from scnet_edge.backends.base import Arithmetic, Backend, open_backend
+from scnet_edge.bench.schema import Case, Scope
+from scnet_edge.bundle.manifest import FUSED, read_manifest
+from scnet_edge.errors import EngineError
+from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.types import Captured, Frame
+
+CAMERA_HEADROOM = 1.1  # the camera offers this many times as many frames as the pipeline takes
+JPEG_QUALITY = 90
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """Frames timed in one go.
+
+    Attributes:
+        seconds: From the first frame to the last mask.
+        latency_ms: One number a frame.
+        stages_ms: Stage -> one number a frame.
+    """
+
+    seconds: float = 0.0
+    latency_ms: list[float] = field(default_factory=list)
+    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, latency_ms: float, stages_ms: Mapping[str, float]) -> None:
+        """Count one frame."""
+        self.latency_ms.append(latency_ms)
+        for stage, ms in stages_ms.items():
+            self.stages_ms.setdefault(stage, []).append(ms)
+
+
+class Subject:
+    """A case, loaded.
+
+    Attributes:
+        pipeline: What users call.
+        backend: What it calls.
+    """
+
+    def __init__(self, case: Case, bundle: Path, threads: int | None, cache: Path) -> None:
+        manifest = read_manifest(bundle)
+        self.backend = _opened(case, bundle, threads, cache)
+        self.pipeline = Pipeline(manifest, self.backend)
+        self.frame_hw = manifest.input.frame_hw
+
+    def time(self, scope: Scope, frames: Sequence[Frame], *, seconds: float, at_most: int) -> Turn:
+        """Return the times of frames one after another, for `seconds` or `at_most` frames."""
+        if scope == "camera_to_mask":
+            return self._time_loop(frames, seconds, at_most)
+        turn, start_s = Turn(), time.perf_counter()
+        while not turn.latency_ms or (turn.seconds < seconds and len(turn.latency_ms) < at_most):
+            frame = frames[len(turn.latency_ms) % len(frames)]
+            before_s = time.perf_counter()
+            stages_ms = self._engine(frame) if scope == "engine" else self.pipeline(frame).timing
+            turn.add(1e3 * (time.perf_counter() - before_s), stages_ms)
+            turn.seconds = time.perf_counter() - start_s
+        return turn
+
+    def _engine(self, frame: Frame) -> dict[str, float]:
+        self.backend.run({"frame": frame[None]})
+        return {}
+
+    def _time_loop(self, frames: Sequence[Frame], seconds: float, at_most: int) -> Turn:
+        """Return the times of the whole loop under a camera that is a little too fast for it."""
+        from scnet_edge.inspection.measure import measure_cracks
+        from scnet_edge.runtime.delivery import CallbackSink, Observed
+        from scnet_edge.runtime.loop import run_loop
+        from scnet_edge.runtime.sources import Source
+
+        pace = self.time("pipeline", frames, seconds=0.0, at_most=1)
+        fps = CAMERA_HEADROOM / pace.seconds
+        count = max(2, min(at_most, round(seconds / pace.seconds)))
+        turn, stamps_s = Turn(), [0.0]
+
+        def note(observed: Observed) -> None:
+            stamps_s.append(time.perf_counter())
+            turn.add(observed.camera_to_mask_ms or 0.0, observed.timing_ms)
+
+        items = _camera(frames, fps, measured_from=stamps_s)
+        source = Source(items=items, count=None, fps=fps, live=True)
+        run_loop(
+            source,
+            self.pipeline,
+            [CallbackSink(note)],
+            frames=count,
+            measure=lambda mask, frame: measure_cracks(mask, frame=frame),
+        )
+        turn.seconds = stamps_s[-1] - stamps_s[0]
+        return turn
+
+
+def _camera(frames: Sequence[Frame], fps: float, measured_from: list[float]) -> Generator[Captured]:
+    """Yield what a USB camera would: JPEG, decoded here, stamped before the decoding."""
+    encoded = [cv2.imencode(".jpg", f, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1] for f in frames]
+    measured_from[0] = start_s = time.perf_counter()
+    frame_id = 0
+    while True:
+        time.sleep(max(0.0, start_s + frame_id / fps - time.perf_counter()))
+        mono_ns = time.monotonic_ns()
+        frame = cv2.imdecode(encoded[frame_id % len(encoded)], cv2.IMREAD_COLOR)
+        yield Captured(
+            frame_id=frame_id,
+            name=f"bench-{frame_id:06d}",
+            frame=np.asarray(frame, np.uint8),
+            mono_ns=mono_ns,
+        )
+        frame_id += 1
+
+
+def _opened(case: Case, bundle: Path, threads: int | None, cache: Path) -> Backend:
+    if case.engine == "torch":
+        return _torch(case, threads)
+    arithmetic: dict[str, Arithmetic] = {"fp32-rest": "fp32", "bf16-rest": "bf16"}
+    chosen = "bf16" if case.precision == "bf16" else arithmetic.get(case.mode)
+    return open_backend(
+        case.engine, bundle / FUSED, threads=threads, cache=cache, arithmetic=chosen
+    )
+
+
+def _torch(case: Case, threads: int | None) -> Backend:
+    try:
+        import torch
+    except ModuleNotFoundError as e:
+        raise EngineError("PyTorch is not installed here; pip install 'scnet-edge[build]'") from e
+    from scnet_edge.backends.torch_eager import TorchBackend
+    from scnet_edge.bundle.build import open_chain
+    from scnet_edge.bundle.recipe import Recipe
+    from scnet_edge.models.cards import find_card
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chain = open_chain(find_card(case.model), Recipe(precision="fp32", size_hw=case.size_hw))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TorchBackend(chain, device=device, compiled=case.mode == "compile")

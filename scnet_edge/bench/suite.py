@@ -1,0 +1,126 @@
+"""What to measure: one flat TOML file under `benchmarks/`; unknown keys are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from scnet_edge.bench.schema import Case, Engine, Precision, Scope
+from scnet_edge.config import read_toml
+from scnet_edge.errors import ConfigError
+
+PACKAGE = Path(__file__).parent
+MODES: dict[tuple[Engine, Precision], tuple[str, ...]] = {
+    ("torch", "fp32"): ("eager", "compile"),
+    ("openvino", "fp32"): ("default",),
+    ("openvino", "bf16"): ("default",),
+    ("openvino", "fp16"): ("default",),
+    ("openvino", "int8"): ("default", "fp32-rest", "bf16-rest"),
+    ("onnxruntime", "fp32"): ("default",),
+    ("onnxruntime", "fp16"): ("default",),
+    ("onnxruntime", "int8"): ("default",),
+    ("tensorrt", "fp32"): ("default",),
+    ("tensorrt", "fp16"): ("default",),
+    ("tensorrt", "int8"): ("default",),
+}
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An engine with its precision and mode, for every model and size of the suite.
+
+    Attributes:
+        models: Only these; None for all of the suite.
+    """
+
+    engine: Engine
+    precision: Precision
+    mode: str = "default"
+    models: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        modes = MODES.get((self.engine, self.precision))
+        if modes is None or self.mode not in modes:
+            expected = f"mode {' or '.join(modes)}" if modes else "another precision"
+            raise ValueError(f"{self.engine} {self.precision} {self.mode!r}: expected {expected}")
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to measure and how long.
+
+    Attributes:
+        models: Shipped models, by name.
+        sizes_hw: Height and width of frames and networks.
+        contenders: What runs them.
+        scopes: Which figures to take of each.
+        rounds: How often the cases of one model take turns.
+        round_s: How long a turn lasts, at least; one frame is always timed.
+        frames: How many frames a turn times at most.
+        warm_up: Frames before the first turn.
+        images: Annotated images to score, evenly spaced; 0 for all.
+        threads: CPU threads; None leaves it to each engine.
+        reference: The contender that speed-ups are stated against, by its label.
+        limits: Measure the machine's own limits, too.
+        profile: Ask the engine where its time goes, too.
+    """
+
+    models: tuple[str, ...]
+    sizes_hw: tuple[tuple[Count, Count], ...]
+    contenders: tuple[Contender, ...]
+    scopes: tuple[Scope, ...] = ("engine", "pipeline", "camera_to_mask")
+    rounds: Count = 5
+    round_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    frames: Count = 60
+    warm_up: Count = 3
+    images: Annotated[int, msgspec.Meta(ge=0)] = 0
+    threads: Count | None = None
+    limits: bool = True
+    profile: bool = True
+
+    def cases(self) -> list[list[Case]]:
+        """Return the cases, those that take turns in one list: of one model and size."""
+        return [
+            [
+                Case(
+                    model=model,
+                    size_hw=size_hw,
+                    engine=c.engine,
+                    precision=c.precision,
+                    mode=c.mode,
+                )
+                for c in self.contenders
+                if c.models is None or model in c.models
+            ]
+            for model, size_hw in itertools.product(self.models, self.sizes_hw)
+        ]
+
+
+def find_suite(path: Path | None, *, quick: bool) -> tuple[str, Suite]:
+    """Return the name and content of a suite file, or of the packaged `full` or `quick` one.
+
+    Raises:
+        ConfigError: no such file, an unknown key, or a value of the wrong type.
+    """
+    if path is not None and quick:
+        raise ConfigError("a suite file or --quick, please, not both")
+    path = path or PACKAGE / ("quick.toml" if quick else "full.toml")
+    return path.stem, read_suite(path)
+
+
+def read_suite(path: Path) -> Suite:
+    """Return the suite of a TOML file; raises ConfigError as `find_suite` does."""
+    suite = read_toml(path, Suite)
+    models = {m for c in suite.contenders for m in c.models or ()}
+    if unknown := sorted(models - set(suite.models)):
+        raise ConfigError(f"{path}: contenders name {', '.join(unknown)}, not among its models")
+    return suite
+
+
+def suite_sha256(suite: Suite) -> str:
+    """Return the hex digest of what a suite says."""
+    return hashlib.sha256(msgspec.json.encode(suite)).hexdigest()

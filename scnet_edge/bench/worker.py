@@ -1,0 +1,147 @@
+"""One case in a process of its own, told what to do by lines of JSON on standard input.
+
+Nothing is imported before the clock of the first mask runs but what a robot would import, too.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from scnet_edge.bench.schema import Case, Profile, Scope
+from scnet_edge.errors import ScnetEdgeError
+
+if TYPE_CHECKING:
+    from scnet_edge.bench.subject import Subject
+    from scnet_edge.types import Frame
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One line from the runner; `do` says which of the others count."""
+
+    do: str
+    case: Case | None = None
+    bundle: str = ""
+    cache: str = ""
+    threads: int | None = None
+    started_ns: int = 0  # CLOCK_MONOTONIC when this process was asked for
+    scope: Scope = "engine"
+    seconds: float = 1.0
+    frames: int = 1
+    data: str = ""
+    images: int = 0
+
+
+class Worker:
+    """Answers orders; each answer is one line of JSON, `{"error": ...}` where it failed."""
+
+    def __init__(self) -> None:
+        self._subject: Subject | None = None
+        self._opened: Order | None = None
+        self._frames: list[Frame] = []
+
+    def answer(self, order: Order) -> dict[str, Any]:
+        """Do what an order says."""
+        if order.do == "open":
+            return self.open(order)
+        assert self._subject is not None
+        assert self._opened is not None
+        if order.do == "time":
+            turn = self._subject.time(
+                order.scope, self._frames, seconds=order.seconds, at_most=order.frames
+            )
+            return {"seconds": turn.seconds, "latency_ms": turn.latency_ms, **_stages(turn)}
+        if order.do == "memory":
+            return {"rss_mb": peak_rss_mb()}
+        if order.do == "score":
+            return score(self._subject, order.data, order.images)
+        return {"profile": profile(self._opened)}
+
+    def open(self, order: Order) -> dict[str, Any]:
+        """Load the case, make the first mask, and say how long after the start that was."""
+        from scnet_edge.bench.subject import Subject
+
+        assert order.case is not None
+        threads, cache = order.threads, Path(order.cache)
+        self._opened = order
+        self._subject = Subject(order.case, Path(order.bundle), threads, cache)
+        h, w = self._subject.frame_hw
+        import numpy as np
+
+        self._subject.pipeline(np.full((h, w, 3), 128, np.uint8))
+        first_mask_ms = (time.monotonic_ns() - order.started_ns) / 1e6
+        from scnet_edge.simulation.clip import render_clip
+
+        self._frames = [frame for frame, _ in render_clip(4, (h, w), seed=9)]
+        return {"first_mask_ms": first_mask_ms, "device": self._subject.backend.name}
+
+
+def _stages(turn: Any) -> dict[str, Any]:
+    return {"stages_ms": turn.stages_ms}
+
+
+def peak_rss_mb() -> float:
+    """Return the largest resident memory of this process so far, in 1e6 bytes."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    match = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.M)
+    return round(int(match[1]) * 1024 / 1e6, 1) if match else float("nan")
+
+
+def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
+    """Return pixel F1 on annotated images, evenly spaced, the same for every case."""
+    import numpy as np
+
+    from scnet_edge.data.datasets import open_dataset
+    from scnet_edge.evaluation import evaluate
+    from scnet_edge.evaluation.predict import predictions
+
+    samples = open_dataset(data, "test")
+    if images:
+        chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int)
+        samples = [samples[i] for i in dict.fromkeys(chosen.tolist())]
+    name = f"{data.partition(':')[0]} test"
+    scores = evaluate(
+        predictions(lambda frame: subject.pipeline(frame).probability, samples),
+        threshold=subject.pipeline.manifest.threshold,
+        subject="",
+        engine="",
+        data=name,
+    )
+    return {
+        "f1": scores.shipped.f1,
+        "f1_ci95": scores.shipped_ci95,
+        "images": scores.images,
+        "data": name,
+    }
+
+
+def profile(order: Order) -> Profile | None:
+    """Return where the engine's time goes; None for an engine we do not ask."""
+    assert order.case is not None
+    if order.case.engine != "openvino":
+        return None
+    from scnet_edge.bench.profile import profile_openvino
+
+    return profile_openvino(order.case, Path(order.bundle), order.threads)
+
+
+def main() -> None:
+    """Answer until the runner hangs up; a mistake is a line, a bug shows its traceback."""
+    worker = Worker()
+    for line in sys.stdin:
+        order = msgspec.json.decode(line, type=Order)
+        try:
+            found = worker.answer(order)
+        except ScnetEdgeError as e:
+            found = {"error": str(e)}
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""`scnet-edge bench`: FPS against F1, measured, reported, compared and planned with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scnet_edge.cli import app
+
+
+class SuiteFirst(typer.core.TyperGroup):
+    """A group whose first word may be a suite: without a command of its own, it runs one."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put `run` before arguments that begin with no command."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+bench = typer.Typer(
+    name="bench",
+    help="Measure FPS against F1: bench [SUITE] [--quick] --data deepcrack:DIR --out RESULT.json.",
+    cls=SuiteFirst,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+)
+app.add_typer(bench)
+
+
+@bench.command()
+def run(
+    suite: Annotated[
+        Path | None, typer.Argument(help="A suite of benchmarks/; default: the full one.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The result file.", show_default=False)] = ...,  # type: ignore[assignment]
+    data: Annotated[
+        str | None, typer.Option(help="Annotated images: deepcrack:DIR and the like.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The small suite, two minutes.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew.")] = False,
+) -> None:
+    """Run a suite; a run that was cut short goes on where it stopped."""
+    import shlex
+    import sys
+
+    from rich.console import Console
+
+    from scnet_edge.bench.markdown import table
+    from scnet_edge.bench.runner import run_suite
+    from scnet_edge.bench.suite import find_suite
+
+    name, chosen = find_suite(suite, quick=quick)
+    progress = Console(stderr=True)
+    result = run_suite(
+        chosen,
+        name,
+        out,
+        data=data,
+        command="scnet-edge " + shlex.join(sys.argv[1:]),
+        overwrite=overwrite,
+        report=lambda step: progress.print(step, highlight=False),
+    )
+    typer.echo(table([result]))
+    for failure in result.failures:
+        typer.echo(f"not measured: {failure.model} {failure.label}: {failure.error}", err=True)
+
+
+@bench.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="Result files, of one or more machines.")],
+    html: Annotated[Path, typer.Option(help="The page to write.", show_default=False)] = ...,  # type: ignore[assignment]
+    markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown, too.")] = None,
+) -> None:
+    """Make one self-contained HTML page of results: Pareto plot, tables, limits, environment."""
+    from scnet_edge.bench.markdown import provenance, table
+    from scnet_edge.bench.report import page
+    from scnet_edge.bench.schema import read_result
+
+    read = [read_result(path) for path in results]
+    html.write_text(page(read), encoding="utf-8")
+    text = "\n\n".join([table(read), *map(provenance, read)]) + "\n"
+    if markdown:
+        markdown.write_text(text, encoding="utf-8")
+    typer.echo(text)
+    typer.echo(html)
+
+
+@bench.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="The earlier result.")],
+    after: Annotated[Path, typer.Argument(help="The later result, of the same machine.")],
+) -> None:
+    """Say what changed between two results; exit status 1 when something became worse."""
+    from scnet_edge.bench.compare import compare as changes_of
+    from scnet_edge.bench.compare import missing
+    from scnet_edge.bench.schema import read_result
+
+    a, b = read_result(before), read_result(after)
+    changes = changes_of(a, b)
+    for c in changes:
+        f1 = "F1 not compared" if c.f1 is None else f"F1 {c.f1:+.4f}"
+        low, high = c.speed_ci95
+        verdict = f"  WORSE: {', '.join(c.worse)}" if c.worse else ""
+        typer.echo(
+            f"{c.row.model} {c.row.label}, {c.row.scope}: {c.speed:.3f}x as fast "
+            f"[{low:.3f}, {high:.3f}], {f1}, memory {c.rss:.2f}x{verdict}"
+        )
+    for row in missing(a, b):
+        typer.echo(f"{row.model} {row.label}, {row.scope}: only in {before}")
+    worse = sum(bool(c.worse) for c in changes)
+    typer.echo(f"{worse} of {len(changes)} rows became worse beyond the noise")
+    raise typer.Exit(worse > 0)
+
+
+@bench.command()
+def plan(
+    device: Annotated[str, typer.Option(help="nano ... orin-nano ... thor, or here.")],
+    target_fps: Annotated[float, typer.Option(min=0.1, help="Frames a second to reach.")] = 30.0,
+    size: Annotated[str, typer.Option(help="Size of the networks, HEIGHTxWIDTH.")] = "384x544",
+    results: Annotated[
+        list[Path] | None, typer.Option(help="Result files to use where they are of the device.")
+    ] = None,
+) -> None:
+    """Name the bundle for a device and a rate; every estimate is marked, with its basis."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from scnet_edge.bench.plan import HERE, choose, options
+    from scnet_edge.bench.schema import read_result
+    from scnet_edge.bench.workload import workloads
+    from scnet_edge.bundle.recipe import parse_size
+
+    read = [read_result(path) for path in results or []]
+    asked = [] if device == HERE else workloads(parse_size(size), read)
+    name, found = options(device, asked, read)
+    table = Table("model", "precision", "FPS", "range", "F1", "", show_edge=False)
+    bases = list(dict.fromkeys(o.basis for o in found))
+    for o in found:
+        table.add_row(
+            o.model,
+            o.precision,
+            f"{o.fps:.1f}",
+            f"{o.low:.1f}-{o.high:.1f}",
+            "not measured" if o.f1 is None else f"{o.f1:.4f}",
+            f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})",
+        )
+    Console().print(f"{name}, {size}, target {target_fps:g} FPS", table, sep="\n", highlight=False)
+    for i, basis in enumerate(bases, 1):
+        typer.echo(f"({i}) {basis}")
+    best = choose(found, target_fps)
+    if best is None:
+        typer.echo(f"none reaches {target_fps:g} FPS on {name}; a smaller --size or rate may")
+        return
+    how = "measured" if best.measured else "an estimate; nothing of ours ran on this device"
+    f1 = "not measured" if best.f1 is None else f"{best.f1:.4f}"
+    typer.echo(
+        f"{best.model} {best.precision}: {best.fps:.0f} FPS ({best.low:.0f} to {best.high:.0f}), "
+        f"F1 {f1}; {how}"
+    )

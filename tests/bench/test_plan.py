@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from torch import nn
+
+from scnet_edge.bench.devices import ANCHORS, DEVICES
+from scnet_edge.bench.plan import Workload, choose, options
+from scnet_edge.bench.workload import mega_activations, workloads
+from scnet_edge.errors import ConfigError
+
+SMALL = Workload(model="small", gflop=20.0, mega_activations=10.0, f1={"fp16": 0.80})
+LARGE = Workload(model="large", gflop=400.0, mega_activations=100.0, f1={"fp16": 0.85})
+
+
+@pytest.mark.parametrize("anchor", ANCHORS, ids=lambda a: f"{a.device} {a.precision} {a.what}")
+def test_no_anchor_beats_its_own_device(anchor) -> None:
+    assert 0 < anchor.efficiency < 1
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_estimate_stays_below_the_roofline(device: str) -> None:
+    _, found = options(device, [SMALL, LARGE], [])
+    assert {o.precision for o in found} == set(DEVICES[device].tops)
+    for o in found:
+        work = {"small": SMALL, "large": LARGE}[o.model]
+        assert not o.measured
+        assert "%" in o.basis
+        assert o.low <= o.fps <= o.high < 1e3 * DEVICES[device].tops[o.precision] / work.gflop
+
+
+def test_an_anchor_of_the_workload_itself_gives_its_own_time() -> None:
+    vgg = next(a for a in ANCHORS if a.device == "nano")
+    work = Workload(model="vgg", gflop=vgg.gflop, mega_activations=0.1, f1={})
+    (option,) = options("nano", [work], [])[1]
+    assert option.fps == pytest.approx(1e3 / vgg.ms)
+
+
+def test_memory_alone_can_be_the_limit() -> None:
+    work = Workload(model="wide", gflop=1e-3, mega_activations=512.0, f1={})
+    (option,) = options("nano", [work], [])[1]
+    assert option.fps == pytest.approx(25.6e9 * 0.7 / 1024e6)
+
+
+def test_what_was_measured_replaces_the_estimate(row: Callable, result: Callable) -> None:
+    made = result(row(model="small", precision="fp16", engine="tensorrt"))
+    board = "NVIDIA Jetson Orin Nano Developer Kit 8GB"
+    of_board = msgspec.structs.replace(made.environment, machine=board)
+    measured = msgspec.structs.replace(made, environment=of_board)
+    _, found = options("orin-nano", [SMALL], [measured])
+    assert [(o.measured, o.fps) for o in found if o.precision == "fp16"] == [(True, 30.0)]
+    assert not any(o.measured for o in options("orin-nano", [SMALL], [made])[1])
+    _, here = options("here", [], [made])
+    assert [o.measured for o in here] == [True]
+
+
+def test_the_best_f1_that_reaches_the_target_is_named() -> None:
+    _, found = options("orin-nano", [SMALL, LARGE], [])
+    assert choose(found, 1.0).model == "large"
+    assert choose(found, 25.0).model == "small"
+    assert choose(found, 1e6) is None
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected here or one of nano"):
+        options("toaster", [SMALL], [])
+    with pytest.raises(ConfigError, match="needs results"):
+        options("here", [], [])
+
+
+def test_activations_are_counted_by_hand() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 1))
+    assert mega_activations(net, (10, 20)) == (3 + 8 + 8 + 2) * 200 / 1e6
+
+
+def test_every_shipped_model_is_a_workload() -> None:
+    found = {w.model: w for w in workloads((384, 544), [])}
+    assert found["scnet-small"].f1["fp16"] > 0.7
+    assert found["scnet"].gflop == pytest.approx(399, rel=0.02)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
+from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import find_card
+
+SUITE = """
+models = ["scnet-small"]
+sizes_hw = [[64, 96], [96, 128]]
+contenders = [
+    { engine = "torch", precision = "fp32", mode = "compile" },
+    { engine = "openvino", precision = "int8" },
+]
+"""
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.toml")), ids=lambda p: p.stem)
+def test_packaged_suites_name_shipped_models(path: Path) -> None:
+    suite = read_suite(path)
+    assert all(find_card(model).kind == "scnet" for model in suite.models)
+    assert [case for group in suite.cases() for case in group]
+
+
+def test_cases_take_turns_by_model_and_size(tmp_path: Path) -> None:
+    (tmp_path / "some.toml").write_text(SUITE)
+    name, suite = find_suite(tmp_path / "some.toml", quick=False)
+    assert name == "some"
+    assert [[c.label for c in group] for group in suite.cases()] == [
+        ["torch fp32 compile", "openvino int8"]
+    ] * 2
+    assert [group[0].size_hw for group in suite.cases()] == [(64, 96), (96, 128)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("colour = 1", "unknown field `colour`"),
+        ("rounds = 0", "rounds"),
+        ('scopes = ["glass"]', "glass"),
+        ("models = 3", "models"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "wrong.toml"
+    kept = [k for k in SUITE.splitlines() if not k.startswith(line.split()[0])]
+    path.write_text("\n".join([line, *kept]))
+    with pytest.raises(ConfigError, match=said) as raised:
+        read_suite(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_contender_that_no_engine_knows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(SUITE.replace('"compile"', '"fast"'))
+    with pytest.raises(ConfigError, match="eager or compile"):
+        read_suite(path)
+
+
+def test_a_file_and_quick_are_one_too_many() -> None:
+    with pytest.raises(ConfigError, match="not both"):
+        find_suite(Path("some.toml"), quick=True)
