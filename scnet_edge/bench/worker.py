@@ -97,26 +97,22 @@ def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
     import numpy as np
 
     from scnet_edge.data.datasets import open_dataset
-    from scnet_edge.evaluation import evaluate
+    from scnet_edge.evaluation.bootstrap import interval
+    from scnet_edge.evaluation.metrics import add_up, count, score_at
     from scnet_edge.evaluation.predict import predictions
 
     samples = open_dataset(data, "test")
     if images:
         chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int)
         samples = [samples[i] for i in dict.fromkeys(chosen.tolist())]
-    name = f"{data.partition(':')[0]} test"
-    scores = evaluate(
-        predictions(lambda frame: subject.pipeline(frame).probability, samples),
-        threshold=subject.pipeline.manifest.threshold,
-        subject="",
-        engine="",
-        data=name,
-    )
+    threshold = subject.pipeline.manifest.threshold
+    predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
+    counts = [count(probability, sample.read_mask()) for sample, probability in predicted]
     return {
-        "f1": scores.shipped.f1,
-        "f1_ci95": scores.shipped_ci95,
-        "images": scores.images,
-        "data": name,
+        "f1": score_at(add_up(counts), threshold).f1,
+        "f1_ci95": interval(counts, lambda c: score_at(c, threshold).f1),
+        "images": len(counts),
+        "data": f"{data.partition(':')[0]} test",
     }
 
 
