@@ -40,5 +40,16 @@ def main() -> None:
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
-from scnet_edge.cli import bench, build, calibrate, doctor, evaluate, measure, models  # noqa: E402, F401, I001
-from scnet_edge.cli import report, run, verify  # noqa: E402, F401
+from scnet_edge.cli import (  # noqa: E402
+    bench,  # noqa: F401
+    build,  # noqa: F401
+    calibrate,  # noqa: F401
+    doctor,  # noqa: F401
+    evaluate,  # noqa: F401
+    measure,  # noqa: F401
+    models,  # noqa: F401
+    report,  # noqa: F401
+    run,  # noqa: F401
+    train,  # noqa: F401
+    verify,  # noqa: F401
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,12 +14,15 @@ Frame = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How training crops are drawn; the defaults are the `modern` preset."""
+    """How training crops are drawn; the defaults are the `modern` preset.
+
+    The paper's is `Augmentation(scale=(1, 1), photometric="none", crack_bias=0)`.
+    """
 
     crop: int = 256  # pixels, square
     rotation_deg: float = 90.0  # 0 to this, as the paper
     scale: tuple[float, float] = (0.75, 1.4)
-    photometric: bool = True
+    photometric: Literal["none", "mild", "strong"] = "mild"
     crack_bias: float = 0.7  # share of crops centred near a crack pixel
 
 
@@ -42,7 +46,9 @@ def training_crop(
         )
 
     crop = warped(frame)
-    if how.photometric:
+    if how.photometric == "strong":
+        crop = _strong_photometric(crop, rng)
+    elif how.photometric == "mild":
         crop = _photometric(crop, rng)
     crop_mask = warped(mask.astype(np.uint8) * 255) > 127
     return crop, crop_mask, None if edges is None else warped(edges)
@@ -83,14 +89,52 @@ def _random_affine(
 def _photometric(crop: Frame, rng: np.random.Generator) -> Frame:
     """Change gain, offset, gamma, colour balance, sharpness and noise, each a little."""
     gain = rng.uniform(0.7, 1.3) * rng.uniform(0.92, 1.08, 3)
-    gamma = np.exp(rng.uniform(-0.3, 0.3))
-    x = (np.arange(256) / 255.0) ** gamma
-    offset = rng.uniform(-0.1, 0.1)
-    tables = np.clip((x[:, None] - 0.5) * gain + 0.5 + offset, 0, 1) * 255
-    out = np.asarray(cv2.LUT(crop, tables.round().astype(np.uint8)[None]), np.uint8)
+    out = _toned(crop, gain, np.exp(rng.uniform(-0.3, 0.3)), rng.uniform(-0.1, 0.1))
     if rng.random() < 0.2:
         out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.2)), np.uint8)
-    if rng.random() < 0.3:
-        noise = rng.normal(0, rng.uniform(2, 8), out.shape)
-        out = np.clip(out + noise, 0, 255).astype(np.uint8)
-    return out
+    return _noisy(out, rng, share=0.3, deviation=(2, 8))
+
+
+def _strong_photometric(crop: Frame, rng: np.random.Generator) -> Frame:
+    """Change tone widely, the light unevenly, sharpness both ways, and take colour away at times.
+
+    The statistics of single images differ far more than those of a batch of crops; a norm with
+    fixed statistics has to have seen that.
+    """
+    if rng.random() < 0.1:
+        crop = np.repeat(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)[..., None], 3, 2).astype(np.uint8)
+    gain = rng.uniform(0.55, 1.4) * rng.uniform(0.9, 1.1, 3)
+    out = _toned(crop, gain, np.exp(rng.uniform(-0.45, 0.45)), rng.uniform(-0.15, 0.15))
+    if rng.random() < 0.25:
+        out = _unevenly_lit(out, rng)
+    sharpness = rng.random()
+    if sharpness < 0.2:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.3)), np.uint8)
+    elif sharpness < 0.3:
+        soft = cv2.GaussianBlur(out, (0, 0), 1.2)
+        out = np.asarray(cv2.addWeighted(out, 1.7, soft, -0.7, 0), np.uint8)
+    return _noisy(out, rng, share=0.25, deviation=(2, 9))
+
+
+def _toned(crop: Frame, gain: npt.NDArray[np.float64], gamma: float, offset: float) -> Frame:
+    x = (np.arange(256) / 255.0) ** gamma
+    tables = np.clip((x[:, None] - 0.5) * gain + 0.5 + offset, 0, 1) * 255
+    return np.asarray(cv2.LUT(crop, tables.round().astype(np.uint8)[None]), np.uint8)
+
+
+def _unevenly_lit(crop: Frame, rng: np.random.Generator) -> Frame:
+    """Return the crop under a light that varies smoothly over it."""
+    h, w = crop.shape[:2]
+    coarse = rng.uniform(0.55, 1.25, (3, 3)).astype(np.float32)
+    light = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(crop * light[..., None], 0, 255), np.uint8)
+
+
+def _noisy(
+    crop: Frame, rng: np.random.Generator, *, share: float, deviation: tuple[float, float]
+) -> Frame:
+    """Return the crop with Gaussian noise, at times."""
+    if rng.random() >= share:
+        return crop
+    noise = rng.normal(0, rng.uniform(*deviation), crop.shape)
+    return np.clip(crop + noise, 0, 255).astype(np.uint8)

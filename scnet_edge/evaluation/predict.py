@@ -14,8 +14,8 @@ from scnet_edge.errors import EngineError
 from scnet_edge.types import Frame, Map
 
 if TYPE_CHECKING:
+    from scnet_edge.models.compared import CrackNet
     from scnet_edge.models.hed import HED
-    from scnet_edge.models.scnet import SCNet
 
 # (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
 Run: TypeAlias = Callable[[Frame], Map]
@@ -48,7 +48,9 @@ def backend_run(backend: Backend, frame_hw: tuple[int, int]) -> Run:
     return run
 
 
-def reference_run(scnet: SCNet, hed: HED | None, *, edge_threshold: float = EDGE_THRESHOLD) -> Run:
+def reference_run(
+    scnet: CrackNet, hed: HED | None, *, edge_threshold: float = EDGE_THRESHOLD
+) -> Run:
     """Return the PyTorch FP32 chain as a function of frames of any size.
 
     A frame whose sides the model's stride does not divide is resized up to the next that it does.

@@ -60,7 +60,7 @@ class Card(
         file: Name of the weight file beside the card, `NAME.safetensors`.
         parameters: Trained numbers.
         gmac: Billions of multiply-accumulates of the convolutions, at `size_hw`.
-        config: What shapes an SCNet; None for HED.
+        config: What shapes an SCNet; None for other models.
         threshold: Crack where the probability is at least this; HED: prior where it is above.
         data: What it was trained on.
         steps: Optimiser updates.
@@ -69,7 +69,7 @@ class Card(
     """
 
     name: str
-    kind: Literal["scnet", "hed"]
+    kind: Literal["scnet", "hed", "deepcrack-liu", "deepcrack-zou", "patchnet"]
     file: str
     sha256: Sha256
     parameters: int
@@ -105,17 +105,17 @@ class Card(
 
     @property
     def takes_prior(self) -> bool:
-        """Whether the model is an SCNet that sees the HED edge map.
+        """Whether the model is a crack model that sees the HED edge map.
 
         Raises:
-            ModelError: this is no SCNet.
+            ModelError: this is no crack model.
         """
-        if self.config is None:
+        if self.kind == "hed":
             raise ModelError(
                 f"model {self.name!r} detects edges, not cracks; choose an SCNet of "
                 "'scnet-edge models'"
             )
-        return self.config.edges
+        return self.config is not None and self.config.edges
 
 
 def folders() -> list[Path]:

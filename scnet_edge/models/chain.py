@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
+from scnet_edge.models.compared import CrackNet
 from scnet_edge.models.hed import HED
-from scnet_edge.models.scnet import SCNet
 
 SizeHW = tuple[int, int]
 
@@ -28,7 +28,7 @@ class Chain(nn.Module):
 
     def __init__(
         self,
-        scnet: SCNet,
+        scnet: CrackNet,
         hed: HED | None,
         *,
         frame_hw: SizeHW,

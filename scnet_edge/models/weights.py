@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
 from scnet_edge.models.cards import Card, find_card
+from scnet_edge.models.compared import COMPARED, CrackNet
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 
@@ -92,14 +93,14 @@ def load_into(model: nn.Module, state: State, source: str) -> None:
     model.load_state_dict(state)
 
 
-def open_scnet(card: Card) -> SCNet:
-    """Return the SCNet of a card with its weights, FP32, in eval mode.
+def open_scnet(card: Card) -> CrackNet:
+    """Return the crack model of a card, SCNet or one it is compared with, FP32, in eval mode.
 
     Raises:
-        ModelError: the card is of another kind, or its file is missing, altered or foreign.
+        ModelError: the card is of HED, or its file is missing, altered or foreign.
     """
     model = _built(card)
-    if not isinstance(model, SCNet):
+    if isinstance(model, HED):
         raise ModelError(f"model {card.name!r} is {card.kind}, expected an SCNet")
     load_into(model, load_state(card.path, sha256=card.sha256), str(card.path))
     return model.eval()
@@ -150,7 +151,7 @@ def count_macs(model: nn.Module, size_hw: tuple[int, int]) -> int:
     return macs
 
 
-def _built(card: Card) -> nn.Module:
-    if card.config is None:
-        return HED()
-    return SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))
+def _built(card: Card) -> CrackNet | HED:
+    if card.config is not None:
+        return SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))
+    return HED() if card.kind == "hed" else COMPARED[card.kind]()

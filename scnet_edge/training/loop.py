@@ -1,199 +1,212 @@
-"""The training loop: crops in, checkpoints out, resumable to the step."""
+"""The training loop: crops in, checkpoints out; resumable to the step; one process or several."""
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import copy
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scnet_edge.data.augment import Augmentation, training_crop
-from scnet_edge.data.datasets import Sample
-from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.errors import InputError
-from scnet_edge.models.scnet import SCNet
-from scnet_edge.training.losses import scnet_loss
+from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
+from scnet_edge.training.images import TrainingImage, batch_at
+from scnet_edge.training.losses import (
+    Loss,
+    median_frequency,
+    pixel_loss,
+    region_loss,
+    scnet_loss,
+)
+from scnet_edge.training.norms import estimate_norms
+from scnet_edge.training.schedule import Schedule
+from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms
 
-log = logging.getLogger(__name__)
+Progress = Callable[[int, float], None]
+Validate = Callable[[int, nn.Module], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How long and how hard to train; the defaults are the `modern` preset."""
-
-    steps: int = 4000
-    batch: int = 4
-    lr: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 1e-4
-    ema_decay: float = 0.998
-    focal_weight: float = 10.0
-    freeze_norm: bool = False  # batch norms use the statistics they came with, as they will ship
-    head_bias: float = -2.0  # cracks are rare: start from a low probability
-    checkpoint_every: int = 100
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingImage:
-    """A decoded sample.
+class Material:
+    """What a run learns from.
 
     Attributes:
-        frame: (H, W, 3) uint8, BGR.
-        mask: (H, W) bool, True on cracks.
-        edges: (H, W) uint8, the HED probability times 255; None for a model without the prior.
+        images: The training images.
+        pipes: Drawn walls, for `Schedule.pipe_share` of the crops.
+        teacher: A model in eval mode whose probability is learnt, too.
     """
 
-    frame: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.bool_]
-    edges: npt.NDArray[np.uint8] | None
-
-
-def load_images(samples: Sequence[Sample], edge_folder: Path | None) -> list[TrainingImage]:
-    """Read all samples into memory, with their HED maps where the model takes the prior.
-
-    Args:
-        samples: What to read.
-        edge_folder: Holds `NAME.png`, the HED probability times 255, of every sample.
-
-    Raises:
-        InputError: an image, mask or map is unreadable, or one is of another size than its frame.
-    """
-    return [_load_image(sample, edge_folder) for sample in samples]
-
-
-def _load_image(sample: Sample, edge_folder: Path | None) -> TrainingImage:
-    frame, mask, edges = sample.read_frame(), sample.read_mask(), None
-    if edge_folder is not None:
-        path = edge_folder / f"{sample.name}.png"
-        read = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if read is None:
-            raise InputError(f"{path}: expected the HED map of {sample.image}; write it first")
-        edges = np.asarray(read, np.uint8)
-    for found in (mask, edges):
-        if found is not None and found.shape != frame.shape[:2]:
-            raise InputError(
-                f"{sample.image}: expected mask and HED map of its size {frame.shape[:2]}, "
-                f"found {found.shape}; replace them"
-            )
-    return TrainingImage(frame, mask, edges)
-
-
-def batch_at(
-    step: int, images: Sequence[TrainingImage], schedule: Schedule
-) -> tuple[Tensor, Tensor]:
-    """Return inputs (N, C, crop, crop) and masks (N, 1, crop, crop) of one step.
-
-    They depend on the seed and the step alone, so a resumed run equals an uninterrupted one.
-    """
-    rng = np.random.default_rng([schedule.seed, step])
-    inputs, masks = [], []
-    for _ in range(schedule.batch):
-        image = images[int(rng.integers(len(images)))]
-        frame, mask, edges = training_crop(
-            image.frame, image.mask, image.edges, schedule.augmentation, rng
-        )
-        prior = None if edges is None else edges > EDGE_THRESHOLD * 255
-        inputs.append(scnet_input(frame, prior))
-        masks.append(mask[None].astype(np.float32))
-    x = torch.from_numpy(np.stack(inputs)).contiguous(memory_format=torch.channels_last)
-    return x, torch.from_numpy(np.stack(masks))
-
-
-def start_heads(model: SCNet, bias: float) -> None:
-    """Set the side and fusion biases so that training starts from a low crack probability."""
-    with torch.no_grad():
-        for head in model.sides:
-            nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
-        nn.init.constant_(model.fuse.weight, 1.0 / model.config.levels)
-        nn.init.zeros_(model.fuse.bias)  # type: ignore[arg-type]
+    images: Sequence[TrainingImage]
+    pipes: Sequence[TrainingImage] = field(default_factory=tuple)
+    teacher: nn.Module | None = None
 
 
 def train(
-    model: SCNet,
-    images: Sequence[TrainingImage],
+    model: nn.Module,
+    material: Material,
     schedule: Schedule,
     out: Path,
     *,
-    progress: Callable[[int, float], None] | None = None,
-) -> SCNet:
-    """Train in place until `schedule.steps` and return the EMA model.
+    device: str = "cpu",
+    progress: Progress = lambda step, loss: None,
+    validate: Validate = lambda step, model: None,
+) -> nn.Module:
+    """Train in place until `schedule.steps` and return the averaged model.
 
     Args:
-        model: Trained in place.
-        images: Where the crops come from.
+        model: Trained in place; maps (N, C, H, W) to fused logits and side logits.
+        material: What it learns from.
         schedule: How long and how hard.
         out: A folder; an older `checkpoint.pt` in it is resumed, new ones replace it.
+        device: cpu, cuda or cuda:N.
         progress: Told each step and its loss.
+        validate: Given the averaged model with settled norms, every `schedule.validate_every`.
+
+    Raises:
+        InputError: the loss is not a number.
+        ConfigError: the batch does not divide among the processes, or the checkpoint is foreign.
     """
+    rank, world = join()
+    check_batch(schedule.batch, world)
     out.mkdir(parents=True, exist_ok=True)
-    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    if world > 1:
+        share_batch_norms(model)
+    training = begin(model, schedule, device)
+    resume(out / CHECKPOINT, training)
+    loss_of = objective(material, schedule, device)
+    wrapped = DistributedDataParallel(training.model) if world > 1 else training.model
+    while training.step < schedule.steps:
+        if schedule.settle_norms and training.step == schedule.settled_from:
+            settle(training, material.images)
+        prepare(training, schedule)
+        x, mask = batch_at(
+            training.step, material.images, schedule, material.pipes, share=(rank, world)
+        )
+        loss = loss_of(wrapped, x.to(device), mask.to(device))
+        update(training, loss, schedule)
+        progress(training.step, mean_over_processes(loss, world))
+        last = training.step == schedule.steps
+        if rank == 0 and (last or training.step % schedule.checkpoint_every == 0):
+            save(out / CHECKPOINT, training)
+        if rank == 0 and (last or training.step % schedule.validate_every == 0):
+            validate(training.step, finished(training, schedule, material.images))
+    return finished(training, schedule, material.images)
+
+
+def begin(model: nn.Module, schedule: Schedule, device: str) -> Training:
+    """Return a run at step 0."""
+    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema_step = get_ema_multi_avg_fn(schedule.ema_decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(model, multi_avg_fn=ema_step, use_buffers=True)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), schedule.lr, weight_decay=schedule.weight_decay
-    )
-    step = _resume(out / "checkpoint.pt", model, average, optimizer)
-    started, first = time.monotonic(), step
-    while step < schedule.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.lr * _cosine(step, schedule)
-        x, mask = batch_at(step, images, schedule)
-        fused, sides = model(x)
-        loss = scnet_loss(fused, sides, mask, focal_weight=schedule.focal_weight)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        average.update_parameters(model)
-        step += 1
-        if progress:
-            progress(step, loss.item())
-        if step % schedule.checkpoint_every == 0 or step == schedule.steps:
-            _save(out / "checkpoint.pt", step, model, average, optimizer)
-            pace = (time.monotonic() - started) / (step - first)
-            log.info("step %d loss %.4f, %.2f s a step", step, loss.item(), pace)
-    ema: SCNet = average.module  # type: ignore[assignment]
-    return ema
+    decay = schedule.weight_decay
+    optimizer: torch.optim.Optimizer
+    if schedule.optimizer == "sgd":
+        optimizer = torch.optim.SGD(
+            model.parameters(), schedule.lr, schedule.momentum, weight_decay=decay
+        )
+    else:
+        optimizer = torch.optim.AdamW(model.parameters(), schedule.lr, weight_decay=decay)
+    return Training(model, average, optimizer)
 
 
-def _cosine(step: int, schedule: Schedule) -> float:
-    if step < schedule.warmup:
-        return (step + 1) / schedule.warmup
-    done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
-    return 0.5 * (1 + math.cos(math.pi * done))
+def objective(
+    material: Material, schedule: Schedule, device: str
+) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    """Return the loss of a model on a batch, as the schedule wants it."""
+    weights = (1.0, 1.0)
+    if schedule.pixel == "balanced":
+        weights = median_frequency(image.mask for image in material.images)
+    pixel, region = pixel_loss(schedule.pixel, weights), region_loss(schedule.region)
+    if isinstance(region, nn.Module):
+        region.to(device)
+    teacher = material.teacher
+    cast = torch.autocast(device.partition(":")[0], torch.bfloat16)
+
+    def loss_of(model: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+        with cast if schedule.precision == "bf16" else contextlib.nullcontext():
+            fused, sides = model(x)
+        fused, sides = fused.float(), [side.float() for side in sides]
+        loss = scnet_loss(
+            fused,
+            sides,
+            target_of(model, mask),
+            focal_weight=schedule.focal_weight,
+            pixel=pixel,
+            region=region,
+        )
+        return loss + schedule.distil_weight * imitation(teacher, x, fused) if teacher else loss
+
+    return loss_of
 
 
-def _save(
-    path: Path, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+def target_of(model: nn.Module, mask: Tensor) -> Tensor:
+    """Return what a model should say of a mask: a classifier of patches has a target of its own."""
+    inner = model.module if isinstance(model, DistributedDataParallel) else model
+    own: Loss | Callable[[Tensor], Tensor] | None = getattr(inner, "target", None)
+    return mask if own is None else own(mask)  # type: ignore[call-arg]
 
 
-def _resume(
-    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+def imitation(teacher: nn.Module, x: Tensor, fused: Tensor) -> Tensor:
+    """Return the cross-entropy with a teacher's probability (Hinton 2015, temperature 1)."""
+    with torch.no_grad():
+        soft = torch.sigmoid(teacher(x)[0])
+    return F.binary_cross_entropy_with_logits(fused, soft)
+
+
+def prepare(training: Training, schedule: Schedule) -> None:
+    """Set the rate and which layers learn, from the step alone."""
+    for group in training.optimizer.param_groups:
+        group["lr"] = schedule.rate_at(training.step)
+    training.model.train()
+    if schedule.settle_norms and training.step >= schedule.settled_from:
+        for module in training.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
+    """Take one step down the gradient."""
+    if not math.isfinite(loss.item()):
+        raise InputError(
+            f"the loss is {loss.item()} after {training.step} steps; lower --lr, or resume from "
+            "the checkpoint with fp32"
+        )
+    training.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(training.model.parameters(), schedule.clip)
+    training.optimizer.step()
+    training.average.update_parameters(training.model)
+    training.step += 1
+
+
+def finished(training: Training, schedule: Schedule, images: Sequence[TrainingImage]) -> nn.Module:
+    """Return a copy of the averaged model with the norm statistics of whole images."""
+    model: nn.Module = copy.deepcopy(training.average.module)
+    own_batch_norms(model)
+    if not (schedule.settle_norms and training.step > schedule.settled_from):
+        estimate_norms(model, images)
+    return model.eval()
+
+
+def settle(training: Training, images: Sequence[TrainingImage]) -> None:
+    """Go on from the averaged weights, with the norm statistics of whole images."""
+    settled = copy.deepcopy(training.average.module)
+    own_batch_norms(settled)
+    estimate_norms(settled, images)
+    for model in (training.model, training.average.module):
+        model.load_state_dict(settled.state_dict())
+
+
+def mean_over_processes(loss: Tensor, world: int) -> float:
+    """Return the loss of the whole batch."""
+    value = loss.detach().clone()
+    if world > 1:
+        torch.distributed.all_reduce(value)
+    return value.item() / world

@@ -8,7 +8,7 @@ import pytest
 
 from scnet_edge.data.augment import Augmentation, training_crop
 
-GEOMETRY = Augmentation(crop=96, photometric=False)
+GEOMETRY = Augmentation(crop=96, photometric="none")
 
 
 def drawn_square(side_px: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def test_frame_mask_and_edges_agree_after_the_warp(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_scale_is_within_its_range(seed: int) -> None:
     frame, mask = drawn_square(side_px=12)
-    how = Augmentation(crop=128, photometric=False, crack_bias=1.0, scale=(0.75, 1.4))
+    how = Augmentation(crop=128, photometric="none", crack_bias=1.0, scale=(0.75, 1.4))
     _, crop_mask, _ = training_crop(frame, mask, None, how, np.random.default_rng(seed))
     if crop_mask[0].any() or crop_mask[-1].any() or crop_mask[:, [0, -1]].any():
         pytest.skip("the square is cut, so its area says nothing")
@@ -51,7 +51,7 @@ def test_without_rotation_and_scale_slopes_stay(seed: int) -> None:
     columns, rows = np.meshgrid(np.arange(90) * 2, np.arange(80) * 3)
     frame = np.stack([columns, rows, rows], 2).astype(np.uint8)  # 2 a column, 3 a row
     mask = np.zeros((80, 90), np.bool_)
-    how = Augmentation(crop=80, rotation_deg=0, scale=(1, 1), photometric=False, crack_bias=0)
+    how = Augmentation(crop=80, rotation_deg=0, scale=(1, 1), photometric="none", crack_bias=0)
     crop, _, _ = training_crop(frame, mask, None, how, np.random.default_rng(seed))
     across, down = crop[..., 0].astype(int), crop[..., 1].astype(int)
     assert abs(across[0, -1] - across[0, 0]) == pytest.approx(2 * 79, abs=1)  # either flip
@@ -66,7 +66,7 @@ def test_crops_near_cracks_when_biased() -> None:
     frame = np.zeros((400, 600, 3), np.uint8)
     share = {}
     for bias in (0.0, 1.0):
-        how = Augmentation(crop=96, photometric=False, crack_bias=bias)
+        how = Augmentation(crop=96, photometric="none", crack_bias=bias)
         rng = np.random.default_rng(0)
         share[bias] = np.mean(
             [training_crop(frame, mask, None, how, rng)[1].any() for _ in range(60)]

@@ -13,16 +13,13 @@ import torch
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.training.loop import (
-    Schedule,
-    TrainingImage,
-    batch_at,
-    load_images,
-    start_heads,
-    train,
-)
+from scnet_edge.training.images import TrainingImage, batch_at, load_images
+from scnet_edge.training.loop import Material, objective, train
+from scnet_edge.training.schedule import Schedule
+from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted, start_heads
 
 CONFIG = SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False)
 SCHEDULE = Schedule(
@@ -50,10 +47,22 @@ def new_model() -> SCNet:
     return model
 
 
-def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    images = toy_images()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"rate": "stable", "decay_share": 0.5, "settle_norms": True},
+        {"optimizer": "sgd", "pipe_share": 0.5, "region": "pooled-iou", "pixel": "balanced"},
+    ],
+    ids=["plain", "settled", "sgd"],
+)
+def test_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    schedule = dataclasses.replace(SCHEDULE, **changes)  # type: ignore[arg-type]
+    material = Material(images=toy_images(), pipes=toy_images()[:1])
     whole = new_model()
-    whole_ema = train(whole, images, SCHEDULE, tmp_path / "whole")
+    whole_ema = train(whole, material, schedule, tmp_path / "whole")
 
     class Interrupted(Exception):
         pass
@@ -63,11 +72,11 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(new_model(), images, SCHEDULE, tmp_path / "cut", progress=stop_after_four)
+        train(new_model(), material, schedule, tmp_path / "cut", progress=stop_after_four)
     torch.manual_seed(99)
     resumed, seen = SCNet(CONFIG), []
     resumed_ema = train(
-        resumed, images, SCHEDULE, tmp_path / "cut", progress=lambda step, _: seen.append(step)
+        resumed, material, schedule, tmp_path / "cut", progress=lambda step, _: seen.append(step)
     )
     assert seen == [4, 5, 6]
     for ours, theirs in ((resumed, whole), (resumed_ema, whole_ema)):
@@ -79,7 +88,13 @@ def test_loss_falls_on_a_toy(tmp_path: Path) -> None:
     losses: list[float] = []
     schedule = dataclasses.replace(SCHEDULE, steps=60, batch=4, ema_decay=0.9, checkpoint_every=60)
     model = new_model()
-    ema = train(model, toy_images(), schedule, tmp_path, progress=lambda _, x: losses.append(x))
+    ema = train(
+        model,
+        Material(images=toy_images()),
+        schedule,
+        tmp_path,
+        progress=lambda _, x: losses.append(x),
+    )
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
     assert (tmp_path / "checkpoint.pt").is_file()
     assert not (tmp_path / "checkpoint.tmp").exists()
@@ -92,9 +107,10 @@ def test_loss_falls_on_a_toy(tmp_path: Path) -> None:
 
 def test_finished_run_takes_no_more_steps(tmp_path: Path) -> None:
     schedule = dataclasses.replace(SCHEDULE, steps=2)
-    train(new_model(), toy_images(), schedule, tmp_path)
+    material = Material(images=toy_images())
+    train(new_model(), material, schedule, tmp_path)
     seen: list[int] = []
-    train(new_model(), toy_images(), schedule, tmp_path, progress=lambda s, _: seen.append(s))
+    train(new_model(), material, schedule, tmp_path, progress=lambda s, _: seen.append(s))
     assert seen == []
 
 
@@ -130,6 +146,10 @@ def test_loading_checks_sizes_and_maps(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full(size, 200, np.uint8))
     image, mask, small = (tmp_path / f"{name}.png" for name in ("image", "mask", "small"))
     assert load_images([Sample(image, mask)], None)[0].edges is None
+    black = tmp_path / "black.png"
+    cv2.imwrite(str(black), np.zeros((20, 30), np.uint8))
+    with pytest.raises(InputError, match="expected cracks in the masks of 1 images"):
+        load_images([Sample(image, black)], None)
     with pytest.raises(InputError, match="expected mask and HED map of its size"):
         load_images([Sample(image, small)], None)
     with pytest.raises(InputError, match="expected the HED map"):
@@ -139,3 +159,119 @@ def test_loading_checks_sizes_and_maps(tmp_path: Path) -> None:
     small.rename(maps / "image.png")
     with pytest.raises(InputError, match="expected mask and HED map of its size"):
         load_images([Sample(image, mask)], maps)
+
+
+def test_processes_together_see_the_batch_of_one() -> None:
+    images, schedule = toy_images(), dataclasses.replace(SCHEDULE, batch=4)
+    whole = batch_at(7, images, schedule)
+    halves = [batch_at(7, images, schedule, share=(rank, 2)) for rank in range(2)]
+    for part in range(2):
+        together = torch.stack([half[part] for half in halves], 1).flatten(0, 1)
+        assert torch.equal(together, whole[part])
+
+
+def test_pipes_are_their_share_of_the_crops() -> None:
+    wall = np.full((64, 64, 3), 77, np.uint8)
+    pipes = [TrainingImage(wall, np.zeros((64, 64), np.bool_), None)]
+    how = Augmentation(crop=16, photometric="none")
+    schedule = Schedule(batch=200, pipe_share=0.25, augmentation=how)
+    x, _ = batch_at(0, toy_images(), schedule, pipes)
+    from_pipes = (x == x[:, :1, :1, :1]).all(1).all(1).all(1)
+    assert 30 < from_pipes.sum() < 70
+
+
+def test_rates() -> None:
+    stable = Schedule(steps=100, warmup=10, rate="stable", decay_share=0.4, lr=1.0)
+    assert [stable.rate_at(s) for s in (0, 9, 10, 60, 80)] == pytest.approx([0.1, 1, 1, 1, 0.5])
+    cosine = Schedule(steps=110, warmup=10, lr=1.0)
+    assert [cosine.rate_at(s) for s in (10, 60, 110)] == pytest.approx([1, 0.5, 0])
+    assert Schedule(rate="constant", warmup=0, lr=1e-4).rate_at(3999) == 1e-4
+    with pytest.raises(ConfigError, match="settle_norms"):
+        Schedule(settle_norms=True)
+    with pytest.raises(ConfigError, match="batch must be at least 1"):
+        Schedule(batch=0)
+
+
+def test_settled_norms_are_those_of_whole_images(tmp_path: Path) -> None:
+    schedule = dataclasses.replace(
+        SCHEDULE, rate="stable", decay_share=0.5, settle_norms=True, checkpoint_every=1
+    )
+    material, kept = Material(images=toy_images()), []
+
+    def watch(step: int, loss: float) -> None:
+        kept.append(model.encoder[0][1].running_mean.clone())  # type: ignore[union-attr,operator,index]
+
+    model = new_model()
+    train(model, material, schedule, tmp_path, progress=watch)
+    assert not torch.equal(kept[1], kept[2])
+    assert all(torch.equal(kept[3], later) for later in kept[4:])
+
+
+def test_teacher_adds_the_cross_entropy_with_its_probability() -> None:
+    images, model = toy_images(), new_model()
+    torch.manual_seed(3)
+    teacher = SCNet(CONFIG).eval()
+    x, mask = batch_at(0, images, SCHEDULE)
+    schedule = dataclasses.replace(SCHEDULE, distil_weight=3.0)
+    taught, alone = (
+        objective(Material(images=images, teacher=t), schedule, "cpu")(model.train(), x, mask)
+        for t in (teacher, None)
+    )
+    with torch.no_grad():
+        soft, fused = torch.sigmoid(teacher(x)[0]), model(x)[0]
+    p = torch.sigmoid(fused)
+    expected = -(soft * p.log() + (1 - soft) * (1 - p).log()).mean()
+    assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
+
+
+def test_mixed_precision_learns_as_well(tmp_path: Path) -> None:
+    losses: list[float] = []
+    schedule = dataclasses.replace(SCHEDULE, steps=30, precision="bf16")
+    material = Material(images=toy_images())
+    train(new_model(), material, schedule, tmp_path, progress=lambda _, x: losses.append(x))
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+def test_loss_that_is_no_number_stops(tmp_path: Path) -> None:
+    model = new_model()
+    with torch.no_grad():
+        model.fuse.bias.fill_(math.nan)  # type: ignore[union-attr]
+    with pytest.raises(InputError, match=r"the loss is nan after 0 steps"):
+        train(model, Material(images=toy_images()), SCHEDULE, tmp_path)
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    material = Material(images=toy_images())
+    train(new_model(), material, SCHEDULE, tmp_path)
+    other = SCNet(dataclasses.replace(CONFIG, levels=4))
+    with pytest.raises(ConfigError, match="of another model or preset"):
+        train(other, material, SCHEDULE, tmp_path)
+
+
+def test_smaller_model_starts_from_a_larger_one() -> None:
+    model = new_model()
+    smaller = SCNet(dataclasses.replace(CONFIG, levels=2, width=1 / 32))
+    smaller.load_state_dict(fitted(model.state_dict(), smaller.state_dict()))
+    theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight  # type: ignore[index]
+    assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
+
+
+def test_half_resolution_stem_starts_as_the_mean_of_cells() -> None:
+    model = new_model()
+    half = SCNet(dataclasses.replace(CONFIG, stem="half", decoder="skip", refined_channels=4))
+    half.load_state_dict(fitted(model.state_dict(), half.state_dict()))
+    x = torch.rand(1, 3, 32, 32)
+    ours = half.encoder[0][0](x)  # type: ignore[index]
+    theirs = model.encoder[0][0](torch.nn.functional.avg_pool2d(x, 2))  # type: ignore[index]
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_encoder_starts_as_hed() -> None:
+    hed, model = HED(), SCNet(SCNetConfig(norm="none"))
+    draw_xavier(model)
+    encoder_from_hed(model, hed)
+    rgb = torch.rand(1, 3, 16, 16) * 2 - 1
+    x = torch.cat([rgb, torch.zeros(1, 1, 16, 16)], 1)
+    theirs = hed.blocks[0][0](60 * rgb.flip(1)) - hed.blocks[0][0].bias[:, None, None]  # type: ignore[index,operator]
+    torch.testing.assert_close(model.encoder[0][0](x), theirs)  # type: ignore[index]
+    assert torch.equal(model.encoder[4][6].weight, hed.blocks[4][4].weight)  # type: ignore[index]

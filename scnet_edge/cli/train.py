@@ -1,0 +1,131 @@
+"""`scnet-edge train`: a preset on annotated images, into a folder that is a model afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scnet_edge.experiments.train import Request
+    from scnet_edge.training.schedule import Precision
+
+
+@app.command()
+def train(
+    preset: Annotated[
+        str,
+        typer.Argument(
+            help="paper, modern, small, tiny, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
+        ),
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR; again for more."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder.")
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Updates; the preset's if left out.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Crops per update.")] = None,
+    lr: Annotated[float | None, typer.Option(min=1e-9, help="Peak learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
+    start: Annotated[str | None, typer.Option(help="Begin from this model or run.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Learn the probability of this model or run, too.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    validate_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between looks at held-out images.")
+    ] = None,
+) -> None:
+    """Train a preset; a killed run goes on with --resume as if nothing had been.
+
+    Under `torchrun --nproc-per-node N -m scnet_edge train ...` N processes share each batch.
+    """
+    from scnet_edge.experiments.train import request, train_run
+    from scnet_edge.training.several import join, leave
+
+    wanted = request(
+        preset,
+        data,
+        device=_device(device),
+        start=start,
+        teacher=teacher,
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+        precision=_precision(precision),
+        validate_every=validate_every,
+    )
+    rank, _ = join()
+    try:
+        if rank:
+            train_run(wanted, out, resume=resume, writes=False)
+        else:
+            _watched(wanted, out, resume)
+    finally:
+        leave()
+
+
+def _watched(wanted: Request, out: Path, resume: bool) -> None:
+    """Train with a progress line: step, loss, pace, time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from scnet_edge.experiments.train import train_run
+
+    columns = (
+        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=wanted.preset.schedule.steps, loss=float("nan"))
+
+        def told(step: int, loss: float) -> None:
+            progress.update(task, completed=step, loss=loss)
+
+        train_run(wanted, out, resume=resume, report=progress.console.print, progress=told)
+    print(f"{out}: trained; scnet-edge evaluate {out} --data ..., build --model {out} --out BUNDLE")
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"device {name!r}: expected auto, cpu, or cuda where there is one")
+    return name
+
+
+def _precision(name: str | None) -> Precision | None:
+    known: dict[str, Precision] = {"fp32": "fp32", "bf16": "bf16"}
+    if name is None:
+        return None
+    if name not in known:
+        raise ConfigError(f"precision {name!r}: expected fp32 or bf16")
+    return known[name]

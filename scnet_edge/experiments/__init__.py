@@ -1,0 +1,1 @@
+"""Whole experiments: a preset trained on data, and the tables of the paper."""

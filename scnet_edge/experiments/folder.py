@@ -1,0 +1,119 @@
+"""The folder of a run: everything to go on from, to look at, and to use.
+
+RUN/
+  settings.json       what is trained on what; a resumed run must be the same
+  checkpoint.pt       weights, averages, optimiser and step
+  log.jsonl           a line every ten steps, and one per validation
+  curves.png          loss, rate and held-out F1
+  pictures/           held-out images beside truth and probability, from early on
+  RUN.safetensors     the averaged weights in FP16, named after the folder
+  RUN.json            their card, which makes the folder a model by its path
+  edges/              HED maps of the training images, for a model with the prior
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from scnet_edge.config import read_json, write_json
+from scnet_edge.errors import ConfigError
+from scnet_edge.evaluation.plots import beside, new_figure
+from scnet_edge.training.checkpoint import CHECKPOINT
+from scnet_edge.types import Frame, Map, Mask
+
+SETTINGS, LOG, CURVES, PICTURES = "settings.json", "log.jsonl", "curves.png", "pictures"
+Row = dict[str, float]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What makes a run this run and no other."""
+
+    preset: str
+    data: tuple[str, ...]
+    start: str | None
+    teacher: str | None
+    schedule: dict[str, Any]
+
+
+def claim(folder: Path, settings: Settings, *, resume: bool) -> None:
+    """Begin a run in a folder, or go on with the one that is there.
+
+    Raises:
+        ConfigError: the folder holds something and `resume` was not asked for, or another run.
+    """
+    known = folder / SETTINGS
+    if known.is_file():
+        if not resume:
+            raise ConfigError(f"{folder}: holds a run; pass --resume, or name another --out")
+        before = read_json(known, Settings)
+        if before != settings:
+            changed = [f for f in Settings.__struct_fields__ if _differ(before, settings, f)]
+            raise ConfigError(
+                f"{folder}: its run has another {', '.join(changed)}; give the same options, or "
+                "name another --out"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: not empty and no run of ours; name another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(known, settings)
+
+
+def _differ(before: Settings, now: Settings, name: str) -> bool:
+    return bool(getattr(before, name) != getattr(now, name))
+
+
+def checkpointed_step(folder: Path) -> int:
+    """Return the step of the checkpoint, 0 without one."""
+    import torch
+
+    path = folder / CHECKPOINT
+    return int(torch.load(path, weights_only=True, mmap=True)["step"]) if path.is_file() else 0
+
+
+def read_log(folder: Path, *, until: int | None = None) -> list[Row]:
+    """Return the rows of the log, those up to a step alone where a run was cut after it."""
+    path = folder / LOG
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows: list[Row] = [json.loads(line) for line in lines if line.endswith("}")]
+    return [row for row in rows if until is None or row["step"] <= until]
+
+
+def write_log(folder: Path, rows: list[Row]) -> None:
+    """Replace the log."""
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / LOG).write_text(text, encoding="utf-8")
+
+
+def append_log(folder: Path, row: Row) -> None:
+    """Add a row to the log."""
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(row) + "\n")
+
+
+def draw_curves(folder: Path) -> None:
+    """Draw loss and learning rate, and the F1 on held-out images, over the steps."""
+    rows = read_log(folder)
+    figure, (left, right) = new_figure(2)
+    losses = [(row["step"], row["loss"]) for row in rows if "loss" in row]
+    scores = [(row["step"], row["f1"]) for row in rows if "f1" in row]
+    if losses:
+        left.semilogy(*zip(*losses, strict=True))
+    if scores:
+        right.plot(*zip(*scores, strict=True), marker="o")
+    left.set(xlabel="step", ylabel="loss")
+    right.set(xlabel="step", ylabel="best F1 on held-out images")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(folder / CURVES, bbox_inches="tight", dpi=100)
+
+
+def picture(frame: Frame, truth: Mask, probability: Map) -> Frame:
+    """Return frame, truth and probability side by side."""
+    grey = [truth.astype(np.uint8) * 255, (probability * 255).round().astype(np.uint8)]
+    return beside([frame, *(np.repeat(image[..., None], 3, 2) for image in grey)])

@@ -1,0 +1,123 @@
+"""Images in memory and the batches drawn from them; a batch depends on seed and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from scnet_edge.data.augment import training_crop
+from scnet_edge.data.datasets import Sample
+from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.errors import InputError
+from scnet_edge.training.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImage:
+    """A decoded sample.
+
+    Attributes:
+        frame: (H, W, 3) uint8, BGR.
+        mask: (H, W) bool, True on cracks.
+        edges: (H, W) uint8, the HED probability times 255; None for a model without the prior.
+    """
+
+    frame: npt.NDArray[np.uint8]
+    mask: npt.NDArray[np.bool_]
+    edges: npt.NDArray[np.uint8] | None
+
+    def input(self) -> Tensor:
+        """Return the whole image as (1, 3 or 4, H, W) float32."""
+        return torch.from_numpy(scnet_input(self.frame, binary(self.edges)))[None]
+
+
+def binary(edges: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.bool_] | None:
+    """Return the binary prior of an edge map in [0, 255]."""
+    return None if edges is None else edges > EDGE_THRESHOLD * 255
+
+
+def load_images(samples: Sequence[Sample], edge_folder: Path | None) -> list[TrainingImage]:
+    """Read all samples into memory, with their HED maps where the model takes the prior.
+
+    Args:
+        samples: What to read.
+        edge_folder: Holds `NAME.png`, the HED probability times 255, of every sample.
+
+    Raises:
+        InputError: an image, mask or map is unreadable, one is of another size than its frame, or
+            no mask shows a crack.
+    """
+    images = [_load_image(sample, edge_folder) for sample in samples]
+    if not any(image.mask.any() for image in images):
+        raise InputError(
+            f"expected cracks in the masks of {len(images)} images, found none; crack is white"
+        )
+    return images
+
+
+def _load_image(sample: Sample, edge_folder: Path | None) -> TrainingImage:
+    frame, mask, edges = sample.read_frame(), sample.read_mask(), None
+    if edge_folder is not None:
+        path = edge_folder / f"{sample.name}.png"
+        read = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if read is None:
+            raise InputError(f"{path}: expected the HED map of {sample.image}; write it first")
+        edges = np.asarray(read, np.uint8)
+    for found in (mask, edges):
+        if found is not None and found.shape != frame.shape[:2]:
+            raise InputError(
+                f"{sample.image}: expected mask and HED map of its size {frame.shape[:2]}, "
+                f"found {found.shape}; replace them"
+            )
+    return TrainingImage(frame, mask, edges)
+
+
+def batch_at(
+    step: int,
+    images: Sequence[TrainingImage],
+    schedule: Schedule,
+    pipes: Sequence[TrainingImage] = (),
+    *,
+    share: tuple[int, int] = (0, 1),
+) -> tuple[Tensor, Tensor]:
+    """Return inputs (N, C, crop, crop) and masks (N, 1, crop, crop) of one step.
+
+    They depend on the seed and the step alone, so a resumed run equals an uninterrupted one, and
+    several processes together see what one would.
+
+    Args:
+        step: Counted from 0.
+        images: What crops are cut from.
+        schedule: How.
+        pipes: Drawn walls, which `schedule.pipe_share` of the crops are cut from.
+        share: Rank and number of processes: which crops of the batch are ours.
+    """
+    rank, world = share
+    rngs = np.random.default_rng([schedule.seed, step]).spawn(schedule.batch)
+    pairs = [_crop(images, pipes, schedule, rng) for rng in rngs[rank::world]]
+    x = torch.from_numpy(np.stack([x for x, _ in pairs]))
+    return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(
+        np.stack([mask for _, mask in pairs])
+    )
+
+
+def _crop(
+    images: Sequence[TrainingImage],
+    pipes: Sequence[TrainingImage],
+    schedule: Schedule,
+    rng: np.random.Generator,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return one input (C, crop, crop) and its mask (1, crop, crop)."""
+    source = pipes if pipes and rng.random() < schedule.pipe_share else images
+    image = source[int(rng.integers(len(source)))]
+    frame, mask, edges = training_crop(
+        image.frame, image.mask, image.edges, schedule.augmentation, rng
+    )
+    return scnet_input(frame, binary(edges)), mask[None].astype(np.float32)

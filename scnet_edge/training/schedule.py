@@ -1,0 +1,68 @@
+"""How long and how hard to train."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from scnet_edge.data.augment import Augmentation
+from scnet_edge.errors import ConfigError
+from scnet_edge.training.losses import PixelLoss, RegionLoss
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Everything a run depends on besides the model and the images."""
+
+    steps: int = 4000
+    batch: int = 4
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    momentum: float = 0.9  # of SGD
+    rate: Literal["cosine", "constant", "stable"] = "cosine"  # stable: then linearly to 0
+    decay_share: float = 0.3  # of the steps, of a stable rate's fall
+    # From the fall of a stable rate on, norms are fixed to the statistics of whole images, which
+    # are not those of crops: the weights end on what will ship.
+    settle_norms: bool = False
+    warmup: int = 100
+    weight_decay: float = 1e-4
+    clip: float = 5.0  # largest norm of all gradients together
+    ema_decay: float = 0.998
+    pixel: PixelLoss = "focal"
+    region: RegionLoss = "soft-iou"
+    focal_weight: float = 10.0  # of the losses of pixels, against that of regions
+    distil_weight: float = 2.0  # of cross-entropy with a teacher's probability, where there is one
+    head_bias: float = -2.0  # cracks are rare: start from a low probability
+    pipe_share: float = 0.0  # of crops from drawn pipe walls, whose joints are no cracks
+    precision: Precision = "fp32"
+    checkpoint_every: int = 100
+    validate_every: int = 500
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "checkpoint_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.settle_norms and self.rate != "stable":
+            raise ConfigError("settle_norms begins with the fall of a stable rate; set rate too")
+
+    @property
+    def settled_from(self) -> int:
+        """The step from which a stable rate falls."""
+        return self.steps - round(self.steps * self.decay_share)
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        if self.rate == "constant":
+            return self.lr
+        if self.rate == "stable":
+            left = self.steps - step
+            return self.lr * min(1.0, left / max(1, self.steps - self.settled_from))
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * done))

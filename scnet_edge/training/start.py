@@ -1,0 +1,66 @@
+"""How weights begin: Xavier, the HED convolutions, or those of another model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from scnet_edge.models.hed import HED
+from scnet_edge.models.scnet import SCNet
+
+
+def draw_xavier(model: nn.Module, gain: float = 1.0) -> None:
+    """Draw every convolution's weight from Xavier's normal distribution; biases are 0."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_normal_(module.weight, gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def start_heads(model: SCNet, bias: float) -> None:
+    """Set the side and fusion biases so that training starts from a low crack probability."""
+    with torch.no_grad():
+        for head in model.sides:
+            nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
+        nn.init.constant_(model.fuse.weight, 1.0 / model.config.levels)
+        nn.init.zeros_(model.fuse.bias)  # type: ignore[arg-type]
+
+
+def encoder_from_hed(model: SCNet, hed: HED) -> None:
+    """Copy the 13 convolutions of HED, which are VGG's, into an encoder of full width."""
+    for block, theirs in zip(model.encoder, hed.blocks, strict=False):
+        convolutions = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+        originals = [m for m in theirs.modules() if isinstance(m, nn.Conv2d)]
+        for conv, original in zip(convolutions, originals, strict=True):
+            weight = original.weight.detach()
+            if conv.in_channels in (3, 4) and original.in_channels == 3:
+                weight = weight.flip(1) * 60  # BGR in [0, 255] there, RGB in [-1, 1] here
+                edges = torch.randn(len(weight), conv.in_channels - 3, 3, 3) * 0.01
+                weight = torch.cat([weight, edges], 1)
+            conv.weight.data.copy_(weight)
+
+
+def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of another SCNet for a model whose weights are `own`.
+
+    A smaller model takes the first channels and the finest levels. A stem of half resolution takes
+    each pixel's weight for the four pixels of its cell. A map of more refined channels repeats
+    them. What the other model lacks stays as it is.
+    """
+    return {
+        key: _fitted(state[key], value) if key in state else value for key, value in own.items()
+    }
+
+
+def _fitted(theirs: Tensor, own: Tensor) -> Tensor:
+    if theirs.shape == own.shape:
+        return theirs
+    if theirs.dim() == 4 and own.shape[-1] == 2 * theirs.shape[-1] > 2:
+        theirs = theirs.repeat_interleave(2, 2).repeat_interleave(2, 3) / 4
+    for axis, (have, want) in enumerate(zip(theirs.shape, own.shape, strict=True)):
+        if have < want:
+            theirs = theirs.repeat_interleave(-(-want // have), axis)
+    return theirs[tuple(map(slice, own.shape))].clone()

@@ -1,0 +1,179 @@
+"""A run from the command line to a model, on drawn walls: killed, resumed, evaluated, built."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import scnet_edge.cli.train  # noqa: F401  (registers the command)
+from scnet_edge.cli import main
+from scnet_edge.data.augment import Augmentation
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.errors import ConfigError
+from scnet_edge.evaluation.metrics import add_up, count, ods
+from scnet_edge.evaluation.predict import reference_run
+from scnet_edge.experiments import presets
+from scnet_edge.experiments.material import split_held_out
+from scnet_edge.experiments.presets import PRESETS, Preset, new_model
+from scnet_edge.models.cards import find_card
+from scnet_edge.models.scnet import SCNetConfig
+from scnet_edge.models.weights import open_scnet
+from scnet_edge.training.schedule import Schedule
+
+QUICK = Preset(
+    about="a toy",
+    config=SCNetConfig(
+        width=1 / 16, levels=3, norm="batch", edges=False, stem="half", decoder="skip"
+    ),
+    schedule=Schedule(
+        steps=6,
+        batch=2,
+        lr=5e-3,
+        warmup=2,
+        ema_decay=0.5,
+        checkpoint_every=2,
+        validate_every=4,
+        augmentation=Augmentation(crop=32),
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def toy_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(presets.PRESETS, "toy", QUICK)
+
+
+@pytest.fixture
+def walls(tmp_path: Path) -> Path:
+    """A folder of image and mask pairs, as a user has them."""
+    for i in range(12):
+        mask = np.zeros((64, 96), np.uint8)
+        cv2.line(mask, (0, 4 + 4 * i), (95, 60 - 3 * i), 255, 4)
+        for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
+            (tmp_path / "walls" / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "walls" / kind / f"{i}.png"), image.astype(np.uint8))
+    return tmp_path / "walls"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["scnet-edge", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+def test_run_is_a_model_with_the_threshold_of_held_out_images(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, spec = tmp_path / "mine", f"folder:{walls}"
+    assert run(monkeypatch, "train", "toy", "--data", spec, "--out", out) == 0
+    card = find_card(str(out))
+    assert (card.name, card.steps, card.path) == ("mine", 6, out / "mine.safetensors")
+    reference = reference_run(open_scnet(card), None)
+    _, held = split_held_out(open_dataset(spec))
+    best = ods(add_up([count(reference(s.read_frame()), s.read_mask()) for s in held]))
+    assert card.threshold == best.threshold
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "f1" in row] == [4, 6]
+    assert rows[-1]["f1"] == pytest.approx(best.f1)
+    assert cv2.imread(str(out / "curves.png")) is not None
+    pictures = sorted((out / "pictures").iterdir())
+    assert {p.name[:6] for p in pictures} == {"000004", "000006"}
+    assert run(monkeypatch, "evaluate", out, "--data", spec, "--json", tmp_path / "f.json") == 0
+    assert json.loads((tmp_path / "f.json").read_text())["shipped"]["threshold"] == card.threshold
+
+
+def test_killed_and_resumed_equals_uninterrupted(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = f"folder:{walls}"
+    assert run(monkeypatch, "train", "toy", "--data", spec, "--out", tmp_path / "a" / "run") == 0
+
+    class Killed(BaseException):
+        pass
+
+    from scnet_edge.training import loop
+
+    update, steps = loop.update, []
+
+    def stop_in_the_fourth(*arguments: object) -> None:
+        steps.append(1)
+        if len(steps) == 4:
+            raise Killed
+        update(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "update", stop_in_the_fourth)
+    arguments = ("train", "toy", "--data", spec, "--out", tmp_path / "b" / "run")
+    monkeypatch.setattr(sys, "argv", ["scnet-edge", *map(str, arguments)])
+    with pytest.raises(Killed):
+        main()
+    monkeypatch.setattr(loop, "update", update)
+    assert run(monkeypatch, *arguments, "--resume") == 0
+    for name in ("run.safetensors", "run.json", "log.jsonl"):
+        a, b = ((tmp_path / side / "run" / name).read_bytes() for side in "ab")
+        assert a == b, name
+
+
+def test_mistakes_are_one_line(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec, out = f"folder:{walls}", tmp_path / "run"
+    quick = ("--data", spec, "--out", out, "--steps", 1)
+    assert run(monkeypatch, "train", "toy", *quick) == 0
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    mistakes = {
+        ("toys", *quick): "preset 'toys': expected one of paper, modern",
+        ("toy", *quick): "holds a run; pass --resume",
+        ("toy", *quick, "--resume", "--lr", 1): "its run has another schedule",
+        ("toy", "--data", spec, "--out", tmp_path / "full"): "not empty and no run of ours",
+        ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
+        ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
+        ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
+    }
+    for arguments, line in mistakes.items():
+        assert run(monkeypatch, "train", *arguments) == 1, arguments
+        error = capsys.readouterr().err.strip().splitlines()
+        assert line in error[-1], arguments
+        assert error[-1].startswith("scnet-edge: ")
+
+
+def test_one_image_is_too_few(walls: Path) -> None:
+    with pytest.raises(ConfigError, match="at least 2 training images"):
+        split_held_out(open_dataset(f"folder:{walls}")[:1])
+
+
+@pytest.mark.parametrize("name", [n for n in PRESETS if n != "toy"])
+def test_presets_have_models_that_take_their_crops(name: str) -> None:
+    preset = PRESETS[name]
+    config = preset.config and dataclasses.replace(preset.config, width=1 / 16)
+    small = dataclasses.replace(preset, config=config, start="xavier")
+    with torch.device("meta"):
+        model = new_model(small).eval()
+        channels = 4 if preset.takes_prior else 3
+        crop = preset.schedule.augmentation.crop
+        fused, _ = model(torch.empty(1, channels, crop, crop))
+    assert fused.shape == (1, 1, crop, crop)
+
+
+def test_paper_preset_is_the_paper() -> None:
+    how = PRESETS["paper"].schedule
+    assert (how.optimizer, how.lr, how.momentum, how.weight_decay) == ("sgd", 1e-4, 0.9, 2e-4)
+    assert (how.batch, how.pixel, how.region, how.augmentation.crop) == (
+        4,
+        "focal",
+        "soft-iou",
+        256,
+    )
+    assert PRESETS["paper"].config == SCNetConfig()
