@@ -48,8 +48,10 @@ from scnet_edge.cli import (  # noqa: E402
     evaluate,  # noqa: F401
     measure,  # noqa: F401
     models,  # noqa: F401
+    recover,  # noqa: F401
     report,  # noqa: F401
     run,  # noqa: F401
+    service,  # noqa: F401
     train,  # noqa: F401
     verify,  # noqa: F401
 )

@@ -111,8 +111,12 @@ def record_writer(path: Path) -> Iterator[Callable[[FrameRecord], None]]:
 
 
 @contextmanager
-def video_writer(path: Path, *, fps: float | None) -> Iterator[Callable[[Frame], None]]:
-    """Yield a function that appends a frame to an MP4 (MPEG-4 part 2, at most 1920 px a side).
+def video_writer(
+    path: Path, *, fps: float | None, codec: str = "mp4v"
+) -> Iterator[Callable[[Frame], None]]:
+    """Yield a function that appends a frame to a video, at most 1920 px a side.
+
+    `codec` is its four letters, `mp4v` for MPEG-4 part 2; the suffix of `path` is the container.
 
     The first frame sets the size; one of another size is fitted in, with black bars.
     """
@@ -122,10 +126,10 @@ def video_writer(path: Path, *, fps: float | None) -> Iterator[Callable[[Frame],
         nonlocal size_hw
         if not writer.isOpened():
             size_hw = _video_hw(frame)
-            codec = cv2.VideoWriter.fourcc(*"mp4v")
-            writer.open(str(path), cv2.CAP_FFMPEG, codec, fps or IMAGES_FPS, size_hw[::-1])
+            fourcc = cv2.VideoWriter.fourcc(*codec)
+            writer.open(str(path), cv2.CAP_FFMPEG, fourcc, fps or IMAGES_FPS, size_hw[::-1])
             if not writer.isOpened():
-                raise InputError(f"{path}: OpenCV cannot write MP4 here; install its FFmpeg build")
+                raise InputError(f"{path}: OpenCV cannot write it; install its FFmpeg build")
         writer.write(_fitted(frame, size_hw))
 
     try:

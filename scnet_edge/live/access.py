@@ -1,0 +1,146 @@
+"""Who may look at a run: this machine without further ado, anybody else with the token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import os
+import secrets
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scnet_edge.errors import ConfigError
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
+COOKIE = "scnet_edge_live"
+LOOPBACK_NAMES = frozenset({"localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """The rules of one server.
+
+    Attributes:
+        token: what a visitor must show; None on loopback.
+        names: host names that a `Host` header may have, besides addresses of this kind.
+        loopback: whether addresses in a `Host` header must be loopback ones.
+    """
+
+    token: str | None
+    names: frozenset[str]
+    loopback: bool
+
+    def host_allowed(self, host: str) -> bool:
+        """Return whether a `Host` header names us; a foreign name is a rebound DNS entry.
+
+        An address is never rebound: only names are looked up.
+        """
+        name = _host_name(host)
+        if name in self.names:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or not self.loopback
+
+    def origin_allowed(self, origin: str | None, host: str) -> bool:
+        """Return whether a page of ours asks, or no page at all."""
+        if origin is None:
+            return True
+        return urlsplit(origin).netloc.lower() == host.lower()
+
+    def token_right(self, shown: str) -> bool:
+        """Compare in constant time."""
+        return self.token is not None and hmac.compare_digest(shown.encode(), self.token.encode())
+
+    def cookie_right(self, shown: str) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(shown.encode(), self.cookie.encode())
+
+    @property
+    def cookie(self) -> str:
+        """What a browser keeps instead of the token, which it cannot be computed back to."""
+        return hmac.new((self.token or "").encode(), b"live page", hashlib.sha256).hexdigest()
+
+
+def access_for(host: str, token_file: Path | None = None) -> Access:
+    """Return the rules for a server on `host`: loopback is open, all else needs the token."""
+    if is_loopback(host):
+        return Access(token=None, names=LOOPBACK_NAMES, loopback=True)
+    own = socket.gethostname().lower()
+    names = LOOPBACK_NAMES | {own, f"{own.partition('.')[0]}.local", host.lower()}
+    return Access(token=read_token(token_file or token_path()), names=names, loopback=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOOPBACK_NAMES
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`, `HOST`, `:PORT` or `PORT`; [::1] for IPv6.
+
+    Raises:
+        ConfigError: no such form, or a port that is none.
+    """
+    if text.isdecimal():
+        text = f":{text}"
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname or DEFAULT_HOST, parts.port
+    except ValueError:
+        host, port = "", None
+        parts = urlsplit("//")
+    wrong = not host or parts.path or parts.query or parts.fragment or "@" in text
+    if wrong or (port is None and text.rstrip("]").endswith(":")):
+        raise ConfigError(f"{text!r}: expected HOST:PORT with a port from 0 to 65535")
+    return host, DEFAULT_PORT if port is None else port
+
+
+def token_path() -> Path:
+    """Return where this user's token is kept; systemd's state folder for a service."""
+    state = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
+    base = Path(state) if state else Path.home() / ".local" / "state"
+    return base / "scnet-edge" / "live-token"
+
+
+def read_token(path: Path) -> str:
+    """Return the token in `path`, made at the first call; 256 bits, mode 0600.
+
+    Raises:
+        ConfigError: others may read the file, or it holds no token.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        return _checked_token(path)
+    with os.fdopen(fd, "w") as f:
+        token = secrets.token_urlsafe(32)
+        f.write(f"{token}\n")
+    return token
+
+
+def _checked_token(path: Path) -> str:
+    mode = stat.S_IMODE(path.lstat().st_mode)
+    if path.is_symlink() or not path.is_file() or mode & 0o077:
+        raise ConfigError(f"{path}: expected a file of mode 0600, found {mode:04o}; chmod 600 it")
+    token = path.read_text().strip()
+    if len(token) < 22:
+        raise ConfigError(f"{path}: expected a token of 22 characters or more; delete the file")
+    return token
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""

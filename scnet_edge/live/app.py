@@ -1,0 +1,167 @@
+"""What the live server answers: the page, its stream, health, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from scnet_edge.live.access import Access
+from scnet_edge.live.board import Board
+from scnet_edge.live.guard import Guard
+from scnet_edge.live.metrics import metrics_text
+from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.status import Monitor
+
+PAGE = Path(__file__).with_name("page")
+ASSETS = {"/": "index.html", "/app.js": "app.js", "/app.css": "app.css", "/icon.svg": "icon.svg"}
+MAX_WATCHERS = 8
+HISTORY = 300  # seconds of charts that a new page starts with
+STATUS_S = 1.0
+FRAME_S = 1 / 15  # at most so often for one watcher
+LOOK_S = 0.02
+
+
+@dataclass(slots=True)
+class Show:
+    """What the page shows; shared by the run's threads, which write, and the server's, which read.
+
+    Attributes:
+        facts: label -> text: bundle, engine, source, machine.
+    """
+
+    board: Board
+    monitor: Monitor
+    facts: dict[str, str]
+    history: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    watchers: int = 0
+
+    def sample(self) -> None:
+        """Add this second to the charts."""
+        status = self.monitor.status()
+        self.history.append(
+            {
+                "mono_s": status.mono_s,
+                "fps": status.fps,
+                "recent_ms": status.recent_ms,
+                "hottest_c": status.telemetry.hottest_c,
+                "total_mw": status.telemetry.total_mw,
+            }
+        )
+
+
+def make_app(show: Show, access: Access) -> ASGIApp:
+    """Return the guarded application."""
+    routes: list[Any] = [Route(path, _asset(PAGE / name)) for path, name in ASSETS.items()]
+    routes += [
+        Route("/healthz", _health(lambda: show.monitor.liveness.alive, show)),
+        Route("/readyz", _health(lambda: show.monitor.liveness.ready, show)),
+        Route("/metrics", _metrics(show)),
+        Route("/status.json", _status(show)),
+        Route("/frame.jpg", _frame(show)),
+        WebSocketRoute("/stream", _stream(show)),
+    ]
+    return Guard(Starlette(routes=routes), access)
+
+
+def _asset(path: Path) -> Callable[[Request], FileResponse]:
+    return lambda request: FileResponse(path)
+
+
+def _health(good: Callable[[], bool], show: Show) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        return PlainTextResponse(f"{show.monitor.liveness.state}\n", 200 if good() else 503)
+
+    return answer
+
+
+def _metrics(show: Show) -> Callable[[Request], Response]:
+    kind = "text/plain; version=0.0.4; charset=utf-8"
+    return lambda request: Response(metrics_text(show.monitor.status), media_type=kind)
+
+
+def _status(show: Show) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        body = msgspec.json.encode({"facts": show.facts, "status": show.monitor.status()})
+        return Response(body, media_type="application/json")
+
+    return answer
+
+
+def _frame(show: Show) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        jpeg = show.board.jpeg()[1]
+        if not jpeg:
+            return PlainTextResponse("No frame yet.\n", 503)
+        return Response(jpeg, media_type="image/jpeg")
+
+    return answer
+
+
+def _stream(show: Show) -> Callable[[WebSocket], Any]:
+    async def answer(socket: WebSocket) -> None:
+        if show.watchers >= MAX_WATCHERS:
+            await socket.close(1013)
+            return
+        await socket.accept()
+        show.watchers += 1
+        tell = asyncio.create_task(_tell_status(socket, show))
+        try:
+            await _send_frames(socket, show)
+        except WebSocketDisconnect:
+            pass  # the page was closed
+        finally:
+            show.watchers -= 1
+            tell.cancel()
+
+    return answer
+
+
+async def _send_frames(socket: WebSocket, show: Show) -> None:
+    """Send the newest frame each time the page asks, so that a slow page just asks less often."""
+    sent = -1
+    while True:
+        await socket.receive_text()
+        asked_s = time.monotonic()
+        while show.board.frame_id == sent:
+            await asyncio.sleep(LOOK_S)
+        sent, jpeg = await asyncio.to_thread(show.board.jpeg)
+        await socket.send_bytes(jpeg)
+        await asyncio.sleep(max(0.0, FRAME_S - (time.monotonic() - asked_s)))
+
+
+async def _tell_status(socket: WebSocket, show: Show) -> None:
+    """Send the past once, then the present every second."""
+    told = 0
+    hello: dict[str, Any] = {"facts": show.facts, "history": list(show.history)}
+    while True:
+        liveness = show.monitor.liveness
+        total, events = liveness.events_total, tuple(liveness.events)
+        fresh = events[-min(total - told, len(events)) :] if total > told else ()
+        told = total
+        message = {**hello, "status": show.monitor.status(), "events": list(map(_line, fresh))}
+        await socket.send_text(msgspec.json.encode(message).decode())
+        hello = {}
+        await asyncio.sleep(STATUS_S)
+
+
+def _line(event: Event) -> dict[str, object]:
+    return {
+        "kind": event.kind,
+        "reason": event.reason,
+        "detail": event.detail,
+        "mono_s": event.mono_ns / 1e9,
+        "from_mono_s": None if event.from_mono_ns is None else event.from_mono_ns / 1e9,
+    }

@@ -1,0 +1,145 @@
+"""Whether a run is alive and ready, judged by the frames it processed; a sink and a watchdog."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import Event as Flag
+from threading import Thread
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.systemd import notify, watchdog_s
+
+State: TypeAlias = Literal["starting", "waiting_camera", "running", "stalled", "closed"]
+FRESH_S = 5.0  # without a processed frame for longer than this we are not ready
+STALLED_S = 30.0  # with a frame at hand and none processed for longer than this we are not alive
+LOG_LINES = 200  # of the fault log that are kept
+
+logger = logging.getLogger(__name__)
+
+
+class Liveness:
+    """A `Sink` that keeps the fault log and judges the run.
+
+    Alive: a frame was processed lately, or there is none to process; a camera that is away is its
+    capture's business, which has deadlines of its own. Ready: frames were processed lately.
+
+    Attributes:
+        events: the newest of the fault log, oldest first.
+    """
+
+    def __init__(
+        self, counters: Counters, *, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self.events: deque[Event] = deque(maxlen=LOG_LINES)
+        self.events_total = 0
+        self._counters = counters
+        self._clock_ns = clock_ns
+        self._start_ns = clock_ns()
+        self._camera_away = False
+        self._closed = False
+
+    @property
+    def state(self) -> State:
+        """One word for people and for metrics."""
+        if self._closed:
+            return "closed"
+        processed_ns = self._counters.last_processed_ns
+        idle_s = (self._clock_ns() - (processed_ns or self._start_ns)) / 1e9
+        if idle_s > STALLED_S and self._counters.in_flight and not self._camera_away:
+            return "stalled"
+        if self._camera_away or (processed_ns and idle_s > FRESH_S):
+            return "waiting_camera"
+        return "running" if processed_ns else "starting"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process deserves to go on."""
+        return self.state != "stalled"
+
+    @property
+    def ready(self) -> bool:
+        """Whether results come at this moment."""
+        return self.state == "running"
+
+    def write(self, observed: Observed) -> None:
+        """Know that the camera is there."""
+        self._camera_away = False
+
+    def note(self, event: Event) -> None:
+        """Keep the event."""
+        if event.kind in ("camera_waiting", "camera_lost"):
+            self._camera_away = True
+        elif event.kind == "camera_found":
+            self._camera_away = False
+        elif event.kind == "run_closed":
+            self._closed = True
+        self.events.append(event)
+        self.events_total += 1
+
+    def close(self) -> None:
+        """Do nothing: the log stays readable."""
+
+
+class Watchdog:
+    """Keeps systemd's watchdog quiet while frames are processed, or while there are none.
+
+    It pings only if another frame was processed since the last ping, or none is at hand. A loop
+    that hangs has a frame at hand and processes none, so systemd ends it after `WatchdogSec`.
+
+    Args:
+        interval_s: how often to look; None for a third of what systemd asks for.
+    """
+
+    def __init__(
+        self,
+        counters: Counters,
+        *,
+        interval_s: float | None = None,
+        tell: Callable[[str], object] = notify,
+    ) -> None:
+        asked_s = watchdog_s()
+        self._interval_s = interval_s or (asked_s / 3 if asked_s else None)
+        self._counters = counters
+        self._tell = tell
+        self._processed = -1
+        self._stop = Flag()
+        self._thread = Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def __enter__(self) -> Watchdog:
+        """Tell systemd that the run has begun."""
+        self._tell("READY=1\nSTATUS=running")
+        if self._interval_s:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Tell systemd that it ends."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._tell("STOPPING=1")
+
+    def look(self) -> None:
+        """Ping, or hold the ping back."""
+        processed = self._counters.processed
+        if processed != self._processed or not self._counters.in_flight:
+            self._tell("WATCHDOG=1")
+        else:
+            logger.error("no frame was processed since the last look; the watchdog is not told")
+        self._processed = processed
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            self.look()

@@ -1,0 +1,57 @@
+"""JSON lines that survive a power cut: whole lines alone, synced to the disk every second."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.sinks.records import Recorder
+from scnet_edge.sinks.recover import cut_torn_tail
+
+
+class JsonLines:
+    """An `Outlet` that appends one line for every frame and event; a torn end is cut off first."""
+
+    depth = 256
+
+    def __init__(self, path: Path, recorder: Recorder) -> None:
+        self._recorder = recorder
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            cut_torn_tail(path)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._synced = True
+        self.put(msgspec.json.encode(recorder.run) + b"\n")
+
+    def prepare(self, item: Observed | Event) -> bytes:
+        """Return the line."""
+        return msgspec.json.encode(self._recorder.record(item)) + b"\n"
+
+    def put(self, line: bytes) -> None:
+        """Append a line, or nothing at all."""
+        start = os.fstat(self._fd).st_size
+        self._synced = False
+        try:
+            written = os.write(self._fd, line)
+            while written < len(line):  # a disk that fills up takes a part, then refuses
+                written += os.write(self._fd, line[written:])
+        except OSError:
+            os.ftruncate(self._fd, start)
+            raise
+
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        if not self._synced:
+            os.fsync(self._fd)
+            self._synced = True
+
+    def close(self) -> None:
+        """Sync and close."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._fd)

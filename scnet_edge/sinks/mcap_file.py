@@ -1,0 +1,183 @@
+"""MCAP for replay in Foxglove and the like: overlay pictures, records and the fault log.
+
+A file that lacks its end is read by few programs, so the chunks are small, every second is synced,
+a part is finished after ten minutes, and `scnet-edge recover` mends the one that was not.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
+
+import cv2
+import msgspec
+from mcap.writer import CompressionType, Writer
+
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.sinks.media import overlay_of
+from scnet_edge.sinks.records import EventRecord, FrameRecord, Recorder
+from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, free_path, require_room
+
+CHUNK_BYTES = 16 * 1024
+PART_S = 600.0  # a writer keeps an index of its file in memory until the end
+JPEG_QUALITY = 80
+
+Item: TypeAlias = tuple[FrameRecord | EventRecord, Observed | None]
+
+TIME = {"type": "object", "properties": {"sec": {"type": "integer"}, "nsec": {"type": "integer"}}}
+# Foxglove's own names and fields, so that its panels show them without a setting.
+SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
+    "/overlay": (
+        "foxglove.CompressedImage",
+        {
+            "timestamp": TIME,
+            "frame_id": {"type": "string"},
+            "data": {"type": "string", "contentEncoding": "base64"},
+            "format": {"type": "string"},
+        },
+    ),
+    "/log": (
+        "foxglove.Log",
+        {
+            "timestamp": TIME,
+            "level": {"type": "integer"},
+            "message": {"type": "string"},
+            "name": {"type": "string"},
+            "file": {"type": "string"},
+            "line": {"type": "integer"},
+        },
+    ),
+    "/frames": ("scnet_edge.Frame", {}),
+    "/run": ("scnet_edge.Run", {}),
+}
+WARNING, INFO = 3, 2  # of foxglove.Log
+
+
+class McapFile:
+    """An `Outlet` that writes PATH, then PATH with -001, -002 before its suffix."""
+
+    depth = 8
+
+    def __init__(
+        self, path: Path, recorder: Recorder, *, room_bytes: int = VIDEO_ROOM_BYTES
+    ) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._room_bytes = path, room_bytes
+        self._recorder = recorder
+        self._part: _Part | None = _Part(free_path(path), recorder)
+
+    def prepare(self, item: Observed | Event) -> Item:
+        """Return the record, and the frame whose overlay is still to be drawn."""
+        return self._recorder.record(item), item if isinstance(item, Observed) else None
+
+    def put(self, item: Item) -> None:
+        """Write a frame's record and picture, or an event; after an error a new part is begun."""
+        require_room(self._path.parent, self._room_bytes)
+        if self._part is not None and self._part.age_s > PART_S:
+            part, self._part = self._part, None
+            part.finish()
+        if self._part is None:
+            self._part = _Part(free_path(self._path), self._recorder)
+        try:
+            self._part.write(*item)
+        except OSError:
+            self._part.abandon()
+            self._part = None
+            raise
+
+    def flush(self) -> None:
+        """Finish the chunk and bring it to the disk."""
+        if self._part is not None:
+            self._part.sync()
+
+    def close(self) -> None:
+        """Write the index and close."""
+        if self._part is not None:
+            self._part.finish()
+
+
+class _Unbuffered:
+    """The little of a file that an MCAP writer uses; a full disk shows at once, not later."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._size = 0
+
+    def write(self, data: bytes) -> int:
+        written = 0
+        while written < len(data):
+            written += os.write(self.fd, data[written:])
+        self._size += written
+        return written
+
+    def tell(self) -> int:
+        return self._size
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
+class _Part:
+    """One file being written."""
+
+    def __init__(self, path: Path, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._start_s = time.monotonic()
+        self._file = _Unbuffered(path)
+        stream = cast(BinaryIO, self._file)
+        self._writer = Writer(stream, chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
+        self._writer.start(library="scnet-edge")
+        self._channels = {topic: self._channel(topic) for topic in SCHEMAS}
+        self._add("/run", time.monotonic_ns(), msgspec.json.encode(recorder.run))
+        self.sync()
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self._start_s
+
+    def write(self, record: FrameRecord | EventRecord, observed: Observed | None) -> None:
+        if isinstance(record, EventRecord):
+            message = f"{record.event} {record.reason} {record.detail}".strip()
+            level = WARNING if record.event in ("camera_lost", "gap", "degraded") else INFO
+            fields = {"level": level, "message": message, "name": record.event}
+            self._add("/log", record.mono_ns, self._stamped(record.mono_ns, fields))
+            return
+        self._add("/frames", record.mono_ns, msgspec.json.encode(record))
+        if observed is not None:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            jpeg = cv2.imencode(".jpg", overlay_of(observed), quality)[1].tobytes()
+            data = {"frame_id": "camera", "format": "jpeg", "data": base64.b64encode(jpeg).decode()}
+            self._add("/overlay", record.mono_ns, self._stamped(record.mono_ns, data))
+
+    def sync(self) -> None:
+        self._writer.flush()
+        os.fsync(self._file.fd)
+
+    def finish(self) -> None:
+        try:
+            self._writer.finish()
+            os.fsync(self._file.fd)
+        finally:
+            os.close(self._file.fd)
+
+    def abandon(self) -> None:
+        """Close what cannot be finished; what it holds can be recovered."""
+        os.close(self._file.fd)
+
+    def _stamped(self, mono_ns: int, fields: dict[str, Any]) -> bytes:
+        sec, nsec = divmod(self._recorder.steady_utc_ns(mono_ns), 10**9)
+        return msgspec.json.encode({"timestamp": {"sec": sec, "nsec": nsec}, **fields})
+
+    def _add(self, topic: str, mono_ns: int, data: bytes) -> None:
+        at_ns = self._recorder.steady_utc_ns(mono_ns)
+        self._writer.add_message(self._channels[topic], at_ns, data, at_ns)
+
+    def _channel(self, topic: str) -> int:
+        name, properties = SCHEMAS[topic]
+        schema = msgspec.json.encode({"type": "object", "properties": properties})
+        schema_id = self._writer.register_schema(name, "jsonschema", schema)
+        return int(self._writer.register_channel(topic, "json", schema_id))

@@ -1,0 +1,107 @@
+"""Pictures of a run: the overlay as a video, and the masks as files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.overlay import draw_overlay
+from scnet_edge.runtime.sinks import video_writer
+from scnet_edge.sinks.room import MASKS_ROOM_BYTES, VIDEO_ROOM_BYTES, free_path, require_room
+from scnet_edge.types import Frame, Mask
+
+VIDEO_SUFFIXES = {".avi", ".mkv"}
+VIDEO_FPS = 15.0
+
+
+def overlay_of(observed: Observed) -> Frame:
+    """Return the frame with its cracks drawn and a caption."""
+    cracks = len(observed.cracks)
+    ms = observed.camera_to_mask_ms or sum(observed.timing_ms.values())
+    caption = (
+        f"frame {observed.captured.frame_id}   {cracks} crack{'' if cracks == 1 else 's'}   "
+        f"{ms:.0f} ms   {' '.join((*observed.captured.faults, *observed.result.flags))}"
+    )
+    return draw_overlay(observed.captured.frame, observed.result.mask, caption=caption.rstrip())
+
+
+class OverlayVideo:
+    """An `Outlet` that appends the overlay to a Motion JPEG video, readable up to a power cut.
+
+    An older file is kept: the video is then named NAME-001. Its frames are played at `fps`, however
+    fast they came.
+    """
+
+    depth = 4
+
+    def __init__(
+        self, path: Path, *, fps: float | None, room_bytes: int = VIDEO_ROOM_BYTES
+    ) -> None:
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise ConfigError(
+                f"{path}: expected a name that ends in {' or '.join(sorted(VIDEO_SUFFIXES))}; "
+                "an MP4 that a power cut leaves without its end cannot be opened"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._folder, self._room_bytes = path.parent, room_bytes
+        self._stack = ExitStack()
+        self._write = self._stack.enter_context(
+            video_writer(free_path(path), fps=fps or VIDEO_FPS, codec="MJPG")
+        )
+
+    def prepare(self, item: Observed | Event) -> Observed | None:
+        """Return the frame; events have no picture."""
+        return item if isinstance(item, Observed) else None
+
+    def put(self, item: Observed) -> None:
+        """Draw and append."""
+        require_room(self._folder, self._room_bytes)  # OpenCV would not say that the disk is full
+        self._write(overlay_of(item))
+
+    def flush(self) -> None:
+        """Leave it to FFmpeg, which writes every 256 KiB."""
+
+    def close(self) -> None:
+        """Write the video's index."""
+        self._stack.close()
+
+
+class MaskFiles:
+    """An `Outlet` that writes FOLDER/NAME.png, 255 where a crack is, for frames with a crack."""
+
+    depth = 4
+
+    def __init__(self, folder: Path, *, room_bytes: int = MASKS_ROOM_BYTES) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._room_bytes = folder, room_bytes
+
+    def prepare(self, item: Observed | Event) -> tuple[str, Mask] | None:
+        """Return the frame's name and mask if there is a crack in it."""
+        if not isinstance(item, Observed) or not item.result.mask.any():
+            return None
+        return item.captured.name, item.result.mask
+
+    def put(self, item: tuple[str, Mask]) -> None:
+        """Write the file under another name first, so that it is whole or not there."""
+        require_room(self._folder, self._room_bytes)
+        name, mask = item
+        png = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+        partial = self._folder / f".{name}.png"
+        try:
+            partial.write_bytes(png)
+            partial.replace(self._folder / f"{name}.png")
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def flush(self) -> None:
+        """Leave it to the file system: each file is whole by itself."""
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""

@@ -1,0 +1,111 @@
+"""MQTT: frames with cracks, events and telemetry to a broker, and a last will when we vanish.
+
+TOPIC/status      retained, `online` or `offline`; the broker itself says `offline` when we die
+TOPIC/frame       QoS 1, the record of every frame with a crack
+TOPIC/event       QoS 1, the fault log
+TOPIC/telemetry   QoS 0, once a second
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.telemetry import Telemetry
+from scnet_edge.runtime.uris import redacted
+from scnet_edge.sinks.records import FrameRecord, Recorder
+
+KEEPALIVE_S = 10
+QUEUED = 1000  # messages that wait for a broker that is away
+IN_FLIGHT = 20
+RECONNECT_S = (1, 30)
+GOODBYE_S = 2.0
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+Message: TypeAlias = tuple[str, bytes]
+logger = logging.getLogger(__name__)
+
+
+class Mqtt:
+    """An `Outlet` to a broker, which may come and go.
+
+    Args:
+        url: `mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC`, or `mqtts://` for TLS with the system's
+            certificates.
+    """
+
+    depth = 256
+
+    def __init__(self, url: str, recorder: Recorder, telemetry: Callable[[], Telemetry]) -> None:
+        parts = urlsplit(url)
+        self.topic = parts.path.strip("/")
+        if parts.scheme not in PORTS or not parts.hostname or not self.topic:
+            raise ConfigError(f"{redacted(url)}: expected mqtt://HOST/TOPIC")
+        if parts.fragment or "+" in self.topic or url.endswith("#"):
+            raise ConfigError(f"{redacted(url)}: a topic holds neither '#' nor '+'")
+        self._recorder, self._telemetry = recorder, telemetry
+        self._client = _client(parts.scheme, parts.username, parts.password)
+        self._client.will_set(f"{self.topic}/status", b"offline", qos=1, retain=True)
+        self._client.on_connect = self._greet
+        self._client.connect_async(parts.hostname, parts.port or PORTS[parts.scheme], KEEPALIVE_S)
+        self._client.loop_start()
+
+    def prepare(self, item: Observed | Event) -> Message | None:
+        """Return topic and payload of an event or of a frame with a crack."""
+        record = self._recorder.record(item)
+        if not isinstance(record, FrameRecord):
+            return "event", msgspec.json.encode(record)
+        return ("frame", msgspec.json.encode(record)) if record.cracks else None
+
+    def put(self, message: Message) -> None:
+        """Hand a message to the client, which keeps it until the broker has it."""
+        topic, payload = message
+        info = self._client.publish(f"{self.topic}/{topic}", payload, qos=1)
+        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            raise OSError(errno.ENOBUFS, f"the broker is away and {QUEUED} messages wait")
+
+    def flush(self) -> None:
+        """Publish the telemetry; without a connection it is not worth keeping."""
+        if self._client.is_connected():
+            payload = msgspec.json.encode(self._telemetry())
+            self._client.publish(f"{self.topic}/telemetry", payload, qos=0)
+
+    def close(self) -> None:
+        """Say goodbye, give the broker a moment to take what waits, and leave."""
+        if self._client.is_connected():
+            goodbye = self._client.publish(f"{self.topic}/status", b"offline", qos=1, retain=True)
+            deadline_s = time.monotonic() + GOODBYE_S
+            while not goodbye.is_published() and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _greet(self, client: paho.Client, *about: object) -> None:
+        reason = about[2]
+        if isinstance(reason, paho.ReasonCode) and reason.is_failure:
+            logger.error("MQTT broker refuses us: %s", reason)
+            return
+        client.publish(f"{self.topic}/status", b"online", qos=1, retain=True)
+
+
+def _client(scheme: str, username: str | None, password: str | None) -> paho.Client:
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(IN_FLIGHT)
+    client.max_queued_messages_set(QUEUED)
+    client.reconnect_delay_set(*RECONNECT_S)
+    if username:
+        client.username_pw_set(unquote(username), None if password is None else unquote(password))
+    if scheme == "mqtts":
+        client.tls_set()
+    return client

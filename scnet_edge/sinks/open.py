@@ -1,0 +1,104 @@
+"""Sinks by one word each, as `--sink` takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.telemetry import Telemetry
+from scnet_edge.runtime.uris import redacted
+from scnet_edge.sinks.queued import Outlet, Queued
+from scnet_edge.sinks.records import Recorder
+
+SUPPORTED = "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER or mqtt://HOST/TOPIC"
+
+
+@contextmanager
+def open_sinks(
+    specs: Sequence[str],
+    *,
+    telemetry: Callable[[], Telemetry],
+    facts: dict[str, str],
+    fps: float | None = None,
+    patient: bool = False,
+) -> Iterator[list[Queued[Any]]]:
+    """Open every sink; on leaving, all of them get the same few seconds to write what waits.
+
+    Args:
+        specs: such as `jsonl:run.jsonl`; see the package's docstring.
+        telemetry: gives the newest sample, at once.
+        facts: what the run is, for the first record of each file.
+        fps: of the source, if it has one.
+        patient: frames wait for a sink that is behind, instead of being dropped: for files.
+
+    Raises:
+        ConfigError: an unknown kind of sink, or one whose package is not installed.
+        OSError: a file or folder that cannot be made.
+    """
+    recorder = Recorder(telemetry, facts)
+    sinks: list[Queued[Any]] = []
+    try:
+        for spec in specs:
+            outlet = _outlet(spec, recorder, telemetry, fps)
+            sinks.append(Queued(outlet, redacted(spec), patient=patient))
+        yield sinks
+    finally:
+        _close_all(sinks)
+
+
+def _outlet(
+    spec: str, recorder: Recorder, telemetry: Callable[[], Telemetry], fps: float | None
+) -> Outlet[Any]:
+    kind, _, rest = spec.partition(":")
+    if not rest.strip("/"):
+        raise ConfigError(f"sink {redacted(spec)!r}: expected {SUPPORTED}")
+    try:
+        match kind:
+            case "jsonl":
+                from scnet_edge.sinks.json_lines import JsonLines
+
+                return JsonLines(Path(rest), recorder)
+            case "mcap":
+                from scnet_edge.sinks.mcap_file import McapFile
+
+                return McapFile(Path(rest), recorder)
+            case "video":
+                from scnet_edge.sinks.media import OverlayVideo
+
+                return OverlayVideo(Path(rest), fps=fps)
+            case "masks":
+                from scnet_edge.sinks.media import MaskFiles
+
+                return MaskFiles(Path(rest))
+            case "mqtt" | "mqtts":
+                from scnet_edge.sinks.mqtt import Mqtt
+
+                return Mqtt(spec, recorder, telemetry)
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"sink {redacted(spec)!r} needs the package {e.name}; pip install 'scnet-edge[robot]'"
+        ) from e
+    raise ConfigError(f"sink {redacted(spec)!r}: unknown kind, expected {SUPPORTED}")
+
+
+def _close_all(sinks: Sequence[Queued[Any]]) -> None:
+    """Close them side by side, so that one that hangs takes no time from the others."""
+    errors: list[BaseException] = []
+
+    def close(sink: Queued[Any]) -> None:
+        try:
+            sink.close()
+        except BaseException as e:  # carried to the caller's thread
+            errors.append(e)
+
+    threads = [Thread(target=close, args=(sink,)) for sink in sinks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,192 @@
+"""A sink behind a bounded queue and a thread: whatever its device does, the loop goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Thread
+from typing import Generic, Protocol, TypeVar
+
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.status import SinkStats
+
+FLUSH_S = 1.0  # what a power cut may cost
+CLOSE_S = 4.0  # so that all is over within 5 s of a SIGTERM
+EVENT_ROOM = 256  # events wait beside the frames; there are few, and they matter more
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Outlet(Protocol[T]):
+    """How one kind of result is written.
+
+    Attributes:
+        depth: how many items may wait.
+    """
+
+    depth: int
+
+    def prepare(self, item: Observed | Event) -> T | None:
+        """Return what is to be written, or None for nothing; quick, called by the loop."""
+        ...
+
+    def put(self, item: T) -> None:
+        """Write it, called by the queue's thread; an OSError loses this item and no more."""
+        ...
+
+    def flush(self) -> None:
+        """Bring what was written to safety; called every second."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was written."""
+        ...
+
+
+class Queued(Generic[T]):
+    """A `Sink` that hands everything to an outlet in a thread of its own.
+
+    A full queue drops its oldest frame, or, if `patient`, makes the writer wait: for files, whose
+    frames can wait too. A write that fails is counted, logged once, and tried anew with the next.
+
+    Args:
+        outlet: where things go; closed with the sink.
+        name: for logs, metrics and the live page; without passwords.
+    """
+
+    def __init__(self, outlet: Outlet[T], name: str, *, patient: bool = False) -> None:
+        self.name = name
+        self._outlet = outlet
+        self._patient = patient
+        self._frames: deque[tuple[int, T]] = deque()
+        self._events: deque[tuple[int, T]] = deque()
+        self._accepted = self._written = self._dropped = self._failed = self._busy = 0
+        self._error = ""
+        self._bug: BaseException | None = None
+        self._closing = False
+        self._changed = Condition()
+        self._thread = Thread(target=self._work, name=f"sink {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def stats(self) -> SinkStats:
+        """The books at this moment."""
+        with self._changed:
+            return SinkStats(
+                name=self.name,
+                accepted=self._accepted,
+                written=self._written,
+                dropped=self._dropped,
+                failed=self._failed,
+                waiting=len(self._frames) + len(self._events) + self._busy,
+                error=self._error,
+            )
+
+    def write(self, observed: Observed) -> None:
+        """Queue one frame's results."""
+        item = self._outlet.prepare(observed)
+        if item is not None:
+            self._enqueue(item, self._frames, self._outlet.depth)
+
+    def note(self, event: Event) -> None:
+        """Queue an event."""
+        item = self._outlet.prepare(event)
+        if item is not None:
+            self._enqueue(item, self._events, EVENT_ROOM)
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Write what waits and finish; a device that still hangs after `timeout_s` is left behind.
+
+        Raises:
+            Exception: what the outlet raised, if it was no OSError.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            logger.error(
+                "sink %s: still stuck %g s after the end; %d items are lost",
+                self.name,
+                timeout_s,
+                self.stats.waiting,
+            )
+        bug, self._bug = self._bug, None
+        if bug is not None:
+            raise bug
+
+    def _enqueue(self, item: T, queue: deque[tuple[int, T]], room: int) -> None:
+        with self._changed:
+            if self._patient:
+                self._changed.wait_for(lambda: len(queue) < room or self._over)
+            self._accepted += 1
+            if self._over:
+                self._failed += 1
+                return
+            if len(queue) >= room:
+                queue.popleft()
+                self._dropped += 1
+            queue.append((self._accepted, item))
+            self._changed.notify_all()
+
+    @property
+    def _over(self) -> bool:
+        return self._closing or self._bug is not None
+
+    def _work(self) -> None:
+        flush_at_s = time.monotonic() + FLUSH_S
+        try:
+            while not self._drained():
+                for item in self._take(flush_at_s - time.monotonic()):
+                    self._put(item)
+                if time.monotonic() >= flush_at_s:
+                    self._attempt(self._outlet.flush)
+                    flush_at_s = time.monotonic() + FLUSH_S
+            self._attempt(self._outlet.close)
+        except BaseException as e:  # a bug of ours, for `close` to raise
+            with self._changed:
+                self._bug, self._error = e, f"{type(e).__name__}: {e}"
+                self._changed.notify_all()
+
+    def _drained(self) -> bool:
+        with self._changed:
+            return self._closing and not self._frames and not self._events
+
+    def _take(self, timeout_s: float) -> list[T]:
+        """Return the oldest item in a list, or an empty list when none came in time."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._frames or self._events or self._closing, max(0.0, timeout_s)
+            )
+            queues = [queue for queue in (self._frames, self._events) if queue]
+            if not queues:
+                return []
+            self._busy = 1
+            self._changed.notify_all()
+            return [min(queues, key=lambda queue: queue[0][0]).popleft()[1]]
+
+    def _put(self, item: T) -> None:
+        written = self._attempt(lambda: self._outlet.put(item))
+        with self._changed:
+            self._busy = 0
+            self._written += written
+            self._failed += not written
+
+    def _attempt(self, action: Callable[[], None]) -> bool:
+        """Return whether it worked; say so where that changed."""
+        try:
+            action()
+        except OSError as e:
+            error = e.strerror or str(e)
+            if error != self._error:
+                logger.error("sink %s: %s; what it cannot take is counted", self.name, error)
+            self._error = error
+            return False
+        if self._error:
+            logger.warning("sink %s: works again", self.name)
+        self._error = ""
+        return True

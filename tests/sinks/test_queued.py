@@ -1,0 +1,98 @@
+"""A sink behind its queue: nothing that its device does reaches the loop, and the books balance."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+
+import pytest
+from sink_frames import Device, balanced, observed
+
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import event_now
+from scnet_edge.runtime.status import SinkStats
+from scnet_edge.sinks.queued import Queued
+
+
+def ids(device: Device) -> list[object]:
+    return [i.captured.frame_id if isinstance(i, Observed) else i.kind for i in device.items]
+
+
+def test_frames_and_events_arrive_in_their_order() -> None:
+    device = Device()
+    sink = Queued(device, "device", patient=True)
+    for i in range(20):
+        sink.write(observed(i))
+        if i == 9:
+            sink.note(event_now("camera_lost"))
+    sink.close()
+    assert ids(device) == [*range(10), "camera_lost", *range(10, 20)]
+    assert (device.flushes >= 0, device.closes) == (True, 1)
+    assert sink.stats == SinkStats(name="device", accepted=21, written=21)
+
+
+def test_a_stuck_device_costs_its_own_oldest_frames_and_no_event() -> None:
+    free = threading.Event()
+    device = Device(lambda item: free.wait() and None)
+    sink = Queued(device, "device")
+    sink.write(observed(0))
+    while len(sink._frames):  # until the device has it
+        time.sleep(0.001)
+    start_s = time.monotonic()
+    for i in range(1, 1000):
+        sink.write(observed(i))
+        assert balanced(sink.stats)
+    sink.note(event_now("camera_lost"))
+    assert time.monotonic() - start_s < 30  # it never waited; each frame took microseconds
+    assert sink.stats.waiting == 1 + device.depth + 1
+    free.set()
+    sink.close()
+    assert ids(device) == [0, 996, 997, 998, 999, "camera_lost"]
+    assert sink.stats == SinkStats(name="device", accepted=1001, written=6, dropped=995)
+
+
+def test_a_device_that_hangs_at_the_end_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    free = threading.Event()
+    sink = Queued(Device(lambda item: free.wait() and None), "device")
+    sink.write(observed(0))
+    with caplog.at_level(logging.ERROR):
+        sink.close(timeout_s=0.1)
+    assert "1 items are lost" in caplog.text
+    free.set()
+
+
+def test_failures_are_counted_said_once_and_tried_anew(caplog: pytest.LogCaptureFixture) -> None:
+    full = True
+
+    def refuse(item: object) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    device = Device(refuse)
+    sink = Queued(device, "device", patient=True)
+    with caplog.at_level(logging.WARNING):
+        for i in range(6):
+            sink.write(observed(i))
+        while sink.stats.waiting:
+            time.sleep(0.005)
+        assert sink.stats.error == "No space left on device"
+        full = False
+        sink.write(observed(6))
+        sink.close()
+    assert sink.stats == SinkStats(name="device", accepted=7, written=1, failed=6)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_a_bug_is_raised_at_the_end_and_not_in_the_loop() -> None:
+    def fail(item: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    sink = Queued(Device(fail), "device", patient=True)
+    for i in range(20):
+        sink.write(observed(i))
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        sink.close()
+    assert "ZeroDivisionError" in sink.stats.error
+    sink.close()
