@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import base64
+import itertools
+import json
 import shutil
 import subprocess
 import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from sink_frames import BOARD, observed
+from websockets.sync.client import ClientConnection, connect
 
 from scnet_edge.live.app import Show
 from scnet_edge.live.board import Board
@@ -27,14 +36,68 @@ OPTIONS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    "--hide-scrollbars",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--enable-logging=stderr",
+    "--remote-debugging-port=0",
     "--window-size=1440,1400",
-    "--virtual-time-budget=4000",
 ]
+DEADLINE_S = 45
+FRAMES_DRAWN = "Number(document.querySelector('canvas')?.dataset.frames) > 2"
+
+
+class Browser:
+    """A page of a headless Chromium, by its debugging protocol."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._ids = itertools.count(1)
+        self.complaints: list[str] = []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        number = next(self._ids)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self._socket.recv(timeout=DEADLINE_S))
+            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.complaints.append(json.dumps(message["params"]))
+            if message.get("id") == number:
+                result: dict[str, Any] = message["result"]
+                return result
+
+    def value(self, expression: str) -> Any:
+        return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
+
+    def wait_for(self, expression: str) -> None:
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not self.value(expression):
+            assert time.monotonic() < deadline_s, f"never true: {expression}"
+            time.sleep(0.05)
+
+    def picture(self) -> np.ndarray:
+        png = base64.b64decode(self.call("Page.captureScreenshot")["data"])
+        return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)  # (h, w, 3) BGR
+
+
+@contextmanager
+def browsing(profile: Path) -> Iterator[Browser]:
+    assert CHROMIUM
+    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            port_file, deadline_s = profile / "DevToolsActivePort", time.monotonic() + DEADLINE_S
+            while not (port_file.exists() and port_file.read_text().count("\n")):
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+            port = int(port_file.read_text().split()[0])
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
+                [page] = [p for p in json.load(answer) if p["type"] == "page"]
+            with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
+                yield Browser(socket)
+        finally:
+            process.kill()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
@@ -43,40 +106,35 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
     liveness, board = Liveness(counters), Board()
     monitor = Monitor(counters, liveness, telemetry=lambda: BOARD)
     liveness.note(event_now("camera_lost", "timeout", "<img src=x onerror=alert(1)> no frame"))
-    done = threading.Event()
+    over = threading.Event()
 
     def feed() -> None:
-        frame_id = 0
-        while not done.wait(0.05):
+        for frame_id in itertools.count():
             counters.capture()
             for sink in (board, monitor, liveness):
                 sink.write(observed(frame_id))
             counters.process()
-            frame_id += 1
+            if over.wait(0.05):
+                return
 
-    threading.Thread(target=feed, daemon=True).start()
+    feeding = threading.Thread(target=feed)
+    feeding.start()
     show = Show(board, monitor, {"Source": "rtsp://***@camera/1", "Engine": "openvino CPU"})
-    picture = tmp_path / "page.png"
-    assert CHROMIUM
-    with open_live("127.0.0.1:0", show) as live:
-        browser = [CHROMIUM, *OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"]
-        command = [*browser, "--dump-dom", f"--screenshot={picture}", live.url]
-        done_in = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    done.set()
-    page = done_in.stdout
-    assert re.search(r'id="state" class="pill running"[^>]*>running<', page)
-    assert "rtsp://***@camera/1" in page
-    assert "camera lost" in page
-    assert "&lt;img src=x onerror=alert(1)&gt; no frame" in page  # shown, not run
-    frames = re.search(r'data-frames="(\d+)"', page)
-    assert frames
-    assert int(frames[1]) >= 2
-    assert "51.0" in page
-    assert "15W" in page
-    assert 'class="line"' in page  # a chart has its line
-    assert "Refused to" not in done_in.stderr  # by our own content security policy
-    assert "Uncaught" not in done_in.stderr
-    if picture.exists():
-        pixels = cv2.imread(str(picture)).astype(int)  # (h, w, 3) BGR
-        red = (pixels[..., 2] > 180) & (pixels[..., 1] < 90)
-        assert red.sum() > 2000  # the crack, drawn on the frame
+    with open_live("127.0.0.1:0", show) as live, browsing(tmp_path / "profile") as browser:
+        browser.call("Page.navigate", url=live.url)
+        browser.wait_for(
+            "Number((document.querySelector('canvas') || {dataset: {}}).dataset.frames) > 2"
+        )
+        browser.wait_for("document.querySelector('#chart-fps .line') !== null")
+        text = browser.value("document.body.innerText")
+        assert browser.value("document.getElementById('state').textContent") == "running"
+        for expected in ("rtsp://***@camera/1", "camera lost", "51.0", "15W", "camera to mask"):
+            assert expected in text
+        assert "<img src=x onerror=alert(1)> no frame" in text  # shown, not run
+        assert browser.value("document.images.length") == 1  # our own mark
+        picture = browser.picture().astype(int)
+        over.set()
+        feeding.join()
+    assert browser.complaints == []  # of our own content security policy, or an exception
+    red = (picture[..., 2] > 180) & (picture[..., 1] < 90)
+    assert red.sum() > 2000  # the crack, drawn on the frame
