@@ -1,0 +1,120 @@
+"""All that stands around a live run: telemetry, sinks, the live page, health, orderly endings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.delivery import Sink
+from scnet_edge.runtime.liveness import Liveness, Watchdog
+from scnet_edge.runtime.status import Monitor
+from scnet_edge.runtime.telemetry import Telemetry, TelemetrySampler
+from scnet_edge.sinks.open import open_sinks
+
+METRICS = "prometheus://"
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def observing(
+    counters: Counters,
+    *,
+    facts: dict[str, str],
+    sinks: Sequence[str] = (),
+    live: str | None = None,
+    engine: Callable[[], str] = lambda: "",
+    fps: float | None = None,
+    patient: bool = False,
+    announce: Callable[[str], object] = logger.info,
+    telemetry: Callable[[], Telemetry] | None = None,
+) -> Iterator[tuple[list[Sink], Monitor]]:
+    """Yield the sinks that `run_loop` shall write to, and the monitor that knows the run's status.
+
+    Args:
+        counters: the same that `run_loop` gets.
+        facts: what the run is, by label, for the page and the first record; without passwords.
+        sinks: such as `jsonl:run.jsonl`, see `scnet_edge.sinks`; `prometheus://HOST:PORT` is
+            served like the live page.
+        live: HOST:PORT of the live page; empty for the usual one, None for no page.
+        engine: gives what runs the model at this moment.
+        fps: of the source, if it has one.
+        patient: frames wait for a sink that is behind instead of being dropped: for files.
+        announce: gets the address of the page, with its token: for a terminal, not for a log.
+        telemetry: gives a sample; None reads this machine's sensors.
+
+    Raises:
+        ConfigError: a sink or an address that cannot be, or a package that is not installed.
+    """
+    served = [spec.removeprefix(METRICS) for spec in sinks if spec.startswith(METRICS)]
+    files = [spec for spec in sinks if not spec.startswith(METRICS)]
+    liveness = Liveness(counters)
+    with ExitStack() as stack:
+        sampler = stack.enter_context(TelemetrySampler(telemetry))
+        opened = stack.enter_context(
+            open_sinks(
+                files, telemetry=lambda: sampler.latest, facts=facts, fps=fps, patient=patient
+            )
+        )
+        monitor = Monitor(
+            counters,
+            liveness,
+            telemetry=lambda: sampler.latest,
+            engine=engine,
+            sinks=lambda: [sink.stats for sink in opened],
+        )
+        shown: list[Sink] = []
+        addresses = [*([live] if live is not None else []), *served]
+        if addresses:
+            shown = _serve(stack, addresses, monitor, facts, announce)
+        stack.enter_context(Watchdog(counters))
+        yield [monitor, liveness, *shown, *opened], monitor
+
+
+def _serve(
+    stack: ExitStack,
+    addresses: Sequence[str],
+    monitor: Monitor,
+    facts: dict[str, str],
+    announce: Callable[[str], object],
+) -> list[Sink]:
+    try:
+        from scnet_edge.live.app import Show
+        from scnet_edge.live.board import Board
+        from scnet_edge.live.server import open_live
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"the live page needs the package {e.name}; pip install 'scnet-edge[live]'"
+        ) from e
+    show = Show(Board(), monitor, facts)
+    for address in addresses:
+        announce(stack.enter_context(open_live(address, show)).url)
+    return [show.board]
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end the run in order: `stop` is set, what waits is written, exit 0.
+
+    The second one ends the process at once. Only in the main thread, where signals arrive.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
