@@ -41,11 +41,13 @@ def main() -> None:
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
 from scnet_edge.cli import (  # noqa: E402
+    ablate,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
     calibrate,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
+    explain,  # noqa: F401
     measure,  # noqa: F401
     models,  # noqa: F401
     recover,  # noqa: F401

@@ -59,7 +59,7 @@ def train(
     wanted = request(
         preset,
         data,
-        device=_device(device),
+        device=device_of(device),
         start=start,
         teacher=teacher,
         steps=steps,
@@ -111,7 +111,8 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
     print(f"{out}: trained; scnet-edge evaluate {out} --data ..., build --model {out} --out BUNDLE")
 
 
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
+    """Return the device that `auto` means here, or the one that was named."""
     import torch
 
     if name == "auto":

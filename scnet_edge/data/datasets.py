@@ -38,12 +38,7 @@ class Sample:
 
     def read_frame(self) -> npt.NDArray[np.uint8]:
         """Return the image as (H, W, 3) uint8, BGR."""
-        frame = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
-        if frame is None:
-            raise InputError(
-                f"{self.image}: expected an image, found something unreadable; replace or remove it"
-            )
-        return np.asarray(frame, np.uint8)
+        return read_image(self.image)
 
     def read_mask(self) -> npt.NDArray[np.bool_]:
         """Return (H, W) bool, True on cracks."""
@@ -60,6 +55,20 @@ class Sample:
                 "multiply it by 255"
             )
         return np.asarray(mask) > 127
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """Return an image file as (H, W, 3) uint8, BGR.
+
+    Raises:
+        InputError: it is missing or no image.
+    """
+    frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if frame is None:
+        raise InputError(
+            f"{path}: expected an image, found something unreadable; replace or remove it"
+        )
+    return np.asarray(frame, np.uint8)
 
 
 def _crackforest_mask(path: Path) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,53 @@
+"""`scnet-edge ablate`: a table of the paper, trained and evaluated row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.cli.train import device_of
+
+
+@app.command()
+def ablate(
+    table: Annotated[str, typer.Argument(help="III to X, or 3 to 10.")],
+    data: Annotated[list[str], typer.Option(help="NAME:DIR; again for more columns.")],
+    out: Annotated[Path, typer.Option(help="Folder of all runs.", show_default=False)],
+    width: Annotated[
+        float, typer.Option(min=0.01, max=2, help="Of every SCNet; 0.25 for a CPU.")
+    ] = 1.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Updates of each run.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Crops per update.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Train each row of a table of the paper and score it; run again to go on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from scnet_edge.experiments.ablate import ablate as make
+    from scnet_edge.experiments.tables import find_table
+
+    number, rows = find_table(table)
+    options = {"steps": steps, "batch": batch, "seed": seed}
+    with Progress(console=Console(stderr=True)) as progress:
+
+        def begin(name: str, total: int):  # type: ignore[no-untyped-def]
+            task = progress.add_task(name, total=total)
+            return lambda step, loss: progress.update(task, completed=step)
+
+        make(
+            number,
+            rows,
+            data,
+            out,
+            width=width,
+            device=device_of(device),
+            changes={key: value for key, value in options.items() if value is not None},
+            report=progress.console.print,
+            begin=begin,
+        )
+    print((out / "table.md").read_text(encoding="utf-8"), end="")

@@ -1,0 +1,185 @@
+"""Tables of the paper, each row a training run and an evaluation, resumable at any step.
+
+OUT/ROW--DATA/            the run
+OUT/ROW--DATA/on-DATA.json   what it scores on the test split
+OUT/table.json table.md   the figures beside the paper's
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scnet_edge.config import read_json, write_json
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.evaluation import Evaluation, evaluate
+from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.experiments.presets import PRESETS, Preset
+from scnet_edge.experiments.tables import Row, Table
+from scnet_edge.experiments.train import Progress, Report, Request, train_run
+from scnet_edge.models.cards import find_card
+from scnet_edge.models.scnet import SCNetConfig
+from scnet_edge.models.weights import open_hed, open_scnet
+
+Begin = Callable[[str, int], Progress]
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cell of a table, in shares of 1; `paper` in percent as printed."""
+
+    row: str
+    trained_on: str
+    tested_on: str
+    parameters: int
+    f1: float
+    ci95: tuple[float, float]
+    iou: float
+    patch_f1: float
+    paper: float | None
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table with what it was made from."""
+
+    table: str
+    about: str
+    steps: int
+    width: float
+    seed: int
+    figures: list[Figure]
+
+
+def ablate(
+    number: str,
+    table: Table,
+    data: Sequence[str],
+    out: Path,
+    *,
+    width: float = 1.0,
+    device: str = "cpu",
+    changes: dict[str, Any],
+    report: Report = lambda line: None,
+    begin: Begin = lambda name, steps: lambda step, loss: None,
+) -> Figures:
+    """Train and evaluate every row that is not there yet, and write the table.
+
+    Args:
+        number: Of the table.
+        table: What to train.
+        data: NAME:DIR, each a column.
+        out: The folder of all runs.
+        width: Of every SCNet; 0.25 makes a table a matter of hours on a CPU.
+        device: cpu, cuda or cuda:N.
+        changes: Fields of the schedule of every row, such as `steps`.
+        report: Told what happens.
+        begin: Told each run's name and steps; returns what is told its progress.
+
+    Raises:
+        ScnetEdgeError: data, options or a folder cannot be used.
+    """
+    figures: list[Figure] = []
+    for spec in data:
+        for row in table.rows:
+            preset = preset_of(row, width, changes)
+            run = out / f"{slug(row.name)}--{name_of(spec)}"
+            wanted = Request(
+                name=f"table {number}: {row.name}", preset=preset, data=(spec,), device=device
+            )
+            told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
+            train_run(wanted, run, resume=run.exists(), report=report, progress=told)
+            for test in data if table.crossed else [spec]:
+                figures.append(figure_of(row, run, spec, test))
+    schedule = preset_of(table.rows[0], width, changes).schedule
+    made = Figures(
+        table=number,
+        about=table.about,
+        steps=schedule.steps,
+        width=width,
+        seed=schedule.seed,
+        figures=figures,
+    )
+    write_json(out / "table.json", made)
+    (out / "table.md").write_text(markdown(made, table), encoding="utf-8")
+    return made
+
+
+def preset_of(row: Row, width: float, changes: dict[str, Any]) -> Preset:
+    """Return what a row trains: its preset with its own changes, then those of all rows."""
+    base = PRESETS["modern" if row.preset == "scnet" else row.preset]
+    config = base.config
+    if row.preset == "scnet":
+        config = SCNetConfig(**{"width": width, **row.config})
+    elif config is not None:
+        config = dataclasses.replace(config, width=width)
+    return dataclasses.replace(
+        base,
+        config=config,
+        start=row.start,
+        schedule=dataclasses.replace(base.schedule, **{**row.schedule, **changes}),
+    )
+
+
+def figure_of(row: Row, run: Path, trained_on: str, tested_on: str) -> Figure:
+    """Return the scores of a run on a test split, from its file where it is newer than the run."""
+    card, path = find_card(str(run)), run / f"on-{name_of(tested_on)}.json"
+    if not path.is_file() or path.stat().st_mtime < card.path.stat().st_mtime:
+        reference = reference_run(open_scnet(card), open_hed() if card.takes_prior else None)
+        scores = evaluate(
+            predictions(reference, open_dataset(tested_on, "test")),
+            threshold=card.threshold,
+            subject=run.name,
+            engine="PyTorch FP32",
+            data=f"{name_of(tested_on)} test",
+        )
+        write_json(path, scores)
+    scores = read_json(path, Evaluation)
+    same = trained_on == tested_on
+    return Figure(
+        row=row.name,
+        trained_on=name_of(trained_on),
+        tested_on=name_of(tested_on),
+        parameters=card.parameters,
+        f1=scores.ods.f1,
+        ci95=scores.ods.ci95,
+        iou=scores.iou,
+        patch_f1=scores.patch_f1,
+        paper=row.paper.get(name_of(tested_on)) if same else None,
+    )
+
+
+def markdown(made: Figures, table: Table) -> str:
+    """Return a table for people: F1 in percent with its interval, beside what the paper printed."""
+    lines = [
+        f"# Table {made.table}: {table.about}",
+        "",
+        f"{made.steps} steps, width {made.width:g}, seed {made.seed}; test splits, whole images, "
+        "zero tolerance, best threshold for all images, 95 % interval over images.",
+        "",
+        f"| model | parameters | trained on | tested on | {' | '.join(table.metrics)} | paper |",
+        "|---" * (5 + len(table.metrics)) + "|",
+    ]
+    for f in made.figures:
+        cells = [f"{100 * getattr(f, metric):.2f}" for metric in table.metrics]
+        if table.metrics[0] == "f1":
+            cells[0] += f" [{100 * f.ci95[0]:.1f}, {100 * f.ci95[1]:.1f}]"
+        printed = "-" if f.paper is None else f"{f.paper:.2f}"
+        size = f"{f.parameters / 1e6:.2f} M"
+        row = [f.row, size, f.trained_on, f.tested_on, *cells, printed]
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines) + "\n"
+
+
+def name_of(spec: str) -> str:
+    """Return how a data set is called: its loader, and the folder where that is any folder."""
+    name, _, folder = spec.partition(":")
+    return f"{name}-{Path(folder).resolve().name}" if name in ("folder", "coco") else name
+
+
+def slug(name: str) -> str:
+    """Return a name that is a folder's: lower case, words joined by dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("-1", "minus-one")).strip("-")
