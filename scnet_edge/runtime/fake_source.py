@@ -20,6 +20,7 @@ def fake_source(
     *,
     fps: float | None = None,
     live: bool = True,
+    name: str = "fake",
     faults: Callable[[Frame], tuple[str, ...]] = lambda frame: (),
 ) -> Source:
     """Return a source that gives `frames`, numbered from 0, and events where they stand.
@@ -28,10 +29,11 @@ def fake_source(
         frames: (h, w, 3) uint8 BGR each, such as `drawn_frames()`; may be endless.
         fps: How fast they come; None for as fast as they are taken.
         live: Whether the loop shall take it for a camera.
+        name: What the frames' names begin with.
         faults: Frame -> what is wrong with it.
     """
     stop = Flag()
-    items = _items(iter(frames), fps, faults, stop)
+    items = _items(iter(frames), fps, name, faults, stop)
     return Source(items=items, count=None, fps=fps, live=live, stop=stop)
 
 
@@ -47,6 +49,7 @@ def drawn_frames(count: int | None = None, size_hw: tuple[int, int] = (96, 128))
 def _items(
     frames: Iterator[Frame | Event],
     fps: float | None,
+    name: str,
     faults: Callable[[Frame], tuple[str, ...]],
     stop: Flag,
 ) -> Generator[Captured | Event]:
@@ -59,7 +62,7 @@ def _items(
             return
         yield Captured(
             frame_id=frame_id,
-            name=f"fake-{frame_id:06d}",
+            name=f"{name}-{frame_id:06d}",
             frame=item,
             mono_ns=time.monotonic_ns(),
             utc_ns=time.time_ns(),

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import cv2
 
 from scnet_edge.errors import InputError
-from scnet_edge.runtime.camera import camera_items
+from scnet_edge.runtime.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.frames import as_bgr, read_image
 from scnet_edge.runtime.uris import SUPPORTED, Camera, parse_camera
@@ -53,19 +53,21 @@ class Source:
 
 
 @contextmanager
-def open_source(uri: str) -> Iterator[Source]:
+def open_source(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -> Iterator[Source]:
     """Open what a URI names; close it on leaving.
 
     Args:
         uri: A camera (`uris.SUPPORTED` lists the schemes), an image, a folder of images (taken in
             natural order) or a video file. A camera that is absent is waited for.
+        open_s, frame_s: How long a camera may take to its first frame, and from one to the next,
+            before its process is replaced.
 
     Raises:
         InputError: an unknown scheme; nothing there, nothing usable in it, or a file that cannot
             be decoded.
     """
     camera = parse_camera(uri)
-    source = _open_file(uri) if camera is None else _open_camera(camera)
+    source = _open_file(uri) if camera is None else _open_camera(camera, open_s, frame_s)
     with closing(source.items):
         yield source
 
@@ -82,9 +84,10 @@ def image_files(folder: Path) -> list[Path]:
     return sorted((p for p in files if not p.name.startswith(".")), key=natural_key)
 
 
-def _open_camera(camera: Camera) -> Source:
+def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
     stop = threading.Event()
-    return Source(items=camera_items(camera, stop), count=None, live=True, stop=stop)
+    items = camera_items(camera, stop, open_s=open_s, frame_s=frame_s)
+    return Source(items=items, count=None, live=True, stop=stop)
 
 
 def _open_file(uri: str) -> Source:
