@@ -1,35 +1,54 @@
-"""`scnet-edge run`: a bundle over images or a video, to masks, overlay, JSON lines and a page."""
+"""`scnet-edge run`: a bundle over a camera or files, to a folder, sinks and a live page."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from scnet_edge.cli import app
-from scnet_edge.errors import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from scnet_edge.runtime.delivery import Sink
-    from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.runtime.score import Counts
-    from scnet_edge.runtime.sinks import FrameRecord
-    from scnet_edge.types import Mask
+LIVE = "127.0.0.1:8080"
 
 
-@app.command()
+class LiveMayStandAlone(TyperCommand):
+    """Takes `--live` without an address as well."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the default address after a bare `--live`."""
+        full = []
+        for word, following in zip(args, [*args[1:], "-"], strict=True):
+            full += [word, LIVE] if word == "--live" and following.startswith("-") else [word]
+        return super().parse_args(ctx, full)
+
+
+@app.command(cls=LiveMayStandAlone)
 def run(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder, as 'build' writes it.")],
-    source: Annotated[str, typer.Option(help="An image, a folder of images or a video.")],
-    out: Annotated[Path, typer.Option(help="The folder to write to, new or empty.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="csi://0, v4l2:///dev/video0, rtsp://..., http://... (MJPEG), gst:PIPELINE, "
+            "sim://pipe, an image, a folder of images or a video."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder, new or empty, for masks, overlay, JSON lines and a page."),
+    ] = None,
+    policy: Annotated[
+        Literal["newest", "every"] | None,
+        typer.Option(help="Drop frames the engine is too slow for, or make the source wait."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A robot.toml; the options here override it.")
+    ] = None,
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Keep what the engine compiles here for the next start.")
     ] = None,
@@ -39,147 +58,26 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
 ) -> None:
-    """Segment cracks in images or a video: masks, overlay video, JSON lines and an HTML page."""
-    from scnet_edge.inspection.measure import measure_cracks
-    from scnet_edge.runtime.loop import run_loop
-    from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.runtime.run_folder import open_run_folder
-    from scnet_edge.runtime.sinks import output_folder
-    from scnet_edge.runtime.sources import open_source
+    """Segment cracks in a camera's frames or in files; Ctrl-C ends a run in good order."""
+    from msgspec.structs import replace
 
-    _quiet_decoders()
-    known_mask = None if truth is None else _truth_reader(truth)
-    with (
-        output_folder(out, overwrite=overwrite) as folder,
-        open_source(source) as opened,
-        Pipeline.open(bundle, engine=engine, threads=threads, cache=cache) as pipeline,
-        open_run_folder(folder, fps=opened.fps, known_mask=known_mask) as results,
-    ):
-        total = min((n for n in (opened.count, frames) if n is not None), default=None)
-        with _progress(total) as progress:
-            run_loop(
-                opened,
-                pipeline,
-                [results, progress],
-                frames=frames,
-                measure=lambda mask, frame: measure_cracks(mask, frame=frame),
-            )
-        results.write_page(_facts(bundle, source, pipeline))
-    _print_summary(out, results.records, results.scores.counts)
+    from scnet_edge.cli.run_output import known_masks, quiet_decoders, show
+    from scnet_edge.errors import ConfigError
+    from scnet_edge.robot.config import Robot, read_robot
+    from scnet_edge.robot.run import Wishes, run_robot
 
-
-def _truth_reader(truth: Path) -> Callable[[str], Mask]:
-    """Return a function from a frame's name to its known mask, called once per frame, in order."""
-    import numpy as np
-
-    from scnet_edge.runtime.frames import read_image
-    from scnet_edge.runtime.sources import image_files
-    from scnet_edge.simulation.clip import read_truth
-
-    if truth.is_dir():
-        paths = {path.stem: path for path in image_files(truth)}
-
-        def read_named(name: str) -> Mask:
-            if name not in paths:
-                raise InputError(f"{truth}: no mask for frame {name}, expected {name}.png")
-            return np.asarray(read_image(paths[name])[..., 0] > 127, np.bool_)
-
-        return read_named
-    masks: Iterator[Mask] = iter(read_truth(truth))
-
-    def read_next(name: str) -> Mask:
-        mask = next(masks, None)
-        if mask is None:
-            raise InputError(f"{truth}: holds fewer masks than there are frames; none for {name}")
-        return mask
-
-    return read_next
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Sink]:
-    """Yield a sink that moves a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
+    quiet_decoders()
+    given = {"source": source, "policy": policy, "engine": engine, "threads": threads}
+    robot = replace(
+        read_robot(config) if config else Robot(),
+        **{key: value for key, value in given.items() if value is not None},
     )
-
-    from scnet_edge.runtime.delivery import CallbackSink
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Frames", total=total)
-        yield CallbackSink(lambda observed: progress.advance(task))
-
-
-def _facts(bundle: Path, source: str, pipeline: Pipeline) -> dict[str, str]:
-    """Return what the page says of the run."""
-    from datetime import datetime, timezone
-
-    from scnet_edge import __version__
-    from scnet_edge.runtime.page import machine_name
-
-    manifest = pipeline.manifest
-    (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
-    return {
-        "Source": source,
-        "Bundle": str(bundle),
-        "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
-        "Precision": manifest.precision.upper(),
-        "Model size": f"{width_px} x {height_px} px",
-        "Threshold": f"{manifest.threshold:.3g}",
-        "Engine": pipeline.engine,
-        "Machine": machine_name(),
-        "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "Version": f"scnet-edge {__version__}",
-    }
-
-
-def _print_summary(out: Path, records: list[FrameRecord], scores: Mapping[int, Counts]) -> None:
-    """Print the run's figures as a table, then where everything lies."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from scnet_edge.runtime.score import percentiles_ms
-    from scnet_edge.runtime.sinks import MASKS, OVERLAY, REPORT, RESULTS
-
-    table = Table("figure", "value", "p95", show_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    table.add_row("frames", str(len(records)))
-    table.add_row("cracks found", str(sum(len(record.cracks) for record in records)))
-    for tolerance_px, counts in scores.items():
-        table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
-    table.add_section()
-    stages = percentiles_ms([record.timing_ms for record in records])
-    for stage, (p50_ms, p95_ms) in stages.items():
-        table.add_row(f"{stage}, ms per frame", f"{p50_ms:.1f}", f"{p95_ms:.1f}")
-    Console().print(table)
-    for label, name in (
-        ("masks", MASKS),
-        ("overlay", OVERLAY),
-        ("JSON lines", RESULTS),
-        ("page", REPORT),
-    ):
-        typer.echo(f"{label:>10}  {out / name}")
-
-
-def _quiet_decoders() -> None:
-    """Keep OpenCV's and FFmpeg's own lines off standard error; what matters, we raise."""
-    import os
-
-    import cv2
-
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # FFmpeg's AV_LOG_QUIET, read when a video opens
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if not robot.source:
+        raise ConfigError("source: expected a camera or files; pass --source or set it in --config")
+    if truth and not out:
+        raise ConfigError("--truth: the scores go into the page of --out; pass that, too")
+    wishes = Wishes(out=out, overwrite=overwrite, frames=frames, cache=cache)
+    known_mask = None if truth is None else known_masks(truth)
+    with show(frames) as terminal:
+        done = run_robot(bundle, robot, wishes, terminal=terminal, known_mask=known_mask)
+    terminal.summary(done)

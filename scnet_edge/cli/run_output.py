@@ -1,0 +1,153 @@
+"""What `scnet-edge run` reads beside the frames and prints beside its files."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from scnet_edge.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import Progress
+
+    from scnet_edge.robot.run import Done
+    from scnet_edge.runtime.counters import Counters
+    from scnet_edge.runtime.delivery import Observed
+    from scnet_edge.runtime.events import Event
+    from scnet_edge.types import Mask
+
+SECONDS_A_LINE = 10.0
+
+
+@contextmanager
+def show(frames: int | None) -> Iterator[TerminalSink]:
+    """Yield a sink that shows a run on standard error, and its summary on standard output."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield TerminalSink(progress)
+
+
+class TerminalSink:
+    """A progress bar and the fault log, on standard error."""
+
+    def __init__(self, progress: Progress) -> None:
+        from scnet_edge.runtime.latency import Latency
+
+        self._progress = progress
+        self._task = progress.add_task("Frames", total=None, visible=False)
+        self._latency = Latency()
+        self._cracks = 0
+
+    def begin(self, facts: dict[str, str], counters: Counters, total: int | None) -> None:
+        """Show the bar."""
+        self._progress.update(self._task, total=total, visible=True)
+
+    def write(self, observed: Observed) -> None:
+        """Move the bar."""
+        self._latency.add({**observed.timing_ms, "total": sum(observed.timing_ms.values())})
+        if observed.camera_to_mask_ms is not None:
+            self._latency.add({"camera to mask": observed.camera_to_mask_ms})
+        self._cracks += len(observed.cracks)
+        self._progress.advance(self._task)
+
+    def note(self, event: Event) -> None:
+        """Print an event as a line."""
+        if event.kind != "run_closed":
+            words = (time.strftime("%H:%M:%S"), event.kind, event.reason, event.detail)
+            self._progress.console.print(" ".join(filter(None, words)), markup=False)
+
+    def close(self) -> None:
+        """Leave the bar to its context."""
+
+    def summary(self, done: Done) -> None:
+        """Print the run's figures as a table, then where everything lies."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("figure", "value", "p95", "p99", show_edge=False)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        table.add_row("frames", str(done.counters.processed))
+        for reason, count in sorted(done.counters.dropped.items()):
+            table.add_row(f"dropped: {reason}", str(count))
+        table.add_row("cracks found", str(self._cracks))
+        for tolerance_px, counts in (done.results.scores.counts if done.results else {}).items():
+            table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
+        table.add_section()
+        for stage, percentiles_ms in self._latency.summary_ms().items():
+            table.add_row(f"{stage}, ms per frame", *(f"{ms:.1f}" for ms in percentiles_ms))
+        Console().print(table)
+        if done.out:
+            _print_places(done.out)
+
+
+def _print_places(out: Path) -> None:
+    from scnet_edge.runtime.sinks import MASKS, OVERLAY, REPORT, RESULTS
+
+    for label, name in (
+        ("masks", MASKS),
+        ("overlay", OVERLAY),
+        ("JSON lines", RESULTS),
+        ("page", REPORT),
+    ):
+        typer.echo(f"{label:>10}  {out / name}")
+
+
+def known_masks(truth: Path) -> Callable[[str], Mask]:
+    """Return a function from a frame's name to its known mask, called once per frame, in order."""
+    import numpy as np
+
+    from scnet_edge.runtime.frames import read_image
+    from scnet_edge.runtime.sources import image_files
+    from scnet_edge.simulation.clip import read_truth
+
+    if truth.is_dir():
+        paths = {path.stem: path for path in image_files(truth)}
+
+        def read_named(name: str) -> Mask:
+            if name not in paths:
+                raise InputError(f"{truth}: no mask for frame {name}, expected {name}.png")
+            return np.asarray(read_image(paths[name])[..., 0] > 127, np.bool_)
+
+        return read_named
+    masks: Iterator[Mask] = iter(read_truth(truth))
+
+    def read_next(name: str) -> Mask:
+        mask = next(masks, None)
+        if mask is None:
+            raise InputError(f"{truth}: holds fewer masks than there are frames; none for {name}")
+        return mask
+
+    return read_next
+
+
+def quiet_decoders() -> None:
+    """Keep OpenCV's and FFmpeg's own lines off standard error; what matters, we raise."""
+    import os
+
+    import cv2
+
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # FFmpeg's AV_LOG_QUIET, read when a video opens
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

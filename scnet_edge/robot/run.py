@@ -1,0 +1,167 @@
+"""One run, put together: source, engine, schedule, measurement, sinks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import Protocol
+
+from scnet_edge import __version__
+from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.robot.cameras import open_any
+from scnet_edge.robot.config import Robot
+from scnet_edge.robot.segment import Opened, open_segment
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.delivery import Sink
+from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.health import watched
+from scnet_edge.runtime.loop import run_loop
+from scnet_edge.runtime.page import machine_name
+from scnet_edge.runtime.run_folder import RunFolder, open_run_folder
+from scnet_edge.runtime.sinks import output_folder
+from scnet_edge.runtime.sources import Source
+from scnet_edge.runtime.telemetry import read_sysfs
+from scnet_edge.runtime.uris import redacted
+from scnet_edge.types import Frame, Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked of one run, beside how the robot works.
+
+    Attributes:
+        out: a folder for masks, overlay, JSON lines and a page; it appears when the run has ended.
+        frames: stop after so many.
+        cache: where the engine keeps what it compiles.
+    """
+
+    out: Path | None = None
+    overwrite: bool = False
+    frames: int | None = None
+    cache: Path | None = None
+
+
+class Terminal(Sink, Protocol):
+    """A sink for whoever watches the run; told what the run is before it begins."""
+
+    def begin(self, facts: dict[str, str], counters: Counters, total: int | None) -> None:
+        """Take label -> text, the books, and how many frames there will be, if that is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of a run; `results` where there was a folder to write to."""
+
+    counters: Counters
+    out: Path | None
+    results: RunFolder | None
+
+
+def run_robot(
+    bundle: Path,
+    robot: Robot,
+    wishes: Wishes,
+    *,
+    terminal: Terminal,
+    known_mask: Callable[[str], Mask] | None = None,
+) -> Done:
+    """Run until the source ends, `wishes.frames` were segmented, or SIGTERM or SIGINT.
+
+    Args:
+        bundle: A bundle folder.
+        robot: How to work; `source` must be set.
+        wishes: What this run is to give.
+        terminal: Shows the run while it lasts.
+        known_mask: From a frame's name to its true mask, for scores on the page.
+    """
+    asides: SimpleQueue[Event] = SimpleQueue()
+    counters = Counters()
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        folder = None
+        if wishes.out:
+            folder = enter(output_folder(wishes.out, overwrite=wishes.overwrite))
+        timeouts = {"open_s": robot.open_timeout_s, "frame_s": robot.frame_timeout_s}
+        source = enter(open_any(robot.source, **timeouts))
+        enter(stopping_on_signals(source.stop))
+        opened = enter(
+            open_segment(bundle, robot, asides=asides, temperature_c=_hottest_c, cache=wishes.cache)
+        )
+        results = None
+        if folder:
+            results = enter(open_run_folder(folder, fps=source.fps, known_mask=known_mask))
+        facts = run_facts(bundle, robot.source, opened)
+        terminal.begin(facts, counters, _total(source, wishes.frames))
+        run_loop(
+            watched(source, limits=robot.limits) if source.live else source,
+            opened.segment,
+            [results, terminal] if results else [terminal],
+            policy=robot.policy,
+            frames=wishes.frames,
+            measure=_measure(robot),
+            skip=opened.skip,
+            counters=counters,
+            asides=asides,
+        )
+        if results:
+            results.write_page(facts)
+    return Done(counters=counters, out=wishes.out, results=results)
+
+
+@contextmanager
+def stopping_on_signals(stop: threading.Event) -> Iterator[None]:
+    """Let the first SIGTERM or SIGINT set `stop`, and the second end the process at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_facts(bundle: Path, source: str, opened: Opened) -> dict[str, str]:
+    """Return what a run's page and records say of it, label -> text, without passwords."""
+    manifest = opened.pipeline.manifest
+    (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
+    return {
+        "Source": redacted(source),
+        "Bundle": str(bundle),
+        "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
+        "Precision": manifest.precision.upper(),
+        "Model size": f"{width_px} x {height_px} px",
+        "Threshold": f"{manifest.threshold:.3g}",
+        "Engine": opened.pipeline.engine,
+        "Machine": machine_name(),
+        "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "Version": f"scnet-edge {__version__}",
+    }
+
+
+def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:
+    scale = None
+    if robot.mm_per_px is not None:
+        scale = Scale(mm_per_px=robot.mm_per_px, sigma_mm_per_px=robot.sigma_mm_per_px)
+    return lambda mask, frame: measure_cracks(mask, frame=frame, scale=scale)
+
+
+def _total(source: Source, frames: int | None) -> int | None:
+    return min((n for n in (source.count, frames) if n is not None), default=None)
+
+
+def _hottest_c() -> float | None:
+    return read_sysfs().hottest_c
