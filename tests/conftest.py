@@ -1,7 +1,9 @@
-"""What several tests need: a clean process to run code or the command line in."""
+"""What several tests need: a clean process to run code or the command line in, and a bundle."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,3 +42,64 @@ def command_line(
         return python(MAIN, list(arguments))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def darkness_bundle(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[tuple[int, int]], Path]:
+    """Return a function that makes a bundle whose probability is the darkness of a pixel."""
+
+    def make(size_hw: tuple[int, int]) -> Path:
+        folder = tmp_path_factory.mktemp("bundle")
+        _write_darkness(folder, size_hw)
+        return folder
+
+    return make
+
+
+def _write_darkness(folder: Path, size_hw: tuple[int, int]) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Cast", ["frame"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["grey"], axes=[3], keepdims=0),
+        helper.make_node("Mul", ["grey", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "one"], ["probability"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "darkness",
+        [helper.make_tensor_value_info("frame", TensorProto.UINT8, (1, *size_hw, 3))],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, (1, *size_hw))],
+        [
+            helper.make_tensor("scale", TensorProto.FLOAT, (), [-1 / 255]),
+            helper.make_tensor("one", TensorProto.FLOAT, (), [1.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "fused.onnx")
+    manifest = {
+        "schema": 1,
+        "model": {"name": "darkness", "prior": "none", "sha256": {}, "licence": "Apache-2.0"},
+        "input": {"frame_hw": size_hw, "size_hw": size_hw},
+        "threshold": 0.5,
+        "precision": "fp32",
+        "calibration": None,
+        "parity": {
+            "engine": "none",
+            "frames": 1,
+            "max_abs_error": 0,
+            "mean_abs_error": 0,
+            "mask_agreement": 1,
+            "mask_f1": 1,
+            "prior_flip_rate": None,
+        },
+        "min_mask_f1": 1,
+        "quantised_convolutions": 0,
+        "files": {"fused.onnx": hashlib.sha256((folder / "fused.onnx").read_bytes()).hexdigest()},
+        "tools": {},
+        "created": "2026-01-01T00:00:00Z",
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -10,17 +10,15 @@ from typer.core import TyperCommand
 
 from scnet_edge.cli import app
 
-LIVE = "127.0.0.1:8080"
-
 
 class LiveMayStandAlone(TyperCommand):
     """Takes `--live` without an address as well."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Put the default address after a bare `--live`."""
+        """Put an empty address, which stands for the usual one, after a bare `--live`."""
         full = []
         for word, following in zip(args, [*args[1:], "-"], strict=True):
-            full += [word, LIVE] if word == "--live" and following.startswith("-") else [word]
+            full += [word, ""] if word == "--live" and following.startswith("-") else [word]
         return super().parse_args(ctx, full)
 
 
@@ -42,11 +40,28 @@ def run(
         Literal["newest", "every"] | None,
         typer.Option(help="Drop frames the engine is too slow for, or make the source wait."),
     ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, mqtt://HOST/TOPIC or "
+            "prometheus://HOST:PORT; may be given again."
+        ),
+    ] = None,
+    live: Annotated[
+        str | None,
+        typer.Option(metavar="[HOST:PORT]", help="Show the run on a live page, by default here."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A robot.toml; the options here override it.")
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
+    ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Run the engine in a process that may crash.")
+    ] = False,
+    fallback: Annotated[
+        str | None, typer.Option(help="Another engine, for when the isolated one keeps crashing.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
     cache: Annotated[
@@ -67,7 +82,16 @@ def run(
     from scnet_edge.robot.run import Wishes, run_robot
 
     quiet_decoders()
-    given = {"source": source, "policy": policy, "engine": engine, "threads": threads}
+    given = {
+        "source": source,
+        "policy": policy,
+        "sinks": tuple(sink) if sink else None,
+        "live": live,
+        "engine": engine,
+        "isolate": isolate or None,
+        "fallback": fallback,
+        "threads": threads,
+    }
     robot = replace(
         read_robot(config) if config else Robot(),
         **{key: value for key, value in given.items() if value is not None},

@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from scnet_edge.robot.run import Done
-    from scnet_edge.runtime.counters import Counters
     from scnet_edge.runtime.delivery import Observed
     from scnet_edge.runtime.events import Event
     from scnet_edge.types import Mask
-
-SECONDS_A_LINE = 10.0
 
 
 @contextmanager
@@ -60,7 +57,11 @@ class TerminalSink:
         self._latency = Latency()
         self._cracks = 0
 
-    def begin(self, facts: dict[str, str], counters: Counters, total: int | None) -> None:
+    def announce(self, url: str) -> None:
+        """Print where the live page is."""
+        self._print(f"live page: {url}")
+
+    def begin(self, total: int | None) -> None:
         """Show the bar."""
         self._progress.update(self._task, total=total, visible=True)
 
@@ -76,7 +77,12 @@ class TerminalSink:
         """Print an event as a line."""
         if event.kind != "run_closed":
             words = (time.strftime("%H:%M:%S"), event.kind, event.reason, event.detail)
-            self._progress.console.print(" ".join(filter(None, words)), markup=False)
+            self._progress.console.print(
+                " ".join(filter(None, words)), markup=False, soft_wrap=True
+            )
+
+    def _print(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the bar to its context."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from queue import SimpleQueue
-from types import FrameType
 from typing import Protocol
 
 from scnet_edge import __version__
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.onboard import observing, stopped_by_signals
 from scnet_edge.robot.cameras import open_any
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.segment import Opened, open_segment
@@ -52,8 +49,12 @@ class Wishes:
 class Terminal(Sink, Protocol):
     """A sink for whoever watches the run; told what the run is before it begins."""
 
-    def begin(self, facts: dict[str, str], counters: Counters, total: int | None) -> None:
-        """Take label -> text, the books, and how many frames there will be, if that is known."""
+    def announce(self, url: str) -> None:
+        """Take the address of the live page, its token with it."""
+        ...
+
+    def begin(self, total: int | None) -> None:
+        """Take how many frames there will be; None where nobody knows."""
         ...
 
 
@@ -92,7 +93,7 @@ def run_robot(
             folder = enter(output_folder(wishes.out, overwrite=wishes.overwrite))
         timeouts = {"open_s": robot.open_timeout_s, "frame_s": robot.frame_timeout_s}
         source = enter(open_any(robot.source, **timeouts))
-        enter(stopping_on_signals(source.stop))
+        enter(stopped_by_signals(source.stop))
         opened = enter(
             open_segment(bundle, robot, asides=asides, temperature_c=_hottest_c, cache=wishes.cache)
         )
@@ -100,11 +101,23 @@ def run_robot(
         if folder:
             results = enter(open_run_folder(folder, fps=source.fps, known_mask=known_mask))
         facts = run_facts(bundle, robot.source, opened)
-        terminal.begin(facts, counters, _total(source, wishes.frames))
+        sinks, _ = enter(
+            observing(
+                counters,
+                facts=facts,
+                sinks=robot.sinks,
+                live=robot.live,
+                engine=lambda: opened.pipeline.engine,
+                fps=source.fps,
+                patient=not source.live,
+                announce=terminal.announce,
+            )
+        )
+        terminal.begin(_total(source, wishes.frames))
         run_loop(
             watched(source, limits=robot.limits) if source.live else source,
             opened.segment,
-            [results, terminal] if results else [terminal],
+            [*([results] if results else []), *sinks, terminal],
             policy=robot.policy,
             frames=wishes.frames,
             measure=_measure(robot),
@@ -115,23 +128,6 @@ def run_robot(
         if results:
             results.write_page(facts)
     return Done(counters=counters, out=wishes.out, results=results)
-
-
-@contextmanager
-def stopping_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Let the first SIGTERM or SIGINT set `stop`, and the second end the process at once."""
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_facts(bundle: Path, source: str, opened: Opened) -> dict[str, str]:

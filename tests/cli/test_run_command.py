@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,9 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SIZE_HW = (64, 96)
@@ -26,52 +23,9 @@ def crack(offset_px: int) -> np.ndarray:
     return mask
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a bundle whose probability is the darkness of a pixel."""
-    folder = tmp_path_factory.mktemp("bundle")
-    nodes = [
-        helper.make_node("Cast", ["frame"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["float"], ["grey"], axes=[3], keepdims=0),
-        helper.make_node("Mul", ["grey", "scale"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "one"], ["probability"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "darkness",
-        [helper.make_tensor_value_info("frame", TensorProto.UINT8, (1, *SIZE_HW, 3))],
-        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, (1, *SIZE_HW))],
-        [
-            helper.make_tensor("scale", TensorProto.FLOAT, (), [-1 / 255]),
-            helper.make_tensor("one", TensorProto.FLOAT, (), [1.0]),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, folder / "fused.onnx")
-    manifest = {
-        "schema": 1,
-        "model": {"name": "darkness", "prior": "none", "sha256": {}, "licence": "Apache-2.0"},
-        "input": {"frame_hw": SIZE_HW, "size_hw": SIZE_HW},
-        "threshold": 0.5,
-        "precision": "fp32",
-        "calibration": None,
-        "parity": {
-            "engine": "none",
-            "frames": 1,
-            "max_abs_error": 0,
-            "mean_abs_error": 0,
-            "mask_agreement": 1,
-            "mask_f1": 1,
-            "prior_flip_rate": None,
-        },
-        "min_mask_f1": 1,
-        "quantised_convolutions": 0,
-        "files": {"fused.onnx": hashlib.sha256((folder / "fused.onnx").read_bytes()).hexdigest()},
-        "tools": {},
-        "created": "2026-01-01T00:00:00Z",
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+@pytest.fixture
+def bundle(darkness_bundle: Callable[[tuple[int, int]], Path]) -> Path:
+    return darkness_bundle(SIZE_HW)
 
 
 @pytest.fixture
