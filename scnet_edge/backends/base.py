@@ -141,7 +141,7 @@ def open_backend(
         load: Callable[..., Backend] = import_module(module).load
     except (ImportError, OSError) as e:  # OSError: a shared library that does not load
         raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
-    if arithmetic is None:
+    if arithmetic is None or (arithmetic, engine) == ("fp32", "onnxruntime"):
         return load(graph, threads=threads, cache=cache)
     if engine != "openvino":
         raise EngineError(f"engine {engine!r} computes what the graph states; build another bundle")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from scnet_edge.bench.schema import Case
-from scnet_edge.bundle.manifest import Precision
+from scnet_edge.bundle.manifest import FUSED, Precision, read_manifest
 from scnet_edge.errors import BundleError
+from scnet_edge.models.cards import Card, find_card
 
+MANIFEST = "manifest.json"
 GRAPHS: dict[str, Precision] = {"fp32": "fp32", "bf16": "fp32", "fp16": "fp16", "int8": "int8"}
 
 
@@ -17,13 +19,17 @@ def bundle_of(case: Case, folder: Path) -> Path:
     BF16 is arithmetic of the engine on the FP32 graph. Building needs PyTorch; a machine without
     it runs the bundles that another one built: copy them to that folder.
 
+    A model that is a folder is a bundle itself, of anybody's network, and must have the precision.
+
     Raises:
-        ScnetEdgeError: it cannot be built.
+        ScnetEdgeError: it cannot be built, or is of another precision or size.
     """
     precision = GRAPHS[case.precision]
+    if Path(case.model).is_dir():
+        return _given(case, precision)
     size = "x".join(map(str, case.size_hw))
     bundle = folder / f"{case.model}-{size}-{precision}"
-    if (bundle / "manifest.json").is_file():
+    if (bundle / MANIFEST).is_file():
         return bundle
     try:
         from scnet_edge.bundle.build import build_bundle
@@ -38,3 +44,31 @@ def bundle_of(case: Case, folder: Path) -> Path:
         Recipe(model=case.model, precision=precision, size_hw=case.size_hw), bundle, overwrite=True
     )
     return bundle
+
+
+def _given(case: Case, precision: Precision) -> Path:
+    """Return the bundle that the case names, which must be what the case says."""
+    bundle = Path(case.model)
+    manifest = read_manifest(bundle)
+    found = (manifest.precision, manifest.input.size_hw)
+    if found != (precision, case.size_hw) or case.engine == "torch":
+        raise BundleError(
+            f"{bundle}: a bundle of {found[0]} at {found[1][0]}x{found[1][1]}, not for {case.label}"
+        )
+    return bundle
+
+
+def gflop(case: Case, bundle: Path) -> float:
+    """Return 1e9 operations a frame of all convolutions, two a multiply-accumulate."""
+    if Path(case.model).is_dir():
+        from scnet_edge.bench.profile import gflop_of_convolutions
+
+        return round(sum(gflop_of_convolutions(bundle / FUSED).values()), 2)
+    card = find_card(case.model)
+    cards = [card, find_card("hed")] if card.takes_prior else [card]
+    return round(sum(2 * _gmac(c, case.size_hw) for c in cards), 2)
+
+
+def _gmac(card: Card, size_hw: tuple[int, int]) -> float:
+    pixels, of_card = size_hw[0] * size_hw[1], card.size_hw[0] * card.size_hw[1]
+    return card.gmac * pixels / of_card

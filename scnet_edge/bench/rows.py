@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.group import Measured, Timed, median
 from scnet_edge.bench.schema import Case, Latency, Limits, Precision, Row, Scope, Share
-from scnet_edge.models.cards import Card, find_card
 
 RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
@@ -22,24 +22,12 @@ def rows_of(
     ]
 
 
-def gflop(case: Case) -> float:
-    """Return 1e9 operations a frame of all convolutions, two a multiply-accumulate."""
-    card = find_card(case.model)
-    cards = [card, find_card("hed")] if card.takes_prior else [card]
-    return round(sum(2 * _gmac(c, case.size_hw) for c in cards), 2)
-
-
 def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> tuple[float, float, float]:
     """Return the median of the ratio of paired rounds and its 95 % interval over rounds."""
     ratio = np.asarray(ours, float) / np.asarray(theirs, float)
     draws = np.random.default_rng(SEED).integers(0, len(ratio), (RESAMPLES, len(ratio)))
     low, high = np.percentile(np.median(ratio[draws], axis=1), (2.5, 97.5))
     return round(float(np.median(ratio)), 3), round(float(low), 3), round(float(high), 3)
-
-
-def _gmac(card: Card, size_hw: tuple[int, int]) -> float:
-    pixels, of_card = size_hw[0] * size_hw[1], card.size_hw[0] * card.size_hw[1]
-    return card.gmac * pixels / of_card
 
 
 def _row(
@@ -51,12 +39,14 @@ def _row(
     why_no_f1: str,
 ) -> Row:
     timed, case = m.timed[scope], m.case
+    operations = gflop(case, m.bundle)
     p50, p95, p99 = np.percentile(timed.latency_ms, (50, 95, 99)).round(3).tolist()
     fps = round(float(np.median(timed.round_fps)), 3)
     watts = [t.total_mw / 1e3 for t in m.telemetry if t.total_mw is not None]
     hottest = [t.hottest_c for t in m.telemetry if t.hottest_c is not None]
     clocks = m.telemetry[-1].clocks_mhz or None
     engine_ms = median(m.timed["engine"].latency_ms) if "engine" in m.timed else None
+    share = _share(case, operations, m.device, engine_ms, limits)
     score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
     row = Row(
         model=case.model,
@@ -76,13 +66,13 @@ def _row(
         file_mb=_file_mb(m),
         device=m.device,
         threads=threads,
-        gflop=gflop(case),
+        gflop=operations,
         frames=len(timed.latency_ms),
         round_fps=tuple(round(f, 3) for f in timed.round_fps),
         stages_ms={stage: median(values) for stage, values in timed.stages_ms.items()},
         first_mask_ms={state: round(ms, 1) for state, ms in m.first_mask_ms.items()},
         speedup=_speedups(case, timed, scope, group),
-        limit=_share(case, m.device, engine_ms, limits) if scope == "engine" else None,
+        limit=share if scope == "engine" else None,
         profile=m.profile if scope == "engine" else None,
         joules=round(float(np.mean(watts)) / fps, 4) if watts else None,
         temperature_c=max(hottest, default=None),
@@ -131,7 +121,9 @@ def _speedups(
     }
 
 
-def _share(case: Case, device: str, engine_ms: float | None, limits: Limits | None) -> Share | None:
+def _share(
+    case: Case, operations: float, device: str, engine_ms: float | None, limits: Limits | None
+) -> Share | None:
     """Return how near the engine comes to the convolutions' own time at the best measured rate."""
     arithmetic: Precision = case.precision
     best = limits.best_gops(arithmetic) if limits and "CPU" in device else None
@@ -140,5 +132,5 @@ def _share(case: Case, device: str, engine_ms: float | None, limits: Limits | No
     return Share(
         arithmetic=arithmetic,
         limit_gops=best,
-        share=round(gflop(case) / best / (engine_ms / 1e3), 4),
+        share=round(operations / best / (engine_ms / 1e3), 4),
     )

@@ -22,7 +22,7 @@ NETWORKS = ("batch", "instance", "chain")
 
 
 def run(engine: str, graph: Path, frame: Array) -> dict[str, Array]:
-    backend = open_backend(engine, graph, threads=1)
+    backend = open_backend(engine, graph, threads=1, arithmetic="fp32")
     outputs = backend.run({"frame": frame})
     backend.close()
     return outputs
@@ -104,7 +104,7 @@ def test_quantised_convolution_behind_a_concat(engine: str, channels: int, tmp_p
         "image": rng.uniform(-1, 1, (1, channels - 1, 16, 16)).astype(np.float32),
         "prior": rng.integers(0, 2, (1, 1, 16, 16)).astype(np.float32),
     }
-    backend = open_backend(engine, path, threads=1)
+    backend = open_backend(engine, path, threads=1, arithmetic="fp32")
     found = backend.run(feeds)["features"]
     backend.close()
     stacked = np.concatenate([feeds["image"], feeds["prior"]], 1)
@@ -269,3 +269,37 @@ def test_openvino_runs_fp32_and_not_what_the_cpu_would_rather(cases: Callable[[s
     model = compile_graph(cases("batch").graphs["fp32"], threads=1, cache=None)
     assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert model.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.parametrize(("flags", "chosen"), [("avx512f avx512_bf16 fma", "bf16"), ("fma", "f32")])
+def test_openvino_computes_what_int8_leaves_in_bf16_where_the_cpu_has_it(
+    flags: str,
+    chosen: str,
+    cases: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from scnet_edge.backends import openvino_cpu
+
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(openvino_cpu, "CPUINFO", tmp_path / "cpuinfo")
+    model = openvino_cpu.compile_graph(cases("batch").graphs["int8"], threads=1, cache=None)
+    assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == chosen
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_bf16_for_the_rest_stays_near_fp32(network: str, cases: Callable[[str], Any]) -> None:
+    """On a CPU without BF16 units the engine rounds as they would, only slower."""
+    case = cases(network)
+    found = []
+    for arithmetic in ("fp32", "bf16"):
+        backend = open_backend("openvino", case.graphs["int8"], threads=1, arithmetic=arithmetic)
+        found.append(backend.run({"frame": case.frame}))
+        backend.close()
+    for name in found[0]:
+        assert np.corrcoef(found[0][name].ravel(), found[1][name].ravel())[0, 1] > 0.75  # random nets
+
+
+def test_only_openvino_takes_bf16(cases: Callable[[str], Any]) -> None:
+    with pytest.raises(EngineError, match="computes what the graph states"):
+        open_backend("onnxruntime", cases("batch").graphs["fp32"], arithmetic="bf16")

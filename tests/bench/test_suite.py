@@ -18,8 +18,11 @@ contenders = [
 """
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.toml")), ids=lambda p: p.stem)
-def test_packaged_suites_name_shipped_models(path: Path) -> None:
+SUITES = sorted([*PACKAGE.glob("*.toml"), *PACKAGE.parents[1].glob("benchmarks/*.toml")])
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda p: p.stem)
+def test_suites_name_shipped_models(path: Path) -> None:
     suite = read_suite(path)
     assert all(find_card(model).kind == "scnet" for model in suite.models)
     assert [case for group in suite.cases() for case in group]

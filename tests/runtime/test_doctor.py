@@ -119,7 +119,10 @@ def test_flags_are_whole_words_that_every_core_has() -> None:
     assert cpu_flags(both) == {"avx2"}
     assert "avx512_vnni" not in cpu_flags("flags\t: avx512_vnni2\n")
     assert check_cpu(ORIN).found == "Cortex-A78AE: asimddp asimdhp asimd"
-    assert "amx_bf16" in check_bf16(cpu_flags(SAPPHIRE_RAPIDS)).found
+    found = check_bf16(cpu_flags(SAPPHIRE_RAPIDS)).found
+    assert "amx_bf16" in found
+    assert found.endswith("in BF16 in OpenVINO")
+    assert check_bf16(frozenset()).found.endswith("in FP32")
 
 
 @pytest.mark.parametrize(
