@@ -1,0 +1,155 @@
+"""What can be done to a run: each fault is a context that lasts as long as it is held."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import Any
+
+from scnet_edge.backends.isolated import IsolatedBackend
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.sinks.queued import Outlet
+from scnet_edge.soak.camera import Mode, SoakCamera
+
+HALF_OPEN = 100
+YEARS_NS = 56 * 365 * 86_400 * 10**9
+
+
+class Hurt:
+    """An `Outlet` around another that can be stuck or full."""
+
+    def __init__(self, outlet: Outlet[Any]) -> None:
+        self._outlet = outlet
+        self.depth = outlet.depth
+        self.free = Flag()
+        self.free.set()
+        self.full = False
+
+    def prepare(self, item: Observed | Event) -> Any:
+        """As the outlet itself."""
+        return self._outlet.prepare(item)
+
+    def put(self, item: Any) -> None:
+        """Wait while stuck, refuse while full, else write."""
+        self.free.wait()
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._outlet.put(item)
+
+    def flush(self) -> None:
+        """As the outlet itself."""
+        self._outlet.flush()
+
+    def close(self) -> None:
+        """As the outlet itself."""
+        self._outlet.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What there is to hurt."""
+
+    camera: SoakCamera
+    engine: IsolatedBackend
+    sink: Hurt
+    live_port: int
+
+
+def camera_fault(mode: Mode) -> Callable[[Stage], Any]:
+    """Return the fault of a camera in this mode."""
+
+    @contextmanager
+    def fault(stage: Stage) -> Iterator[None]:
+        stage.camera.mode = mode
+        try:
+            yield
+        finally:
+            stage.camera.mode = "good"
+
+    return fault
+
+
+@contextmanager
+def engine_crash(stage: Stage) -> Iterator[None]:
+    """Kill the engine's process as a fault in native code would."""
+    _signal_engine(stage, signal.SIGSEGV)
+    yield
+
+
+@contextmanager
+def engine_hang(stage: Stage) -> Iterator[None]:
+    """Stop the engine's process; it is killed when its time for a frame is over."""
+    _signal_engine(stage, signal.SIGSTOP)
+    yield
+
+
+@contextmanager
+def sink_stuck(stage: Stage) -> Iterator[None]:
+    """Let a sink's device give no answer."""
+    stage.sink.free.clear()
+    try:
+        yield
+    finally:
+        stage.sink.free.set()
+
+
+@contextmanager
+def disk_full(stage: Stage) -> Iterator[None]:
+    """Let a sink's disk refuse every write."""
+    stage.sink.full = True
+    try:
+        yield
+    finally:
+        stage.sink.full = False
+
+
+@contextmanager
+def clock_jump(stage: Stage) -> Iterator[None]:
+    """Turn the wall clock of this process back by 56 years."""
+    real = time.time_ns
+    time.time_ns = lambda: real() - YEARS_NS
+    try:
+        yield
+    finally:
+        time.time_ns = real
+
+
+@contextmanager
+def half_open(stage: Stage) -> Iterator[None]:
+    """Open connections to our own live page, on loopback, that never finish their request."""
+    with ExitStack() as stack:
+        for _ in range(HALF_OPEN):
+            s = stack.enter_context(socket.create_connection(("127.0.0.1", stage.live_port)))
+            s.sendall(b"GET / HTTP/1.1\r\n")
+        yield
+
+
+def _signal_engine(stage: Stage, number: signal.Signals) -> None:
+    pid = stage.engine.pid
+    if pid is not None:  # None: it has just crashed, and is started again
+        os.kill(pid, number)
+
+
+# name -> (the fault, seconds that it is held; an engine's, so that five a minute are not exceeded)
+FAULTS: dict[str, tuple[Callable[[Stage], Any], float]] = {
+    "camera_hang": (camera_fault("hang"), 4.0),
+    "camera_gone": (camera_fault("gone"), 3.0),
+    "camera_frozen": (camera_fault("frozen"), 4.0),
+    "camera_black": (camera_fault("black"), 2.0),
+    "camera_corrupt": (camera_fault("corrupt"), 2.0),
+    "camera_geometry": (camera_fault("geometry"), 2.0),
+    "engine_crash": (engine_crash, 10.0),
+    "engine_hang": (engine_hang, 10.0),
+    "sink_stuck": (sink_stuck, 3.0),
+    "disk_full": (disk_full, 3.0),
+    "clock_jump": (clock_jump, 2.0),
+    "half_open": (half_open, 2.0),
+}

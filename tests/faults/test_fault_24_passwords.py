@@ -1,0 +1,59 @@
+"""A password in a URL is in no message, no record, no metric and on no page."""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sink_frames import observed
+
+from scnet_edge.onboard import observing
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.uris import redacted
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--sink", f"mqtt://robot:{SECRET}@broker"),  # no topic
+        ("--sink", f"amqp://robot:{SECRET}@broker/x"),  # no such kind
+        ("--source", f"rtsq://robot:{SECRET}@camera/1"),  # a spelling mistake
+    ],
+)
+def test_messages_do_not_repeat_it(
+    command_line: Callable[..., subprocess.CompletedProcess[str]],
+    darkness_bundle: Callable[[tuple[int, int]], Path],
+    options: tuple[str, ...],
+) -> None:
+    source = () if "--source" in options else ("--source", "sim://pipe?frames=1")
+    done = command_line("run", str(darkness_bundle((64, 96))), *source, *options)
+    assert done.returncode == 1
+    assert SECRET not in done.stdout + done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("scnet-edge: ")
+    assert "expected" in done.stderr
+
+
+def test_records_metrics_and_page_do_not_hold_it(tmp_path: Path) -> None:
+    source = redacted(f"rtsp://robot:{SECRET}@camera/1?password={SECRET}")
+    sink, urls = f"jsonl:{tmp_path / 'run.jsonl'}", []
+    broker = f"mqtt://robot:{SECRET}@127.0.0.1:9/robot"  # nobody listens there
+    with observing(
+        Counters(),
+        facts={"Source": source},
+        sinks=[sink, broker],
+        live="127.0.0.1:0",
+        announce=urls.append,
+    ) as (sinks, _):
+        for each in sinks:
+            each.write(observed(0))
+        for path in ("metrics", "status.json", ""):
+            with urllib.request.urlopen(urls[0] + path) as answer:
+                text = answer.read().decode()
+            assert SECRET not in text
+            assert path != "metrics" or "mqtt://***@127.0.0.1:9/robot" in text
+    assert SECRET not in (tmp_path / "run.jsonl").read_text()
