@@ -58,8 +58,12 @@ def run(
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
     ] = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Run the engine in a process that may crash.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--isolate/--no-isolate",
+            help="Run the engine in a process of its own, which may crash; default: for cameras.",
+        ),
+    ] = None,
     fallback: Annotated[
         str | None, typer.Option(help="Another engine, for when the isolated one keeps crashing.")
     ] = None,
@@ -88,7 +92,7 @@ def run(
         "sinks": tuple(sink) if sink else None,
         "live": live,
         "engine": engine,
-        "isolate": isolate or None,
+        "isolate": isolate,
         "fallback": fallback,
         "threads": threads,
     }

@@ -37,6 +37,9 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         source: any URI that `run --source` takes.
+        isolate: the engine in a process of its own, so that a crash of its native code costs one
+            frame; left out, a camera's is and a file's is not.
+        fallback: another engine, for when the isolated one keeps crashing.
         sinks: as `run --sink` takes them; live: HOST:PORT of the live page.
         open_timeout_s, frame_timeout_s: how long a camera may take to its first frame, and between
             frames, before its process is replaced.
@@ -58,7 +61,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     policy: Literal["newest", "every"] | None = None
     engine: str | None = None
     fallback: str | None = None
-    isolate: bool = False
+    isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     sinks: tuple[str, ...] = ()
     live: str | None = None

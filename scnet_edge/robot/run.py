@@ -10,6 +10,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
+import msgspec
+
 from scnet_edge import __version__
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.onboard import observing, stopped_by_signals
@@ -94,6 +96,8 @@ def run_robot(
         timeouts = {"open_s": robot.open_timeout_s, "frame_s": robot.frame_timeout_s}
         source = enter(open_any(robot.source, **timeouts))
         enter(stopped_by_signals(source.stop))
+        if robot.isolate is None:
+            robot = msgspec.structs.replace(robot, isolate=source.live)
         opened = enter(
             open_segment(bundle, robot, asides=asides, temperature_c=_hottest_c, cache=wishes.cache)
         )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from scnet_edge.backends.base import default_engine, open_backend
+from scnet_edge.backends.base import Backend, default_engine, open_backend
+from scnet_edge.backends.isolated import open_isolated
 from scnet_edge.backends.split import SplitBackend
 from scnet_edge.bundle.manifest import Manifest, read_manifest
 from scnet_edge.errors import BundleError, ConfigError
@@ -84,23 +85,20 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
         engine=robot.engine,
         threads=robot.threads,
         cache=cache,
-        isolate=robot.isolate,
+        isolate=bool(robot.isolate),
         fallback=robot.fallback,
     )
 
 
 def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipeline, Segment]:
     """Return a pipeline over the two halves, and it with `prior_reused` flagged."""
-    if robot.isolate or robot.fallback:
-        raise ConfigError("isolate: not together with hed_every or hed_bundle; leave out one")
     manifest = _halved(bundle, (HED, SCNET))
     hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
     hed_manifest = _halved(hed_bundle, (HED,))
     assert manifest.edge_threshold is not None
-    engine = robot.engine or default_engine()
     split = SplitBackend(
-        open_backend(engine, hed_bundle / HED, threads=robot.threads, cache=cache),
-        open_backend(engine, bundle / SCNET, threads=robot.threads, cache=cache),
+        _open_backend(hed_bundle / HED, robot, cache),
+        _open_backend(bundle / SCNET, robot, cache),
         every=robot.hed_every,
         hed_frame_hw=hed_manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,
@@ -113,6 +111,13 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
         return replace(result, flags=("prior_reused",)) if split.reused else result
 
     return pipeline, segment
+
+
+def _open_backend(graph: Path, robot: Robot, cache: Path | None) -> Backend:
+    engines = [robot.engine or default_engine(), *([robot.fallback] if robot.fallback else [])]
+    if robot.isolate or robot.fallback:
+        return open_isolated(engines, graph, threads=robot.threads, cache=cache)
+    return open_backend(engines[0], graph, threads=robot.threads, cache=cache)
 
 
 def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:
