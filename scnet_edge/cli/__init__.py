@@ -55,6 +55,7 @@ from scnet_edge.cli import (  # noqa: E402
     run,  # noqa: F401
     service,  # noqa: F401
     soak,  # noqa: F401
+    statistics,  # noqa: F401
     train,  # noqa: F401
     verify,  # noqa: F401
 )

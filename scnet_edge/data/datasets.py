@@ -3,7 +3,14 @@
 deepcrack:DIR    Liu et al. 2019, the official 300/237 split
 crackforest:DIR  Shi et al. 2016; crack is label 2 alone, 3 and 4 are enclosed background
 masonry:DIR      Dais et al. 2021
-folder:DIR       DIR/images and DIR/masks, same stems, every split the same; crack is above 127
+metu:DIR         Ozgenel 2019, rgb/ and BW/; masks are JPEG
+kolektorsdd2:DIR Bozic et al. 2021, train/ and test/ with NAME.png and NAME_GT.png
+codebrim:DIR     Mundt et al. 2019, with masks of your own (none are public) in images/ and masks/
+folder:DIR       DIR/images and DIR/masks, same stems, every split the same; or these two in
+                 DIR/train and DIR/test; crack is above 127
+coco:FILE        a COCO file, images beside it or in images/; every annotation is crack
+
+Sets without an official split keep a shuffled fifth of the images for the test, always the same.
 """
 
 from __future__ import annotations
@@ -22,6 +29,7 @@ Split = Literal["train", "test", "all"]
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 # CrackForest and masonry have no official split: a shuffled fifth of the images is test
 HOLDOUT_SEED = 0
+MOST_LABELS = 16  # a mask whose largest value is up to this holds label numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +57,22 @@ class Sample:
             raise InputError(
                 f"{self.mask}: expected a mask image, found something unreadable; replace it"
             )
-        if mask.max() == 1:
-            raise InputError(
-                f"{self.mask}: expected 0 and 255, found 0 and 1, which would be no crack at all; "
-                "multiply it by 255"
-            )
+        _check_binary(np.asarray(mask), self.mask)
         return np.asarray(mask) > 127
+
+
+def _check_binary(mask: npt.NDArray[np.uint8], path: Path) -> None:
+    """Refuse what a threshold at 127 would misread: label numbers, photos, soft maps."""
+    top = int(mask.max())
+    if 0 < top <= MOST_LABELS:
+        found = "0 and 1, which would be no crack at all" if top == 1 else f"labels up to {top}"
+        raise InputError(f"{path}: expected 0 and 255, found {found}; write 255 where crack is")
+    grey, light = int(((mask > 32) & (mask < 224)).sum()), int((mask >= 224).sum())
+    if grey > max(light, mask.size // 100):
+        raise InputError(
+            f"{path}: expected a mask of 0 and 255, found mostly grey; it looks like a photo or a "
+            "probability"
+        )
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
@@ -98,15 +116,20 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
         "deepcrack": _deepcrack,
         "crackforest": _crackforest,
         "masonry": _masonry,
+        "metu": _metu,
+        "kolektorsdd2": _kolektorsdd2,
+        "codebrim": _masonry,
         "folder": _folder,
+        "coco": _coco,
     }
     if name not in layouts or not folder:
         raise InputError(
             f"data set {spec!r}: expected NAME:DIR with NAME one of {', '.join(layouts)}"
         )
     root = Path(folder)
-    if not root.is_dir():
-        raise InputError(f"data set {spec!r}: no such folder {root}")
+    kind = "file" if name == "coco" else "folder"
+    if not (root.is_file() if name == "coco" else root.is_dir()):
+        raise InputError(f"data set {spec!r}: no such {kind} {root}")
     samples = layouts[name](root, split)
     if not samples:
         raise InputError(f"data set {spec!r}: no images for split {split!r} in {root}")
@@ -138,8 +161,32 @@ def _masonry(root: Path, split: Split) -> list[Sample]:
     return _held_out(_with_masks(root), split)
 
 
+def _metu(root: Path, split: Split) -> list[Sample]:
+    pairs = [Sample(i, root / "BW" / i.name) for i in _images(root / "rgb")]
+    return _held_out(pairs, split)
+
+
+def _kolektorsdd2(root: Path, split: Split) -> list[Sample]:
+    parts = ["train", "test"] if split == "all" else [split]
+    return [
+        Sample(image, image.with_name(f"{image.stem}_GT{image.suffix}"))
+        for part in parts
+        for image in _images(root / part)
+        if not image.stem.endswith("_GT")
+    ]
+
+
 def _folder(root: Path, split: Split) -> list[Sample]:
-    return _with_masks(root)
+    parts = [p for p in ("train", "test") if (root / p / "images").is_dir()]
+    if not parts:
+        return _with_masks(root)
+    return [s for p in parts if split in ("all", p) for s in _with_masks(root / p)]
+
+
+def _coco(path: Path, split: Split) -> list[Sample]:
+    from scnet_edge.data.coco import read_coco
+
+    return _held_out(list(read_coco(path)), split)
 
 
 def _with_masks(root: Path) -> list[Sample]:

@@ -23,7 +23,7 @@ import numpy as np
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.plots import beside, new_figure
-from scnet_edge.training.checkpoint import CHECKPOINT
+from scnet_edge.training.checkpoint import CHECKPOINT, read_checkpoint
 from scnet_edge.types import Frame, Map, Mask
 
 SETTINGS, LOG, CURVES, PICTURES = "settings.json", "log.jsonl", "curves.png", "pictures"
@@ -70,10 +70,8 @@ def _differ(before: Settings, now: Settings, name: str) -> bool:
 
 def checkpointed_step(folder: Path) -> int:
     """Return the step of the checkpoint, 0 without one."""
-    import torch
-
     path = folder / CHECKPOINT
-    return int(torch.load(path, weights_only=True, mmap=True)["step"]) if path.is_file() else 0
+    return int(read_checkpoint(path).get("step", 0)) if path.is_file() else 0
 
 
 def read_log(folder: Path, *, until: int | None = None) -> list[Row]:

@@ -20,6 +20,7 @@ from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 
 State = dict[str, Tensor]
+MAX_BYTES = 2**30
 
 
 def load_state(path: Path, *, sha256: str | None = None) -> State:
@@ -30,7 +31,7 @@ def load_state(path: Path, *, sha256: str | None = None) -> State:
         sha256: The hash the file must have, checked before it is parsed.
 
     Raises:
-        ModelError: no such file, another format, truncated, or another hash.
+        ModelError: no such file, another format, too large, truncated, or another hash.
     """
     if path.suffix != ".safetensors":
         raise ModelError(
@@ -39,6 +40,8 @@ def load_state(path: Path, *, sha256: str | None = None) -> State:
         )
     if not path.is_file():
         raise ModelError(f"{path}: no such weight file; fetch or copy it beside its card")
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so it is no model of ours")
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:

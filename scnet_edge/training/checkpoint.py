@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,12 +46,26 @@ def resume(path: Path, training: Training) -> None:
     """
     if not path.exists():
         return
-    device = next(training.model.parameters()).device
-    state = torch.load(path, weights_only=True, map_location=device)
+    state = read_checkpoint(path, device=next(training.model.parameters()).device)
     try:
         training.model.load_state_dict(state["model"])
         training.average.load_state_dict(state["average"])
         training.optimizer.load_state_dict(state["optimizer"])
         training.step = int(state["step"])
-    except (RuntimeError, KeyError, ValueError) as e:
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as e:
         raise ConfigError(f"{path}: of another model or preset; name another --out") from e
+
+
+def read_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Return what `save` wrote; tensors and numbers alone are read, never code.
+
+    Raises:
+        ConfigError: it is no checkpoint of ours.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError) as e:
+        raise ConfigError(f"{path}: expected a checkpoint of ours, found another file") from e
+    if not isinstance(state, dict):
+        raise ConfigError(f"{path}: expected a checkpoint of ours, found another file")
+    return state

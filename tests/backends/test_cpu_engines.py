@@ -297,7 +297,9 @@ def test_bf16_for_the_rest_stays_near_fp32(network: str, cases: Callable[[str], 
         found.append(backend.run({"frame": case.frame}))
         backend.close()
     for name in found[0]:
-        assert np.corrcoef(found[0][name].ravel(), found[1][name].ravel())[0, 1] > 0.75  # random nets
+        assert (
+            np.corrcoef(found[0][name].ravel(), found[1][name].ravel())[0, 1] > 0.75
+        )  # random nets
 
 
 def test_only_openvino_takes_bf16(cases: Callable[[str], Any]) -> None:

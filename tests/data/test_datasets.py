@@ -68,7 +68,26 @@ def folder(root: Path) -> None:
     (root / "images" / "notes.txt").write_text("not an image")
 
 
-LAYOUTS = {f.__name__: f for f in (deepcrack, crackforest, masonry, folder)}
+def metu(root: Path) -> None:
+    for i in range(10):
+        write(root / "rgb" / f"{i:03}.jpg", frame())
+        write(root / "BW" / f"{i:03}.jpg", truth())
+
+
+def kolektorsdd2(root: Path) -> None:
+    for part, n in (("train", 3), ("test", 2)):
+        for i in range(n):
+            write(root / part / f"{part}{i}.png", frame())
+            write(root / part / f"{part}{i}_GT.png", truth())
+
+
+def codebrim(root: Path) -> None:
+    masonry(root)
+
+
+LAYOUTS = {
+    f.__name__: f for f in (deepcrack, crackforest, masonry, folder, metu, kolektorsdd2, codebrim)
+}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -85,7 +104,15 @@ def test_layouts_give_frames_and_masks(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("layout", "train", "test"),
-    [(deepcrack, 3, 2), (crackforest, 8, 2), (masonry, 8, 2), (folder, 1, 1)],
+    [
+        (deepcrack, 3, 2),
+        (crackforest, 8, 2),
+        (masonry, 8, 2),
+        (folder, 1, 1),
+        (metu, 8, 2),
+        (kolektorsdd2, 3, 2),
+        (codebrim, 8, 2),
+    ],
 )
 def test_splits(tmp_path: Path, layout: Callable[[Path], None], train: int, test: int) -> None:
     layout(tmp_path)
@@ -99,7 +126,8 @@ def test_splits(tmp_path: Path, layout: Callable[[Path], None], train: int, test
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "deepcrack", "deepcrack:", "coco:{0}", "{0}", "deepcrack:{0}/none"]
+    "spec",
+    ["", "deepcrack", "deepcrack:", "cityscapes:{0}", "coco:{0}", "{0}", "deepcrack:{0}/none"],
 )
 def test_specs_that_name_nothing(tmp_path: Path, spec: str) -> None:
     with pytest.raises(InputError, match="data set"):
@@ -133,6 +161,37 @@ def test_mask_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -> None:
     write(tmp_path / "mask.png", truth() // 255)
     with pytest.raises(InputError, match="expected 0 and 255"):
         Sample(tmp_path / "mask.png", tmp_path / "mask.png").read_mask()
+
+
+@pytest.mark.parametrize(
+    ("mask", "line"),
+    [
+        (truth() // 85, "labels up to 3"),
+        (np.full(SIZE, 128, np.uint8), "mostly grey"),
+        (np.random.default_rng(0).integers(0, 256, SIZE, np.uint8), "mostly grey"),
+    ],
+    ids=["labels", "grey", "photo"],
+)
+def test_masks_that_are_not_binary(tmp_path: Path, mask: np.ndarray, line: str) -> None:
+    write(tmp_path / "mask.png", mask)
+    with pytest.raises(InputError, match=line):
+        Sample(tmp_path / "mask.png", tmp_path / "mask.png").read_mask()
+
+
+def test_soft_edges_of_a_mask_are_no_mistake(tmp_path: Path) -> None:
+    soft = cv2.GaussianBlur(np.kron(truth(), np.ones((8, 8), np.uint8)), (0, 0), 2)
+    write(tmp_path / "mask.jpg", soft)
+    mask = Sample(tmp_path / "mask.jpg", tmp_path / "mask.jpg").read_mask()
+    assert np.array_equal(mask[::8, ::8][9:11], truth()[9:11] > 0)
+
+
+def test_folder_of_two_splits(tmp_path: Path) -> None:
+    for part, n in (("train", 3), ("test", 2)):
+        for i in range(n):
+            write(tmp_path / part / "images" / f"{part}{i}.png", frame())
+            write(tmp_path / part / "masks" / f"{part}{i}.png", truth())
+    spec = f"folder:{tmp_path}"
+    assert [len(open_dataset(spec, s)) for s in ("train", "test", "all")] == [3, 2, 5]
 
 
 def _text(path: Path) -> None:

@@ -1,0 +1,76 @@
+"""How rare cracks are in a data set (Table II): whole images, and crops as training draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from scnet_edge.data.augment import Augmentation, training_crop
+from scnet_edge.data.datasets import Sample
+from scnet_edge.errors import InputError
+
+CROPS_PER_IMAGE = 4
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of Table II; percentages of pixels.
+
+    Attributes:
+        cracked: Images that show a crack.
+        sizes: `HxW` -> images of that size.
+        crack_percent: Over all whole images.
+        crop_crack_percent: Over random crops that show a crack, as the paper seems to count.
+    """
+
+    images: int
+    cracked: int
+    sizes: dict[str, int]
+    crack_percent: float
+    background_percent: float
+    crop_crack_percent: float
+
+
+def statistics(samples: Sequence[Sample], *, how: Augmentation, seed: int = 0) -> Statistics:
+    """Return what a data set is made of.
+
+    Args:
+        samples: Of any split.
+        how: Crops are drawn; the paper's augmentation for Table II.
+        seed: Of the crops.
+
+    Raises:
+        InputError: no mask shows a crack, one is all crack, or a file is unreadable or misfits.
+    """
+    rng = np.random.default_rng(seed)
+    sizes: dict[str, int] = {}
+    pixels = crack = cracked = 0
+    crops: list[float] = []
+    for sample in samples:
+        frame, mask = sample.read_frame(), sample.read_mask()
+        if frame.shape[:2] != mask.shape:
+            raise InputError(f"{sample.mask}: expected size {frame.shape[:2]}, found {mask.shape}")
+        if mask.all():
+            raise InputError(f"{sample.mask}: all of it is crack; crack is white, the rest black")
+        size = "x".join(map(str, mask.shape))
+        sizes[size] = sizes.get(size, 0) + 1
+        pixels, crack, cracked = (
+            pixels + mask.size,
+            crack + int(mask.sum()),
+            cracked + int(mask.any()),
+        )
+        shares = [
+            training_crop(frame, mask, None, how, rng)[1].mean() for _ in range(CROPS_PER_IMAGE)
+        ]
+        crops += [float(share) for share in shares if share]
+    if not crack:
+        raise InputError(f"expected cracks in {len(samples)} masks, found none; crack is white")
+    return Statistics(
+        images=len(samples),
+        cracked=cracked,
+        sizes=sizes,
+        crack_percent=100 * crack / pixels,
+        background_percent=100 - 100 * crack / pixels,
+        crop_crack_percent=100 * float(np.mean(crops)) if crops else 0.0,
+    )

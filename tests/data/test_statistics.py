@@ -1,0 +1,50 @@
+"""Shares of pixels, counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from scnet_edge.data.augment import Augmentation
+from scnet_edge.data.datasets import Sample
+from scnet_edge.data.statistics import statistics
+from scnet_edge.errors import InputError
+
+PLAIN = Augmentation(crop=32, rotation_deg=0, scale=(1, 1), photometric="none", crack_bias=0)
+
+
+def sample(folder: Path, name: str, mask: np.ndarray) -> Sample:
+    image, drawn = folder / f"{name}.png", folder / f"{name}_mask.png"
+    cv2.imwrite(str(image), np.full((*mask.shape, 3), 90, np.uint8))
+    cv2.imwrite(str(drawn), mask.astype(np.uint8) * 255)
+    return Sample(image, drawn)
+
+
+def test_shares_are_those_of_all_pixels(tmp_path: Path) -> None:
+    cracked, clean = np.zeros((40, 50), np.bool_), np.zeros((40, 100), np.bool_)
+    cracked[:, 10:14] = True
+    samples = [sample(tmp_path, "a", cracked), sample(tmp_path, "b", clean)]
+    counted = statistics(samples, how=PLAIN)
+    assert (counted.images, counted.cracked) == (2, 1)
+    assert counted.sizes == {"40x50": 1, "40x100": 1}
+    assert counted.crack_percent == pytest.approx(100 * 160 / 6000)
+    assert counted.crack_percent + counted.background_percent == pytest.approx(100)
+    assert counted.crop_crack_percent > counted.crack_percent  # of crops with a crack alone
+
+
+def test_classes_that_are_empty(tmp_path: Path) -> None:
+    nothing, all_of_it = np.zeros((40, 50), np.bool_), np.ones((40, 50), np.bool_)
+    with pytest.raises(InputError, match="expected cracks in 1 masks"):
+        statistics([sample(tmp_path, "a", nothing)], how=PLAIN)
+    with pytest.raises(InputError, match="all of it is crack"):
+        statistics([sample(tmp_path, "b", all_of_it)], how=PLAIN)
+
+
+def test_size_that_differs(tmp_path: Path) -> None:
+    small = sample(tmp_path, "a", np.zeros((40, 50), np.bool_))
+    other = sample(tmp_path, "b", np.zeros((40, 51), np.bool_))
+    with pytest.raises(InputError, match="expected size"):
+        statistics([Sample(small.image, other.mask)], how=PLAIN)
