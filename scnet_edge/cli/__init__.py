@@ -45,9 +45,11 @@ from scnet_edge.cli import (  # noqa: E402
     bench,  # noqa: F401
     build,  # noqa: F401
     calibrate,  # noqa: F401
+    compare,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
     explain,  # noqa: F401
+    inspect,  # noqa: F401
     measure,  # noqa: F401
     models,  # noqa: F401
     recover,  # noqa: F401

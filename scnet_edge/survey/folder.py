@@ -55,6 +55,12 @@ def read_survey(folder: Path) -> Survey:
         ) from e
 
 
+def next_segment(survey: Survey) -> int:
+    """Return the number of the next segment, where an odometer starts anew."""
+    seen = [o.segment for o in survey.observations] + [g.segment for g in survey.gaps]
+    return 1 + max(seen, default=-1)
+
+
 def _uri(path: Path) -> str:
     """Return how to open a journal for reading; on a medium that cannot be written, as a file."""
     log = path.with_name(path.name + "-wal")

@@ -89,6 +89,12 @@ class Journal:
         else:
             self._adopt(rewound=moved is not None)
 
+    @property
+    def next_seq(self) -> int:
+        """The number of the next observation."""
+        waiting = [o.seq for o in self.pending if isinstance(o, Observation)]
+        return max([self.acknowledged, *waiting]) + 1
+
     def commit(
         self,
         *,

@@ -1,4 +1,4 @@
-"""One observation on its way to the disk: its pictures where there is room, then its record."""
+"""An observation on its way to the disk: its pictures where there is room, then its record."""
 
 from __future__ import annotations
 
@@ -25,29 +25,14 @@ REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 PICTURES_WAIT = "pictures wait until there is room again; records go on in the room held for them"
 
 
-def record(
-    journal: Journal,
-    observation: Observation,
-    frame: Frame | None,
-    mask: Mask | None,
-    *,
-    progress: Progress | None = None,
-) -> bool:
-    """Write an observation's picture and mask while there is room, then commit its record.
+def with_evidence(
+    journal: Journal, observation: Observation, frame: Frame | None, mask: Mask | None
+) -> Observation:
+    """Write an observation's picture and mask while there is room; return what is to be recorded.
 
     Without room the picture goes first, then the mask; the record, which says so by the flag
     `no_snapshot`, has room in reserve. Both come back by themselves once there is room again.
-
-    Returns:
-        True once the record is durable, as `Journal.commit`.
     """
-    observation = _with_evidence(journal, observation, frame, mask)
-    return journal.commit(observations=[observation], progress=progress)
-
-
-def _with_evidence(
-    journal: Journal, observation: Observation, frame: Frame | None, mask: Mask | None
-) -> Observation:
     folder, limits, seq = journal.folder, journal.limits, observation.seq
     if mask is not None:
         _written(journal, limits.mask_bytes, lambda: write_crack_mask(folder, seq, mask))
@@ -62,6 +47,19 @@ def _with_evidence(
     _written(journal, 0, lambda: write_sidecar(folder, observation))
     _written(journal, 0, lambda: sync_folder(folder / SNAPSHOTS))
     return observation
+
+
+def record(
+    journal: Journal,
+    observation: Observation,
+    frame: Frame | None,
+    mask: Mask | None,
+    *,
+    progress: Progress | None = None,
+) -> bool:
+    """Write an observation's files, then its record; True once that is durable."""
+    observation = with_evidence(journal, observation, frame, mask)
+    return journal.commit(observations=[observation], progress=progress)
 
 
 def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> bool:

@@ -1,0 +1,132 @@
+"""`scnet-edge inspect`: a bundle over a drive along a pipe or wall, to a survey that can resume."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.cli.run import _progress, _quiet_decoders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from threading import Event
+
+    from scnet_edge.survey.journal import Journal
+
+
+@app.command()
+def inspect(
+    bundle: Annotated[Path, typer.Argument(help="A bundle folder, as 'build' writes it.")],
+    source: Annotated[str, typer.Option(help="A camera, a video, an image or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="The survey's folder: new, empty, or to go on with.")],
+    pipe: Annotated[
+        Path | None, typer.Option(help="pipe.toml; without it a flat wall, in pixels.")
+    ] = None,
+    odometry: Annotated[
+        str | None, typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep what the engine compiles here for the next start.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
+) -> None:
+    """Inspect a pipe or a wall: every crack found once, measured, placed and recorded."""
+    from dataclasses import replace
+
+    from scnet_edge import __version__
+    from scnet_edge.inspection.odometry import open_odometry
+    from scnet_edge.inspection.setup import Setup, read_setup
+    from scnet_edge.runtime.loop import run_loop
+    from scnet_edge.runtime.page import machine_name
+    from scnet_edge.runtime.pipeline import Pipeline
+    from scnet_edge.runtime.sources import open_source
+    from scnet_edge.runtime.uris import redacted
+    from scnet_edge.survey.begin import facts_of, open_survey
+    from scnet_edge.survey.folder import next_segment, read_survey
+    from scnet_edge.survey.inspector import Inspector
+
+    _quiet_decoders()
+    setup = Setup(mode="wall") if pipe is None else read_setup(pipe)
+    with (
+        open_source(source) as opened,
+        Pipeline.open(bundle, engine=engine, threads=threads, cache=cache) as pipeline,
+    ):
+        facts = facts_of(
+            pipeline.manifest,
+            setup,
+            source=redacted(source),
+            odometry=odometry,
+            engine=pipeline.engine,
+            machine=machine_name(),
+            version=__version__,
+            fps=opened.fps,
+        )
+        with open_survey(out, facts, live=opened.live) as journal:
+            if journal.progress is not None and journal.progress.finished and not opened.live:
+                typer.echo(f"{out}: finished before, nothing left to look at")
+                return _print_summary(journal)
+            first_segment = next_segment(read_survey(out)) if opened.live else 0
+            with (
+                open_odometry(odometry, setup, first_segment=first_segment) as where,
+                _stopped_by_signals(opened.stop) as interrupted,
+                _progress(opened.count) as progress,
+            ):
+                inspector = Inspector(
+                    journal,
+                    setup,
+                    where,
+                    live=opened.live,
+                    separate=opened.fps is None and not opened.live and odometry is None,
+                )
+                unseen = replace(opened, items=inspector.unseen(opened.items))
+                run_loop(unseen, pipeline, [inspector, progress], frames=frames)
+                inspector.close(finished=not interrupted.is_set())
+            _print_summary(journal)
+
+
+@contextmanager
+def _stopped_by_signals(stop: Event) -> Iterator[Event]:
+    """End the run after the frame at hand on Ctrl-C or SIGTERM; a second one ends it at once.
+
+    Yields what tells whether there was one.
+    """
+    import signal
+    from threading import Event
+
+    interrupted = Event()
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, before[number])
+        interrupted.set()
+        stop.set()
+
+    numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_summary(journal: Journal) -> None:
+    """Print what is recorded by now, and what to do with it."""
+    progress = journal.progress
+    count, folder = journal.acknowledged, journal.folder
+    length = ""
+    if progress is not None and progress.chainage_m is not None:
+        length = f" over {progress.chainage_m:.2f} m"
+    seen = 0 if progress is None else progress.frames
+    typer.echo(f"{count} crack{'' if count == 1 else 's'} recorded in {seen} frames{length}")
+    if progress is not None and not progress.finished:
+        typer.echo("not finished: the same command goes on where this one was stopped")
+    typer.echo(f"   survey  {folder}")
+    typer.echo(f"   report  scnet-edge report {folder}")

@@ -1,0 +1,90 @@
+"""How a survey begins, or goes on: its facts, and that it is the same survey."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from scnet_edge.bundle.manifest import FUSED, Manifest
+from scnet_edge.errors import SurveyError
+from scnet_edge.inspection.setup import Setup
+from scnet_edge.survey.facts import BundleIdentity, Facts, Site
+from scnet_edge.survey.files import LOCK
+from scnet_edge.survey.journal import JOURNAL, Journal
+
+
+def facts_of(
+    manifest: Manifest,
+    setup: Setup,
+    *,
+    source: str,
+    odometry: str | None,
+    engine: str,
+    machine: str,
+    version: str,
+    fps: float | None,
+) -> Facts:
+    """Return the facts of a survey that begins now; `source` without user name and password."""
+    given = msgspec.to_builtins(setup)
+    return Facts(
+        survey_id=uuid.uuid4().hex[:12],
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        source=source,
+        mode=setup.mode,
+        bundle=identity_of(manifest),
+        engine=engine,
+        machine=machine,
+        version=version,
+        site=Site(**{name: getattr(setup, name) for name in Site.__struct_fields__}),
+        geometry={name: value for name, value in given.items() if value not in (None, "", [])},
+        odometry=odometry,
+        fps=fps,
+    )
+
+
+def identity_of(manifest: Manifest) -> BundleIdentity:
+    """Return which bundle it is, and what is known of its accuracy."""
+    accuracy = manifest.accuracy
+    return BundleIdentity(
+        model=manifest.model.name,
+        precision=manifest.precision,
+        threshold=manifest.threshold,
+        sha256=manifest.files[FUSED],
+        f1=None if accuracy is None else accuracy.f1,
+        f1_data=None if accuracy is None else accuracy.data,
+    )
+
+
+def open_survey(folder: Path, facts: Facts, *, live: bool) -> Journal:
+    """Return the journal of a new survey, or of the same one to go on with.
+
+    Raises:
+        SurveyError: the folder holds something else, or a survey of another source or bundle.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SurveyError(f"{folder}: expected a folder for the survey, found a file")
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+    if present and not present & {JOURNAL, LOCK}:
+        raise SurveyError(
+            f"{folder}: holds {min(present)!r} and no survey; choose a new or an empty folder"
+        )
+    journal = Journal(folder, facts, replays=not live)
+    if difference := _difference(journal.facts, facts):
+        journal.close()
+        raise SurveyError(f"{folder}: holds a survey of {difference}; choose another folder")
+    return journal
+
+
+def _difference(old: Facts, new: Facts) -> str:
+    for what, before, now in (
+        ("the source", old.source, new.source),
+        ("the odometry", old.odometry, new.odometry),
+        ("the bundle", old.bundle.sha256[:12], new.bundle.sha256[:12]),
+        ("the geometry", old.geometry, new.geometry),
+    ):
+        if before != now:
+            return f"{what} {before}, expected {now}"
+    return ""

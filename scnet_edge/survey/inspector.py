@@ -1,0 +1,213 @@
+"""The sink that makes an inspection of a run: cracks placed, followed, recorded as they pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace as replaced
+
+import cv2
+import numpy as np
+from msgspec.structs import replace
+
+from scnet_edge.inspection.following import Follower
+from scnet_edge.inspection.geometry import geometry_of
+from scnet_edge.inspection.odometry import Odometry
+from scnet_edge.inspection.placing import place
+from scnet_edge.inspection.readings import Pose
+from scnet_edge.inspection.records import Gap, Observation
+from scnet_edge.inspection.setup import Setup
+from scnet_edge.inspection.tracing import trace_cracks
+from scnet_edge.runtime.clock import clock_synced
+from scnet_edge.runtime.delivery import Observed
+from scnet_edge.runtime.events import Event
+from scnet_edge.survey.facts import Progress
+from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.recorder import with_evidence
+from scnet_edge.types import Captured, Frame, Mask
+
+COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks still in view
+
+
+class Inspector:
+    """Give it every frame in order, as a sink of `run_loop`; then `close` it.
+
+    After a crash a file is read again from the first frame of the oldest crack that was in view
+    then; what is found again up to the last frame that was done with is in the journal already.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        setup: Setup,
+        odometry: Odometry,
+        *,
+        live: bool = False,
+        separate: bool = False,
+    ) -> None:
+        """Begin, or go on where the journal stands.
+
+        Args:
+            journal: open; closed by whoever opened it.
+            setup: the geometry.
+            odometry: says where each frame was taken.
+            live: a camera, whose frames cannot be asked for again.
+            separate: photographs of different places, not of one drive.
+        """
+        before = journal.progress
+        self.journal, self._setup, self._odometry = journal, setup, odometry
+        self._live, self._separate = live, separate
+        self._follower: Follower | None = None
+        self._views: dict[int, tuple[Frame, Mask]] = {}  # of frames that cracks in view need
+        self._first_id = before.frame_id + 1 if before and live else 0
+        self._known_to = before.frame_id if before and not live else -1
+        self._resume_at = before.resume_frame_id if before and not live else 0
+        self._frames = before.frames if before else 0
+        self._furthest_m = before.chainage_m if before else None
+        self._last_id = before.frame_id if before else -1
+        self._pose = Pose()
+        self._gaps: list[tuple[Event, Pose]] = []  # and where each began
+        self._degraded_id: int | None = None
+        self._degraded = False
+        self._committed_s = time.monotonic()
+
+    def unseen(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
+        """Yield a source's items without the frames that need not be looked at again."""
+        with closing(items):
+            for item in items:
+                if isinstance(item, Captured) and item.frame_id < self._resume_at:
+                    self._odometry.at(item)  # whose clock may start at the first frame
+                else:
+                    yield item
+
+    def write(self, observed: Observed) -> None:
+        """Take one frame's mask: place its cracks, follow them, record those that have passed."""
+        captured, mask = self._numbered(observed.captured), observed.result.mask
+        pose = self._odometry.at(captured)
+        ended = self._ended_gap(pose)
+        closed, follower = self._followed(captured)
+        placed = place(
+            captured.frame_id,
+            trace_cracks(mask, frame=captured.frame),
+            observed.result.probability,
+            follower.geometry,
+            pose,
+        )
+        closed += follower.see(captured, placed, pose)
+        self._views[captured.frame_id] = (captured.frame, mask)
+        if self._separate:
+            closed += follower.finish()
+        self._advance(captured.frame_id, pose)
+        if closed or ended or time.monotonic() - self._committed_s > COMMIT_EVERY_S:
+            self._commit(closed, ended)
+        needed = follower.best_frame_ids()
+        self._views = {i: view for i, view in self._views.items() if i in needed}
+
+    def note(self, event: Event) -> None:
+        """Take what happened between two frames: gaps, engines that crash, degraded working."""
+        if event.kind == "gap":
+            self._gaps.append((event, self._pose))
+        elif event.kind == "engine_crashed":
+            self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
+        elif event.kind in ("degraded", "recovered"):
+            self._degraded = event.kind == "degraded"
+
+    def close(self, *, finished: bool = True) -> None:
+        """Record what is still in view, unless the source is read again from there later."""
+        ended = self._ended_gap(self._pose)
+        closed = []
+        if self._follower is not None and (finished or self._live):
+            closed = self._follower.finish()
+        self._commit(closed, ended, finished=finished)
+
+    def _numbered(self, captured: Captured) -> Captured:
+        if not self._first_id:
+            return captured
+        return replaced(captured, frame_id=captured.frame_id + self._first_id)
+
+    def _followed(self, captured: Captured) -> tuple[list[Observation], Follower]:
+        """Return the follower; another one, with what the last had open, for another frame size."""
+        size_hw = (captured.frame.shape[0], captured.frame.shape[1])
+        follower, closed = self._follower, list[Observation]()
+        if follower is None or follower.geometry.size_hw != size_hw:
+            closed = [] if follower is None else follower.finish()
+            follower = self._follower = Follower(self._setup, geometry_of(self._setup, size_hw))
+        return closed, follower
+
+    def _advance(self, frame_id: int, pose: Pose) -> None:
+        self._pose, self._last_id = pose, frame_id
+        self._frames += frame_id > self._known_to
+        if self._degraded:
+            self._degraded_id = frame_id
+        if pose.chainage_m is not None:
+            self._furthest_m = max(pose.chainage_m, self._furthest_m or 0.0)
+
+    def _commit(
+        self, closed: list[Observation], gaps: list[Gap], *, finished: bool = False
+    ) -> None:
+        """Write what was found and how far we are as one: after a crash, both or neither."""
+        if self._last_id <= self._known_to and not finished:
+            closed, gaps = [], []  # found again
+        observations = []
+        for seq, observation in enumerate(closed, start=self.journal.next_seq):
+            frame, mask = self._views.get(observation.best_frame_id, (None, None))
+            crack = None if mask is None else crack_of(mask, observation)
+            numbered = replace(observation, seq=seq, **self._circumstances(observation))
+            observations.append(with_evidence(self.journal, numbered, frame, crack))
+        progress = self._progress(finished=finished)
+        self.journal.commit(observations=observations, gaps=gaps, progress=progress)
+        self._committed_s = time.monotonic()
+
+    def _circumstances(self, observation: Observation) -> dict[str, object]:
+        flags = list(observation.flags)
+        synced = observation.clock_synced and not (self._live and clock_synced() is False)
+        if observation.clock_synced and not synced:
+            flags.append("clock_unsynced")
+        if self._degraded_id is not None and self._degraded_id >= observation.first_frame_id:
+            flags.append("degraded")
+        return {"flags": tuple(dict.fromkeys(flags)), "clock_synced": synced}
+
+    def _progress(self, *, finished: bool = False) -> Progress:
+        oldest = None if self._follower is None else self._follower.oldest_frame_id()
+        return Progress(
+            frame_id=max(self._last_id, self._known_to),
+            resume_frame_id=self._last_id + 1 if oldest is None else oldest,
+            frames=self._frames,
+            chainage_m=self._furthest_m,
+            finished=finished,
+        )
+
+    def _ended_gap(self, pose: Pose) -> list[Gap]:
+        """Return the gaps that this pose, the first after them, puts an end to."""
+        noted, self._gaps = self._gaps, []
+        return [self._gap(event, before, pose) for event, before in noted]
+
+    def _gap(self, event: Event, before: Pose, after: Pose) -> Gap:
+        ends = [before.chainage_m, after.chainage_m]
+        if before.segment != after.segment:
+            ends[0] = ends[1]
+        known = sorted(end for end in ends if end is not None)
+        first, last = event.first_frame_id, event.last_frame_id
+        return Gap(
+            reason=event.reason or "camera_lost",
+            segment=after.segment,
+            first_frame_id=self._last_id + 1 if first is None else first + self._first_id,
+            last_frame_id=self._last_id + 1 if last is None else last + self._first_id,
+            start_m=known[0] if known else None,
+            end_m=known[-1] if known else None,
+            mono_from_ns=event.from_mono_ns or event.mono_ns,
+            mono_to_ns=event.mono_ns,
+        )
+
+
+def crack_of(mask: Mask, observation: Observation) -> Mask:
+    """Return the one crack of a frame's mask that an observation is about, (h, w) bool."""
+    left, top, right, bottom = observation.bbox_xyxy
+    inside = mask[top:bottom, left:right].astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    alike = np.abs(stats[:, cv2.CC_STAT_AREA] - observation.area_px)
+    alike[0] = np.iinfo(alike.dtype).max  # the background
+    crack = np.zeros_like(mask)
+    crack[top:bottom, left:right] = labels == int(alike.argmin())
+    return crack
