@@ -1,0 +1,34 @@
+"""`scnet-edge export`: a survey for spreadsheets, maps, data sets and other inspection software."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.errors import ConfigError
+
+
+@app.command()
+def export(
+    survey: Annotated[Path, typer.Argument(help="A survey's folder, as 'inspect' writes it.")],
+    format: Annotated[str, typer.Option(help="csv, json, geojson, coco, pacp-csv or isybau-xml.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
+    ] = None,
+    codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
+) -> None:
+    """Write a survey in a format that other programs read."""
+    from scnet_edge.survey.codes import read_codes
+    from scnet_edge.survey.exchange import WRITERS
+    from scnet_edge.survey.exchange import export as written
+    from scnet_edge.survey.folder import read_survey
+
+    chosen = next((known for known in WRITERS if known == format), None)
+    if chosen is None:
+        raise ConfigError(f"--format {format}: expected one of {', '.join(WRITERS)}")
+    read = read_survey(survey)
+    for path in written(read, read_codes(codes), chosen, out or survey / "export"):
+        typer.echo(path)

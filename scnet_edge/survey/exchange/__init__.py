@@ -1,0 +1,45 @@
+"""A survey for other programs; each format is one file here, all from the same records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from scnet_edge.errors import InputError
+from scnet_edge.survey.codes import Codes
+from scnet_edge.survey.exchange.coco import write_coco
+from scnet_edge.survey.exchange.document import write_document
+from scnet_edge.survey.exchange.geojson import write_geojson
+from scnet_edge.survey.exchange.isybau import write_isybau
+from scnet_edge.survey.exchange.pacp import write_pacp
+from scnet_edge.survey.exchange.table import write_table
+from scnet_edge.survey.folder import Survey
+
+Format: TypeAlias = Literal["csv", "json", "geojson", "coco", "pacp-csv", "isybau-xml"]
+Writer: TypeAlias = Callable[[Survey, Codes, Path], list[Path]]
+
+WRITERS: dict[Format, Writer] = {
+    "csv": write_table,
+    "json": write_document,
+    "geojson": write_geojson,
+    "coco": write_coco,
+    "pacp-csv": write_pacp,
+    "isybau-xml": write_isybau,
+}
+FOR_PIPES: tuple[Format, ...] = ("pacp-csv", "isybau-xml")
+
+
+def export(survey: Survey, codes: Codes, format: Format, folder: Path) -> list[Path]:
+    """Write a survey in one format and return the files; older ones are replaced.
+
+    Raises:
+        InputError: a format for pipes and a survey of a wall, or one without positions.
+    """
+    if format in FOR_PIPES and survey.facts.mode == "wall":
+        raise InputError(
+            f"{survey.folder}: {format} is for pipes, this is a survey of a wall; "
+            "export it as csv, json or geojson"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return WRITERS[format](survey, codes, folder)

@@ -1,0 +1,205 @@
+"""Every format read back by somebody else's reader, and compared with the records."""
+
+import contextlib
+import csv
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
+from lxml import etree
+from pycocotools.coco import COCO
+
+from scnet_edge.errors import InputError
+from scnet_edge.survey.codes import read_codes, suggest
+from scnet_edge.survey.exchange import Format, export
+from scnet_edge.survey.exchange.document import document_schema
+from scnet_edge.survey.exchange.geojson import along, distance_m
+from scnet_edge.survey.facts import Progress, Site
+from scnet_edge.survey.folder import Survey, read_survey
+from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.recorder import record
+from scnet_edge.survey.space import Limits
+
+CODES = read_codes()
+SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+LINE = ((9.0, 50.0), (9.0, 50.0001), (9.0002, 50.0001))  # 11.1 m north, 14.3 m east
+XSD = Path(__file__).with_name("isybau.xsd")
+NS = {"d": "http://www.ofd-hannover.la/Identifikation"}
+
+
+def made(folder: Path, **changes: Any) -> Survey:
+    site = Site(pipe_id=HOSTILE, place="Wehrstraße", from_node="1", to_node="2", line_lonlat=LINE)
+    with Journal(folder, facts(**{"site": site, **changes}), limits=SMALL) as journal:
+        record(journal, observation(1, remarks=HOSTILE + "\x00\x0b"), *picture(1))
+        record(journal, observation(2, kind="multiple", end_m=6.6, clock_to=11.6), *picture(2))
+        record(journal, observation(3, review="accepted", remarks="=1+1"), None, None)
+        record(journal, observation(4, review="rejected"), *picture(4))
+        done = Progress(frame_id=99, resume_frame_id=100, frames=100, chainage_m=25.0)
+        journal.commit(gaps=[gap()], progress=done)
+    return read_survey(folder)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    return made(tmp_path_factory.mktemp("survey"))
+
+
+def test_csv_holds_every_record(survey: Survey, tmp_path: Path) -> None:
+    [path] = export(survey, CODES, "csv", tmp_path)
+    with path.open(newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    assert len(rows) == 4
+    for row, o in zip(rows, survey.observations, strict=True):
+        assert int(row["seq"]) == o.seq
+        assert float(row["start_m"]) == o.start_m
+        assert o.width_p95_mm
+        assert float(row["width_p95_mm"]) == o.width_p95_mm.value
+        assert float(row["width_p95_mm_sigma"]) == o.width_p95_mm.sigma
+        assert row["suggested_pacp"] == suggest(o, CODES).pacp
+    assert rows[0]["remarks"] == survey.observations[0].remarks
+    assert rows[2]["remarks"] == "'=1+1"  # no spreadsheet computes it
+
+
+def test_json_is_what_the_published_schema_says(survey: Survey, root: Path, tmp_path: Path) -> None:
+    schema = json.loads((root / "docs" / "survey.schema.json").read_text(encoding="utf-8"))
+    # else: python scripts/write_schema.py
+    assert schema == json.loads(json.dumps(document_schema()))
+    [path] = export(survey, CODES, "json", tmp_path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    validator.validate(document)
+    assert document["observations"][0]["observation"]["remarks"] == survey.observations[0].remarks
+    assert document["observations"][2]["observation"]["review"] == "accepted"
+    assert len(document["gaps"]) == 1
+    broken = {**document, "observations": [{"observation": {}, "suggested": None}]}
+    assert not validator.is_valid(broken)
+
+
+def test_geojson_lies_on_the_course(survey: Survey, tmp_path: Path) -> None:
+    [path] = export(survey, CODES, "geojson", tmp_path)
+    collection = json.loads(path.read_text(encoding="utf-8"))
+    assert collection["type"] == "FeatureCollection"
+    for feature, o in zip(collection["features"], survey.observations, strict=True):
+        places = feature["geometry"]["coordinates"]
+        assert feature["geometry"]["type"] == "LineString"
+        assert o.start_m is not None
+        assert o.end_m is not None
+        assert distance_m(LINE[0], tuple(places[0])) == pytest.approx(o.start_m, abs=0.01)
+        length_m = sum(distance_m(tuple(a), tuple(b)) for a, b in pairwise(places))
+        assert length_m == pytest.approx(o.end_m - o.start_m, abs=0.01)
+
+
+def test_a_course_is_followed_round_its_corners() -> None:
+    places = along(LINE, 10.0, 14.0)
+    assert len(places) == 3
+    assert places[1] == LINE[1]
+    assert along(LINE, 20.0, 30.0) == []  # beyond its end
+    assert along((), 0.0, 1.0) == []
+    # One degree of latitude is 111.2 km on a sphere of the mean radius.
+    assert distance_m((0.0, 0.0), (0.0, 1.0)) == pytest.approx(111_195, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
+def test_coco_masks_are_exact(survey: Survey, tmp_path: Path) -> None:
+    [path] = export(survey, CODES, "coco", tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(path))
+    assert sorted(coco.getImgIds()) == [1, 2, 4]  # 3 has no picture
+    for seq in coco.getImgIds():
+        [image] = coco.loadImgs([seq])
+        frame = cv2.imread(str(survey.folder / image["file_name"]))
+        assert frame.shape[:2] == (image["height"], image["width"])
+        [annotation] = coco.loadAnns(coco.getAnnIds(imgIds=[seq]))
+        true = picture(seq)[1]
+        np.testing.assert_array_equal(coco.annToMask(annotation), true)
+        assert annotation["area"] == true.sum()
+        assert tuple(annotation["bbox"]) == cv2.boundingRect(true.astype(np.uint8))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def test_pacp_tables(survey: Survey, tmp_path: Path) -> None:
+    paths = {path.stem: rows_of(path) for path in export(survey, CODES, "pacp-csv", tmp_path)}
+    assert set(paths) == {"Inspections", "Conditions", "Media_Inspections", "Media_Conditions"}
+    [inspection] = paths["Inspections"]
+    assert inspection["Certificate_Number"] == ""
+    assert (inspection["Upstream_MH"], inspection["Height"]) == ("1", "300.0")
+    conditions = paths["Conditions"]
+    marks = [(c["PACP_Code"], c["Continuous"], c["Distance"]) for c in conditions]
+    # The second is 4.6 m long: start and finish. The fourth was rejected.
+    assert marks == [
+        ("CL", "", "1.0"),
+        ("CM", "S01", "2.0"),
+        ("CM", "F01", "6.6"),
+        ("CL", "", "3.0"),
+    ]
+    assert [(c["Clock_At_From"], c["Clock_To"]) for c in conditions[:2]] == [("2", ""), ("2", "12")]
+    assert "to be reviewed" in conditions[0]["Remarks"]
+    known = {c["ConditionID"] for c in conditions}
+    for row in paths["Media_Conditions"]:
+        assert row["ConditionID"] in known
+        assert (survey.folder / "snapshots" / row["Image_Reference"]).is_file()
+
+
+def test_isybau_xml_has_its_structure(survey: Survey, tmp_path: Path) -> None:
+    [path] = export(survey, CODES, "isybau-xml", tmp_path)
+    root = etree.parse(path)
+    etree.XMLSchema(etree.parse(XSD)).assertValid(root)
+    # Along the paths by which QKan, the QGIS plugin, reads it.
+    plants = root.findall(
+        "d:Datenkollektive/d:Zustandsdatenkollektiv/d:InspizierteAbwassertechnischeAnlage", NS
+    )
+    [plant] = plants
+    assert plant.findtext("d:Lage/d:Strassenname", None, NS) == "Wehrstraße"
+    states = plant.findall("d:OptischeInspektion/d:Rohrleitung/d:Inspektionsdaten/d:RZustand", NS)
+    read = [
+        tuple(
+            state.findtext(f"d:{name}", "", NS)
+            for name in ("Station", "InspektionsKode", "Charakterisierung1", "Charakterisierung2")
+        )
+        for state in states
+    ]
+    assert read == [
+        ("1.00", "BAB", "B", "A"),
+        ("2.00", "BAB", "B", "C"),
+        ("6.60", "BAB", "B", "C"),
+        ("3.00", "BAB", "B", "A"),
+    ]
+    assert [s.findtext("d:Streckenschaden", "", NS) for s in states] == ["", "A", "B", ""]
+    assert states[0].findtext("d:Quantifizierung1Numerisch", "", NS) == "1"
+    assert states[0].findtext("d:Fotodatei", "", NS) == "000001.jpg"
+    assert HOSTILE in states[0].findtext("d:Kommentar", "", NS)
+
+
+@pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml"])
+def test_formats_for_pipes_refuse_what_they_cannot_hold(tmp_path: Path, format: Format) -> None:
+    with Journal(tmp_path / "wall", facts(mode="wall"), limits=SMALL):
+        pass
+    with pytest.raises(InputError, match="survey of a wall"):
+        export(read_survey(tmp_path / "wall"), CODES, format, tmp_path)
+    with Journal(tmp_path / "lost", facts(), limits=SMALL) as journal:
+        record(journal, unscaled(), None, None)
+    with pytest.raises(InputError, match="needs a chainage"):
+        export(read_survey(tmp_path / "lost"), CODES, format, tmp_path)
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "geojson", "coco"])
+def test_the_other_formats_hold_any_survey(tmp_path: Path, format: Format) -> None:
+    with Journal(tmp_path, facts(mode="wall", site=Site()), limits=SMALL) as journal:
+        record(journal, unscaled(), *picture(1))
+    [path] = export(read_survey(tmp_path), CODES, format, tmp_path / "out")
+    assert path.stat().st_size > 0
+    if format == "geojson":
+        [feature] = json.loads(path.read_text(encoding="utf-8"))["features"]
+        assert feature["geometry"] is None
