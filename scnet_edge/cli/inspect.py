@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.run import _progress, _quiet_decoders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from threading import Event
-
     from scnet_edge.survey.journal import Journal
 
 
@@ -42,8 +37,10 @@ def inspect(
     from dataclasses import replace
 
     from scnet_edge import __version__
+    from scnet_edge.cli.run_output import quiet_decoders, show
     from scnet_edge.inspection.odometry import open_odometry
     from scnet_edge.inspection.setup import Setup, read_setup
+    from scnet_edge.onboard import stopped_by_signals
     from scnet_edge.runtime.loop import run_loop
     from scnet_edge.runtime.page import machine_name
     from scnet_edge.runtime.pipeline import Pipeline
@@ -53,7 +50,7 @@ def inspect(
     from scnet_edge.survey.folder import next_segment, read_survey
     from scnet_edge.survey.inspector import Inspector
 
-    _quiet_decoders()
+    quiet_decoders()
     setup = Setup(mode="wall") if pipe is None else read_setup(pipe)
     with (
         open_source(source) as opened,
@@ -76,8 +73,8 @@ def inspect(
             first_segment = next_segment(read_survey(out)) if opened.live else 0
             with (
                 open_odometry(odometry, setup, first_segment=first_segment) as where,
-                _stopped_by_signals(opened.stop) as interrupted,
-                _progress(opened.count) as progress,
+                stopped_by_signals(opened.stop),
+                show(frames) as terminal,
             ):
                 inspector = Inspector(
                     journal,
@@ -87,34 +84,10 @@ def inspect(
                     separate=opened.fps is None and not opened.live and odometry is None,
                 )
                 unseen = replace(opened, items=inspector.unseen(opened.items))
-                run_loop(unseen, pipeline, [inspector, progress], frames=frames)
-                inspector.close(finished=not interrupted.is_set())
+                terminal.begin(opened.count)
+                run_loop(unseen, pipeline, [inspector, terminal], frames=frames)
+                inspector.close(finished=inspector.exhausted)
             _print_summary(journal)
-
-
-@contextmanager
-def _stopped_by_signals(stop: Event) -> Iterator[Event]:
-    """End the run after the frame at hand on Ctrl-C or SIGTERM; a second one ends it at once.
-
-    Yields what tells whether there was one.
-    """
-    import signal
-    from threading import Event
-
-    interrupted = Event()
-
-    def end(number: int, _: object) -> None:
-        signal.signal(number, before[number])
-        interrupted.set()
-        stop.set()
-
-    numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_summary(journal: Journal) -> None:

@@ -28,7 +28,8 @@ def facts_of(
     fps: float | None,
 ) -> Facts:
     """Return the facts of a survey that begins now; `source` without user name and password."""
-    given = msgspec.to_builtins(setup)
+    given = msgspec.json.decode(msgspec.json.encode(setup))
+    known = {name: value for name, value in given.items() if value not in (None, "", [])}
     return Facts(
         survey_id=uuid.uuid4().hex[:12],
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -39,7 +40,7 @@ def facts_of(
         machine=machine,
         version=version,
         site=Site(**{name: getattr(setup, name) for name in Site.__struct_fields__}),
-        geometry={name: value for name, value in given.items() if value not in (None, "", [])},
+        geometry={n: value for n, value in known.items() if n not in Site.__struct_fields__},
         odometry=odometry,
         fps=fps,
     )

@@ -33,6 +33,9 @@ COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks 
 class Inspector:
     """Give it every frame in order, as a sink of `run_loop`; then `close` it.
 
+    Attributes:
+        exhausted: the source has ended, all of it was looked at.
+
     After a crash a file is read again from the first frame of the oldest crack that was in view
     then; what is found again up to the last frame that was done with is in the journal already.
     """
@@ -55,6 +58,7 @@ class Inspector:
             live: a camera, whose frames cannot be asked for again.
             separate: photographs of different places, not of one drive.
         """
+        self.exhausted = False
         before = journal.progress
         self.journal, self._setup, self._odometry = journal, setup, odometry
         self._live, self._separate = live, separate
@@ -80,6 +84,7 @@ class Inspector:
                     self._odometry.at(item)  # whose clock may start at the first frame
                 else:
                     yield item
+        self.exhausted = True
 
     def write(self, observed: Observed) -> None:
         """Take one frame's mask: place its cracks, follow them, record those that have passed."""
