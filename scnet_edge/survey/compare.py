@@ -109,7 +109,7 @@ def _check(before: Survey, after: Survey) -> None:
                 f"{before.folder} and {after.folder}: {what} {one} and {other}, expected the same"
             )
     for survey in (before, after):
-        if survey.observations and not _candidates(survey):
+        if _alone(survey) and not _candidates(survey):
             raise InputError(
                 f"{survey.folder}: no positions to compare by; inspect with --odometry and a scale"
             )
