@@ -1,0 +1,122 @@
+"""Print the frames per second of the loop against those of the engine alone, as JSON.
+
+python benchmarks/loop.py BUNDLE [--out benchmarks/results/robot/loop-NAME.json]
+
+Two engines are asked: the bundle on this machine's engine, which shares the processor with the
+rest of the loop, and a stand-in that sleeps as long as the bundle takes, as a GPU does. The loop
+captures from a live source, segments, measures and writes JSON lines; the engine alone does nothing
+else. The two take turns, and the median of their ratios is what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from scnet_edge import Pipeline, __version__
+from scnet_edge.inspection.measure import measure_cracks
+from scnet_edge.runtime.fake_source import fake_source
+from scnet_edge.runtime.loop import run_loop
+from scnet_edge.runtime.page import machine_name
+from scnet_edge.runtime.telemetry import Telemetry
+from scnet_edge.simulation.clip import render_clip
+from scnet_edge.sinks.open import open_sinks
+from scnet_edge.types import Frame, Result
+
+ROUNDS, FRAMES, WARM_UP = 5, 40, 5
+
+
+def main() -> None:
+    """Measure and print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    with Pipeline.open(asked.bundle) as pipeline:
+        size_hw = pipeline.manifest.input.frame_hw
+        clip = [frame for frame, _ in render_clip(8, size_hw, seed=9)]
+        engine_ms = 1e3 / engine_fps(pipeline, clip)
+        result = {
+            "what": "loop FPS / engine-only FPS, median of rounds",
+            "command": f"python benchmarks/loop.py {asked.bundle.name}",
+            "machine": machine_name(),
+            "date": time.strftime("%Y-%m-%d"),
+            "version": __version__,
+            "bundle": f"{pipeline.manifest.model.name} {pipeline.manifest.precision}",
+            "engine": pipeline.engine,
+            "rounds": ROUNDS,
+            "frames_a_round": FRAMES,
+            "engine_on_this_machine": compared(pipeline, clip),
+            "engine_elsewhere": compared(sleeper(pipeline, clip, engine_ms / 1e3), clip),
+        }
+    text = json.dumps(result, indent=2)
+    print(text)
+    if asked.out:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(text + "\n", encoding="utf-8")
+
+
+def compared(segment: Callable[[Frame], Result], clip: list[Frame]) -> dict[str, float]:
+    """Return both rates and their ratio, taken in turns."""
+    pairs = [(loop_fps(segment, clip), engine_fps(segment, clip)) for _ in range(ROUNDS)]
+    return {
+        "engine_fps": round(median(engine for _, engine in pairs), 2),
+        "loop_fps": round(median(loop for loop, _ in pairs), 2),
+        "ratio": round(median(loop / engine for loop, engine in pairs), 4),
+        "ratio_lowest": round(min(loop / engine for loop, engine in pairs), 4),
+    }
+
+
+def engine_fps(segment: Callable[[Frame], Result], clip: list[Frame]) -> float:
+    """Return the rate of the engine alone."""
+    frames = list(itertools.islice(itertools.cycle(clip), FRAMES + WARM_UP))
+    for frame in frames[:WARM_UP]:
+        segment(frame)
+    start_s = time.perf_counter()
+    for frame in frames[WARM_UP:]:
+        segment(frame)
+    return FRAMES / (time.perf_counter() - start_s)
+
+
+def loop_fps(segment: Callable[[Frame], Result], clip: list[Frame]) -> float:
+    """Return the rate at which the engine's results come while the whole loop runs."""
+    done_s: list[float] = []
+
+    def timed(frame: Frame) -> Result:
+        result = segment(frame)
+        done_s.append(time.perf_counter())
+        return result
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_sinks([f"jsonl:{folder}/run.jsonl"], telemetry=Telemetry, facts={}) as sinks,
+    ):
+        run_loop(
+            fake_source(itertools.cycle(clip), fps=60),
+            timed,
+            sinks,
+            frames=FRAMES + WARM_UP,
+            measure=lambda mask, frame: measure_cracks(mask, frame=frame),
+        )
+    return FRAMES / (done_s[-1] - done_s[WARM_UP - 1])
+
+
+def sleeper(pipeline: Pipeline, clip: list[Frame], seconds: float) -> Callable[[Frame], Result]:
+    """Return a stand-in that gives true results after a sleep; they were computed before."""
+    results = {id(frame): pipeline(frame) for frame in clip}
+
+    def segment(frame: Frame) -> Result:
+        time.sleep(seconds)
+        return results[id(frame)]
+
+    return segment
+
+
+if __name__ == "__main__":
+    main()
