@@ -6,6 +6,7 @@ deadline is killed and another started, after a wait that doubles from 1 s to 30
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -41,6 +42,11 @@ POLL_S = 0.1  # how soon a stop is seen
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 logger = logging.getLogger(__name__)
+# Isolated from the working directory, whatever lies in it, and then given our own path.
+BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from scnet_edge.runtime.capture_child import main; main(*map(int, sys.argv[2:]))"
+)
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
 
 
@@ -157,7 +163,7 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
         with theirs:
             fds = (memory_fd, theirs.fileno())
             process = subprocess.Popen(
-                [sys.executable, "-m", "scnet_edge.runtime.capture_child", *map(str, fds)],
+                [sys.executable, "-I", "-c", BOOT, json.dumps(sys.path), *map(str, fds)],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

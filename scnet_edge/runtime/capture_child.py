@@ -1,4 +1,4 @@
-"""The process that reads a camera: `python -m scnet_edge.runtime.capture_child MEMORY LINK`.
+"""The process that reads a camera; `camera` starts it with two descriptors, MEMORY and LINK.
 
 It alone touches drivers and decoders, so a hang or a crash of theirs costs this process and no
 other. It learns which camera to read, and gets slots back, over LINK, a socket; frames go into
@@ -133,7 +133,3 @@ def take_back(link: Connection, writer: FrameWriter) -> None:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from scnet_edge.backends.base import ENGINES, default_engine, installed_engines
 from scnet_edge.errors import EngineError, ModelError
 from scnet_edge.models.cards import shipped_models
+from scnet_edge.runtime.doctor_cameras import check_cameras
 from scnet_edge.runtime.machine import (
     Check,
     check_bf16,
@@ -49,6 +50,7 @@ def checks() -> list[Check]:
         *engines,
         check_default_engine(engines),
         *check_opencv(),
+        *check_cameras(),
         *map(check_build_package, ("torch", "onnx", "safetensors")),
         check_models(),
     ]
@@ -148,7 +150,7 @@ def check_build_package(name: str) -> Check:
 
 
 def check_opencv() -> list[Check]:
-    """Return OpenCV and whether it reads videos and CSI cameras."""
+    """Return OpenCV and whether it reads videos."""
     remedy = "pip install opencv-python-headless, and no other OpenCV beside it"
     try:
         cv2 = import_module("cv2")
@@ -158,7 +160,6 @@ def check_opencv() -> list[Check]:
     return [
         Check(name="opencv", verdict="ok", found=cv2.__version__),
         _check_video(built, "FFMPEG", "needed for video files: pip install opencv-python-headless"),
-        _check_video(built, "GStreamer", "only CSI cameras need it: use the OpenCV of the system"),
     ]
 
 

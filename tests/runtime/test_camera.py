@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -79,6 +80,15 @@ def test_mjpeg_over_http_gives_the_pictures_as_opencv_decodes_them(host: str, pa
     for frame, value in zip(frames, (10, 60, 110, 160), strict=True):
         expected = cv2.imdecode(np.frombuffer(picture(value), np.uint8), cv2.IMREAD_COLOR)
         np.testing.assert_array_equal(frame, expected)
+
+
+def test_what_lies_in_the_working_directory_is_not_run(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json.py", "queue.py", "numpy.py"):
+        (tmp_path / name).write_text("raise SystemExit('ran')")
+    monkeypatch.chdir(tmp_path)
+    assert len(take(f"http://{host}/stream", 1)) == 1
 
 
 def test_what_is_no_stream_is_said_at_once(host: str) -> None:
