@@ -129,7 +129,6 @@ def test_skip_is_what_the_robot_says(darkness_bundle: Callable[..., Path]) -> No
         (Robot(hed_every=2), BundleError, "build it with --halves"),
         (Robot(late_ms=100), ConfigError, "need degrade_every above 1 or a degrade_bundle"),
         (Robot(degrade_every=3), ConfigError, "need late_ms or hot_c above 0"),
-        (Robot(hed_every=2, isolate=True), ConfigError, "leave out one"),
         (Robot(gate_bundle="nowhere"), BundleError, "nowhere"),
     ],
 )
