@@ -15,8 +15,8 @@ import numpy as np
 
 from scnet_edge import Pipeline
 from scnet_edge.backends.torch_eager import TorchBackend
-from scnet_edge.bundle.build import open_chain
 from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.models.cards import find_card
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Frame

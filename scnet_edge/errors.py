@@ -8,12 +8,13 @@
     |   +-- EngineCrash  its process died or hung under one frame; the next starts it again
     |   +-- EngineGone   it died too often to be started again
     +-- BundleError      a bundle that is incomplete, altered or of another version
+    +-- GateError        no precision keeps enough of the accuracy
     +-- ConfigError      a recipe, manifest or option
     +-- SurveyError      a survey's folder or journal
 
 Messages are one line: what was expected, what was found, what to do.
-The command line prints them and exits with status 1, or 78 (EX_CONFIG, which tells systemd not to
-try again) for EngineGone; anything else is a bug with its traceback.
+The command line prints them and exits with status 1, with 2 for GateError, or with 78 (EX_CONFIG,
+which tells systemd not to try again) for EngineGone; anything else is a bug with its traceback.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class EngineGone(EngineError):
 
 class BundleError(ScnetEdgeError):
     """A bundle is incomplete, altered or of another version."""
+
+
+class GateError(ScnetEdgeError):
+    """No precision that was asked for keeps enough of the accuracy."""
 
 
 class ConfigError(ScnetEdgeError):

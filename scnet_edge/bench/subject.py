@@ -140,8 +140,8 @@ def _torch(case: Case, threads: int | None) -> Backend:
     except ModuleNotFoundError as e:
         raise EngineError("PyTorch is not installed here; pip install 'scnet-edge[build]'") from e
     from scnet_edge.backends.torch_eager import TorchBackend
-    from scnet_edge.bundle.build import open_chain
     from scnet_edge.bundle.recipe import Recipe
+    from scnet_edge.bundle.reference import open_chain
     from scnet_edge.models.cards import find_card
 
     if threads is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import onnx
 
 from scnet_edge.backends.base import default_engine, open_backend
 from scnet_edge.backends.torch_eager import TorchBackend
+from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.manifest import (
+    CALIBRATION,
     FUSED,
     GOLDEN,
     MANIFEST,
@@ -25,35 +28,63 @@ from scnet_edge.bundle.manifest import (
     file_sha256,
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
+from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import Golden, measure_parity, require_parity, write_golden
 from scnet_edge.config import write_json
 from scnet_edge.folders import new_folder
 from scnet_edge.graph.half import to_half
-from scnet_edge.graph.qdq import quantise
-from scnet_edge.graph.ranges import CalibrationFile, find_ranges
-from scnet_edge.graph.rewrite import exportable
-from scnet_edge.graph.trace import halves, trace_chain
-from scnet_edge.models.cards import Card, find_card
+from scnet_edge.graph.lower import fp32_graph, lowered
+from scnet_edge.graph.ranges import CalibrationFile, find_ranges, write_ranges
+from scnet_edge.graph.trace import halves
+from scnet_edge.int8.annotated import gate_frames
+from scnet_edge.int8.gate import Gate
+from scnet_edge.int8.ladder import Ladder, Step, climb_down
+from scnet_edge.int8.leakage import refuse_calibration_frames
+from scnet_edge.models.cards import find_card
 from scnet_edge.models.chain import Chain
-from scnet_edge.models.weights import open_hed, open_scnet
 from scnet_edge.simulation.clip import render_clip
 
 GOLDEN_FRAMES, GOLDEN_SEED = 4, 2026
 Report = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRequest:
+    """What INT8 has to stand up to.
+
+    Attributes:
+        gate: How much it may lose.
+        data: Annotated data sets as NAME:DIR, whose test splits are scored; none for drawn frames.
+        allow_loss: Ship INT8 although it fails; the manifest says so.
+        elsewhere: The bundle is for another machine, so speed on this one does not count.
+    """
+
+    gate: Gate
+    data: tuple[str, ...] = ()
+    allow_loss: bool = False
+    elsewhere: bool = False
+
+
 def build_bundle(
-    recipe: Recipe, out: Path, *, overwrite: bool = False, report: Report = lambda step: None
+    recipe: Recipe,
+    out: Path,
+    *,
+    gate: GateRequest | None = None,
+    overwrite: bool = False,
+    report: Report = lambda step: None,
 ) -> Manifest:
     """Build the bundle of a recipe in the folder `out` and return its manifest.
 
     Args:
         recipe: What to build.
         out: A folder that does not exist yet, or an older bundle when `overwrite` is given.
+        gate: What INT8 must stand up to; where it does not, the bundle gets the next precision
+            that does. None builds what the recipe says, held to PyTorch on the golden frames only.
         overwrite: Replace the older bundle.
         report: Told each step as it begins.
 
     Raises:
+        GateError: not even FP32 passes the gate.
         ScnetEdgeError: the recipe, weights, ranges or engine cannot be used, or the graph is
             further from PyTorch than the recipe tolerates; nothing is left behind.
     """
@@ -61,20 +92,27 @@ def build_bundle(
         report("loading weights")
         card = find_card(recipe.model)
         chain = open_chain(card, recipe)
-        ranges = (
-            find_ranges(recipe.calibration or card.name, weights_of(card))
-            if (recipe.precision == "int8")
-            else None
-        )
-        report(f"tracing to ONNX, {recipe.precision}")
-        graphs = graphs_of(chain, recipe, ranges)
+        edge_threshold = None if chain.hed is None else recipe.edge_threshold
+        calibration = None
+        if recipe.precision == "int8":
+            name = recipe.calibration or card.name
+            calibration = find_ranges(name, weights_of(card), edge_threshold)
+        report("tracing to ONNX")
+        fused = fp32_graph(chain, calibration)
+        step, record = Step(name=recipe.precision, precision=recipe.precision), None
+        if gate and calibration:
+            step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
+        graphs = graphs_of(fused, recipe, step, calibration)
         for name, graph in graphs.items():
             onnx.save(graph, folder / f"{name}.onnx")
+        if calibration and step.precision == "int8":
+            write_ranges(folder / CALIBRATION, calibration)
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
         golden = golden_frames(chain)
         write_golden(folder / GOLDEN, golden)
         report("verifying the engine against it")
         threshold = recipe.threshold or card.threshold
+        parity = parity_of(folder / FUSED, golden, threshold, recipe.edge_threshold)
         manifest = Manifest(
             schema=SCHEMA,
             model=ModelIdentity(
@@ -85,11 +123,14 @@ def build_bundle(
             ),
             input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw),
             threshold=threshold,
-            edge_threshold=None if chain.hed is None else recipe.edge_threshold,
-            precision=recipe.precision,
-            calibration=None if ranges is None else provenance(ranges),
-            parity=parity_of(folder / FUSED, golden, threshold, recipe.edge_threshold),
-            min_mask_f1=recipe.min_mask_f1 or MIN_MASK_F1[recipe.precision],
+            edge_threshold=edge_threshold,
+            precision=step.precision,
+            calibration=provenance(calibration)
+            if calibration and step.precision == "int8"
+            else None,
+            parity=parity,
+            min_mask_f1=least_mask_f1(recipe, step, record, parity),
+            gate=record,
             quantised_convolutions=count_quantised(graphs["fused"]),
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
             tools={name: version(name) for name in ("scnet-edge", "torch", "onnx", "numpy")},
@@ -100,32 +141,40 @@ def build_bundle(
     return manifest
 
 
-def weights_of(card: Card) -> dict[str, str]:
-    """Return the hashes of all weights in a model's chain, by model name."""
-    cards = [card, find_card("hed")] if card.takes_prior else [card]
-    return {c.name: c.sha256 for c in cards}
-
-
-def open_chain(card: Card, recipe: Recipe) -> Chain:
-    """Return the PyTorch FP32 reference of a recipe, in eval mode."""
-    return Chain(
-        open_scnet(card),
-        open_hed() if card.takes_prior else None,
-        frame_hw=recipe.frame_hw or recipe.size_hw,
-        size_hw=recipe.size_hw,
-        edge_threshold=recipe.edge_threshold,
-    ).eval()
+def gated(
+    recipe: Recipe,
+    request: GateRequest,
+    fused: onnx.ModelProto,
+    calibration: CalibrationFile,
+    frame_hw: tuple[int, int],
+    report: Report,
+) -> tuple[Step, GateRecord]:
+    """Return the rung of the ladder that the gate lets ship, and the record of the decision."""
+    frames, data = gate_frames(request.data, frame_hw)
+    refuse_calibration_frames(frames, calibration)
+    ladder = Ladder(
+        fused=fused,
+        calibration=calibration,
+        excluded=recipe.exclude,
+        threshold=recipe.threshold or find_card(recipe.model).threshold,
+        frame_hw=frame_hw,
+        frames=frames,
+        data=data,
+        gate=request.gate,
+        report=report,
+    )
+    return climb_down(ladder, allow_loss=request.allow_loss, elsewhere=request.elsewhere)
 
 
 def graphs_of(
-    chain: Chain, recipe: Recipe, ranges: CalibrationFile | None
+    fused: onnx.ModelProto, recipe: Recipe, step: Step, calibration: CalibrationFile | None
 ) -> dict[str, onnx.ModelProto]:
     """Return the graphs of a bundle, by name: `fused`, and on request its halves."""
-    fused = trace_chain(exportable(chain))
-    if ranges is not None:
-        fused = quantise(fused, ranges.ranges, exclude=recipe.exclude)
-    graphs = {"fused": fused} | (halves(fused) if recipe.halves else {})
-    if recipe.precision == "fp16":
+    # FP16 is cut before it is cast, so that the halves keep FP32 at their borders.
+    precision = "fp32" if step.precision == "fp16" else step.precision
+    whole = lowered(fused, precision, calibration, exclude=recipe.exclude, half=step.half)
+    graphs = {"fused": whole} | (halves(whole) if recipe.halves else {})
+    if step.precision == "fp16":
         return {name: to_half(graph) for name, graph in graphs.items()}
     return graphs
 
@@ -151,6 +200,15 @@ def parity_of(fused: Path, golden: Golden, threshold: float, edge_threshold: flo
         backend.close()
 
 
+def least_mask_f1(recipe: Recipe, step: Step, record: GateRecord | None, parity: Parity) -> float:
+    """Return what every engine is held to: the recipe's promise, or less where loss was allowed."""
+    promised = recipe.min_mask_f1 if step.precision == recipe.precision else None
+    least = promised or MIN_MASK_F1[step.precision]
+    if record is not None and record.loss_allowed:
+        return min(least, round(0.98 * parity.mask_f1, 3))
+    return least
+
+
 def provenance(ranges: CalibrationFile) -> Calibration:
     """Return what the manifest says of the ranges."""
     return Calibration(
@@ -158,6 +216,7 @@ def provenance(ranges: CalibrationFile) -> Calibration:
         method=ranges.method,
         frames=len(ranges.frames),
         sha256=ranges.sha256,
+        key=ranges.key,
     )
 
 

@@ -4,6 +4,7 @@
       manifest.json       this file's `Manifest`
       fused.onnx          frame -> probability and edges, the graph that runs
       hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks)
+      calibration.toml    INT8: the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
 
 Graph inputs and outputs, static shapes, batch 1:
@@ -24,11 +25,13 @@ from typing import Literal
 
 import msgspec
 
+from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 1
 MANIFEST, FUSED, GOLDEN = "manifest.json", "fused.onnx", "golden.npz"
+CALIBRATION = "calibration.toml"
 MAX_FILE_BYTES = 2**30
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -58,6 +61,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     method: str
     frames: int
     sha256: str  # of the ranges
+    key: str  # of the calibration file: weights, frames, preprocessing, method, ranges
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,6 +99,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     parity: Parity
     min_mask_f1: float  # the bundle's own tolerance, which `verify` holds every engine to
     accuracy: Accuracy | None = None
+    gate: GateRecord | None = None  # how INT8 was judged; None where it was not
     quantised_convolutions: int
     files: dict[str, str]  # name -> sha256
     tools: dict[str, str]  # package -> version

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from scnet_edge.errors import EngineGone, ScnetEdgeError
+from scnet_edge.errors import EngineGone, GateError, ScnetEdgeError
 
 app = typer.Typer(
     name="scnet-edge",
@@ -30,13 +30,20 @@ def main() -> None:
         app()
     except ScnetEdgeError as e:
         print(f"scnet-edge: {e}", file=sys.stderr)
-        sys.exit(os.EX_CONFIG if isinstance(e, EngineGone) else 1)
+        sys.exit(_status(e))
     except OSError as e:
         if e.errno not in REFUSALS:
             raise
         place = f"{e.filename}: " if e.filename else ""
         print(f"scnet-edge: {place}{e.strerror}; free or choose another place", file=sys.stderr)
         sys.exit(1)
+
+
+def _status(error: ScnetEdgeError) -> int:
+    """Return the exit status of an error, as `errors` states it."""
+    if isinstance(error, GateError):
+        return 2
+    return os.EX_CONFIG if isinstance(error, EngineGone) else 1
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
@@ -56,6 +63,7 @@ from scnet_edge.cli import (  # noqa: E402
     recover,  # noqa: F401
     report,  # noqa: F401
     run,  # noqa: F401
+    sensitivity,  # noqa: F401
     service,  # noqa: F401
     soak,  # noqa: F401
     statistics,  # noqa: F401

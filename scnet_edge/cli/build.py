@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.cli.gate import gate_lines
 from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,16 +33,34 @@ def build(
     calibration: Annotated[
         str | None, typer.Option(help="INT8 ranges: a name in calibration/, or a .toml file.")
     ] = None,
+    gate: Annotated[
+        str, typer.Option(help="How much F1 INT8 may lose against FP32, f1:LOSS.")
+    ] = "f1:0.005",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:DIR whose test split the gate scores; default: drawn frames."),
+    ] = None,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Ship INT8 although it fails the gate.")
+    ] = False,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="For another machine: do not time INT8 on this one.")
+    ] = False,
     halves: Annotated[
         bool, typer.Option("--halves", help="Write HED and SCNet apart as well.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an old bundle.")] = False,
 ) -> None:
-    """Build a bundle: trace to ONNX, lower the precision, verify against PyTorch."""
+    """Build a bundle: trace to ONNX, lower the precision, verify against PyTorch.
+
+    INT8 has to pass the gate and to be faster here; else the bundle gets the next precision that
+    passes, and the manifest says why. Exit status 2 when nothing passes.
+    """
     from rich.console import Console
 
-    from scnet_edge.bundle.build import build_bundle
+    from scnet_edge.bundle.build import GateRequest, build_bundle
     from scnet_edge.bundle.recipe import parse_size
+    from scnet_edge.int8.gate import parse_gate
 
     chosen = _recipe(
         recipe,
@@ -54,12 +73,22 @@ def build(
             "halves": halves or None,
         },
     )
+    request = GateRequest(
+        gate=parse_gate(gate),
+        data=tuple(data or ()),
+        allow_loss=allow_loss,
+        elsewhere=elsewhere,
+    )
     console = Console()
     with console.status("starting") as status:
         manifest = build_bundle(
-            chosen, out, overwrite=overwrite, report=lambda step: status.update(f"{step} ...")
+            chosen,
+            out,
+            gate=request,
+            overwrite=overwrite,
+            report=lambda step: status.update(f"{step} ..."),
         )
-    console.print(_summary(out, manifest), highlight=False)
+    print(_summary(out, manifest))
 
 
 def _precision(flags: dict[Precision, bool]) -> Precision | None:
@@ -102,4 +131,6 @@ def _summary(out: Path, manifest: Manifest) -> str:
             f"  {manifest.quantised_convolutions} convolutions in INT8; "
             f"{ranges.method} ranges of {ranges.source}"
         )
+    if manifest.gate:
+        lines += gate_lines(manifest.gate)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`scnet-edge calibrate`: INT8 ranges from frames."""
+"""`scnet-edge calibrate`: INT8 ranges from frames that are chosen, compared and shown."""
 
 from __future__ import annotations
 
@@ -8,45 +8,144 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scnet_edge.types import Frame
+    from scnet_edge.graph.histograms import Method
+    from scnet_edge.graph.ranges import CalibrationFile
+    from scnet_edge.int8.annotated import Annotated as AnnotatedFrame
+    from scnet_edge.int8.candidates import Candidate
+
+VALIDATION_FRAMES = 16
 
 
 @app.command()
 def calibrate(
-    data: Annotated[str, typer.Option(help="Frames: a folder of images, or a video.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="Frames: a folder, a video, or NAME:DIR for a training split; repeatable."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The .toml file to write, as calibration/NAME.toml.")],
+    more: Annotated[list[str] | None, typer.Argument(metavar="[DATA]...", help="More.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="How many to choose.")] = 128,
     model: Annotated[str | None, typer.Option(help="A name of 'scnet-edge models'.")] = None,
     size: Annotated[str | None, typer.Option(help="Size of the networks, HEIGHTxWIDTH.")] = None,
-    frames: Annotated[int, typer.Option(min=1, help="How many, evenly spaced.")] = 64,
+    validation: Annotated[
+        str | None,
+        typer.Option(help="NAME:DIR; every tenth image of its training split compares methods."),
+    ] = None,
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:DIR of your own test split, which must not calibrate; repeatable."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="minmax, percentile, mse or entropy; default: the best.")
+    ] = None,
+    bluish: Annotated[
+        bool, typer.Option("--bluish", help="The frames are blue by nature, not RGB for BGR.")
+    ] = False,
+    cache: Annotated[Path | None, typer.Option(help="Folder for histograms.")] = None,
 ) -> None:
-    """Collect the range of every convolution's input over frames, for 'build --int8'."""
+    """Choose frames, compare the methods on them, write ranges and a contact sheet beside."""
     from rich.console import Console
 
-    from scnet_edge.bundle.collect import collect_ranges
     from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe, parse_size
+    from scnet_edge.graph.histograms import METHODS
     from scnet_edge.graph.ranges import write_ranges
+    from scnet_edge.int8.cache import default_cache
+    from scnet_edge.int8.collect import calibrate as calibrated
+    from scnet_edge.int8.sheet import write_sheet
 
-    size_hw = parse_size(size) if size else DEFAULT_SIZE_HW
-    recipe = Recipe(precision="int8", model=model or DEFAULT_MODEL, size_hw=size_hw)
-    console = Console()
+    if out.suffix != ".toml":
+        raise ConfigError(f"{out}: expected a file that ends in .toml")
+    recipe = Recipe(
+        precision="int8",
+        model=model or DEFAULT_MODEL,
+        size_hw=parse_size(size) if size else DEFAULT_SIZE_HW,
+    )
+    methods = METHODS if method is None else (_method(method),)
+    console, sources = Console(), [*data, *(more or [])]
     with console.status("reading frames ...") as status:
-        chosen = _evenly(data, frames, size_hw)
-        status.update(f"running {len(chosen)} frames through {recipe.model} ...")
-        where, (height, width) = "/".join(Path(data).resolve().parts[-2:]), size_hw
-        source = f"{len(chosen)} frames of {where}, evenly spaced, at {height}x{width}"
-        calibration = collect_ranges(recipe, chosen, source=source)
+        chosen, judged, notes = _frames(
+            sources, frames, recipe.size_hw, validation, evaluation or []
+        )
+        calibration = calibrated(
+            recipe,
+            chosen,
+            source=f"{len(chosen)} of {notes.pop(0)}",
+            validation=judged[0],
+            validation_name=judged[1],
+            bluish=bluish,
+            methods=methods,
+            cache=cache or default_cache(),
+            report=lambda step: status.update(f"{step} ..."),
+        )
     write_ranges(out, calibration)
-    console.print(f"{out}: {len(calibration.ranges)} ranges from {source}", highlight=False)
+    sheet = out.with_suffix(".png")
+    write_sheet(sheet, chosen)
+    print("\n".join([*notes, *_summary(out, sheet, calibration)]))
 
 
-def _evenly(data: str, count: int, size_hw: tuple[int, int]) -> list[tuple[str, Frame]]:
-    """Return up to `count` evenly spaced frames of a source, resized."""
-    from scnet_edge.data.preprocess import resized
-    from scnet_edge.runtime.sources import open_source
+def _method(name: str) -> Method:
+    from scnet_edge.graph.histograms import METHODS
 
-    with open_source(data) as source:
-        everything = [(item.name, resized(item.frame, size_hw)) for item in source]
-    step = max(1, len(everything) / count)
-    return [everything[int(i * step)] for i in range(min(count, len(everything)))]
+    for method in METHODS:
+        if method == name:
+            return method
+    raise ConfigError(f"method {name!r}: expected one of {', '.join(METHODS)}")
+
+
+def _frames(
+    sources: list[str],
+    wanted: int,
+    size_hw: tuple[int, int],
+    validation: str | None,
+    evaluation: list[str],
+) -> tuple[list[tuple[Candidate, str]], tuple[list[AnnotatedFrame], str], list[str]]:
+    """Return the chosen frames, those that compare the methods with their name, and notes."""
+    from scnet_edge.int8.annotated import drawn_frames, drawn_name, unannotated, validation_frames
+    from scnet_edge.int8.candidates import packaged_detector, read_candidates
+    from scnet_edge.int8.choose import choose_frames, refuse_useless, without_repeats
+    from scnet_edge.int8.leakage import evaluation_hashes, held_back, refuse_leaks
+
+    judged, name = validation_frames(validation) if validation else ([], "")
+    with packaged_detector() as (detect, threshold):
+        found = read_candidates(sources, wanted, size_hw, detect, threshold)
+    whole, twins = refuse_leaks(found, evaluation_hashes(evaluation))
+    distinct = without_repeats(held_back(whole, judged))
+    refuse_useless(distinct, len(found))
+    chosen = choose_frames(distinct, wanted)
+    rest = [c for c in distinct if c.name not in {taken.name for taken, _ in chosen}]
+    if not judged and len(rest) >= VALIDATION_FRAMES // 2:
+        step = max(1, len(rest) // VALIDATION_FRAMES)
+        few = rest[::step][:VALIDATION_FRAMES]
+        judged = unannotated([(c.name, c.frame) for c in few])
+        name = f"the masks of FP32 on {len(few)} frames that were not chosen"
+    elif not judged:
+        judged, name = drawn_frames(size_hw), drawn_name()
+    where = ", ".join("/".join(Path(source).parts[-2:]) for source in sources)
+    height, width = size_hw
+    notes = [
+        f"{len(found)} frames of {where} at {height}x{width}, by crack area, light, blur and look",
+        f"{len(found)} frames read; left out: {len(whole) - len(held_back(whole, judged))} that "
+        f"validate, {len(held_back(whole, judged)) - len(distinct)} that repeat another, "
+        f"{len(twins)} that a public data set repeats in its own test split",
+    ]
+    return chosen, (judged, name), notes
+
+
+def _summary(out: Path, sheet: Path, calibration: CalibrationFile) -> list[str]:
+    lines = [
+        f"{out}: {len(calibration.ranges)} ranges, {calibration.method}, from {calibration.source}",
+        f"{sheet}: the contact sheet; look at it",
+        f"compared on {calibration.validation}, {calibration.engine}:",
+    ]
+    for trial in calibration.comparison:
+        lines.append(
+            f"  {'*' if trial.chosen else ' '} {trial.network:6}{trial.method:22}"
+            f"F1 {trial.f1:.4f}, FP32 {trial.f1_fp32:.4f}, "
+            f"mean error of the probability {trial.mean_abs_error:.2g}"
+        )
+    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,9 +58,7 @@ class TerminalSink:
         self._cracks = 0
 
     def announce(self, url: str) -> None:
-        """Print where the live page is; systemd's journal, which others read, gets no token."""
-        if "INVOCATION_ID" in os.environ:
-            url = url.partition("?")[0]
+        """Print where the live page is."""
         self._print(f"live page: {url}")
 
     def begin(self, total: int | None) -> None:

@@ -7,6 +7,8 @@ and takes the FP32 graph with Q/DQ instead, with FP16 permitted to its builder.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 import onnx.version_converter
@@ -51,6 +53,34 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.value_info[:]  # they name the old types
     onnx.checker.check_model(half, full_check=True)
     return half
+
+
+def half_layers(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
+    """Return a copy of an FP32 or INT8 graph whose named convolutions compute in FP16, cast around.
+
+    Raises:
+        GraphError: a weight is beyond the FP16 range.
+    """
+    mixed = onnx.ModelProto()
+    mixed.CopyFrom(model)
+    graph = mixed.graph
+    weights = {i.name: i for i in graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.name not in names:
+            nodes.append(node)
+            continue
+        outer, inner = node.output[0], f"{node.name}.half"
+        nodes.append(_cast(node.input[0], f"{node.name}.input_fp16", TensorProto.FLOAT16))
+        node.input[0], node.output[0] = f"{node.name}.input_fp16", inner
+        for i, name in enumerate(node.input[1:], 1):
+            graph.initializer.append(_half_tensor(weights[name], f"{name}.fp16"))
+            node.input[i] = f"{name}.fp16"
+        nodes += [node, _cast(inner, outer, TensorProto.FLOAT)]
+    _replace_nodes(graph, nodes)
+    del graph.value_info[:]
+    onnx.checker.check_model(mixed, full_check=True)
+    return mixed
 
 
 def _fp32_constants(graph: onnx.GraphProto) -> set[str]:

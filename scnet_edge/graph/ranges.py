@@ -1,25 +1,69 @@
 """Calibrated ranges as a file: what was seen, how it was chosen, and what came of it.
 
-A TOML file under `calibration/`. The ranges are stored beside the hashes of the frames and of the
-weights, so ranges of other weights are refused rather than used.
+A TOML file under `calibration/`. Its key covers weights, frames, preprocessing, method and ranges,
+so a file that was edited is refused, as is one of other weights or another preprocessing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import msgspec
 
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
+from scnet_edge.graph.histograms import Method
 
-SCHEMA = 1
+SCHEMA = 2
 PACKAGE = Path(__file__).parents[1]
 ROOTS = (PACKAGE, PACKAGE.parent)  # what the wheel carries, then the source checkout
-Method = Literal["minmax"]  # the largest magnitude seen
+
+
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a frame went through before the networks saw it."""
+
+    size_hw: tuple[int, int]
+    edge_threshold: float | None = None  # None for a model without the prior
+    colour: str = "bgr"
+
+
+class ChosenFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One calibration frame; all figures are of the frame at the size of the networks.
+
+    Attributes:
+        sha256: Of its (h, w, 3) uint8 BGR bytes.
+        phash: Perceptual hash, 64 hex digits.
+        crack_area: Share of pixels that the packaged small model calls crack.
+        brightness: Mean grey level, 0 to 255.
+        sharpness: Variance of the Laplacian over the variance of the grey levels; noise has 20.
+        warmth: Mean of red minus blue, in grey levels.
+        why: The cell of the selection it stands for.
+    """
+
+    sha256: str
+    phash: str
+    crack_area: float
+    brightness: float
+    sharpness: float
+    warmth: float
+    why: str
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one way to quantise scored on the validation frames, all before it as chosen."""
+
+    network: str
+    method: str
+    f1: float
+    f1_fp32: float
+    mean_abs_error: float  # of the probability, against FP32
+    chosen: bool
+
+
+class _Schema(msgspec.Struct):
+    schema: int
 
 
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,22 +72,49 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     schema: int
     model: str
     weights_sha256: dict[str, str]  # model name -> hash of its weight file
-    method: Method
+    preprocessing: Preprocessing
+    methods: dict[str, Method]  # network -> how its ranges were read from the histograms
+    equalised: bool  # weights equalised across layers first
+    bluish: bool  # the user vouches that red and blue are not swapped
     source: str  # what the frames are and how they were chosen
-    frames: dict[str, str]  # file name -> SHA-256
+    validation: str  # what the comparison was scored on
+    engine: str  # what ran the graphs
+    key: str
+    frames: dict[str, ChosenFrame]
+    comparison: tuple[Trial, ...]
     ranges: dict[str, float]  # convolution -> largest magnitude of its input
+    bias_shifts: dict[str, list[float]] = {}  # convolution -> what to take off its bias
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the ranges alone."""
-        return hashlib.sha256(json.dumps(self.ranges, sort_keys=True).encode()).hexdigest()
+        """Hex digest of what the ranges do to a graph."""
+        return _digest([self.ranges, self.bias_shifts, self.equalised])
+
+    @property
+    def method(self) -> str:
+        """The methods in words."""
+        words = {f"{m}" for m in self.methods.values()}
+        by_network = ", ".join(f"{m} ({n})" for n, m in self.methods.items())
+        extras = [" equalised"] * self.equalised + [" bias-corrected"] * bool(self.bias_shifts)
+        return (words.pop() if len(words) == 1 else by_network) + "".join(extras)
 
 
-def find_ranges(name: str, weights_sha256: dict[str, str]) -> CalibrationFile:
+def key_of(calibration: CalibrationFile) -> str:
+    """Return the key that a whole and unedited calibration carries."""
+    c = calibration
+    frames = {name: msgspec.structs.asdict(frame) for name, frame in c.frames.items()}
+    seen = [c.weights_sha256, msgspec.structs.asdict(c.preprocessing), frames, c.bluish]
+    return _digest([*seen, c.methods, c.equalised, c.ranges, c.bias_shifts])
+
+
+def find_ranges(
+    name: str, weights_sha256: dict[str, str], edge_threshold: float | None = None
+) -> CalibrationFile:
     """Return the ranges `name` of a `calibration/` folder, or at that path, for these weights.
 
     Raises:
-        ConfigError: there is no such file, or its ranges were collected with other weights.
+        ConfigError: there is no such file, it was edited, or its ranges were collected with other
+            weights or behind another edge map.
     """
     places = [root / "calibration" / f"{name}.toml" for root in ROOTS]
     path = Path(name) if name.endswith(".toml") else next(filter(Path.is_file, places), None)
@@ -55,33 +126,60 @@ def find_ranges(name: str, weights_sha256: dict[str, str]) -> CalibrationFile:
     calibration = read_ranges(path)
     if calibration.weights_sha256 != weights_sha256:
         raise ConfigError(f"{path}: collected with other weights; run 'scnet-edge calibrate' again")
+    behind = calibration.preprocessing.edge_threshold
+    if edge_threshold is not None and behind != edge_threshold:
+        raise ConfigError(
+            f"{path}: collected behind an edge map cut at {behind}, this recipe cuts at "
+            f"{edge_threshold}; run 'scnet-edge calibrate' again"
+        )
     return calibration
 
 
 def read_ranges(path: Path) -> CalibrationFile:
-    """Return a calibration file; refuse another schema."""
-    calibration = read_toml(path, CalibrationFile)
-    if calibration.schema != SCHEMA:
-        raise ConfigError(f"{path}: schema {calibration.schema}, this version reads {SCHEMA}")
+    """Return a calibration file; refuse another schema and one that was edited."""
+    calibration = _checked_schema(path)
+    if calibration.key != key_of(calibration):
+        raise ConfigError(
+            f"{path}: its key does not fit its contents, so it was edited or damaged; "
+            "run 'scnet-edge calibrate' again"
+        )
     return calibration
 
 
 def write_ranges(path: Path, calibration: CalibrationFile) -> None:
     """Write a calibration file as TOML that a person can read and a diff can show."""
-    lines = [
-        f"schema = {calibration.schema}",
-        f"model = {json.dumps(calibration.model)}",
-        f"method = {json.dumps(calibration.method)}",
-        f"source = {json.dumps(calibration.source)}",
-    ]
-    for name in ("weights_sha256", "frames", "ranges"):
-        table: dict[str, str | float] = getattr(calibration, name)
-        lines += [
-            "",
-            f"[{name}]",
-            *(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in table.items()),
-        ]
+    plain: dict[str, Any] = msgspec.to_builtins(calibration)
+    tables = {k: v for k, v in plain.items() if k in ("weights_sha256", "frames", "ranges")}
+    tables["bias_shifts"] = plain["bias_shifts"]
+    lines = [f"{k} = {_toml(v)}" for k, v in plain.items() if k not in (*tables, "comparison")]
+    lines += ["comparison = [", *(f"  {_toml(trial)}," for trial in plain["comparison"]), "]"]
+    for name, table in tables.items():
+        if table:
+            lines += ["", f"[{name}]", *(f"{_toml(k)} = {_toml(v)}" for k, v in table.items())]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def _checked_schema(path: Path) -> CalibrationFile:
+    found = read_toml(path, _Schema).schema
+    if found != SCHEMA:
+        raise ConfigError(
+            f"{path}: schema {found}, this version reads {SCHEMA}; run 'scnet-edge calibrate' again"
+        )
+    return read_toml(path, CalibrationFile)
+
+
+def _toml(value: object) -> str:
+    """Return a value as TOML on one line."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {inner} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return msgspec.json.encode(value).decode()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

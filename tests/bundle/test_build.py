@@ -12,13 +12,14 @@ import pytest
 from scnet_edge import Pipeline
 from scnet_edge.backends.base import installed_engines
 from scnet_edge.backends.torch_eager import TorchBackend
-from scnet_edge.bundle.build import build_bundle, open_chain, weights_of
-from scnet_edge.bundle.collect import collect_ranges
+from scnet_edge.bundle.build import GateRequest, build_bundle
 from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.errors import BundleError, ConfigError, ModelError
-from scnet_edge.graph.ranges import find_ranges
+from scnet_edge.graph.ranges import find_ranges, read_ranges
+from scnet_edge.int8.gate import Gate
 from scnet_edge.models.cards import find_card
 from scnet_edge.simulation.clip import render_clip
 
@@ -111,21 +112,35 @@ def test_frames_of_another_size_are_resized_in_the_graph(tmp_path: Path) -> None
     assert manifest.parity.max_abs_error < 1e-4
 
 
-def test_ranges_are_of_the_model_and_its_frames() -> None:
-    frames = [(f"{i}", frame) for i, (frame, _) in enumerate(render_clip(2, SIZE, seed=1))]
+def test_the_gate_is_asked_and_its_record_kept(tmp_path: Path) -> None:
     recipe = Recipe(precision="int8", size_hw=SIZE)
-    calibration = collect_ranges(recipe, frames, source="drawn")
-    card = find_card("scnet-small")
-    assert calibration.weights_sha256 == weights_of(card)
-    assert set(calibration.frames) == {"0", "1"}
-    assert set(calibration.ranges) == set(find_ranges("scnet-small", weights_of(card)).ranges)
+    request = GateRequest(gate=Gate(max_lost_f1=0.02), elsewhere=True)
+    manifest = build_bundle(recipe, tmp_path / "b", gate=request)
+    assert manifest.gate is not None
+    assert read_manifest(tmp_path / "b").gate == manifest.gate
+    assert manifest.gate.spec == "f1:0.02"
+    assert "drawn" in manifest.gate.data
+    assert [rung.precision for rung in manifest.gate.rungs][-1] == "fp16"
+    shipped = next(r for r in manifest.gate.rungs if r.name == manifest.gate.shipped)
+    assert shipped.passed
+    assert manifest.precision == shipped.precision
+
+
+def test_a_bundle_carries_its_ranges(tmp_path: Path) -> None:
+    manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
+    carried = read_ranges(tmp_path / "b" / "calibration.toml")
+    assert manifest.calibration is not None
+    assert carried == find_ranges("scnet-small", weights_of(find_card("scnet-small")))
+    assert (manifest.calibration.key, manifest.calibration.sha256) == (carried.key, carried.sha256)
 
 
 def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     """HED and the 29.46 M SCNet in INT8: the edge map crosses quantised, the masks still agree."""
     recipe = Recipe(precision="int8", model="scnet", size_hw=(64, 96), halves=True, min_mask_f1=0.5)
     manifest = build_bundle(recipe, tmp_path / "b")
-    assert set(manifest.files) == {"fused.onnx", "hed.onnx", "scnet.onnx", "golden.npz"}
+    assert set(manifest.files) == {
+        "fused.onnx", "hed.onnx", "scnet.onnx", "golden.npz", "calibration.toml"
+    }  # fmt: skip
     assert manifest.model.prior == "hed"
     assert set(manifest.model.sha256) == {"scnet", "hed"}
     assert manifest.parity.prior_flip_rate is not None

@@ -14,7 +14,29 @@ import scnet_edge.cli
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-COMMANDS = ["build", "calibrate", "doctor", "evaluate", "measure", "models", "run", "verify"]
+COMMANDS = [
+    "ablate",
+    "bench",
+    "build",
+    "calibrate",
+    "compare",
+    "doctor",
+    "evaluate",
+    "explain",
+    "export",
+    "inspect",
+    "measure",
+    "models",
+    "recover",
+    "report",
+    "run",
+    "sensitivity",
+    "service",
+    "soak",
+    "statistics",
+    "train",
+    "verify",
+]
 HEAVY = ("torch", "onnx", "numpy", "cv2", "openvino", "onnxruntime", "scipy")
 LOADED = f"print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
 

@@ -14,7 +14,16 @@ from torch import nn
 from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.graph.calibrate import calibrate_chain
 from scnet_edge.graph.qdq import quantisable, quantise
-from scnet_edge.graph.ranges import CalibrationFile, find_ranges, read_ranges, write_ranges
+from scnet_edge.graph.ranges import (
+    CalibrationFile,
+    ChosenFrame,
+    Preprocessing,
+    Trial,
+    find_ranges,
+    key_of,
+    read_ranges,
+    write_ranges,
+)
 from scnet_edge.graph.rewrite import exportable
 from scnet_edge.graph.trace import trace_chain
 from scnet_edge.models.chain import Chain
@@ -64,25 +73,67 @@ def test_no_frames_are_refused() -> None:
         calibrate_chain(trace_chain(exportable(small_chain(edges=False))), lambda: [], session)
 
 
+def test_a_value_that_is_not_a_number_is_refused(frame: np.ndarray) -> None:
+    chain = exportable(small_chain(edges=False))
+    chain.scnet.encoder[0][0].weight.data[0] = float("nan")
+    with pytest.raises(GraphError, match="not finite"):
+        calibrate_chain(trace_chain(chain), lambda: [frame[0]], session)
+
+
 @pytest.fixture
 def calibration() -> CalibrationFile:
-    return CalibrationFile(
-        schema=1, model="m", weights_sha256={"m": "ab"}, method="minmax",
-        source='two "odd" frames', frames={"a b.png": "01", "c.png": "02"},
-        ranges={"scnet.encoder.0.0": 1.25, "scnet.encoder.0.3": 3.0},
+    frame = ChosenFrame(
+        sha256="01", phash="ab", crack_area=0.01, brightness=120.5, sharpness=0.5, warmth=3.0,
+        why="no crack, dark, soft",
     )  # fmt: skip
+    trial = Trial(
+        network="scnet", method="mse", f1=0.81, f1_fp32=0.8125, mean_abs_error=1e-5, chosen=True
+    )
+    blank = CalibrationFile(
+        schema=2, model="m", weights_sha256={"m": "ab"}, methods={"scnet": "mse"},
+        preprocessing=Preprocessing(size_hw=(96, 128), edge_threshold=0.5), equalised=False,
+        bluish=False, source='two "odd" frames', validation="drawn", engine="openvino CPU", key="",
+        frames={"a b.png": frame, "c.png": frame}, comparison=(trial, trial),
+        ranges={"scnet.encoder.0.0": 1.25, "scnet.encoder.0.3": 1e-7},
+        bias_shifts={"scnet.encoder.0.3": [0.1, -2.5e-9]},
+    )  # fmt: skip
+    return msgspec.structs.replace(blank, key=key_of(blank))
 
 
 def test_file_round_trip(calibration: CalibrationFile, tmp_path: Path) -> None:
     write_ranges(tmp_path / "m.toml", calibration)
     assert read_ranges(tmp_path / "m.toml") == calibration
-    assert find_ranges(str(tmp_path / "m.toml"), {"m": "ab"}) == calibration
+    assert find_ranges(str(tmp_path / "m.toml"), {"m": "ab"}, 0.5) == calibration
 
 
-def test_ranges_of_other_weights_are_refused(calibration: CalibrationFile, tmp_path: Path) -> None:
+def test_stale_ranges_are_never_used(calibration: CalibrationFile, tmp_path: Path) -> None:
     write_ranges(tmp_path / "m.toml", calibration)
     with pytest.raises(ConfigError, match="other weights"):
         find_ranges(str(tmp_path / "m.toml"), {"m": "cd"})
+    with pytest.raises(ConfigError, match=r"cut at 0\.5, this recipe cuts at 0\.4"):
+        find_ranges(str(tmp_path / "m.toml"), {"m": "ab"}, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"scnet.encoder.0.0" = 1.25', '"scnet.encoder.0.0" = 1.5'),
+        ('"sha256" = "01"', '"sha256" = "02"'),
+        ('edge_threshold" = 0.5', 'edge_threshold" = 0.4'),
+        ('"scnet" = "mse"', '"scnet" = "minmax"'),
+        ("bluish = false", "bluish = true"),
+    ],
+)
+def test_an_edited_file_is_refused(
+    old: str, new: str, calibration: CalibrationFile, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.toml"
+    write_ranges(path, calibration)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ConfigError, match="edited or damaged"):
+        read_ranges(path)
 
 
 def test_other_schema_and_unknown_name_are_refused(
@@ -91,5 +142,8 @@ def test_other_schema_and_unknown_name_are_refused(
     write_ranges(tmp_path / "m.toml", msgspec.structs.replace(calibration, schema=9))
     with pytest.raises(ConfigError, match="schema 9"):
         read_ranges(tmp_path / "m.toml")
+    (tmp_path / "old.toml").write_text("schema = 1\n")
+    with pytest.raises(ConfigError, match="schema 1"):
+        read_ranges(tmp_path / "old.toml")
     with pytest.raises(ConfigError, match="no INT8 ranges named 'nothing'"):
         find_ranges("nothing", {})

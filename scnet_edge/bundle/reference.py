@@ -1,0 +1,25 @@
+"""The PyTorch reference of a recipe, and the hashes of its weights."""
+
+from __future__ import annotations
+
+from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.models.cards import Card, find_card
+from scnet_edge.models.chain import Chain
+from scnet_edge.models.weights import open_hed, open_scnet
+
+
+def weights_of(card: Card) -> dict[str, str]:
+    """Return the hashes of all weights in a model's chain, by model name."""
+    cards = [card, find_card("hed")] if card.takes_prior else [card]
+    return {c.name: c.sha256 for c in cards}
+
+
+def open_chain(card: Card, recipe: Recipe) -> Chain:
+    """Return the PyTorch FP32 reference of a recipe, in eval mode."""
+    return Chain(
+        open_scnet(card),
+        open_hed() if card.takes_prior else None,
+        frame_hw=recipe.frame_hw or recipe.size_hw,
+        size_hw=recipe.size_hw,
+        edge_threshold=recipe.edge_threshold,
+    ).eval()

@@ -1,0 +1,82 @@
+"""`scnet-edge sensitivity`: which layers does INT8 hurt?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scnet_edge.cli import app
+from scnet_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scnet_edge.bundle.recipe import Recipe
+    from scnet_edge.int8.sensitivity import Sensitivity
+
+
+@app.command()
+def sensitivity(
+    subject: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_RECIPE", help="Folder or .toml.")],
+    json: Annotated[Path | None, typer.Option(help="Write the ranking here as well.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="NAME:DIR whose test split is scored; default: drawn frames.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="How many, evenly spaced.")] = 24,
+) -> None:
+    """Quantise one layer at a time and rank the layers by the F1 that each loses."""
+    from rich.console import Console
+
+    from scnet_edge.config import write_json
+    from scnet_edge.int8.sensitivity import measure
+
+    if json and (json.is_dir() or not json.parent.is_dir()):
+        raise ConfigError(f"{json}: expected a file to write in a folder that exists")
+    recipe = _recipe(subject)
+    with Console(stderr=True).status("tracing ...") as status:
+        found = measure(
+            recipe, data=data, images=images, report=lambda step: status.update(f"{step} ...")
+        )
+    if json:
+        write_json(json, found)
+    print(_summary(found))
+
+
+def _recipe(subject: Path) -> Recipe:
+    """Return the recipe of a file, or the one that a bundle was built from."""
+    from scnet_edge.bundle.manifest import CALIBRATION, read_manifest
+    from scnet_edge.bundle.recipe import Recipe, read_recipe
+    from scnet_edge.data.preprocess import EDGE_THRESHOLD
+
+    if not subject.is_dir():
+        return read_recipe(subject)
+    manifest = read_manifest(subject)
+    return Recipe(
+        precision="int8",
+        model=manifest.model.name,
+        size_hw=manifest.input.size_hw,
+        frame_hw=manifest.input.frame_hw,
+        threshold=manifest.threshold,
+        calibration=str(subject / CALIBRATION) if CALIBRATION in manifest.files else None,
+        edge_threshold=manifest.edge_threshold or EDGE_THRESHOLD,
+    )
+
+
+def _summary(found: Sensitivity) -> str:
+    lines = [
+        f"{found.model} on {found.images} frames of {found.data}, {found.engine}, threshold "
+        f"{found.threshold:.2f}: F1 {found.f1_fp32:.4f} in FP32",
+        "INT8 in one network, the others exact:" if len(found.chain) > 1 else "INT8 throughout:",
+    ]
+    for part in found.chain:
+        flips = part.prior_flip_rate
+        lines.append(
+            f"  {part.part:6} loses {part.lost_f1:+.4f} F1"
+            + (f", {flips:.3%} of the prior flips" if flips is not None else "")
+        )
+    lines.append("INT8 in one layer, everything else exact, the worst first:")
+    lines += [
+        f"  {layer.name:24} loses {layer.lost_f1:+.5f} F1, mean error {layer.mean_abs_error:.2g}"
+        for layer in found.layers
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,180 @@
+"""The ladder: INT8, INT8 with the worst layers in FP16, FP16, FP32; the first that passes ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import onnx
+
+from scnet_edge.bundle.gate import GateRecord, Rung, RungPrecision
+from scnet_edge.errors import GateError
+from scnet_edge.graph.lower import lowered
+from scnet_edge.graph.ranges import CalibrationFile
+from scnet_edge.int8.annotated import Annotated
+from scnet_edge.int8.engine import in_engine, latencies_ms
+from scnet_edge.int8.gate import Gate, calibration_doubts, judge
+from scnet_edge.int8.scoring import Scores, Traits, score, traits
+from scnet_edge.int8.sensitivity import rank
+
+FASTER = 0.97  # a tie goes to FP16, which loses less
+RANKED_FRAMES = 12
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A rung that can be built; `half` are the layers that INT8 leaves in FP16."""
+
+    name: str
+    precision: RungPrecision
+    half: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """All that the rungs of one model share.
+
+    Attributes:
+        fused: The FP32 graph.
+        excluded: Convolutions that the recipe keeps out of INT8.
+        frames: What is scored on, named `data`.
+    """
+
+    fused: onnx.ModelProto
+    calibration: CalibrationFile
+    excluded: tuple[str, ...]
+    threshold: float
+    frame_hw: tuple[int, int]
+    frames: Sequence[Annotated]
+    data: str
+    gate: Gate
+    report: Report
+
+    def graph(self, step: Step) -> onnx.ModelProto:
+        """Return the graph of a rung."""
+        return lowered(
+            self.fused, step.precision, self.calibration, exclude=self.excluded, half=step.half
+        )
+
+
+FP16 = Step(name="FP16", precision="fp16")
+FP32 = Step(name="FP32", precision="fp32")
+Tried = list[tuple[Step, Rung]]
+
+
+def climb_down(ladder: Ladder, *, allow_loss: bool, elsewhere: bool) -> tuple[Step, GateRecord]:
+    """Return the rung that ships and the record of how it was found.
+
+    Args:
+        ladder: What to judge on what.
+        allow_loss: Ship INT8 although it fails.
+        elsewhere: Do not ask whether INT8 is faster on this machine.
+
+    Raises:
+        GateError: not even FP32 can be trusted on these frames.
+    """
+    engine, reference = _scores(ladder, FP32, None)
+    kinds = traits(ladder.frames)
+    exact = _judged(ladder, FP32, reference, kinds)
+    if not exact.passed and not allow_loss:
+        raise GateError(
+            f"nothing passes the gate {ladder.gate.spec} on {ladder.data}, not even FP32: "
+            f"{_why(exact)}; gate on frames that show cracks, or pass --allow-loss"
+        )
+    tried: Tried = []
+    for step in _int8_steps(ladder):
+        tried.append((step, _judged(ladder, step, reference, kinds)))
+        if tried[-1][1].passed or allow_loss:
+            break
+    tried.append((FP16, _judged(ladder, FP16, reference, kinds)))
+    if not any(rung.passed for _, rung in tried):
+        tried.append((FP32, exact))
+    shipped, decision = _decision(ladder, tried, allow_loss=allow_loss, elsewhere=elsewhere)
+    rung = next(rung for step, rung in tried if step == shipped)
+    record = GateRecord(
+        spec=ladder.gate.spec,
+        data=ladder.data,
+        images=len(ladder.frames),
+        engine=engine,
+        threshold=ladder.threshold,
+        rungs=tuple(rung for _, rung in tried),
+        shipped=shipped.name,
+        decision=decision,
+        loss_allowed=not rung.passed,
+        elsewhere=elsewhere,
+    )
+    return shipped, record
+
+
+def _decision(
+    ladder: Ladder, tried: Tried, *, allow_loss: bool, elsewhere: bool
+) -> tuple[Step, str]:
+    """Return the rung to ship and why; where INT8 and FP16 both pass, note how long they take."""
+    passing = [step for step, rung in tried if rung.passed]
+    int8 = next((step for step in passing if step.precision == "int8"), None)
+    if int8 is None and allow_loss:
+        return tried[0][0], "it fails the gate and ships because --allow-loss was given"
+    if int8 is None:
+        failed = next(rung for step, rung in reversed(tried) if step not in passing)
+        return passing[0], f"{failed.name} fails: {_why(failed)}"
+    if FP16 not in passing:
+        return int8, "it passes, FP16 does not"
+    if elsewhere:
+        return int8, "it passes; its speed on this machine does not count (--elsewhere)"
+    return _faster(ladder, int8, tried)
+
+
+def _int8_steps(ladder: Ladder) -> Iterator[Step]:
+    """Yield INT8, then INT8 without an eighth and a quarter of its layers, the worst first."""
+    yield Step(name="INT8", precision="int8")
+    if calibration_doubts(ladder.calibration):
+        return  # every range is in doubt, not those of a few layers
+    ladder.report("ranking the layers by what they lose")
+    layers = [n for n in ladder.calibration.ranges if n not in ladder.excluded]
+    few = ladder.frames[:: max(1, len(ladder.frames) // RANKED_FRAMES)][:RANKED_FRAMES]
+    worst = rank(ladder.fused, ladder.calibration, layers, few, ladder.frame_hw, ladder.threshold)
+    for part in (8, 4):
+        k = -(-len(layers) // part)
+        yield Step(
+            name=f"INT8 with the {f'{k} worst layers' if k > 1 else 'worst layer'} in FP16",
+            precision="int8",
+            half=tuple(layer.name for layer in worst[:k]),
+        )
+
+
+def _judged(ladder: Ladder, step: Step, reference: Scores, kinds: Sequence[Traits]) -> Rung:
+    ladder.report(f"scoring {step.name} on {len(ladder.frames)} frames")
+    scores = reference if step.precision == "fp32" else _scores(ladder, step, reference)[1]
+    doubts = calibration_doubts(ladder.calibration) if step.precision == "int8" else []
+    return judge(
+        step.name, step.precision, step.half, scores, reference, kinds, ladder.gate, doubts
+    )
+
+
+def _scores(ladder: Ladder, step: Step, reference: Scores | None) -> tuple[str, Scores]:
+    with in_engine(ladder.graph(step)) as backend:
+        return backend.name, score(
+            backend, ladder.frames, ladder.frame_hw, ladder.threshold, reference
+        )
+
+
+def _faster(ladder: Ladder, int8: Step, tried: Tried) -> tuple[Step, str]:
+    """Time both on this machine, note the times, and return the one to ship and why."""
+    ladder.report("timing INT8 against FP16")
+    with in_engine(ladder.graph(int8)) as a, in_engine(ladder.graph(FP16)) as b:
+        times_ms = latencies_ms({int8.name: a, FP16.name: b}, ladder.frame_hw)
+    for i, (step, rung) in enumerate(tried):
+        if step.name in times_ms:
+            timed = msgspec.structs.replace(rung, latency_ms=round(times_ms[step.name], 2))
+            tried[i] = step, timed
+    ratio = times_ms[FP16.name] / times_ms[int8.name]
+    words = f"{times_ms[int8.name]:.1f} ms against {times_ms[FP16.name]:.1f} ms for FP16"
+    if ratio * FASTER > 1:
+        return int8, f"it passes and is {ratio:.2f} times as fast here: {words}"
+    return FP16, f"INT8 passes but is not faster on this machine: {words}; see --elsewhere"
+
+
+def _why(rung: Rung) -> str:
+    return "; ".join(rung.reasons)

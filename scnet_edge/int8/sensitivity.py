@@ -1,0 +1,179 @@
+"""Which layers hurt: INT8 in one of them at a time, everything else exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import onnx
+
+from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.graph.calibrate import NETWORKS
+from scnet_edge.graph.lower import fp32_graph, int8_graph
+from scnet_edge.graph.ranges import CalibrationFile, find_ranges
+from scnet_edge.int8.annotated import Annotated, gate_frames
+from scnet_edge.int8.engine import in_engine
+from scnet_edge.int8.scoring import Scores, mean_error, score
+from scnet_edge.models.cards import find_card
+
+SizeHW = tuple[int, int]
+Report = Callable[[str], None]
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What INT8 in one convolution alone costs."""
+
+    name: str  # of the node in the ONNX graph
+    f1: float
+    lost_f1: float
+    mean_abs_error: float  # of the probability
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What INT8 in one part of the chain costs."""
+
+    part: str
+    f1: float
+    lost_f1: float
+    mean_abs_error: float
+    edge_mean_abs_error: float | None = None  # of the HED map, before it is cut
+    prior_flip_rate: float | None = None  # share of prior pixels that change by the cut
+
+
+class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the error of an INT8 graph enters.
+
+    Attributes:
+        f1_fp32: F1 of the FP32 graph on the same engine and frames.
+        chain: HED in INT8, SCNet in INT8, both; only HED's flips reach SCNet.
+        layers: Every quantised convolution, the worst first.
+        exclude: The names of the layers that lose anything, for `exclude` in a recipe.
+    """
+
+    model: str
+    data: str
+    images: int
+    engine: str
+    threshold: float
+    f1_fp32: float
+    chain: tuple[Entry, ...]
+    layers: tuple[Layer, ...]
+    exclude: tuple[str, ...]
+
+
+def rank(
+    fused: onnx.ModelProto,
+    calibration: CalibrationFile,
+    layers: Sequence[str],
+    frames: Sequence[Annotated],
+    frame_hw: SizeHW,
+    threshold: float,
+    report: Report = lambda step: None,
+) -> list[Layer]:
+    """Return the layers by the F1 that INT8 in each alone loses, then by its error; worst first."""
+    with in_engine(fused) as backend:
+        reference = score(backend, frames, frame_hw, threshold)
+    found = []
+    for i, name in enumerate(layers, 1):
+        report(f"layer {i} of {len(layers)}, {name}")
+        graph = int8_graph(fused, calibration, exclude=set(calibration.ranges) - {name})
+        with in_engine(graph) as backend:
+            alone = score(backend, frames, frame_hw, threshold, reference)
+        found.append(
+            Layer(
+                name=name,
+                f1=alone.f1,
+                lost_f1=reference.f1 - alone.f1,
+                mean_abs_error=mean_error(alone, reference),
+            )
+        )
+    return sorted(found, key=lambda layer: (layer.lost_f1, layer.mean_abs_error), reverse=True)
+
+
+def chain_entries(
+    fused: onnx.ModelProto,
+    calibration: CalibrationFile,
+    frames: Sequence[Annotated],
+    frame_hw: SizeHW,
+    threshold: float,
+    edge_threshold: float,
+) -> tuple[list[Entry], float, str]:
+    """Return what INT8 in each network alone, and in all of them, costs; F1 in FP32; the engine.
+
+    HED reaches SCNet through the binary prior alone, so the loss of `hed` is the loss by its flips.
+    """
+    with in_engine(fused) as backend:
+        engine = backend.name
+        reference = score(backend, frames, frame_hw, threshold, keep_edges=True)
+    networks = [n for n in NETWORKS if any(k.startswith(f"{n}.") for k in calibration.ranges)]
+    parts = {n: [n] for n in networks} | ({"both": networks} if len(networks) > 1 else {})
+    entries = []
+    for part, members in parts.items():
+        others = [k for k in calibration.ranges if k.partition(".")[0] not in members]
+        with in_engine(int8_graph(fused, calibration, exclude=others)) as backend:
+            scores = score(backend, frames, frame_hw, threshold, reference, keep_edges=True)
+        entries.append(_entry(part, scores, reference, edge_threshold))
+    return entries, reference.f1, engine
+
+
+def _entry(part: str, scores: Scores, reference: Scores, edge_threshold: float) -> Entry:
+    pairs = list(zip(scores.edges, reference.edges, strict=True))
+    flips = [((a > edge_threshold) != (b > edge_threshold)).mean() for a, b in pairs]
+    return Entry(
+        part=part,
+        f1=scores.f1,
+        lost_f1=reference.f1 - scores.f1,
+        mean_abs_error=mean_error(scores, reference),
+        edge_mean_abs_error=float(np.mean([np.abs(a - b).mean() for a, b in pairs]))
+        if pairs
+        else None,
+        prior_flip_rate=float(np.mean(flips)) if pairs else None,
+    )
+
+
+def measure(
+    recipe: Recipe,
+    *,
+    data: str | None = None,
+    images: int = 24,
+    report: Report = lambda step: None,
+) -> Sensitivity:
+    """Return where the error of a recipe's INT8 graph enters.
+
+    Args:
+        recipe: Model, size, threshold and calibration; its precision does not matter.
+        data: NAME:DIR whose test split is scored; None for drawn frames.
+        images: How many of them, evenly spaced.
+        report: Told each step as it begins.
+
+    Raises:
+        ScnetEdgeError: weights, ranges, images or engine cannot be used.
+    """
+    card = find_card(recipe.model)
+    chain = open_chain(card, recipe)
+    edge_threshold = None if chain.hed is None else recipe.edge_threshold
+    calibration = find_ranges(recipe.calibration or card.name, weights_of(card), edge_threshold)
+    fused = fp32_graph(chain, calibration)
+    everything, name = gate_frames([data] if data else [], chain.frame_hw)
+    frames = everything[:: max(1, len(everything) // images)][:images]
+    threshold = recipe.threshold or card.threshold
+    report("the networks apart")
+    parts, f1_fp32, engine = chain_entries(
+        fused, calibration, frames, chain.frame_hw, threshold, recipe.edge_threshold
+    )
+    layers = rank(
+        fused, calibration, list(calibration.ranges), frames, chain.frame_hw, threshold, report
+    )
+    return Sensitivity(
+        model=card.name,
+        data=name,
+        images=len(frames),
+        engine=engine,
+        threshold=threshold,
+        f1_fp32=f1_fp32,
+        chain=tuple(parts),
+        layers=tuple(layers),
+        exclude=tuple(layer.name for layer in layers if layer.lost_f1 > 0),
+    )

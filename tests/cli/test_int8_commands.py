@@ -1,0 +1,117 @@
+"""`calibrate`, `build --int8` and `sensitivity` as a user calls them, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from scnet_edge.bundle.manifest import read_manifest
+from scnet_edge.graph.ranges import read_ranges
+from scnet_edge.simulation.stills import render_stills
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+SIZE, TEXT = (96, 128), "96x128"
+
+
+def write_frames(folder: Path, count: int, seed: int = 21) -> Path:
+    folder.mkdir()
+    for i, (frame, _) in enumerate(render_stills(count, SIZE, seed=seed)):
+        cv2.imwrite(str(folder / f"{i:02}.png"), frame)
+    return folder
+
+
+def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path) -> None:
+    frames = write_frames(tmp_path / "frames", 12)
+    ranges, bundle = tmp_path / "mine.toml", tmp_path / "bundle"
+    calibrate = ("calibrate", "--data", str(frames), "--size", TEXT, "--method", "mse")
+    cache = ("--cache", str(tmp_path / "cache"))
+    done = command_line(*calibrate, *cache, "--frames", "10", "--out", str(ranges))
+    assert done.returncode == 0, done.stderr
+    assert "contact sheet" in done.stdout
+    assert "drawn pipe walls" in done.stdout  # what the methods were compared on
+    calibration = read_ranges(ranges)
+    assert len(calibration.frames) == 10
+    assert cv2.imread(str(tmp_path / "mine.png")) is not None
+
+    build = ("build", "--int8", "--calibration", str(ranges), "--size", TEXT, "--elsewhere")
+    done = command_line(*build, "--gate", "f1:0.02", "--out", str(bundle))
+    assert done.returncode == 0, done.stderr
+    assert "gate f1:0.02 on 24 drawn pipe walls" in done.stdout
+    manifest = read_manifest(bundle)
+    assert manifest.gate is not None
+    assert f"ships {manifest.gate.shipped}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: [p.unlink() for p in sorted(f.iterdir())[3:]], "at least 8 different frames"),
+        (lambda f: [p.write_bytes((f / "00.png").read_bytes()) for p in f.iterdir()], "found 1"),
+        (lambda f: (f / "04.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more"), "04.png"),
+        (lambda f: (f / "04.png").write_bytes(b""), "empty file"),
+        (
+            lambda f: [
+                cv2.imwrite(
+                    str(p), np.random.default_rng(i).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+                )
+                for i, p in enumerate(sorted(f.iterdir()))
+            ],
+            "noise",
+        ),
+    ],
+)
+def test_bad_frames_are_refused_in_one_line(
+    spoil: Callable[[Path], object], message: str, command_line: Run, tmp_path: Path
+) -> None:
+    frames = write_frames(tmp_path / "frames", 9)
+    spoil(frames)
+    out = tmp_path / "out.toml"
+    done = command_line("calibrate", "--data", str(frames), "--size", TEXT, "--out", str(out))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["calibrate", "--data", "{tmp}/none", "--out", "{tmp}/o.toml"],
+        ["calibrate", "--data", "{tmp}", "--out", "{tmp}/o.json"],
+        ["calibrate", "--data", "{tmp}", "--method", "guess", "--out", "{tmp}/o.toml"],
+        ["build", "--int8", "--gate", "map:1", "--out", "{tmp}/b"],
+        ["build", "--int8", "--calibration", "{tmp}/none.toml", "--out", "{tmp}/b"],
+        ["sensitivity", "{tmp}/none.toml"],
+        ["sensitivity", "{tmp}"],
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], command_line: Run, tmp_path: Path) -> None:
+    done = command_line(*(a.format(tmp=tmp_path) for a in arguments))
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_passes_is_status_2_and_the_older_bundle_stays(
+    command_line: Run, tmp_path: Path
+) -> None:
+    data = tmp_path / "flat"
+    for part, value in (("images", 128), ("masks", 0)):
+        (data / part).mkdir(parents=True)
+        for i in range(3):
+            cv2.imwrite(str(data / part / f"{i}.png"), np.full(SIZE, value + i, np.uint8) // 2 * 2)
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text(json.dumps({"older": True}))
+    build = ("build", "--int8", "--size", TEXT, "--data", f"folder:{data}", "--overwrite")
+    done = command_line(*build, "--out", str(bundle))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "nothing passes the gate" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert json.loads((bundle / "manifest.json").read_text()) == {"older": True}

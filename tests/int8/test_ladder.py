@@ -1,0 +1,111 @@
+"""Down the ladder with good ranges and with deliberately broken ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+
+from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.errors import GateError
+from scnet_edge.graph.ranges import CalibrationFile, key_of
+from scnet_edge.int8.annotated import Annotated
+from scnet_edge.int8.gate import Gate
+from scnet_edge.int8.ladder import Ladder, Step, climb_down
+from scnet_edge.models.cards import find_card
+from scnet_edge.simulation.stills import render_stills
+
+SIZE = (96, 128)
+Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
+
+
+def good_frames() -> list[np.ndarray]:
+    return [frame for frame, _ in render_stills(10, SIZE, seed=99)]
+
+
+def noise() -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (10, *SIZE, 3), dtype=np.uint8))
+
+
+BROKEN = {
+    "white noise": noise,
+    "one black frame": lambda: [np.zeros((*SIZE, 3), np.uint8)],
+    "wrong colour order": lambda: [np.ascontiguousarray(f[..., ::-1]) for f in good_frames()],
+}
+
+
+@pytest.fixture
+def climb(
+    small_fused: onnx.ModelProto, walls: list[Annotated]
+) -> Callable[..., tuple[Step, GateRecord]]:
+    def down(
+        calibration: CalibrationFile,
+        *,
+        frames: Sequence[Annotated] = walls,
+        excluded: tuple[str, ...] = (),
+        gate: Gate = Gate(max_lost_f1=0.02),  # noqa: B008
+        allow_loss: bool = False,
+    ) -> tuple[Step, GateRecord]:
+        ladder = Ladder(
+            fused=small_fused,
+            calibration=calibration,
+            excluded=excluded,
+            threshold=find_card("scnet-small").threshold,
+            frame_hw=SIZE,
+            frames=frames,
+            data="drawn",
+            gate=gate,
+            report=lambda step: None,
+        )
+        return climb_down(ladder, allow_loss=allow_loss, elsewhere=True)
+
+    return down
+
+
+def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibrated) -> None:
+    step, record = climb(calibrated(good_frames()))
+    assert step.precision == "int8"
+    assert [rung.name for rung in record.rungs] == ["INT8", "FP16"]
+    assert all(rung.passed for rung in record.rungs)
+    assert record.shipped == "INT8"
+    assert not record.loss_allowed
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_calibration_never_ships(how: str, climb, calibrated: Calibrated) -> None:
+    step, record = climb(calibrated(BROKEN[how]()))
+    assert step.precision == "fp16"
+    assert not record.rungs[0].passed
+    assert record.rungs[0].reasons
+    assert "INT8 fails" in record.decision
+
+
+def test_loss_ships_only_when_it_is_allowed_and_is_recorded(climb, calibrated: Calibrated) -> None:
+    step, record = climb(calibrated(BROKEN["one black frame"]()), allow_loss=True)
+    assert step.precision == "int8"
+    assert record.loss_allowed
+    assert "--allow-loss" in record.decision
+
+
+def test_the_worst_layers_go_to_fp16_when_that_is_enough(climb, calibrated: Calibrated) -> None:
+    good = calibrated(good_frames())
+    worst, *rest = list(good.ranges)[1::5]
+    others = tuple(name for name in good.ranges if name not in (worst, *rest))
+    blank = msgspec.structs.replace(good, ranges=good.ranges | {worst: good.ranges[worst] / 50})
+    step, record = climb(msgspec.structs.replace(blank, key=key_of(blank)), excluded=others)
+    assert step.name == "INT8 with the worst layer in FP16"
+    assert step.half == (worst,)
+    assert [rung.passed for rung in record.rungs] == [False, True, True]
+
+
+def test_frames_without_a_crack_let_nothing_pass(climb, calibrated: Calibrated) -> None:
+    flat = np.full((*SIZE, 3), 128, np.uint8)
+    blank = [
+        Annotated(data="b", name=str(i), read=lambda: (flat, np.zeros(SIZE, bool)))
+        for i in range(4)
+    ]
+    with pytest.raises(GateError, match="nothing passes"):
+        climb(calibrated(good_frames()), frames=blank)
