@@ -12,6 +12,7 @@ import msgspec
 from scnet_edge.bench.schema import Case, Engine, Precision, Scope
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import shipped_models
 
 PACKAGE = Path(__file__).parent
 MODES: dict[tuple[Engine, Precision], tuple[str, ...]] = {
@@ -54,7 +55,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What to measure and how long.
 
     Attributes:
-        models: Shipped models, by name.
+        models: Shipped models by name, or folders of bundles; none for every shipped crack model.
         sizes_hw: Height and width of frames and networks.
         contenders: What runs them.
         scopes: Which figures to take of each.
@@ -69,7 +70,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         profile: Ask the engine where its time goes, too.
     """
 
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()
     sizes_hw: tuple[tuple[Count, Count], ...]
     contenders: tuple[Contender, ...]
     scopes: tuple[Scope, ...] = ("engine", "pipeline", "camera_to_mask")
@@ -96,7 +97,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 for c in self.contenders
                 if c.models is None or model in c.models
             ]
-            for model, size_hw in itertools.product(self.models, self.sizes_hw)
+            for model, size_hw in itertools.product(self.models or _shipped(), self.sizes_hw)
         ]
 
 
@@ -116,9 +117,13 @@ def read_suite(path: Path) -> Suite:
     """Return the suite of a TOML file; raises ConfigError as `find_suite` does."""
     suite = read_toml(path, Suite)
     models = {m for c in suite.contenders for m in c.models or ()}
-    if unknown := sorted(models - set(suite.models)):
+    if suite.models and (unknown := sorted(models - set(suite.models))):
         raise ConfigError(f"{path}: contenders name {', '.join(unknown)}, not among its models")
     return suite
+
+
+def _shipped() -> list[str]:
+    return [card.name for card in shipped_models() if card.kind == "scnet"]
 
 
 def suite_sha256(suite: Suite) -> str:
