@@ -40,9 +40,13 @@ def bundle_of(case: Case, folder: Path) -> Path:
         ) from e
     from scnet_edge.bundle.recipe import Recipe
 
-    build_bundle(
-        Recipe(model=case.model, precision=precision, size_hw=case.size_hw), bundle, overwrite=True
+    recipe = Recipe(
+        model=case.model,
+        precision=precision,
+        size_hw=case.size_hw,
+        halves=find_card(case.model).takes_prior,
     )
+    build_bundle(recipe, bundle, overwrite=True)
     return bundle
 
 

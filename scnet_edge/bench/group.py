@@ -160,10 +160,10 @@ def _finish(measured: Measured, suite: Suite, data: str | None, report: Report) 
     """Take what would disturb the turns: memory first, then F1 and the profile."""
     worker, name = measured.worker, f"{measured.case.model} {measured.case.label}"
     measured.rss_mb = worker.ask(Order(do="memory"))["rss_mb"]
-    if data is not None:
+    if data is not None and measured.case.schedule == "every":
         report(f"{name}: F1")
         measured.score = worker.ask(Order(do="score", data=data, images=suite.images))
-    if suite.profile:
+    if suite.profile and measured.case.schedule == "every":
         report(f"{name}: profile")
         found = worker.ask(Order(do="profile"))["profile"]
         import msgspec

@@ -7,7 +7,7 @@ const rows = results.flatMap((result, at) =>
 const $ = (selector) => document.querySelector(selector);
 
 function hostOf(e) { return e.gpu ? e.gpu.split(";")[0] : `${e.cores}-core ${e.cpu.replace(/\(R\)|\(TM\)|Processor|CPU/g, "").trim()}`; }
-function label(row) { return `${row.engine} ${row.precision}${row.mode === "default" ? "" : " " + row.mode}`; }
+function label(row) { return [row.engine, row.precision, row.mode === "default" ? "" : row.mode, row.schedule === "every" ? "" : row.schedule].filter(Boolean).join(" "); }
 function fixed(value, digits) { return value === null || value === undefined ? "–" : value.toFixed(digits); }
 function fps(value) { return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2); }
 function distinct(values) { return [...new Set(values)]; }

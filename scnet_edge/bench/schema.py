@@ -13,6 +13,7 @@ from scnet_edge.errors import ConfigError
 SCHEMA = 1
 Scope = Literal["engine", "pipeline", "camera_to_mask"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Schedule = Literal["every", "hed/2", "hed/4", "hed/8"]
 Engine = Literal["torch", "openvino", "onnxruntime", "tensorrt"]
 
 
@@ -30,7 +31,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         mode: How the engine runs it, where there is a choice: `eager` or `compile` in PyTorch,
             `fp32-rest` or `bf16-rest` for what an INT8 graph leaves in floating point.
-        schedule: `every`: all networks on every frame.
+        schedule: `every`: all networks on every frame; `hed/4`: HED on every fourth, its edges
+            kept in between.
     """
 
     model: str
@@ -38,13 +40,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     engine: Engine
     mode: str = "default"
     size_hw: tuple[int, int]
-    schedule: Literal["every"] = "every"
+    schedule: Schedule = "every"
 
     @property
     def label(self) -> str:
         """The case for people, without its model and size: `openvino int8 bf16-rest`."""
         mode = "" if self.mode == "default" else f" {self.mode}"
-        return f"{self.engine} {self.precision}{mode}"
+        schedule = "" if self.schedule == "every" else f" {self.schedule}"
+        return f"{self.engine} {self.precision}{mode}{schedule}"
 
     @property
     def case_key(self) -> tuple[object, ...]:

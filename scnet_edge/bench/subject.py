@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from scnet_edge.backends.base import Arithmetic, Backend, open_backend
+from scnet_edge.backends.split import SplitBackend
 from scnet_edge.bench.schema import Case, Scope
-from scnet_edge.bundle.manifest import FUSED, read_manifest
+from scnet_edge.bundle.manifest import FUSED, Manifest, read_manifest
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Captured, Frame
@@ -53,7 +54,7 @@ class Subject:
 
     def __init__(self, case: Case, bundle: Path, threads: int | None, cache: Path) -> None:
         manifest = read_manifest(bundle)
-        self.backend = _opened(case, bundle, threads, cache)
+        self.backend = _opened(case, manifest, bundle, threads, cache)
         self.pipeline = Pipeline(manifest, self.backend)
         self.frame_hw = manifest.input.frame_hw
 
@@ -124,13 +125,33 @@ def _camera(frames: Sequence[Frame], fps: float, measured_from: list[float]) -> 
         frame_id += 1
 
 
-def _opened(case: Case, bundle: Path, threads: int | None, cache: Path) -> Backend:
-    if case.engine == "torch":
+def _opened(
+    case: Case, manifest: Manifest, bundle: Path, threads: int | None, cache: Path
+) -> Backend:
+    if case.engine == "torch" and case.schedule == "every":
         return _torch(case, threads)
     arithmetic: dict[str, Arithmetic] = {"fp32-rest": "fp32", "bf16-rest": "bf16"}
     chosen = "bf16" if case.precision == "bf16" else arithmetic.get(case.mode)
-    return open_backend(
-        case.engine, bundle / FUSED, threads=threads, cache=cache, arithmetic=chosen
+
+    def opened(graph: str) -> Backend:
+        return open_backend(
+            case.engine, bundle / graph, threads=threads, cache=cache, arithmetic=chosen
+        )
+
+    return opened(FUSED) if case.schedule == "every" else _split(case, manifest, opened)
+
+
+def _split(case: Case, manifest: Manifest, opened: Callable[[str], Backend]) -> Backend:
+    """Return HED and SCNet as two engines, HED at the rate of the schedule."""
+    if manifest.edge_threshold is None or case.engine == "torch":
+        raise EngineError(f"schedule {case.schedule!r}: needs an engine and a model with HED")
+    return SplitBackend(
+        opened("hed.onnx"),
+        opened("scnet.onnx"),
+        every=int(case.schedule.removeprefix("hed/")),
+        hed_frame_hw=manifest.input.frame_hw,
+        size_hw=manifest.input.size_hw,
+        edge_threshold=manifest.edge_threshold,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from scnet_edge.bench.schema import Case, Engine, Precision, Scope
+from scnet_edge.bench.schema import Case, Engine, Precision, Schedule, Scope
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import shipped_models
@@ -42,6 +42,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     engine: Engine
     precision: Precision
     mode: str = "default"
+    schedule: Schedule = "every"
     models: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -93,6 +94,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                     engine=c.engine,
                     precision=c.precision,
                     mode=c.mode,
+                    schedule=c.schedule,
                 )
                 for c in self.contenders
                 if c.models is None or model in c.models
