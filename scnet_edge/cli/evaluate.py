@@ -33,6 +33,9 @@ def evaluate(
     engine: Annotated[
         str | None, typer.Option(help="The engine of a bundle; a model runs in PyTorch.")
     ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="The guided filter of DeepCrack-Liu.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the scores here as well.")] = None,
     plots: Annotated[
         Path | None,
@@ -55,7 +58,7 @@ def evaluate(
         raise ConfigError(f"{json}: expected a file to write in a folder that exists")
     tolerances = _tolerances(tolerance or TOLERANCES_PX)
     samples = open_dataset(data, parse_split(split))
-    with opened(subject, engine) as open_subject:
+    with opened(subject, engine, refine=refine) as open_subject:
         with Progress(console=Console(stderr=True)) as progress:
             counted = tally(
                 predictions(open_subject.run, progress.track(samples, description=subject)),

@@ -23,16 +23,18 @@ class Subject(NamedTuple):
 
 
 @contextmanager
-def opened(subject: str, engine: str | None) -> Iterator[Subject]:
+def opened(subject: str, engine: str | None, *, refine: bool = False) -> Iterator[Subject]:
     """Open a bundle on its engine, or a model or training run in PyTorch.
 
     Raises:
         InputError: it is none of them.
-        ConfigError: an engine was chosen for a model.
+        ConfigError: an engine was chosen for a model, or refinement for one without.
     """
     from scnet_edge.models.cards import is_run
 
     if Path(subject).is_dir() and not is_run(Path(subject)):
+        if refine:
+            raise ConfigError("--refine is for runs of deepcrack-liu; leave it out for a bundle")
         from scnet_edge.runtime.pipeline import Pipeline
 
         with Pipeline.open(subject, engine=engine) as pipeline:
@@ -45,7 +47,7 @@ def opened(subject: str, engine: str | None) -> Iterator[Subject]:
     card = crack_model(subject)
     if engine:
         raise ConfigError("--engine is for bundles; a model runs in PyTorch, so leave it out")
-    yield _reference(card)
+    yield _refined(card) if refine else _reference(card)
 
 
 def crack_model(name: str) -> Card:
@@ -71,3 +73,14 @@ def _reference(card: Card) -> Subject:
 
     hed = open_hed() if card.takes_prior else None
     return Subject(reference_run(open_scnet(card), hed), "PyTorch FP32", card.threshold)
+
+
+def _refined(card: Card) -> Subject:
+    from scnet_edge.evaluation.predict import refined_run
+    from scnet_edge.models.compared import DeepCrackLiu
+    from scnet_edge.models.weights import open_scnet
+
+    model = open_scnet(card)
+    if not isinstance(model, DeepCrackLiu):
+        raise ConfigError(f"--refine is for runs of deepcrack-liu; {card.name} is {card.kind}")
+    return Subject(refined_run(model), "PyTorch FP32, guided filter", card.threshold)

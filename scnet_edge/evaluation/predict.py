@@ -14,7 +14,7 @@ from scnet_edge.errors import EngineError
 from scnet_edge.types import Frame, Map
 
 if TYPE_CHECKING:
-    from scnet_edge.models.compared import CrackNet
+    from scnet_edge.models.compared import CrackNet, DeepCrackLiu
     from scnet_edge.models.hed import HED
 
 # (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
@@ -66,6 +66,27 @@ def reference_run(
         size_hw = -(-h // stride) * stride, -(-w // stride) * stride
         chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
         return backend_run(TorchBackend(chain), (h, w))(frame)
+
+    return run
+
+
+def refined_run(model: DeepCrackLiu) -> Run:
+    """Return DeepCrack of Liu with its guided-filter refinement as a function of frames."""
+    import torch
+
+    from scnet_edge.models.chain import Chain
+    from scnet_edge.models.compared import guided_refinement
+
+    def run(frame: Frame) -> Map:
+        h, w = _size_hw(frame)
+        stride = model.config.stride
+        size_hw = -(-h // stride) * stride, -(-w // stride) * stride
+        chain = Chain(model, None, frame_hw=(h, w), size_hw=size_hw)
+        with torch.inference_mode():
+            x = chain.image(torch.from_numpy(frame[None])).flip(1) / 127.5 - 1
+            fused, sides = model(x)
+            probability = guided_refinement(fused, sides[0])[0, 0].numpy()
+        return resized(np.asarray(probability, np.float32), (h, w))
 
     return run
 

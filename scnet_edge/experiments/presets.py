@@ -75,10 +75,16 @@ EDGE_SCHEDULE = Schedule(
 )
 
 
-def edge_config(width: float) -> SCNetConfig:
+def edge_config(width: float, *, levels: int = 5) -> SCNetConfig:
     """Return an SCNet of the edge family: half resolution, skips, batch norm, no prior."""
     return SCNetConfig(
-        width=width, norm="batch", edges=False, stem="half", decoder="skip", refined_channels=4
+        levels=levels,
+        width=width,
+        norm="batch",
+        edges=False,
+        stem="half",
+        decoder="skip",
+        refined_channels=4,
     )
 
 
@@ -101,8 +107,8 @@ PRESETS = {
         schedule=EDGE_SCHEDULE,
     ),
     "tiny": Preset(
-        about="0.47 M parameters from half resolution on: for two CPU cores",
-        config=edge_config(0.125),
+        about="0.54 M parameters from half resolution on: for two CPU cores",
+        config=edge_config(0.1875, levels=4),
         schedule=dataclasses.replace(EDGE_SCHEDULE, lr=2e-3),
     ),
     "hcnn": Preset(

@@ -126,6 +126,7 @@ def test_mistakes_are_one_line(
         ("hed", "--data", spec): "expected a bundle folder, a training run",
         (tmp_path / "gone", "--data", spec): "expected a bundle folder, a training run",
         (tmp_path / "empty", "--data", spec): "manifest.json",
+        (tiny, "--data", spec, "--refine"): "--refine is for runs of deepcrack-liu; tiny is scnet",
         (tiny, "--data", spec, "--tolerance", 0, 99): "tolerance 99: expected 0 to 50",
         (tiny, "--data", "folder"): "expected NAME:DIR",
         (tiny, "--data", f"folder:{tmp_path / 'empty'}"): "no images",

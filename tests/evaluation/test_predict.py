@@ -11,9 +11,11 @@ import torch
 
 from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.data.datasets import Sample
+from scnet_edge.data.preprocess import scnet_input
 from scnet_edge.errors import EngineError, InputError
-from scnet_edge.evaluation.predict import backend_run, predictions, reference_run
+from scnet_edge.evaluation.predict import backend_run, predictions, reference_run, refined_run
 from scnet_edge.models.chain import Chain
+from scnet_edge.models.compared import DeepCrackLiu, guided_refinement
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 
 
@@ -72,3 +74,15 @@ def test_image_that_is_gone(tmp_path: Path, scnet: SCNet) -> None:
     sample = Sample(tmp_path / "gone.png", tmp_path / "gone.png")
     with pytest.raises(InputError, match=r"gone\.png"):
         list(predictions(reference_run(scnet, None), [sample]))
+
+
+def test_refined_maps_are_the_filtered_ones() -> None:
+    torch.manual_seed(0)
+    model = DeepCrackLiu().eval()
+    frame = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    x = torch.from_numpy(scnet_input(frame))[None]
+    with torch.inference_mode():
+        fused, sides = model(x)
+        expected = guided_refinement(fused, sides[0])[0, 0].numpy()
+    np.testing.assert_allclose(refined_run(model)(frame), expected, atol=1e-5)
+    assert refined_run(model)(frame[:30, :45]).shape == (30, 45)
