@@ -1,6 +1,6 @@
 """Print the frames per second of the loop against those of the engine alone, as JSON.
 
-python benchmarks/loop.py BUNDLE [--out benchmarks/results/robot/loop-NAME.json]
+python benchmarks/loop.py BUNDLE [--frames 40] [--rounds 5] [--out FILE.json]
 
 Two engines are asked: the bundle on this machine's engine, which shares the processor with the
 rest of the loop, and a stand-in that sleeps as long as the bundle takes, as a GPU does. The loop
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,31 +30,36 @@ from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.types import Frame, Result
 
-ROUNDS, FRAMES, WARM_UP = 5, 40, 5
+WARM_UP = 5
 
 
 def main() -> None:
     """Measure and print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
+    parser.add_argument("--frames", type=int, default=40, help="timed, in each round")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with Pipeline.open(asked.bundle) as pipeline:
         size_hw = pipeline.manifest.input.frame_hw
         clip = [frame for frame, _ in render_clip(8, size_hw, seed=9)]
-        engine_ms = 1e3 / engine_fps(pipeline, clip)
+        rounds, frames = asked.rounds, asked.frames
+        here = compared(pipeline, clip, rounds, frames)
+        elsewhere = compared(sleeper(pipeline, clip, 1 / here["engine_fps"]), clip, rounds, frames)
         result = {
             "what": "loop FPS / engine-only FPS, median of rounds",
-            "command": f"python benchmarks/loop.py {asked.bundle.name}",
             "machine": machine_name(),
             "date": time.strftime("%Y-%m-%d"),
             "version": __version__,
             "bundle": f"{pipeline.manifest.model.name} {pipeline.manifest.precision}",
+            "size_hw": pipeline.manifest.input.size_hw,
             "engine": pipeline.engine,
-            "rounds": ROUNDS,
-            "frames_a_round": FRAMES,
-            "engine_on_this_machine": compared(pipeline, clip),
-            "engine_elsewhere": compared(sleeper(pipeline, clip, engine_ms / 1e3), clip),
+            "rounds": rounds,
+            "frames_a_round": frames,
+            "load_average": round(os.getloadavg()[0], 1),
+            "engine_on_this_machine": here,
+            "engine_elsewhere": elsewhere,
         }
     text = json.dumps(result, indent=2)
     print(text)
@@ -62,9 +68,13 @@ def main() -> None:
         asked.out.write_text(text + "\n", encoding="utf-8")
 
 
-def compared(segment: Callable[[Frame], Result], clip: list[Frame]) -> dict[str, float]:
+def compared(
+    segment: Callable[[Frame], Result], clip: list[Frame], rounds: int, frames: int
+) -> dict[str, float]:
     """Return both rates and their ratio, taken in turns."""
-    pairs = [(loop_fps(segment, clip), engine_fps(segment, clip)) for _ in range(ROUNDS)]
+    pairs = [
+        (loop_fps(segment, clip, frames), engine_fps(segment, clip, frames)) for _ in range(rounds)
+    ]
     return {
         "engine_fps": round(median(engine for _, engine in pairs), 2),
         "loop_fps": round(median(loop for loop, _ in pairs), 2),
@@ -73,18 +83,18 @@ def compared(segment: Callable[[Frame], Result], clip: list[Frame]) -> dict[str,
     }
 
 
-def engine_fps(segment: Callable[[Frame], Result], clip: list[Frame]) -> float:
+def engine_fps(segment: Callable[[Frame], Result], clip: list[Frame], frames: int) -> float:
     """Return the rate of the engine alone."""
-    frames = list(itertools.islice(itertools.cycle(clip), FRAMES + WARM_UP))
-    for frame in frames[:WARM_UP]:
+    endless = itertools.cycle(clip)
+    for frame in itertools.islice(endless, WARM_UP):
         segment(frame)
     start_s = time.perf_counter()
-    for frame in frames[WARM_UP:]:
+    for frame in itertools.islice(endless, frames):
         segment(frame)
-    return FRAMES / (time.perf_counter() - start_s)
+    return frames / (time.perf_counter() - start_s)
 
 
-def loop_fps(segment: Callable[[Frame], Result], clip: list[Frame]) -> float:
+def loop_fps(segment: Callable[[Frame], Result], clip: list[Frame], frames: int) -> float:
     """Return the rate at which the engine's results come while the whole loop runs."""
     done_s: list[float] = []
 
@@ -101,10 +111,10 @@ def loop_fps(segment: Callable[[Frame], Result], clip: list[Frame]) -> float:
             fake_source(itertools.cycle(clip), fps=60),
             timed,
             sinks,
-            frames=FRAMES + WARM_UP,
+            frames=frames + WARM_UP,
             measure=lambda mask, frame: measure_cracks(mask, frame=frame),
         )
-    return FRAMES / (done_s[-1] - done_s[WARM_UP - 1])
+    return frames / (done_s[-1] - done_s[WARM_UP - 1])
 
 
 def sleeper(pipeline: Pipeline, clip: list[Frame], seconds: float) -> Callable[[Frame], Result]:

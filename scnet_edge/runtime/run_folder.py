@@ -12,15 +12,17 @@ from scnet_edge.runtime.delivery import Observed
 from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.page import Gallery, render_page
 from scnet_edge.runtime.score import Scoreboard
-from scnet_edge.runtime.sinks import REPORT, FrameRecord, open_sinks
+from scnet_edge.runtime.sinks import REPORT, RESULTS, FrameRecord, open_sinks
 from scnet_edge.types import Frame, Mask, Result
+
+MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
 
 
 class RunFolder:
     """A sink that writes every frame's files and keeps what the page needs.
 
     Attributes:
-        records: one per frame.
+        records: one per frame, of the first `MAX_RECORDS`; the files on disk have them all.
         scores: against the known masks, where `known_mask` gives any.
     """
 
@@ -36,6 +38,7 @@ class RunFolder:
         self._write_files = write_files
         self._known_mask = known_mask
         self._gallery = Gallery()
+        self._frames = 0
 
     def write(self, observed: Observed) -> None:
         """Write one frame's mask, overlay and line of JSON."""
@@ -45,8 +48,11 @@ class RunFolder:
         known = self._known_mask(record.name) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
-        self._gallery.add(len(self.records), frame, result.mask, edges=result.edges, truth=known)
-        self.records.append(record)
+        self._frames += 1
+        if self._frames <= MAX_RECORDS:
+            at = len(self.records)
+            self._gallery.add(at, frame, result.mask, edges=result.edges, truth=known)
+            self.records.append(record)
 
     def note(self, event: Event) -> None:
         """Take no notice: a run over files has frames alone."""
@@ -56,6 +62,9 @@ class RunFolder:
 
     def write_page(self, facts: Mapping[str, str]) -> None:
         """Write `report.html`."""
+        if self._frames > MAX_RECORDS:
+            covers = f"the first {MAX_RECORDS:,} of {self._frames:,} frames; {RESULTS} has all"
+            facts = {**facts, "This page": covers}
         page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
         (self._folder / REPORT).write_text(page, encoding="utf-8")
 
