@@ -76,7 +76,8 @@ class TerminalSink:
     def note(self, event: Event) -> None:
         """Print an event as a line."""
         if event.kind != "run_closed":
-            words = (time.strftime("%H:%M:%S"), event.kind, event.reason, event.detail)
+            at = time.strftime("%H:%M:%S", time.localtime(event.utc_ns / 1e9))
+            words = (at, event.kind, event.reason, event.detail)
             self._progress.console.print(
                 " ".join(filter(None, words)), markup=False, soft_wrap=True
             )

@@ -43,7 +43,7 @@ class GapWatch:
         if gap is None or gap.from_mono_ns is None or end_ns - gap.from_mono_ns < LEAST_S * 1e9:
             return ()
         seconds = (end_ns - gap.from_mono_ns) / 1e9
-        detail = f"{gap.reason}: not inspected for {seconds:.1f} s"
+        detail = f"not inspected for {seconds:.1f} s"
         now = event_now("gap", gap.reason, detail)
         return (replace(gap, detail=detail, mono_ns=end_ns, utc_ns=now.utc_ns),)
 
