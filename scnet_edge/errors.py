@@ -10,11 +10,13 @@
     +-- BundleError      a bundle that is incomplete, altered or of another version
     +-- GateError        no precision keeps enough of the accuracy
     +-- ConfigError      a recipe, manifest or option
+    +-- SinkError        a sink failed in a run that was told to stop for that
     +-- SurveyError      a survey's folder or journal
 
 Messages are one line: what was expected, what was found, what to do.
-The command line prints them and exits with status 1, with 2 for GateError, or with 78 (EX_CONFIG,
-which tells systemd not to try again) for EngineGone; anything else is a bug with its traceback.
+The command line prints them and exits with status 1; with 2 for GateError, with 78 (EX_CONFIG, which
+tells systemd not to try again) for EngineGone, with 74 (EX_IOERR) for SinkError. Anything else is a
+bug with its traceback.
 """
 
 from __future__ import annotations
@@ -62,3 +64,7 @@ class ConfigError(ScnetEdgeError):
 
 class SurveyError(ScnetEdgeError):
     """A survey's folder or journal is damaged, foreign, or of a newer version."""
+
+
+class SinkError(ScnetEdgeError):
+    """A sink could not write, in a run that was told to stop for that; exit status 74."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, SinkError
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.liveness import Liveness, Watchdog
@@ -34,6 +34,7 @@ def observing(
     engine: Callable[[], str] = lambda: "",
     fps: float | None = None,
     patient: bool = False,
+    stop_on_failure: threading.Event | None = None,
     announce: Callable[[str], object] = logger.info,
     telemetry: Callable[[], Telemetry] | None = None,
 ) -> Iterator[tuple[list[Sink], Monitor]]:
@@ -48,11 +49,14 @@ def observing(
         engine: gives what runs the model at this moment.
         fps: of the source, if it has one.
         patient: frames wait for a sink that is behind instead of being dropped: for files.
+        stop_on_failure: set when a sink cannot write, and the run then ends with `SinkError`; None
+            to count what is lost and go on.
         announce: gets the address of the page, with its token: for a terminal, not for a log.
         telemetry: gives a sample; None reads this machine's sensors.
 
     Raises:
         ConfigError: a sink or an address that cannot be, or a package that is not installed.
+        SinkError: see `stop_on_failure`.
     """
     served = [spec.removeprefix(METRICS) for spec in sinks if spec.startswith(METRICS)]
     files = [spec for spec in sinks if not spec.startswith(METRICS)]
@@ -61,7 +65,12 @@ def observing(
         sampler = stack.enter_context(TelemetrySampler(telemetry))
         opened = stack.enter_context(
             open_sinks(
-                files, telemetry=lambda: sampler.latest, facts=facts, fps=fps, patient=patient
+                files,
+                telemetry=lambda: sampler.latest,
+                facts=facts,
+                fps=fps,
+                patient=patient,
+                on_failure=(stop_on_failure or threading.Event()).set,
             )
         )
         monitor = Monitor(
@@ -77,6 +86,12 @@ def observing(
             shown = _serve(stack, addresses, monitor, facts, announce)
         stack.enter_context(Watchdog(counters))
         yield [monitor, liveness, *shown, *opened], monitor
+    failed = [stats for stats in (sink.stats for sink in opened) if stats.failed]
+    if stop_on_failure is not None and failed:
+        raise SinkError(
+            f"sink {failed[0].name}: {failed[0].failed} items could not be written "
+            f"({failed[0].error or 'it works again'}); see to its disk, or run without fail_closed"
+        )
 
 
 def _serve(

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from scnet_edge.errors import EngineGone, GateError, ScnetEdgeError
+from scnet_edge.errors import EngineGone, GateError, ScnetEdgeError, SinkError
 
 app = typer.Typer(
     name="scnet-edge",
@@ -23,6 +23,12 @@ app = typer.Typer(
 # What the machine refuses, whatever file it was: for the user to mend, not a bug to trace.
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
+STATUSES: dict[type[ScnetEdgeError], int] = {
+    GateError: 2,
+    EngineGone: os.EX_CONFIG,
+    SinkError: os.EX_IOERR,
+}
+
 
 def main() -> None:
     """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
@@ -30,20 +36,13 @@ def main() -> None:
         app()
     except ScnetEdgeError as e:
         print(f"scnet-edge: {e}", file=sys.stderr)
-        sys.exit(_status(e))
+        sys.exit(STATUSES.get(type(e), 1))
     except OSError as e:
         if e.errno not in REFUSALS:
             raise
         place = f"{e.filename}: " if e.filename else ""
         print(f"scnet-edge: {place}{e.strerror}; free or choose another place", file=sys.stderr)
         sys.exit(1)
-
-
-def _status(error: ScnetEdgeError) -> int:
-    """Return the exit status of an error, as `errors` states it."""
-    if isinstance(error, GateError):
-        return 2
-    return os.EX_CONFIG if isinstance(error, EngineGone) else 1
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.

@@ -47,6 +47,10 @@ def run(
             "prometheus://HOST:PORT; may be given again."
         ),
     ] = None,
+    fail_closed: Annotated[
+        bool,
+        typer.Option("--fail-closed", help="End with exit status 74 when a sink cannot write."),
+    ] = False,
     live: Annotated[
         str | None,
         typer.Option(metavar="[HOST:PORT]", help="Show the run on a live page, by default here."),
@@ -90,6 +94,7 @@ def run(
         "source": source,
         "policy": policy,
         "sinks": tuple(sink) if sink else None,
+        "fail_closed": fail_closed or None,
         "live": live,
         "engine": engine,
         "isolate": isolate,

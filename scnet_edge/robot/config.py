@@ -41,6 +41,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             frame; left out, a camera's is and a file's is not.
         fallback: another engine, for when the isolated one keeps crashing.
         sinks: as `run --sink` takes them; live: HOST:PORT of the live page.
+        fail_closed: end the run, with exit status 74, when a sink cannot write; else what is lost
+            is counted and the run goes on.
         open_timeout_s, frame_timeout_s: how long a camera may take to its first frame, and between
             frames, before its process is replaced.
         skip: faults that keep a frame from the model; `frozen_s` to `sharpness` say what a
@@ -64,6 +66,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     sinks: tuple[str, ...] = ()
+    fail_closed: bool = False
     live: str | None = None
     open_timeout_s: Seconds = 15.0
     frame_timeout_s: Seconds = 5.0

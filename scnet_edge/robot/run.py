@@ -114,6 +114,7 @@ def run_robot(
                 engine=lambda: opened.pipeline.engine,
                 fps=source.fps,
                 patient=not source.live,
+                stop_on_failure=source.stop if robot.fail_closed else None,
                 announce=terminal.announce,
             )
         )

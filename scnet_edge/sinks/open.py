@@ -25,6 +25,7 @@ def open_sinks(
     facts: dict[str, str],
     fps: float | None = None,
     patient: bool = False,
+    on_failure: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Queued[Any]]]:
     """Open every sink; on leaving, all of them get the same few seconds to write what waits.
 
@@ -34,6 +35,7 @@ def open_sinks(
         facts: what the run is, for the first record of each file.
         fps: of the source, if it has one.
         patient: frames wait for a sink that is behind, instead of being dropped: for files.
+        on_failure: called for each item that a sink could not write.
 
     Raises:
         ConfigError: an unknown kind of sink, or one whose package is not installed.
@@ -44,7 +46,8 @@ def open_sinks(
     try:
         for spec in specs:
             outlet = _outlet(spec, recorder, telemetry, fps)
-            sinks.append(Queued(outlet, redacted(spec), patient=patient))
+            name = redacted(spec)
+            sinks.append(Queued(outlet, name, patient=patient, on_failure=on_failure))
         yield sinks
     finally:
         _close_all(sinks)

@@ -56,12 +56,21 @@ class Queued(Generic[T]):
     Args:
         outlet: where things go; closed with the sink.
         name: for logs, metrics and the live page; without passwords.
+        on_failure: called for each item that could not be written.
     """
 
-    def __init__(self, outlet: Outlet[T], name: str, *, patient: bool = False) -> None:
+    def __init__(
+        self,
+        outlet: Outlet[T],
+        name: str,
+        *,
+        patient: bool = False,
+        on_failure: Callable[[], object] = lambda: None,
+    ) -> None:
         self.name = name
         self._outlet = outlet
         self._patient = patient
+        self._on_failure = on_failure
         self._frames: deque[tuple[int, T]] = deque()
         self._events: deque[tuple[int, T]] = deque()
         self._accepted = self._written = self._dropped = self._failed = self._busy = 0
@@ -175,6 +184,8 @@ class Queued(Generic[T]):
             self._busy = 0
             self._written += written
             self._failed += not written
+        if not written:
+            self._on_failure()
 
     def _attempt(self, action: Callable[[], None]) -> bool:
         """Return whether it worked; say so where that changed."""

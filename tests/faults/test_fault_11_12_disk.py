@@ -8,7 +8,7 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -146,3 +146,18 @@ def test_fault_12_errors_of_the_disk_are_told_and_survived(tmp_path: Path, numbe
     sink.close()
     assert [line["frame_id"] for line in whole_lines(tmp_path / "run.jsonl")[1:]] == [0, 5]
     assert (sink.stats.written, sink.stats.failed) == (2, 4)
+
+
+def test_fault_12_a_run_that_must_not_lose_anything_ends_with_a_status_of_its_own(
+    small_disk: Path,
+    darkness_bundle: Callable[[tuple[int, int]], Path],
+    command_line: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(1000 * 1024))
+    bundle, sink = darkness_bundle((64, 96)), f"jsonl:{small_disk / 'run.jsonl'}"
+    arguments = ["run", str(bundle), "--source", "sim://pipe?size=64x96&fps=100", "--sink", sink]
+    done = command_line(*arguments, "--no-isolate", "--engine", "onnxruntime", "--fail-closed")
+    assert done.returncode == os.EX_IOERR == 74
+    assert "could not be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert whole_lines(small_disk / "run.jsonl")
