@@ -38,8 +38,8 @@ def open_sinks(
         on_failure: called for each item that a sink could not write.
 
     Raises:
-        ConfigError: an unknown kind of sink, or one whose package is not installed.
-        OSError: a file or folder that cannot be made.
+        ConfigError: an unknown kind of sink, one whose package is not installed, or a file or
+            folder that cannot be made.
     """
     recorder = Recorder(telemetry, facts)
     sinks: list[Queued[Any]] = []
@@ -84,6 +84,11 @@ def _outlet(
     except ModuleNotFoundError as e:
         raise ConfigError(
             f"sink {redacted(spec)!r} needs the package {e.name}; pip install 'scnet-edge[robot]'"
+        ) from e
+    except OSError as e:
+        reason = f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}"
+        raise ConfigError(
+            f"sink {redacted(spec)!r}: cannot be opened ({reason}); name another place"
         ) from e
     raise ConfigError(f"sink {redacted(spec)!r}: unknown kind, expected {SUPPORTED}")
 

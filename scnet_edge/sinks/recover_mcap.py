@@ -27,6 +27,7 @@ def recover_mcap(torn: BinaryIO, whole: BinaryIO) -> tuple[int, int]:
         for record in reader.records:
             copier.copy(record)
             good_end = torn.tell()
+        good_end = torn.tell()  # past the magic at the end of a finished file
     except TORN:
         pass  # what follows is the torn tail
     writer.finish()

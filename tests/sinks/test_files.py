@@ -106,6 +106,13 @@ def test_mcap_is_read_by_the_reference_reader(tmp_path: Path) -> None:
     assert {"foxglove.CompressedImage", "foxglove.Log"} <= {schema.name for schema in schemas}
 
 
+def test_recovering_what_is_whole_loses_nothing(tmp_path: Path) -> None:
+    write_mcap(tmp_path / "run.mcap", 3)
+    done = recover(tmp_path / "run.mcap", tmp_path / "again.mcap")
+    assert (done.records, done.lost_bytes) == (8, 0)
+    assert messages(tmp_path / "again.mcap") == messages(tmp_path / "run.mcap")
+
+
 def test_a_part_is_finished_after_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcap_file, "PART_S", -1.0)
     write_mcap(tmp_path / "run.mcap", 2)
@@ -213,6 +220,17 @@ def test_masks_of_frames_with_a_crack(tmp_path: Path) -> None:
 def test_a_wrong_sink_is_one_line(spec: str) -> None:
     with (
         pytest.raises(ConfigError, match=r"expected|topic"),
+        open_sinks([spec], telemetry=lambda: BOARD, facts={}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "mcap", "masks"])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("")
+    spec = f"{kind}:{tmp_path / 'file' / 'below'}"
+    with (
+        pytest.raises(ConfigError, match=r"cannot be opened .* name another place"),
         open_sinks([spec], telemetry=lambda: BOARD, facts={}),
     ):
         pass
