@@ -24,6 +24,7 @@ from scnet_edge.errors import EngineCrash, EngineError, EngineGone
 MAX_RESTARTS = 5  # within the window; the next crash is one too many
 WINDOW_S = 60.0
 RUN_TIMEOUT_S = 20.0
+FIRST_RUN_TIMEOUTS = 3  # the first frame after a start may have code compiled and memory taken
 LOAD_TIMEOUT_S = 3600.0  # TensorRT may build its plan
 END_TIMEOUT_S = 2.0
 BOOT = (
@@ -44,7 +45,8 @@ class IsolatedBackend:
 
     Args:
         openings: what to open, then what to fall back to.
-        run_timeout_s: longest time one frame may take before its child is killed.
+        run_timeout_s: longest time one frame may take before its child is killed; the first frame
+            after a start may take three times as long.
         load_timeout_s: longest time an engine may take to open.
 
     Raises:
@@ -163,11 +165,13 @@ class _Child:
         if reply.error:
             self.close()
             raise EngineError(reply.error)
-        self.name = reply.name
+        self.name, self._fresh = reply.name, True
 
     def run(self, feeds: Mapping[str, Array], timeout_s: float) -> dict[str, Array]:
         """Map named inputs to named outputs, copied out of the shared memory."""
-        reply = self._ask(self._feeds.write(feeds), timeout_s)
+        allowed_s = timeout_s * (FIRST_RUN_TIMEOUTS if self._fresh else 1)
+        reply = self._ask(self._feeds.write(feeds), allowed_s)
+        self._fresh = False
         if reply.error:
             raise EngineError(reply.error)
         return {name: view.copy() for name, view in self._outputs.read(reply.outputs).items()}

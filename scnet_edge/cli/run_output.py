@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,9 @@ class TerminalSink:
         self._cracks = 0
 
     def announce(self, url: str) -> None:
-        """Print where the live page is."""
+        """Print where the live page is; systemd's journal, which others read, gets no token."""
+        if "INVOCATION_ID" in os.environ:
+            url = url.partition("?")[0]
         self._print(f"live page: {url}")
 
     def begin(self, total: int | None) -> None:

@@ -73,6 +73,7 @@ def test_a_crash_costs_one_frame(crashing: IsolatedBackend) -> None:
 
 def test_a_hang_is_killed() -> None:
     with closing(IsolatedBackend([opening("hang_on_black")], run_timeout_s=0.3)) as backend:
+        backend.run({"frame": WHITE})
         with pytest.raises(EngineCrash, match=r"no answer within 0\.3 s"):
             backend.run({"frame": BLACK})
         backend.run({"frame": WHITE})

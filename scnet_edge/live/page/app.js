@@ -88,6 +88,7 @@ function show(status) {
   showSinks(status.sinks);
   chart("chart-fps", [points.map((p) => p.fps)]);
   chart("chart-latency", [points.map((p) => p.recent_ms && p.recent_ms[0]), points.map((p) => p.recent_ms && p.recent_ms[1])]);
+  $("temperature-card").hidden = points.every((p) => p.hottest_c === null);
   chart("chart-temperature", [points.map((p) => p.hottest_c)]);
 }
 
