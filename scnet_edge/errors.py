@@ -14,9 +14,9 @@
     +-- SurveyError      a survey's folder or journal
 
 Messages are one line: what was expected, what was found, what to do.
-The command line prints them and exits with status 1; with 2 for GateError, with 78 (EX_CONFIG, which
-tells systemd not to try again) for EngineGone, with 74 (EX_IOERR) for SinkError. Anything else is a
-bug with its traceback.
+The command line prints them and exits with status 1; with 2 for GateError, with 78 (EX_CONFIG,
+which tells systemd not to try again) for EngineGone, with 74 (EX_IOERR) for SinkError. Anything
+else is a bug with its traceback.
 """
 
 from __future__ import annotations

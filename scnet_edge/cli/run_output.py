@@ -43,8 +43,12 @@ def show(frames: int | None) -> Iterator[TerminalSink]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    progress = Progress(*columns, console=Console(stderr=True))
+    try:
         yield TerminalSink(progress)
+    finally:
+        if progress.live.is_started:  # else it would print an empty line before an error
+            progress.stop()
 
 
 class TerminalSink:
@@ -67,6 +71,7 @@ class TerminalSink:
     def begin(self, total: int | None) -> None:
         """Show the bar."""
         self._progress.update(self._task, total=total, visible=True)
+        self._progress.start()
 
     def write(self, observed: Observed) -> None:
         """Move the bar."""
