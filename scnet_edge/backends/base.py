@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.backends.graph_file import check_graph
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
@@ -57,11 +58,12 @@ def check_feeds(feeds: Mapping[str, Array], inputs: Mapping[str, TensorSpec]) ->
 
 
 def check_graph_file(graph: Path) -> None:
-    """Raise EngineError unless `graph` is a file with something in it."""
+    """Raise EngineError unless `graph` is a file that holds a plain ONNX graph and nothing else."""
     if not graph.is_file():
         raise EngineError(f"{graph}: expected an ONNX file, found none")
     if not graph.stat().st_size:
         raise EngineError(f"{graph}: expected an ONNX graph, found an empty file")
+    check_graph(graph)
 
 
 def one_line(error: Exception) -> str:
