@@ -123,6 +123,14 @@ def test_every_result_loads_and_the_readme_states_it(path: Path) -> None:
     assert f"{result.shipped.f1:.4f}" in README.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("path", under("benchmarks/results/accuracy", "*.json"), ids=name_of)
+def test_every_accuracy_loads_and_the_page_states_it(path: Path) -> None:
+    result = read_json(path, Evaluation)
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    assert f"{result.ods.f1:.4f} [" in page
+    assert f"{result.shipped.f1:.4f}" in page
+
+
 @pytest.mark.parametrize("card", [c for c in shipped_models() if c.metrics], ids=lambda c: c.name)
 def test_the_readme_states_what_the_cards_say(card: Card) -> None:
     assert card.metrics
