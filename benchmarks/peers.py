@@ -1,6 +1,6 @@
 """What a user would pick instead: U-Nets of MONAI, trained by our recipe on the same images.
 
-    pip install monai
+    pip install 'scnet-edge[peers]'
     python benchmarks/peers.py unet --data deepcrack:DIR --out bundles --steps 4000
     python benchmarks/peers.py light --data deepcrack:DIR --out bundles --steps 4000
 

@@ -75,8 +75,8 @@ function draw() {
   svg.append(node("text", { x: L, y: T - 4, "text-anchor": "start" }, "F1, zero tolerance"));
   drawFront(svg, points, x, y);
   const order = [...points].sort((a, b) => a.fps - b.fps);
-  const placed = [];
-  svg.append(...order.map((r) => drawPoint(svg, r, x(r.fps), y(r.f1), y, placed)));
+  const placed = order.map((r) => ({ x: x(r.fps) - 9, y: y(r.f1) - 8, w: 18, h: 15 })), marks = node("g");
+  svg.append(...order.map((r) => drawPoint(svg, marks, r, x(r.fps), y(r.f1), y, placed)), marks);
 }
 function drawFront(svg, points, x, y) {
   let best = -1;
@@ -84,7 +84,7 @@ function drawFront(svg, points, x, y) {
   if (front.length > 1) svg.append(node("path", { class: "front", d: front.map((r, i) =>
     (i ? `V${y(r.f1)}H${x(r.fps)}` : `M${x(r.fps)} ${y(r.f1)}`)).join("") }));
 }
-function drawPoint(svg, r, px, py, y, placed) {
+function drawPoint(svg, marks, r, px, py, y, placed) {
   const colour = COLOURS[r.precision];
   if (r.f1_ci95) svg.append(node("line", { class: "ci", stroke: colour, x1: px, x2: px, y1: y(r.f1_ci95[0]), y2: y(r.f1_ci95[1]) }));
   const shape = r.engine === "torch" ? `M${px - 7} ${py - 7}h14v14h-14z`
@@ -95,9 +95,10 @@ function drawPoint(svg, r, px, py, y, placed) {
   const show = () => showTip(r, px, py);
   point.onmouseenter = point.onfocus = show;
   point.onmouseleave = point.onblur = () => { $("#tip").hidden = true; };
-  svg.append(point);
+  marks.append(point);
   const width = 6.4 * (r.model.length + 1 + label(r).length), box = { x: px + 12, y: py - 7, w: width, h: 15 };
   if (box.x + width > W) box.x = px - 12 - width;
+  // A label gives way to labels and points that are there already.
   while (placed.some((o) => box.x < o.x + o.w && o.x < box.x + box.w && Math.abs(box.y - o.y) < 15) && box.y < H - B - 14) box.y += 15;
   placed.push(box);
   return node("text", { class: "name", x: box.x, y: box.y + 11 }, `${r.model} ${label(r)}`);
@@ -142,7 +143,7 @@ const widest = (c) => c.camera_to_mask || c.pipeline || c.engine;
 const REFERENCE = "torch fp32 eager", SECOND = "onnxruntime fp32";
 const times = (s) => s ? node("span", { title: `95 % interval over rounds: ${s[1].toFixed(2)} to ${s[2].toFixed(2)}` }, s[0].toFixed(2)) : "–";
 const hosts = distinct(rows.map((r) => r.host)).length > 1;
-fill($("#cases"), [["model", 1], ["engine", 1], ...(hosts ? [["device", 1]] : []), ["size"], ["FPS engine"], ["FPS pipeline"], ["FPS camera"], ["ms p50 / p95 / p99"], ["F1 [95 %]"], ["times PyTorch"], ["times ONNX Runtime"]],
+fill($("#cases"), [["model", 1], ["engine", 1], ...(hosts ? [["device", 1]] : []), ["size"], ["FPS: engine"], ["pipeline"], ["camera"], ["ms p50 / p95 / p99"], ["F1 [95 %]"], ["× PyTorch"], ["× ORT"]],
   cases.map((c, i) => {
     const r = widest(c), ci = r.f1_ci95 ? ` [${r.f1_ci95.map((v) => v.toFixed(3)).join(", ")}]` : "";
     return { begins: begins(i), cells: [r.model, named(r), ...(hosts ? [r.host] : []), `${r.size_hw[1]}×${r.size_hw[0]}`,
@@ -150,7 +151,7 @@ fill($("#cases"), [["model", 1], ["engine", 1], ...(hosts ? [["device", 1]] : []
       [r.latency_ms.p50, r.latency_ms.p95, r.latency_ms.p99].map((v) => fps(v)).join(" / "),
       r.f1 === null ? "not measured" : r.f1.toFixed(4) + ci, times(r.speedup[REFERENCE]), times(r.speedup[SECOND])] };
   }));
-fill($("#costs"), [["model", 1], ["engine", 1], ["file MB"], ["resident MB"], ["first mask, cold ms"], ["warm ms"], ["J a frame"], ["°C"], ["loop over engine"], ["stages of the loop, ms", 1]],
+fill($("#costs"), [["model", 1], ["engine", 1], ["file MB"], ["resident MB"], ["first mask ms, cold"], ["warm"], ["J a frame"], ["°C"], ["loop over engine"], ["stages, ms", 1]],
   cases.map((c, i) => {
     const r = widest(c), loop = c.camera_to_mask && c.engine ? `${(100 * c.camera_to_mask.fps / c.engine.fps).toFixed(0)} %` : "–";
     const why = (name) => r[name] === null ? node("span", { class: "soft", title: r.not_measured[name] || "" }, "not measured") : fixed(r[name], name === "joules" ? 3 : 0);
