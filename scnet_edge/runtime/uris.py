@@ -13,7 +13,7 @@ from scnet_edge.errors import InputError
 
 Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-USERINFO = re.compile(r"://[^/\s]*@")
+USERINFO = re.compile(r"://\S*@")  # to the last @: a password may hold anything, / included
 SECRETS = re.compile(
     r"(?i)([?&](?:password|passwd|pwd|pass|token|key|auth)=|\b(?:user-id|user-pw)=)[^&\s]*"
 )
@@ -85,8 +85,9 @@ def _split(uri: str) -> SplitResult:
         if not parts.hostname and parts.scheme.lower() in ("rtsp", "rtsps", "http", "https"):
             raise InputError(f"{redacted(uri)}: expected a host after ://, found none")
         _ = parts.port  # raises where it is no number up to 65535
-    except ValueError as e:
-        raise InputError(f"{redacted(uri)}: not a URL ({redacted(str(e))})") from None
+    except ValueError:
+        remedy = "write special characters of a password as %XX"
+        raise InputError(f"{redacted(uri)}: not a URL with a host and a port; {remedy}") from None
     return parts
 
 

@@ -45,6 +45,7 @@ def test_a_uri_names_a_camera_or_a_path(uri: str, expected: Camera | None) -> No
         ("rtsp://", "expected a host"),
         ("rtsp://joe:pw@host:99999/", r"^rtsp://\*\*\*@host:99999/: not a URL"),
         ("http://[::1/", "not a URL"),
+        ("rtsp://joe:pw/pw@host/1", r"^rtsp://\*\*\*@host/1: not a URL"),
         ("gst:", "expected a GStreamer pipeline"),
     ],
 )
@@ -60,6 +61,7 @@ def test_a_bad_uri_is_one_line_without_its_password(uri: str, message: str) -> N
     [
         ("rtsp://joe:pw@host/1", "rtsp://***@host/1"),
         ("rtsp://joe:p@w@host/1", "rtsp://***@host/1"),
+        ("rtsp://joe:p/w@host/1", "rtsp://***@host/1"),
         ("cannot open rtsp://joe@host: refused", "cannot open rtsp://***@host: refused"),
         ("http://cam/v?user=joe&password=pw&x=1", "http://cam/v?user=joe&password=***&x=1"),
         ("http://cam/v?Token=pw", "http://cam/v?Token=***"),
