@@ -51,6 +51,7 @@ from scnet_edge.cli import (  # noqa: E402
     bench,  # noqa: F401
     build,  # noqa: F401
     calibrate,  # noqa: F401
+    calibrate_camera,  # noqa: F401
     compare,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
@@ -64,6 +65,7 @@ from scnet_edge.cli import (  # noqa: E402
     run,  # noqa: F401
     sensitivity,  # noqa: F401
     service,  # noqa: F401
+    simulate,  # noqa: F401
     soak,  # noqa: F401
     statistics,  # noqa: F401
     train,  # noqa: F401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,19 @@ _RIM_COST = 4.0  # what is seen at the border of the view counts as so much coar
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Points of one crack: places (n, 2) in mm, and of each, (n,), what `Placed` has."""
+    """Points of one crack, n of them.
+
+    Attributes:
+        wall_mm, width_mm, width_px, scale: as `Placed` has them.
+        cost: (n,), how coarsely it was seen: its scale, and more at the border of the view.
+        rim: (n,) bool, True where it was only ever seen at the border of the view.
+    """
 
     wall_mm: Points
     width_mm: Values
     width_px: Values
     scale: Values
+    cost: Values
     rim: Mask
 
     def __len__(self) -> int:
@@ -38,17 +45,15 @@ class Cloud:
             self.width_mm[keep],
             self.width_px[keep],
             self.scale[keep],
+            self.cost[keep],
             self.rim[keep],
         )
-
-    def cost(self) -> Values:
-        """Return how coarsely each point was seen."""
-        return np.where(self.rim, _RIM_COST, 1.0) * self.scale
 
 
 def cloud_of(placed: Placed, *, every: int = 2) -> Cloud:
     """Return the cloud of one sighting, every so many of its points."""
-    cloud = Cloud(placed.wall_mm, placed.width_mm, placed.width_px, placed.scale, placed.rim)
+    cost = np.where(placed.rim, _RIM_COST, 1.0) * placed.scale
+    cloud = Cloud(placed.wall_mm, placed.width_mm, placed.width_px, placed.scale, cost, placed.rim)
     return cloud.where(np.arange(0, len(cloud), every))
 
 
@@ -59,6 +64,7 @@ def joined(clouds: list[Cloud]) -> Cloud:
         np.concatenate([c.width_mm for c in clouds]),
         np.concatenate([c.width_px for c in clouds]),
         np.concatenate([c.scale for c in clouds]),
+        np.concatenate([c.cost for c in clouds]),
         np.concatenate([c.rim for c in clouds]),
     )
 
@@ -72,9 +78,14 @@ def merged(old: Cloud, new: Cloud, near_mm: Values, around_mm: float | None) -> 
         around_mm: circumference of the pipe, None for a flat wall.
     """
     close = distances(new.wall_mm, old.wall_mm, around_mm) <= near_mm[:, None]
-    finer = new.cost()[:, None] < _FINER * old.cost()
+    finer = new.cost[:, None] < _FINER * old.cost
     stays = np.asarray(~(close & finer).any(axis=0))
     fresh = np.asarray(~(close & stays).any(axis=1))
+    inside = close & ~(
+        new.rim[:, None] & old.rim
+    )  # seen there away from the border, by one of both
+    old = replace(old, rim=old.rim & ~inside.any(axis=0))
+    new = replace(new, rim=new.rim & ~inside.any(axis=1))
     return joined([old.where(stays), new.where(fresh)])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from scnet_edge.inspection.cloud import Cloud, cloud_of, distances
 from scnet_edge.inspection.geometry import Geometry
+from scnet_edge.inspection.joining import in_line
 from scnet_edge.inspection.placing import Placed
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Observation
@@ -18,8 +19,9 @@ from scnet_edge.inspection.track import Track, observation_of
 from scnet_edge.types import Captured
 
 _NEAR_PX = 4.0  # how exactly two frames show one place
-_NEAR_M = 0.002  # and how exactly an odometer does from one frame to the next
-_PLACE = 3.0  # so much further apart, points of one crack still show the same place of it
+_NEAR_M = 0.0015  # and how exactly an odometer does from one frame to the next
+_PLACE = 2.0  # so much further apart, points of one crack still show the same place of it
+_SHAKY = 5.0  # deviations of the odometer
 _NEAR_IN_FRAME = 0.05  # of its width, where only the last frame says where a crack was
 _SHARE = 0.4  # of the points that both have in view, for two sightings to be of one crack
 _PASSED_M = 0.5  # a robot further away than this from a crack has passed it
@@ -63,11 +65,16 @@ class Follower:
         for one in placed:
             self._take_in(one, captured, pose)
         going = [track for track in self._open if self._is_passed(track, captured, pose)]
+        if going and self._space.on_wall:
+            going = self._joined(going)
         return [*closed, *self._close(going)]
 
     def finish(self) -> list[Observation]:
         """Return the observations of all cracks that are still followed, and begin anew."""
-        closed = self._close(self._open)
+        going = list(self._open)
+        if self._space.on_wall:
+            going = self._joined(going)
+        closed = self._close(going)
         self._passed = []
         return closed
 
@@ -83,7 +90,7 @@ class Follower:
         return min((track.first.frame_id for track in self._open), default=None)
 
     def _take_in(self, placed: Placed, captured: Captured, pose: Pose) -> None:
-        near = self._near(placed)
+        near = self._near(placed, pose)
         cloud = cloud_of(placed)
         places = cloud.wall_mm if self._space.on_wall else placed.frame_xy[::2]
         if any(self._same(places, near, known.wall_mm) for known in self._passed):
@@ -95,19 +102,14 @@ class Follower:
         for other in same[1:]:
             track.join(other, self._around_mm())
             self._open.remove(other)
-        track.see(
-            placed,
-            cloud,
-            pose,
-            _PLACE * near,
-            on_wall=self._space.on_wall,
-            around_mm=self._around_mm(),
-        )
+        place_mm = np.hypot(_PLACE * near, 1000 * _SHAKY * pose.jitter_m)
+        track.see(placed, cloud, pose, place_mm, around_mm=self._around_mm())
 
-    def _near(self, placed: Placed) -> Values:
+    def _near(self, placed: Placed, pose: Pose) -> Values:
         if not self._space.on_wall:
             return np.full(len(placed.frame_xy[::2]), _NEAR_IN_FRAME * self.geometry.size_hw[1])
-        return np.hypot(_NEAR_PX * placed.scale[::2], 1000 * _NEAR_M)
+        shaky_mm = 1000 * (_NEAR_M + 1.5 * pose.jitter_m)
+        return np.hypot(_NEAR_PX * placed.scale[::2], shaky_mm)
 
     def _same(self, places: Points, near: Values, known: Points) -> bool:
         """Return whether most of the points that one has where the other is are near the other."""
@@ -121,6 +123,20 @@ class Follower:
 
     def _around_mm(self) -> float | None:
         return self.geometry.around_mm if self._space.on_wall else None
+
+    def _joined(self, going: list[Track]) -> list[Track]:
+        """Return the tracks to close after pieces in line were joined; one may have to wait."""
+        for track in going:
+            for other in [other for other in self._open if other is not track]:
+                if self._near_enough(track, other) and track in self._open:
+                    other.join(track, self._around_mm())
+                    self._open.remove(track)
+        return [track for track in going if track in self._open]
+
+    def _near_enough(self, one: Track, other: Track) -> bool:
+        if one.segment != other.segment:
+            return False
+        return in_line(one.cloud, other.cloud, self._setup.join_mm, self._around_mm())
 
     def _is_passed(self, track: Track, captured: Captured, pose: Pose) -> bool:
         if pose.chainage_m is None:

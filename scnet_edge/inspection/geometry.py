@@ -20,6 +20,7 @@ from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 
 Project: TypeAlias = Callable[[Points], Points]
+_COARSEST = 0.04  # of the radius along the pipe, in one pixel: further ahead is not believed
 _TRAVEL_XY = {"right": (1.0, 0.0), "left": (-1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 
 
@@ -135,7 +136,7 @@ def _forward(setup: Setup, lens: Lens | None) -> Project:
     if lens is None:  # Setup has refused this
         raise ConfigError("mode 'forward' needs a calibrated camera")
     radius = _radius(setup)
-    far_mm = setup.far_mm or 4 * radius
+    far_mm = setup.far_mm or radius * math.sqrt(_COARSEST * lens.fx)
     origin = np.array([setup.camera_right_mm, setup.camera_below_mm])
     if np.hypot(*origin) >= radius:
         raise ConfigError("camera_right_mm and camera_below_mm put the camera outside the pipe")

@@ -60,4 +60,4 @@ def undistorted(points_xy: Points, lens: Lens) -> Points:
     points = np.ascontiguousarray(points_xy, np.float64)[:, None]
     bent = np.array(lens.distortion or (0.0,) * 4)
     undo = cv2.fisheye.undistortPoints if lens.lens == "fisheye" else cv2.undistortPoints
-    return np.asarray(undo(points, lens.matrix(), bent)[:, 0], np.float64)
+    return np.asarray(undo(points, lens.matrix(), bent), np.float64).reshape(-1, 2)

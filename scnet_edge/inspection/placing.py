@@ -67,11 +67,11 @@ def _placed(
 ) -> Placed | None:
     points = np.concatenate(crack.lines)
     level_mm = geometry.project(points)
-    seen = ~np.isnan(level_mm[:, 0])
+    scale = mm_per_px(geometry, points)
+    seen = ~np.isnan(level_mm[:, 0] + scale)
     if seen.sum() < 2:
         return None
     wall_mm = level_mm + shift_mm(geometry, pose)
-    scale = mm_per_px(geometry, points)
     width_mm = _widths_mm(crack, wall_mm, geometry)
     length_mm = _length_mm(crack, wall_mm, geometry)
     sighting = _sighting(frame_id, crack, probability, geometry, pose)

@@ -18,6 +18,7 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         chainage_m: None where the odometer does not say.
         sigma_m: standard deviation of the chainage; None beside no chainage.
+        jitter_m: the part of it that neighbouring frames do not share.
         across_m: how far a camera before a flat wall has moved up; 0 in a pipe.
         roll_deg: positive is clockwise, seen in the direction of travel; None where not known.
         segment: counts up from 0; what the odometer says in one does not continue in the next.
@@ -27,6 +28,7 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
 
     chainage_m: float | None = None
     sigma_m: float | None = None
+    jitter_m: float = 0.0
     across_m: float = 0.0
     roll_deg: float | None = None
     segment: int = 0
@@ -84,11 +86,11 @@ class Readings:
         flags = _joined(following.flags if before and following else self._pending, nearest.flags)
         if abs(t_s - nearest.t_s) > _SOON_S:
             return Pose(segment=nearest.segment, flags=_joined(("odometry_lost",), flags))
-        sigma_m = self._sigma_share * nearest.since_m
-        sigma_m += 0.5 * self._max_speed_mps * abs(t_s - nearest.t_s)
+        jitter_m = 0.5 * self._max_speed_mps * abs(t_s - nearest.t_s)
         return Pose(
             chainage_m=nearest.chainage_m,
-            sigma_m=sigma_m,
+            sigma_m=self._sigma_share * nearest.since_m + jitter_m,
+            jitter_m=jitter_m,
             roll_deg=nearest.roll_deg,
             segment=nearest.segment,
             flags=flags,
@@ -109,10 +111,11 @@ class Readings:
             turn = (following.roll_deg - roll_deg + 180) % 360 - 180
             roll_deg += share * turn
         # Within the interval the speed may have changed: a quarter of its way, at the middle.
-        unknown_m = abs(way_m) * share * (1 - share)
+        jitter_m = abs(way_m) * share * (1 - share)
         return Pose(
             chainage_m=before.chainage_m + share * way_m,
-            sigma_m=self._sigma_share * (before.since_m + share * abs(way_m)) + unknown_m,
+            sigma_m=self._sigma_share * (before.since_m + share * abs(way_m)) + jitter_m,
+            jitter_m=jitter_m,
             roll_deg=roll_deg,
             segment=before.segment,
             flags=before.flags,

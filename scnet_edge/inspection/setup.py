@@ -43,7 +43,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         axis_x_px, axis_y_px: where a `forward` camera sees the far end of the pipe's axis, in the
             undistorted image; the principal point where it is not given.
         camera_right_mm, camera_below_mm: the camera's place beside the axis (`forward`).
-        far_mm: a `forward` camera is not believed further ahead than this; twice the diameter.
+        far_mm: a `forward` camera is not believed further ahead than this; where it is not given,
+            than where one pixel is 2 % of the diameter along the pipe.
         camera_ahead_m: how far the camera is ahead of the point whose chainage the odometer gives.
         max_speed_mps: what moves faster is a jump of the odometer, not a robot.
         odometry_sigma_share: standard deviation of a travelled distance, as a share of it.

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from scnet_edge.inspection.cloud import Cloud, cloud_of, merged
+from scnet_edge.inspection.cloud import Cloud, cloud_of, distances, merged
 from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
 from scnet_edge.inspection.geometry import Geometry
 from scnet_edge.inspection.placing import (
@@ -24,10 +24,12 @@ from scnet_edge.inspection.tree import Tree, tree_of, walk_of
 from scnet_edge.types import Captured
 
 _MOST_NODES = 1500  # of a tree
+_BESIDE_MM, _BESIDE_PX = 5.0, 6.0  # so near, what another frame shows is the same place
+_ELSEWHERE = 0.03  # of a crack that may lie elsewhere for a frame to show all of it
 _PROFILE_POINTS = 200
 _OUTLINE_MM = 1.0  # bends smaller than this are not drawn
 _ALONG_DEG, _AROUND_DEG = 30.0, 60.0
-_MULTIPLE = 1.5  # so much longer than its trunk, with two forks, a crack is several
+_MULTIPLE = 1.2  # so much longer than its trunk, with two forks, a crack is several
 
 
 class Track:
@@ -36,12 +38,14 @@ class Track:
     Attributes:
         first: the frame in which it appeared.
         best: the sighting that shows it best: nearest, and most of it.
+        whole: the best of those that show all of it, away from the border; None before one does.
         cloud: its points on the wall.
         places: (n, 2), where it is looked for in the next frame.
     """
 
     def __init__(self, captured: Captured, placed: Placed, pose: Pose, *, places: Points) -> None:
         self.first, self.best = captured, placed
+        self.whole: Placed | None = None
         self.cloud = cloud_of(placed)
         self.places = places
         self.segment = pose.segment
@@ -59,20 +63,21 @@ class Track:
         pose: Pose,
         near_mm: Values,
         *,
-        on_wall: bool,
         around_mm: float | None,
     ) -> None:
-        """Take in another sighting."""
+        """Take in a sighting; `near_mm` as `merged` has it, of the cloud's points."""
+        if not placed.rim.any() and (self.whole is None or _merit(placed) > _merit(self.whole)):
+            self.whole = placed
         if self.sightings:
             better = _merit(placed) > _merit(self.best)
             self.best = placed if better else self.best
-            if on_wall:
+            if self.located:
                 self.cloud = merged(self.cloud, cloud, near_mm, around_mm)
             elif better:
                 self.cloud = cloud
         # The cloud drops what lies beside its points; the last sighting has all of it.
         self.places = np.concatenate([self.cloud.wall_mm, cloud.wall_mm])
-        if not on_wall:
+        if not self.located:
             self.places = placed.frame_xy[::2]
         self.sightings += 1
         self.branches = max(self.branches, placed.sighting.branches)
@@ -87,6 +92,8 @@ class Track:
         self.cloud = merged(self.cloud, other.cloud, near_mm, around_mm)
         self.first = min(self.first, other.first, key=lambda captured: captured.frame_id)
         self.best = max(self.best, other.best, key=_merit)
+        self.whole = max(filter(None, (self.whole, other.whole)), key=_merit, default=None)
+        self.last_frame_id = max(self.last_frame_id, other.last_frame_id)
         self.sightings += other.sightings
         self.branches = max(self.branches, other.branches)
         self.flags |= other.flags
@@ -100,8 +107,7 @@ def _merit(placed: Placed) -> float:
 
 def observation_of(track: Track, seq: int, setup: Setup, geometry: Geometry) -> Observation:
     """Return what is recorded of a crack."""
-    every = max(1, -(-len(track.cloud) // _MOST_NODES))
-    cloud = track.cloud.where(np.arange(0, len(track.cloud), every))
+    cloud = _measured(track, geometry)
     tree = tree_of(cloud.wall_mm, geometry.around_mm)
     best = track.best.sighting
     angle_deg = direction_deg(tree.places_mm) if geometry.scaled else best.angle_deg
@@ -148,6 +154,20 @@ def observation_of(track: Track, seq: int, setup: Setup, geometry: Geometry) -> 
         flags=_flags(track, setup, geometry),
         snapshot=None,
     )
+
+
+def _measured(track: Track, geometry: Geometry) -> Cloud:
+    """Return the points to measure: of the frame that shows all of the crack, else of all frames.
+
+    One frame has no seams; what is gathered from several is uncertain by the odometer at each.
+    """
+    cloud = track.cloud
+    if track.whole is not None:
+        seen = cloud_of(track.whole, every=1)
+        apart = distances(cloud.wall_mm, seen.wall_mm, geometry.around_mm).min(axis=1)
+        if np.mean(apart > _BESIDE_MM + _BESIDE_PX * cloud.scale) < _ELSEWHERE:
+            cloud = seen
+    return cloud.where(np.arange(0, len(cloud), max(1, -(-len(cloud) // _MOST_NODES))))
 
 
 def _figures(

@@ -1,0 +1,133 @@
+"""A whole pipe with its cracks, the camera and the ride through it: all that a seed decides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from scnet_edge.errors import InputError
+from scnet_edge.simulation.cracks import truth_mask
+from scnet_edge.simulation.defects import Defect, scatter_defects
+from scnet_edge.simulation.optics import Camera, Mode, wall_of
+from scnet_edge.simulation.ride import Step, ride
+from scnet_edge.simulation.shapes import coverage_of, in_view
+from scnet_edge.simulation.walls import Material
+from scnet_edge.types import Mask
+
+_SMALLEST_PX = 96
+_LEAD_M = 0.15  # before the first crack and after the last
+_BELIEVED_DIAMETERS = 2.5
+_MOST_CRACKS_PER_M = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to simulate; the seed decides the rest."""
+
+    seed: int = 0
+    mode: Mode = "side"
+    material: Material = "concrete"
+    metres: float = 3.0
+    cracks: int = 6
+    diameter_mm: float = 300.0
+    size_hw: tuple[int, int] = (384, 544)
+    speed_mps: float = 0.12
+    fps: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A plan worked out: the camera, the cracks, and where the robot is at every frame.
+
+    Attributes:
+        believed: (h, w) bool, False so far ahead that nobody could mark a crack there.
+    """
+
+    plan: Plan
+    camera: Camera
+    believed: Mask
+    defects: list[Defect]
+    steps: list[Step]
+
+    def mask(self, step: Step) -> Mask:
+        """Return the pixels of which a crack covers at least half, (h, w) bool."""
+        along_mm = 1000 * step.chainage_m
+        most_mm = _BELIEVED_DIAMETERS * self.plan.diameter_mm
+        near = in_view(self.camera, self.defects, along_mm, most_mm=most_mm)
+        return truth_mask(coverage_of(self.camera, near, along_mm=along_mm, roll_deg=step.roll_deg))
+
+
+def make_scene(plan: Plan) -> Scene:
+    """Return the scene of a plan.
+
+    Raises:
+        InputError: sizes or numbers that cannot be simulated.
+    """
+    _check(plan)
+    crack_rng, ride_rng = np.random.default_rng(plan.seed).spawn(2)
+    camera = _camera(plan)
+    around_mm = math.pi * plan.diameter_mm
+    if plan.mode == "forward":
+        # From 8 to 4 over the crown and the seam at 12; below runs the water.
+        band_mm, lanes, width_mm = (-0.33 * around_mm, 0.33 * around_mm), 2, (4.0, 8.0)
+    else:
+        look_mm = camera.look_clock_h / 12 * around_mm
+        half_mm = 0.42 * plan.size_hw[0] * camera.mm_per_px()
+        band_mm, lanes = (look_mm - half_mm, look_mm + half_mm), 1
+        width_mm = (4.5 * camera.mm_per_px(), 11 * camera.mm_per_px())
+    defects = scatter_defects(
+        crack_rng,
+        count=plan.cracks,
+        from_mm=1000 * _LEAD_M,
+        to_mm=1000 * (plan.metres - _LEAD_M),
+        band_mm=band_mm,
+        lanes=lanes,
+        width_mm=width_mm,
+    )
+    ahead_m = 0.003 * plan.diameter_mm if plan.mode == "forward" else 0.0
+    steps = ride(
+        ride_rng,
+        from_m=-ahead_m / 2,
+        to_m=plan.metres,
+        speed_mps=plan.speed_mps,
+        fps=plan.fps,
+        sway_deg=1.5 if plan.mode == "side" else 4.0,
+    )
+    with np.errstate(invalid="ignore"):
+        believed = np.abs(wall_of(camera)[0]) <= _BELIEVED_DIAMETERS * plan.diameter_mm
+    return Scene(plan=plan, camera=camera, believed=believed, defects=defects, steps=steps)
+
+
+def _camera(plan: Plan) -> Camera:
+    width = plan.size_hw[1]
+    if plan.mode == "forward":
+        return Camera(
+            mode="forward",
+            size_hw=plan.size_hw,
+            diameter_mm=plan.diameter_mm,
+            focal_px=0.62 * width,
+            distortion=(-0.18, 0.03, 0.0, 0.0),
+            far_mm=8 * plan.diameter_mm,
+        )
+    return Camera(
+        mode="side",
+        size_hw=plan.size_hw,
+        diameter_mm=plan.diameter_mm,
+        focal_px=0.8 * width,
+        distortion=(-0.08, 0.01, 0.0, 0.0),
+        distance_mm=0.36 * plan.diameter_mm,
+    )
+
+
+def _check(plan: Plan) -> None:
+    if min(plan.size_hw) < _SMALLEST_PX:
+        raise InputError(f"frames need at least {_SMALLEST_PX} px a side, got {plan.size_hw}")
+    if not 100 <= plan.diameter_mm <= 3000:
+        raise InputError(f"a diameter of 100 to 3000 mm, got {plan.diameter_mm:g}")
+    if not 0.6 <= plan.metres <= 200:
+        raise InputError(f"a pipe of 0.6 to 200 m, got {plan.metres:g}")
+    if not 0 <= plan.cracks <= _MOST_CRACKS_PER_M * plan.metres:
+        most = int(_MOST_CRACKS_PER_M * plan.metres)
+        raise InputError(f"0 to {most} cracks in {plan.metres:g} m, got {plan.cracks}")
