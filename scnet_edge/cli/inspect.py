@@ -22,7 +22,8 @@ def inspect(
         Path | None, typer.Option(help="pipe.toml; without it a flat wall, in pixels.")
     ] = None,
     odometry: Annotated[
-        str | None, typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://.")
+        str | None,
+        typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
@@ -38,7 +39,7 @@ def inspect(
 
     from scnet_edge import __version__
     from scnet_edge.cli.run_output import quiet_decoders, show
-    from scnet_edge.inspection.odometry import open_odometry
+    from scnet_edge.inspection.odometry import open_odometry, usual_odometry
     from scnet_edge.inspection.setup import Setup, read_setup
     from scnet_edge.onboard import stopped_by_signals
     from scnet_edge.runtime.loop import run_loop
@@ -71,8 +72,10 @@ def inspect(
                 typer.echo(f"{out}: finished before, nothing left to look at")
                 return _print_summary(journal)
             first_segment = next_segment(read_survey(out)) if opened.live else 0
+            separate = opened.fps is None and not opened.live and odometry is None
+            uri = odometry if odometry or separate else usual_odometry(setup)
             with (
-                open_odometry(odometry, setup, first_segment=first_segment) as where,
+                open_odometry(uri, setup, first_segment=first_segment) as where,
                 stopped_by_signals(opened.stop),
                 show(frames) as terminal,
             ):
@@ -81,7 +84,7 @@ def inspect(
                     setup,
                     where,
                     live=opened.live,
-                    separate=opened.fps is None and not opened.live and odometry is None,
+                    separate=separate,
                 )
                 unseen = replace(opened, items=inspector.unseen(opened.items))
                 terminal.begin(opened.count)

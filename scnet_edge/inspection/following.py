@@ -92,7 +92,7 @@ class Follower:
     def _take_in(self, placed: Placed, captured: Captured, pose: Pose) -> None:
         near = self._near(placed, pose)
         cloud = cloud_of(placed)
-        places = cloud.wall_mm if self._space.on_wall else placed.frame_xy[::2]
+        places = cloud.wall_mm if self._space.on_wall else placed.frame_xy[::2] + pose.drift_px
         if any(self._same(places, near, known.wall_mm) for known in self._passed):
             return
         same = [track for track in self._open if self._same(places, near, track.places)]
@@ -104,6 +104,8 @@ class Follower:
             self._open.remove(other)
         place_mm = np.hypot(_PLACE * near, 1000 * _SHAKY * pose.jitter_m)
         track.see(placed, cloud, pose, place_mm, around_mm=self._around_mm())
+        if not self._space.on_wall:
+            track.places = places
 
     def _near(self, placed: Placed, pose: Pose) -> Values:
         if not self._space.on_wall:

@@ -91,7 +91,7 @@ def wrap(way_mm: Points, around_mm: float | None) -> Points:
 def _flat(setup: Setup, lens: Lens | None, size_hw: tuple[int, int]) -> Project:
     """Look at a wall as if it were flat, square to the camera."""
     scale = setup.mm_per_px or 1.0
-    along, across = _axes(setup)
+    along, across = axes_of(setup)
     middle = np.array([(size_hw[1] - 1) / 2, (size_hw[0] - 1) / 2])
     look_mm = 0.0
     if setup.mode == "side" and setup.diameter_mm is not None:
@@ -117,7 +117,7 @@ def _side(setup: Setup, lens: Lens) -> Project:
             f"mm_per_px and fx put the camera {distance_mm:.0f} mm from the wall of a pipe of "
             f"{2 * radius:.0f} mm; correct mm_per_px, fx or diameter_mm"
         )
-    along, across = _axes(setup)
+    along, across = axes_of(setup)
     origin = np.array([radius - distance_mm, 0.0])
 
     def project(points_xy: Points) -> Points:
@@ -174,7 +174,7 @@ def _onto_axis(setup: Setup, lens: Lens) -> Points:
     return np.asarray(np.eye(3) + cross + cross @ cross / (1 + ahead))
 
 
-def _axes(setup: Setup) -> tuple[Values, Values]:
+def axes_of(setup: Setup) -> tuple[Values, Values]:
     """Return where in the image travel and clockwise (on a flat wall: up, or right) point."""
     along = np.array(_TRAVEL_XY[setup.travel])
     if setup.mode == "wall":

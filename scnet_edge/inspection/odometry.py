@@ -22,6 +22,7 @@ from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, l
 from scnet_edge.inspection.odometry_file import read_rows
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
+from scnet_edge.inspection.visual_odometry import VisualOdometry
 from scnet_edge.types import Captured
 
 _TO_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
@@ -33,6 +34,11 @@ class Odometry(Protocol):
     def at(self, captured: Captured) -> Pose:
         """Return the robot's pose when the frame was captured."""
         ...
+
+
+def usual_odometry(setup: Setup) -> str | None:
+    """Return what to use for one drive without an odometer: the frames, if they show a wall."""
+    return None if setup.mode == "forward" else "visual://"
 
 
 @contextmanager
@@ -54,6 +60,10 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
     )
     if uri is None:
         yield _Nowhere(first_segment)
+    elif uri == "visual://":
+        if setup.mode == "forward":
+            raise ConfigError(f"{uri}: needs a camera that looks at the wall, found mode 'forward'")
+        yield VisualOdometry(setup, first_segment=first_segment)
     elif uri.startswith(("speed://", "step://")):
         yield _constant(uri, setup, first_segment)
     elif uri.startswith(("udp://", "serial://")):
@@ -61,7 +71,7 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
         with opened(uri) as lines, LiveOdometry(lines, readings) as live:
             yield live
     elif "://" in uri:
-        known = "a CSV or JSONL file, udp://, serial://, speed:// or step://"
+        known = "a CSV or JSONL file, udp://, serial://, speed://, step:// or visual://"
         raise ConfigError(f"{uri}: unknown kind of odometry, expected {known}")
     else:
         yield _FileOdometry(Path(uri), readings)

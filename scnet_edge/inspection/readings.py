@@ -20,16 +20,19 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
         sigma_m: standard deviation of the chainage; None beside no chainage.
         jitter_m: the part of it that neighbouring frames do not share.
         across_m: how far a camera before a flat wall has moved up; 0 in a pipe.
+        drift_px: how far the camera has moved in its image, where there is no scale.
         roll_deg: positive is clockwise, seen in the direction of travel; None where not known.
         segment: counts up from 0; what the odometer says in one does not continue in the next.
         flags: `odometry_jump`, `odometry_reset` and `odometry_nan` where the reading before or
-            after the frame was one, `odometry_lost` where there is none near it.
+            after the frame was one, `odometry_lost` where there is none near it,
+            `visual_odometry` where the frames themselves say how far it went.
     """
 
     chainage_m: float | None = None
     sigma_m: float | None = None
     jitter_m: float = 0.0
     across_m: float = 0.0
+    drift_px: tuple[float, float] = (0.0, 0.0)
     roll_deg: float | None = None
     segment: int = 0
     flags: tuple[str, ...] = ()

@@ -77,8 +77,6 @@ class Track:
                 self.cloud = cloud
         # The cloud drops what lies beside its points; the last sighting has all of it.
         self.places = np.concatenate([self.cloud.wall_mm, cloud.wall_mm])
-        if not self.located:
-            self.places = placed.frame_xy[::2]
         self.sightings += 1
         self.branches = max(self.branches, placed.sighting.branches)
         self.flags |= dict.fromkeys(pose.flags)
@@ -224,7 +222,7 @@ def _flags(track: Track, setup: Setup, geometry: Geometry) -> tuple[str, ...]:
     flags = [] if geometry.scaled else ["no_scale"]
     if setup.roll == "none" and setup.mode != "wall":
         flags.append("no_roll")
-    if not track.located and "odometry_lost" not in track.flags:
+    if not track.located and not {"odometry_lost", "visual_odometry"} & set(track.flags):
         flags.append("no_odometry")
     if track.cloud.rim.any():
         flags.append("edge_of_view")
