@@ -51,6 +51,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         join_mm: ends of two pieces this close, and in line, are one crack.
         pipe_id, material, place, client, operator, from_node, to_node: for the report, as given.
         line_lonlat: its course, WGS 84 longitude and latitude in the direction of travel; for maps.
+        simulated: the footage was rendered; the report says so.
     """
 
     mode: Literal["side", "forward", "wall"]
@@ -87,6 +88,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     from_node: str = ""
     to_node: str = ""
     line_lonlat: tuple[tuple[float, float], ...] = ()
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

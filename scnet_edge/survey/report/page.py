@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         limit: what widths are judged by.
     """
     detailed = _most_severe(survey, limit)
-    defects = [_defect(survey, o, codes, limit, seq_in=detailed) for o in survey.observations]
+    ordered = sorted(survey.observations, key=_reading_order)
+    defects = [_defect(survey, o, codes, limit, seq_in=detailed) for o in ordered]
     values = {
         "survey": survey,
         "facts": survey.facts,
@@ -81,6 +83,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
             if g.start_m is not None and g.end_m is not None
         ),
         "words": words,
+        "scaled": any(d.record.mm_per_px is not None for d in defects),
         "located": any(d.place for d in defects),
         "clocked": any(d.clock for d in defects),
         "finished": bool(survey.progress and survey.progress.finished),
@@ -115,6 +118,13 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html")
 
 
+def _reading_order(record: Observation) -> tuple[float, ...]:
+    """Return what sorts records along the way; those without a place come last, longest first."""
+    if record.start_m is None:
+        return (math.inf, -record.length_px)
+    return (record.segment, record.start_m)
+
+
 def _most_severe(survey: Survey, limit: Limit) -> set[int]:
     """Return the numbers of those that get a section of their own: all, unless too many."""
     ranked = sorted(
@@ -140,10 +150,17 @@ def _defect(
         short_length=words.length_text(record, sigma=False),
         width=words.width_text(record),
         seen_at=words.time_text(record.best_frame_id / fps) if fps else "",
-        notes=[words.FLAGS.get(flag, flag.replace("_", " ")) for flag in record.flags],
+        notes=_notes(survey, record),
         plot=_plot(record, limit) if detailed else None,
         pictures=pictures_of(survey.folder, record) if detailed else None,
     )
+
+
+def _notes(survey: Survey, record: Observation) -> list[str]:
+    notes = [words.FLAGS.get(flag, flag.replace("_", " ")) for flag in record.flags]
+    if record.sightings == 1 and survey.facts.fps:
+        notes.append("one frame alone shows it")
+    return notes
 
 
 def _plot(record: Observation, limit: Limit) -> Markup | None:
@@ -173,7 +190,7 @@ def _maps(survey: Survey, classes: Mapping[int, str]) -> list[dict[str, Any]]:
     if maps:
         titled = [(f"Segment {segment + 1}" if len(maps) > 1 else "", svg) for segment, svg in maps]
         return [{"title": title, "svg": Markup(svg)} for title, svg in titled]
-    if not observations:
+    if not observations or survey.facts.fps is None:  # photographs have no time
         return []
     frames = survey.progress.frames if survey.progress else observations[-1].last_frame_id + 1
     svg = timeline(observations, frames=frames, fps=survey.facts.fps, classes=classes)

@@ -17,7 +17,7 @@ from scnet_edge.types import Frame, Mask
 
 CONTEXT_PX, CLOSE_PX = 520, 720  # the longer side, as shown
 MARGIN = 0.35  # of the crack's own size, around it
-LEAST_PX = 96  # of frame, close up
+LEAST_PX = 160  # of frame, close up
 JPEG_QUALITY = 82
 BOX_BGR = (46, 208, 255)
 
@@ -53,8 +53,8 @@ def _box_around(mask: Mask) -> tuple[int, int, int, int]:
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     margin = MARGIN * max(width, height)
     across_px = (max(width + 2 * margin, LEAST_PX), max(height + 2 * margin, LEAST_PX))
-    # Not narrower than 3:4 and not flatter than 2:1, so that all sections look alike.
-    wide = max(across_px[0], 0.75 * across_px[1])
+    # Not upright and not flatter than 2:1, so that all sections look alike.
+    wide = max(across_px[0], across_px[1])
     high = max(across_px[1], 0.5 * across_px[0])
     x0, x1 = _span(x + width / 2, wide, mask.shape[1])
     y0, y1 = _span(y + height / 2, high, mask.shape[0])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 WIDTH, HEIGHT = 640.0, 150.0
-LEFT, BOTTOM, TOP = 44.0, 24.0, 10.0
+LEFT, BOTTOM, TOP = 56.0, 24.0, 10.0
 
 
 def width_plot(profile: Sequence[tuple[float, float]], *, unit: str, limit: float | None) -> str:
