@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from scnet_edge.bundle.manifest import seal_of
+
 ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"
 
@@ -102,4 +104,4 @@ def _write_darkness(folder: Path, size_hw: tuple[int, int]) -> None:
         "tools": {},
         "created": "2026-01-01T00:00:00Z",
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))

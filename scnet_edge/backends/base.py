@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.backends.graph_file import check_graph
+from scnet_edge.backends.slots import SLOT, check_slot, identity
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
@@ -85,6 +86,7 @@ ENGINES = {
 }
 
 
+CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
 GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
 
 
@@ -96,14 +98,15 @@ def installed_engines() -> list[str]:
 def default_engine() -> str:
     """Return the engine for this machine: TensorRT where it can run, else the first installed.
 
-    TensorRT can run beside an NVIDIA GPU with PyCUDA; its wheels alone also serve to build plans.
+    TensorRT can run beside an NVIDIA GPU with cuda-python or PyCUDA; its wheels alone also serve
+    to build plans.
 
     Raises:
         EngineError: no engine is installed.
     """
     installed = installed_engines()
     on_gpu = any(Path(node).exists() for node in GPU_DEVICES)
-    if on_gpu and "tensorrt" in installed and find_spec("pycuda"):
+    if on_gpu and "tensorrt" in installed and any(map(find_spec, CUDA_PACKAGES)):
         return "tensorrt"
     for engine in ("openvino", "onnxruntime"):
         if engine in installed:
@@ -125,12 +128,13 @@ def open_backend(
         engine: One of `ENGINES`.
         graph: An ONNX file whose hash the caller has checked.
         threads: CPU threads, at least 1; None leaves it to the engine.
-        cache: A folder in which the engine may keep compiled code between runs.
+        cache: A folder in which the engine may keep compiled code between runs, or one that
+            `scnet-edge build --on-device` wrote: its hashes are checked before anything is loaded.
         arithmetic: What computes the floating-point layers, for OpenVINO; None for its default.
 
     Raises:
         EngineError: the engine is unknown, not installed, does not start, refuses the graph, or
-            leaves no choice of arithmetic.
+            leaves no choice of arithmetic; the compiled code is altered or not for this machine.
     """
     if engine not in ENGINES:
         raise EngineError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}")
@@ -143,6 +147,8 @@ def open_backend(
         load: Callable[..., Backend] = import_module(module).load
     except (ImportError, OSError) as e:  # OSError: a shared library that does not load
         raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
+    if cache is not None and (cache / SLOT).is_file():
+        check_slot(cache, graph, identity(engine))
     if arithmetic is None or (arithmetic, engine) == ("fp32", "onnxruntime"):
         return load(graph, threads=threads, cache=cache)
     if engine != "openvino":

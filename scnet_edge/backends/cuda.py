@@ -1,13 +1,15 @@
-"""The few CUDA calls that inference needs, behind a protocol that a test can stand in for.
+"""The few CUDA calls that inference needs, behind one interface that a test can stand in for.
 
-Written against PyCUDA, which runs on every JetPack; it never ran on real hardware.
+Two packages offer them: cuda-python, which NVIDIA's samples use and which replays CUDA graphs, and
+PyCUDA, which builds on every JetPack and does not. Neither ever ran on real hardware here.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,12 +18,27 @@ from scnet_edge.backends.base import Array, one_line
 from scnet_edge.errors import EngineError
 
 
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One tensor's memory: where the CPU writes or reads it, and where the GPU does.
+
+    Attributes:
+        host: A contiguous array in page-locked memory.
+        address: What TensorRT is given.
+        mapped: Both are the same memory, as on a Jetson; nothing needs copying.
+    """
+
+    host: Array
+    address: int
+    mapped: bool
+
+
 class Device(Protocol):
-    """One GPU with one stream. Every call but `current` and `close` happens inside `current()`."""
+    """One GPU with one stream. One thread opens it, uses it and closes it."""
 
     @property
     def name(self) -> str:
-        """The GPU, for people and for the key of a cached plan: `Orin`."""
+        """The GPU, for people and for the identity of a plan: `Orin`."""
         ...
 
     @property
@@ -30,32 +47,38 @@ class Device(Protocol):
         ...
 
     @property
+    def integrated(self) -> bool:
+        """Whether GPU and CPU share their memory."""
+        ...
+
+    @property
     def stream(self) -> int:
         """The handle of the stream, as TensorRT takes it."""
         ...
 
-    def current(self) -> AbstractContextManager[None]:
-        """Make the device current in the calling thread; CUDA's mistakes become EngineError."""
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What these calls raise besides EngineError when CUDA fails."""
         ...
 
-    def malloc(self, nbytes: int) -> int:
-        """Return the address of new device memory."""
+    def free_bytes(self) -> int:
+        """Return the GPU memory that is free."""
         ...
 
-    def free(self, address: int) -> None:
-        """Give device memory back."""
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
+        """Return memory for a tensor: mapped on an integrated GPU, a pair elsewhere."""
         ...
 
-    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array in page-locked host memory, which copies need to be asynchronous."""
+    def copy_in(self, buffer: Buffer) -> None:
+        """Queue a copy from host to device; nothing to do where the memory is mapped."""
         ...
 
-    def copy_in(self, address: int, source: Array) -> None:
-        """Queue a copy of a contiguous pinned array to device memory."""
+    def copy_out(self, buffer: Buffer) -> None:
+        """Queue a copy from device to host; nothing to do where the memory is mapped."""
         ...
 
-    def copy_out(self, target: Array, address: int) -> None:
-        """Queue a copy of device memory to a contiguous pinned array."""
+    def capture(self, work: Callable[[], None]) -> Callable[[], None] | None:
+        """Return what replays the queued `work` as one launch; None where CUDA cannot."""
         ...
 
     def wait(self) -> None:
@@ -63,106 +86,37 @@ class Device(Protocol):
         ...
 
     def close(self) -> None:
-        """Release stream and context; arrays and addresses must be gone by then."""
+        """Release buffers, stream and context; calling it twice is harmless."""
         ...
 
 
-class PycudaDevice:
-    """A `Device` over PyCUDA, in the primary context that it shares with every other library.
-
-    The context is pushed for the length of `current()` only, so any thread may call, one at a
-    time, and nothing is left on PyCUDA's context stack at exit.
-    """
-
-    def __init__(self, driver: Any, index: int) -> None:
-        self._driver = driver
-        gpu = driver.Device(index)
-        self.name: str = gpu.name()
-        self.capability = "{}.{}".format(*gpu.compute_capability())
-        self._allocations: dict[int, Any] = {}
-        self._context = gpu.retain_primary_context()
-        with self.current():
-            self._stream = driver.Stream()
-            # A blocking event lets the CPU sleep: on a Jetson, spinning takes power from the GPU.
-            self._done = driver.Event(driver.event_flags.BLOCKING_SYNC)
-
-    @property
-    def stream(self) -> int:
-        """The handle of the stream, as TensorRT takes it."""
-        return int(self._stream.handle)
-
-    @contextlib.contextmanager
-    def current(self) -> Iterator[None]:
-        """Push the primary context, and pop it whatever happens."""
-        with _cuda_errors(self._driver):
-            self._context.push()
-            try:
-                yield
-            finally:
-                self._context.pop()
-
-    def malloc(self, nbytes: int) -> int:
-        """Return the address of new device memory."""
-        allocation = self._driver.mem_alloc(nbytes)
-        self._allocations[int(allocation)] = allocation
-        return int(allocation)
-
-    def free(self, address: int) -> None:
-        """Give device memory back."""
-        self._allocations.pop(address).free()
-
-    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array in page-locked host memory."""
-        array: Array = self._driver.pagelocked_empty(shape, dtype)
-        return array
-
-    def copy_in(self, address: int, source: Array) -> None:
-        """Queue a copy of a contiguous pinned array to device memory."""
-        self._driver.memcpy_htod_async(address, source, self._stream)
-
-    def copy_out(self, target: Array, address: int) -> None:
-        """Queue a copy of device memory to a contiguous pinned array."""
-        self._driver.memcpy_dtoh_async(target, address, self._stream)
-
-    def wait(self) -> None:
-        """Sleep until everything queued so far is done."""
-        self._done.record(self._stream)
-        self._done.synchronize()
-
-    def close(self) -> None:
-        """Drop stream, event and our hold on the context."""
-        if self._context is not None:
-            with self.current():
-                del self._stream, self._done
-            self._context = None
+# package -> our module, the better first: cuda-python replays CUDA graphs.
+PACKAGES = {
+    "cuda": "scnet_edge.backends.cuda_python",
+    "pycuda": "scnet_edge.backends.cuda_pycuda",
+}
+REMEDY = "pip install 'scnet-edge[cuda]', or on a Jetson whose CUDA is older 'scnet-edge[jetson]'"
 
 
 def open_device(index: int = 0) -> Device:
-    """Return the CUDA device of that number.
+    """Return the CUDA device of that number, current in this thread.
 
     Raises:
-        EngineError: PyCUDA or the CUDA driver is missing, or there is no such GPU.
+        EngineError: no CUDA package, no driver, or no such GPU.
     """
+    package = next(filter(find_spec, PACKAGES), None)
+    if package is None:
+        raise EngineError(f"TensorRT needs CUDA from Python, found no package for it; {REMEDY}")
     try:
-        import pycuda.driver as driver
-    except ImportError as e:
-        raise EngineError(
-            f"TensorRT needs a CUDA GPU and PyCUDA, which does not start here ({one_line(e)}); "
-            "on a machine with an NVIDIA GPU: pip install pycuda"
-        ) from e
-    with _cuda_errors(driver):
-        driver.init()
-        count = driver.Device.count()
-        if index >= count:
-            raise EngineError(f"expected CUDA GPU number {index}, found {count} GPUs")
-        return PycudaDevice(driver, index)
+        device: Device = import_module(PACKAGES[package]).open_device(index)
+    except (ImportError, OSError) as e:
+        raise EngineError(f"{package} is installed but does not start: {one_line(e)}") from e
+    return device
 
 
-@contextlib.contextmanager
-def _cuda_errors(driver: Any) -> Iterator[None]:
-    try:
-        yield
-    except driver.Error as e:
+def check_index(index: int, count: int) -> None:
+    """Raise EngineError unless there is a GPU of that number."""
+    if index >= count:
         raise EngineError(
-            f"CUDA: {one_line(e)}; see that the GPU is free and its driver works"
-        ) from e
+            f"expected CUDA GPU number {index}, found {count} GPUs; see 'scnet-edge doctor'"
+        )

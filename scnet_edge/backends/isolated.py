@@ -48,6 +48,7 @@ class IsolatedBackend:
         run_timeout_s: longest time one frame may take before its child is killed; the first frame
             after a start may take three times as long.
         load_timeout_s: longest time an engine may take to open.
+        max_restarts: crashes within a minute that another child follows; 0 for a trial.
 
     Raises:
         EngineError: the engines refuse the graph or are not installed.
@@ -60,10 +61,12 @@ class IsolatedBackend:
         *,
         run_timeout_s: float = RUN_TIMEOUT_S,
         load_timeout_s: float = LOAD_TIMEOUT_S,
+        max_restarts: int = MAX_RESTARTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._openings = deque(openings)
         self._timeouts_s = (run_timeout_s, load_timeout_s)
+        self._max_restarts = max_restarts
         self._clock = clock
         self._crashes_s: deque[float] = deque()
         self._child: _Child | None = None
@@ -102,7 +105,7 @@ class IsolatedBackend:
         """Open the first engine that lives, in the order of the openings."""
         while True:
             self._forget_old_crashes()
-            if len(self._crashes_s) > MAX_RESTARTS:
+            if len(self._crashes_s) > self._max_restarts:
                 self._fall_back(
                     EngineGone(
                         f"engine {_label(self._openings[0])}: its process died "

@@ -1,7 +1,8 @@
 """TensorRT on an NVIDIA GPU: one source for 8.5 to 11 and for TensorRT-RTX.
 
-Only the I/O-tensor calls and `execute_async_v3`, which all of them have. The plan is built on the
-GPU that runs it, since a plan fits one GPU and one TensorRT, and kept in the cache folder.
+Only the I/O-tensor calls and `execute_async_v3`, which all of them have. One worker thread owns the
+device, the engine, its context, stream and buffers, from opening to closing: an execution context
+is not for several threads, and a CUDA context is current in one.
 
 Never run on real hardware: the tests stand in for the GPU and for the execution context.
 """
@@ -9,19 +10,26 @@ Never run on real hardware: the tests stand in for the GPU and for the execution
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file
-from scnet_edge.backends.cuda import Device, open_device
-from scnet_edge.backends.trt_build import deserialise, plan_from_onnx, tensorrt
+from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.backends.cuda import Buffer, Device, open_device
+from scnet_edge.backends.slots import (
+    PLAN,
+    SLOT,
+    Slot,
+    check_identity,
+    read_slot,
+    tensor_text,
+)
+from scnet_edge.backends.trt_build import BuildSettings, build_plan
+from scnet_edge.backends.trt_module import deserialise
 from scnet_edge.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -30,11 +38,45 @@ DTYPES = {"FLOAT": "float32", "HALF": "float16", "UINT8": "uint8", "INT32": "int
 
 
 class TensorRTBackend:
-    """A `Backend` over one engine, its execution context and its buffers, allocated once.
+    """A `Backend` whose every call to CUDA and TensorRT happens in one thread of its own.
+
+    Args:
+        open_session: Opens device and engine; called in that thread.
+    """
+
+    def __init__(self, open_session: Callable[[], Session]) -> None:
+        self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "tensorrt")
+        try:
+            self._session = self._thread.submit(open_session).result()
+        except BaseException:
+            self._thread.shutdown()
+            raise
+        self.name = self._session.name
+        self.tensors = self._session.tensors
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Map named inputs to named outputs, each a fresh array."""
+        if self._thread is None:
+            raise EngineError("this TensorRT backend is closed; open another")
+        return self._thread.submit(self._session.run, feeds).result()
+
+    def close(self) -> None:
+        """Release context, buffers, engine and device, in that order, and end the thread."""
+        if self._thread is not None:
+            thread, self._thread = self._thread, None
+            thread.submit(self._session.close).result()
+            thread.shutdown()
+
+
+class Session:
+    """One engine with its execution context and its buffers, allocated once; for one thread.
+
+    Shapes and addresses never change, so a whole frame, copies included, is captured as one CUDA
+    graph where the device can, and replayed.
 
     Args:
         engine: An `ICudaEngine` of static shapes.
-        device: The GPU the engine was deserialised on; closed with the backend.
+        device: The GPU the engine was deserialised on; closed with the session.
     """
 
     def __init__(self, engine: Any, device: Device) -> None:
@@ -42,48 +84,50 @@ class TensorRTBackend:
         self._engine, self._device = engine, device
         self._inputs: dict[str, TensorSpec] = {}
         self._outputs: list[str] = []
-        self._addresses: dict[str, int] = {}
-        self._host: dict[str, Array] = {}
-        self._closing = contextlib.ExitStack()
-        self._closing.callback(self._release)
-        with contextlib.ExitStack() as on_failure:
+        self._buffers: dict[str, Buffer] = {}
+        self._context: Any = None
+        self._closed = False
+        with contextlib.ExitStack() as on_failure, self._cuda():
             on_failure.callback(self.close)
-            with device.current():
-                self._context = engine.create_execution_context()
-                if self._context is None:
-                    raise EngineError("TensorRT made no execution context; free some GPU memory")
-                for i in range(engine.num_io_tensors):
-                    self._bind(engine.get_tensor_name(i))
+            self._context = engine.create_execution_context()
+            if self._context is None:
+                raise EngineError("TensorRT made no execution context; free some GPU memory")
+            for i in range(engine.num_io_tensors):
+                self._bind(engine.get_tensor_name(i))
+            self._launch = self._captured() or self._enqueue
             on_failure.pop_all()
+
+    @property
+    def tensors(self) -> dict[str, str]:
+        """Inputs and outputs, as `Slot.tensors` has them."""
+        return {name: tensor_text(b.host.shape, b.host.dtype) for name, b in self._buffers.items()}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Map named inputs to named outputs, each a fresh array."""
-        if self._context is None:
-            raise EngineError("this TensorRT backend is closed; open another")
         check_feeds(feeds, self._inputs)
-        device = self._device
-        with device.current():
+        with self._cuda():
             for name, array in feeds.items():
-                np.copyto(self._host[name], array)
-                device.copy_in(self._addresses[name], self._host[name])
-            if not self._context.execute_async_v3(device.stream):
-                raise EngineError("TensorRT failed to run the graph; its log names the layer")
-            for name in self._outputs:
-                device.copy_out(self._host[name], self._addresses[name])
-            device.wait()
-        return {name: self._host[name].copy() for name in self._outputs}
+                np.copyto(self._buffers[name].host, array)
+            self._launch()
+            self._device.wait()
+        return {name: self._buffers[name].host.copy() for name in self._outputs}
 
     def close(self) -> None:
         """Release context, buffers, engine and device, in that order."""
-        self._closing.close()
+        if not self._closed:
+            self._closed = True
+            with self._cuda():
+                self._context = None
+                self._buffers.clear()
+                self._engine = None
+                self._device.close()
 
     def _bind(self, name: str) -> None:
-        """Give a tensor of the engine its memory on the device and in pinned host memory."""
+        """Give a tensor of the engine its memory."""
         engine = self._engine
         spec = _spec(engine, name)
-        self._host[name] = self._device.pinned(spec.shape, spec.dtype)
-        self._addresses[name] = self._device.malloc(self._host[name].nbytes)
-        accepted = self._context.set_tensor_address(name, self._addresses[name])
+        self._buffers[name] = self._device.buffer(spec.shape, spec.dtype)
+        accepted = self._context.set_tensor_address(name, self._buffers[name].address)
         if engine.get_tensor_mode(name).name == "INPUT":
             self._inputs[name] = spec
             accepted = accepted and self._context.set_input_shape(name, spec.shape)
@@ -92,63 +136,83 @@ class TensorRTBackend:
         if not accepted:
             raise EngineError(f"TensorRT refused the buffer of {name!r}, {spec.shape} {spec.dtype}")
 
-    def _release(self) -> None:
-        with self._device.current():
-            self._context = None
-            for address in self._addresses.values():
-                self._device.free(address)
-            self._addresses.clear()
-            self._host.clear()
-            self._engine = None
-        self._device.close()
+    def _enqueue(self) -> None:
+        """Queue one frame: inputs in, the network, outputs out."""
+        for name in self._inputs:
+            self._device.copy_in(self._buffers[name])
+        if not self._context.execute_async_v3(self._device.stream):
+            raise EngineError("TensorRT failed to run the graph; its log names the layer")
+        for name in self._outputs:
+            self._device.copy_out(self._buffers[name])
+
+    def _captured(self) -> Callable[[], None] | None:
+        """Return what replays a frame as one launch; None where CUDA or TensorRT cannot."""
+        for name in self._inputs:
+            self._buffers[name].host[...] = 0
+        self._enqueue()  # the first run does what TensorRT put off, which must not be captured
+        self._device.wait()
+        capturable = getattr(self._context, "is_stream_capturable", None)
+        if capturable is not None and not capturable(self._device.stream):
+            return None
+        return self._device.capture(self._enqueue)
+
+    @contextlib.contextmanager
+    def _cuda(self) -> Any:
+        try:
+            yield
+        except self._device.errors as e:
+            raise EngineError(
+                f"CUDA: {one_line(e)}; see that the GPU is free and its driver works"
+            ) from e
 
 
 def load(graph: Path, *, threads: int | None, cache: Path | None) -> TensorRTBackend:
-    """Build the plan of an ONNX graph for this machine's GPU, or take it from `cache`, and load it.
+    """Load the compiled code in `cache`, or build a plan in memory for this machine's GPU.
 
-    Building takes minutes on a Jetson; `threads` limits the CPU threads it uses. A plan in the
-    cache is executable code: whoever can write there decides what runs.
+    A plan is only ever taken from a folder that `scnet-edge build --on-device` wrote, whose hashes
+    and identity are checked. Building takes minutes on a Jetson; `threads` limits its CPU threads.
 
     Raises:
-        EngineError: no CUDA GPU here, or TensorRT cannot build or load the plan.
+        EngineError: no CUDA GPU here, TensorRT cannot build or load the plan, or it is not for us.
         GraphError: TensorRT's parser refuses a node.
     """
     check_graph_file(graph)
+    return TensorRTBackend(lambda: _open(graph, threads, cache))
+
+
+def gpu_identity(device: Device) -> dict[str, str]:
+    """Return what a plan depends on that only the GPU can tell."""
+    return {"GPU": device.name, "compute capability": device.capability}
+
+
+def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
+    stored = cache if cache is not None and (cache / SLOT).is_file() else None
     device = open_device()
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(device.close)
-        with device.current():
-            build = functools.partial(plan_from_onnx, graph, target=None, threads=threads)
-            engine = deserialise(cached_plan(graph, device, cache, build))
+        if stored is None:
+            log.warning(
+                "building a TensorRT plan for %s in memory, which takes a while; "
+                "'scnet-edge build --on-device BUNDLE' builds it once",
+                device.name,
+            )
+            settings = BuildSettings(threads=threads, free_bytes=device.free_bytes())
+            session = Session(deserialise(build_plan(graph, settings).plan), device)
+        else:
+            slot = read_slot(stored)
+            check_identity(stored, slot, gpu_identity(device))
+            session = Session(deserialise((stored / PLAN).read_bytes()), device)
+            _check_tensors(session, slot)
         on_failure.pop_all()
-    return TensorRTBackend(engine, device)
+    return session
 
 
-def cached_plan(
-    graph: Path, device: Device, cache: Path | None, build: Callable[[], bytes]
-) -> bytes:
-    """Return the plan of a graph for a device: the one in `cache`, else a new one left there."""
-    if cache is None:
-        return build()
-    path = cache / f"{graph.stem}-{plan_key(graph, device)[:32]}.plan"
-    if path.is_file():
-        return path.read_bytes()
-    log.info("building a TensorRT plan for %s, which takes a while", device.name)
-    plan = build()
-    cache.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_bytes(plan)
-    unfinished.replace(path)  # so that a plan is whole or not there
-    return plan
-
-
-def plan_key(graph: Path, device: Device) -> str:
-    """Return a hash of all that a plan depends on: graph, TensorRT and GPU."""
-    trt = tensorrt()
-    digest = hashlib.sha256(graph.read_bytes())
-    for part in (trt.__name__, trt.__version__, device.name, device.capability):
-        digest.update(f"\n{part}".encode())
-    return digest.hexdigest()
+def _check_tensors(session: Session, slot: Slot) -> None:
+    """Raise EngineError where the engine takes or gives anything else than was recorded."""
+    found = session.tensors
+    if found != slot.tensors:
+        session.close()
+        raise EngineError(f"the plan has {found}, expected {slot.tensors}; build it here again")
 
 
 def _spec(engine: Any, name: str) -> TensorSpec:

@@ -52,7 +52,7 @@ def main(control_fd: int, feeds_fd: int, outputs_fd: int) -> None:
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     control = socket.socket(fileno=control_fd)
     try:
-        backend = _open(msgspec.json.decode(control.recv(MAX_MESSAGE_BYTES), type=Opening))
+        backend = open_one(msgspec.json.decode(control.recv(MAX_MESSAGE_BYTES), type=Opening))
     except EngineError as e:
         control.send(msgspec.json.encode(Reply(error=str(e))))
         return
@@ -64,7 +64,8 @@ def main(control_fd: int, feeds_fd: int, outputs_fd: int) -> None:
     backend.close()
 
 
-def _open(opening: Opening) -> Backend:
+def open_one(opening: Opening) -> Backend:
+    """Open a backend in this process; raises what `open_backend` or the factory raises."""
     if opening.factory:
         module, _, function = opening.factory.partition(":")
         backend: Backend = getattr(import_module(module), function)(**opening.arguments)

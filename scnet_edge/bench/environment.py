@@ -9,6 +9,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from scnet_edge.backends.board import system_text
 from scnet_edge.bench.schema import Environment
 from scnet_edge.runtime.doctor import check_gpu
 from scnet_edge.runtime.machine import (
@@ -19,7 +20,6 @@ from scnet_edge.runtime.machine import (
     cpu_flags,
     cpu_model,
     memory_bytes,
-    system_text,
 )
 from scnet_edge.runtime.telemetry import read_sysfs
 

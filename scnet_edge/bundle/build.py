@@ -20,17 +20,18 @@ from scnet_edge.bundle.manifest import (
     GOLDEN,
     MANIFEST,
     SCHEMA,
+    TYPED,
     Calibration,
     InputContract,
     Manifest,
     ModelIdentity,
     Parity,
     file_sha256,
+    write_manifest,
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import Golden, measure_parity, require_parity, write_golden
-from scnet_edge.config import write_json
 from scnet_edge.folders import new_folder
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.lower import fp32_graph, lowered
@@ -137,7 +138,10 @@ def build_bundle(
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         )
         require_parity(manifest.parity, manifest.min_mask_f1)
-        write_json(folder / MANIFEST, manifest)
+        if TYPED in manifest.files:
+            typed = parity_of(folder / TYPED, golden, threshold, recipe.edge_threshold)
+            require_parity(typed, manifest.min_mask_f1)
+        write_manifest(folder, manifest)
     return manifest
 
 
@@ -176,6 +180,10 @@ def graphs_of(
     graphs = {"fused": whole} | (halves(whole) if recipe.halves else {})
     if step.precision == "fp16":
         return {name: to_half(graph) for name, graph in graphs.items()}
+    if step.precision == "int8":
+        # A strongly typed TensorRT does what types say: FP16 for it where a CPU is left with FP32.
+        kept = {*recipe.exclude, *step.half}
+        graphs["typed"] = to_half(lowered(fused, "int8", calibration, exclude=kept))
     return graphs
 
 

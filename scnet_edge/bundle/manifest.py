@@ -3,6 +3,7 @@
     BUNDLE/
       manifest.json       this file's `Manifest`
       fused.onnx          frame -> probability and edges, the graph that runs
+      typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
       hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks)
       calibration.toml    INT8: the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +31,7 @@ from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 1
-MANIFEST, FUSED, GOLDEN = "manifest.json", "fused.onnx", "golden.npz"
+MANIFEST, FUSED, TYPED, GOLDEN = "manifest.json", "fused.onnx", "typed.onnx", "golden.npz"
 CALIBRATION = "calibration.toml"
 MAX_FILE_BYTES = 2**30
 Precision = Literal["fp32", "fp16", "int8"]
@@ -104,6 +105,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: dict[str, str]  # name -> sha256
     tools: dict[str, str]  # package -> version
     created: str  # ISO 8601, UTC
+    seal: str = ""  # SHA-256 of all the other fields, as `write_manifest` leaves it
 
 
 def file_sha256(path: Path) -> str:
@@ -119,7 +121,8 @@ def read_manifest(bundle: Path) -> Manifest:
     """Return the manifest after checking every file's hash; no parser has seen a file before this.
 
     Raises:
-        BundleError: not a bundle, another schema, or a file that is missing, foreign or altered.
+        BundleError: not a bundle, another schema, a manifest that was edited, or a file that is
+            missing, foreign or altered.
     """
     if not bundle.is_dir():
         raise BundleError(
@@ -130,6 +133,11 @@ def read_manifest(bundle: Path) -> Manifest:
         raise BundleError(
             f"{bundle}: schema {manifest.schema}, this version reads {SCHEMA}; build it again"
         )
+    if manifest.seal != seal_of(msgspec.json.decode((bundle / MANIFEST).read_bytes())):
+        raise BundleError(
+            f"{bundle / MANIFEST}: was edited after it was written, its seal does not match; what "
+            "it says is decided by 'scnet-edge build', build the bundle again"
+        )
     for name, expected in manifest.files.items():
         _check_file(bundle, name, expected)
     if FUSED not in manifest.files:
@@ -137,10 +145,25 @@ def read_manifest(bundle: Path) -> Manifest:
     return manifest
 
 
+def write_manifest(bundle: Path, manifest: Manifest) -> None:
+    """Write a manifest with its seal, whole or not at all.
+
+    The seal finds edits and damage; it is no signature, for whoever can compute it can forge it.
+    """
+    sealed = msgspec.structs.replace(manifest, seal=seal_of(msgspec.to_builtins(manifest)))
+    write_json(bundle / f"{MANIFEST}.tmp", sealed)
+    (bundle / f"{MANIFEST}.tmp").replace(bundle / MANIFEST)
+
+
+def seal_of(fields: dict[str, Any]) -> str:
+    """Return the hex SHA-256 of a manifest's fields but the seal itself."""
+    rest = {name: value for name, value in fields.items() if name != "seal"}
+    return hashlib.sha256(msgspec.json.encode(rest, order="sorted")).hexdigest()
+
+
 def record_accuracy(bundle: Path, manifest: Manifest, accuracy: Accuracy) -> None:
     """Write what a bundle scored into its manifest, as `read_manifest` gave it."""
-    write_json(bundle / f"{MANIFEST}.tmp", msgspec.structs.replace(manifest, accuracy=accuracy))
-    (bundle / f"{MANIFEST}.tmp").replace(bundle / MANIFEST)
+    write_manifest(bundle, msgspec.structs.replace(manifest, accuracy=accuracy))
 
 
 def _check_file(bundle: Path, name: str, expected: str) -> None:

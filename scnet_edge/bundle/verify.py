@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.backends.base import Backend, default_engine, open_backend
-from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest, Parity, read_manifest
+from scnet_edge.bundle.device import compiled_for, graph_for
+from scnet_edge.bundle.manifest import GOLDEN, Manifest, Parity, read_manifest
 from scnet_edge.errors import BundleError
 
 
@@ -34,12 +35,17 @@ def verify_bundle(
 ) -> tuple[Manifest, Parity]:
     """Return the manifest and the parity of this machine's engine on the golden frames.
 
+    Where a build on the device is active, it is that which runs.
+
     Raises:
         BundleError: the bundle is damaged.
         EngineError: the engine is not installed or refuses the graph.
     """
     manifest = read_manifest(bundle)
-    backend = open_backend(engine or default_engine(), bundle / FUSED, threads=threads)
+    engine = engine or default_engine()
+    graph = graph_for(bundle, manifest, engine)
+    cache = compiled_for(bundle, graph, engine)
+    backend = open_backend(engine, graph, threads=threads, cache=cache)
     try:
         parity = measure_parity(
             backend, read_golden(bundle / GOLDEN), manifest.threshold, manifest.edge_threshold

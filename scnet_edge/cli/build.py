@@ -9,6 +9,7 @@ import typer
 
 from scnet_edge.cli import app
 from scnet_edge.cli.gate import gate_lines
+from scnet_edge.cli.on_device import build_here
 from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 @app.command()
 def build(
-    out: Annotated[Path, typer.Option(help="Folder of the new bundle.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder of the new bundle.")] = None,
+    on_device: Annotated[
+        Path | None,
+        typer.Option(help="A bundle to compile for this machine, verify and activate."),
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="INT8 by Q/DQ nodes.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="FP16 by casts.")] = False,
     fp32: Annotated[bool, typer.Option("--fp32", help="FP32, the reference.")] = False,
@@ -50,12 +55,28 @@ def build(
         bool, typer.Option("--halves", help="Write HED and SCNet apart as well.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an old bundle.")] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="With --on-device: tensorrt or openvino.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="With --on-device: CPU threads.")
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="With --on-device: back to the build before.")
+    ] = False,
 ) -> None:
     """Build a bundle: trace to ONNX, lower the precision, verify against PyTorch.
 
     INT8 has to pass the gate and to be faster here; else the bundle gets the next precision that
     passes, and the manifest says why. Exit status 2 when nothing passes.
+
+    With --on-device: compile a bundle for this machine, run its golden frames, then use it.
     """
+    if on_device is not None:
+        build_here(on_device, engine=engine, threads=threads, rollback=rollback)
+        return
+    if out is None:
+        raise ConfigError("expected --out FOLDER for a new bundle, or --on-device BUNDLE")
     from rich.console import Console
 
     from scnet_edge.bundle.build import GateRequest, build_bundle

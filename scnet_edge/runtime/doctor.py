@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from scnet_edge.backends.base import ENGINES, default_engine, installed_engines
+from scnet_edge.backends.board import system_text
 from scnet_edge.errors import EngineError, ModelError
 from scnet_edge.models.cards import shipped_models
 from scnet_edge.runtime.doctor_cameras import check_cameras
@@ -26,7 +27,6 @@ from scnet_edge.runtime.machine import (
     check_memory,
     check_python,
     cpu_flags,
-    system_text,
 )
 
 COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor

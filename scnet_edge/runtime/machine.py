@@ -7,8 +7,9 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
+
+from scnet_edge.backends.board import l4t_version, system_text
 
 Verdict = Literal["ok", "warn", "missing"]
 
@@ -158,17 +159,3 @@ def memory_bytes(meminfo: str) -> tuple[int, int]:
     """Return total and available bytes of /proc/meminfo; 0 where it is silent."""
     found = dict(re.findall(r"^(MemTotal|MemAvailable):\s*(\d+) kB$", meminfo, re.M))
     return 1024 * int(found.get("MemTotal", 0)), 1024 * int(found.get("MemAvailable", 0))
-
-
-def l4t_version(nv_tegra_release: str) -> tuple[int, ...] | None:
-    """Return (36, 4, 3) of `# R36 (release), REVISION: 4.3, ...`; None of anything else."""
-    match = re.match(r"# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", nv_tegra_release)
-    return tuple(map(int, f"{match[1]}.{match[2]}".split("."))) if match else None
-
-
-def system_text(path: str) -> str:
-    """Return a file of the system; empty where it does not exist or may not be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

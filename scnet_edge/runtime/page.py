@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.runtime.machine import cpu_model, system_text
+from scnet_edge.backends.board import system_text
+from scnet_edge.runtime.machine import cpu_model
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.runtime.score import Counts, percentiles_ms
 from scnet_edge.runtime.sinks import FrameRecord

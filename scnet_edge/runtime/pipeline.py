@@ -9,9 +9,11 @@ from types import TracebackType
 
 import numpy as np
 
-from scnet_edge.backends.base import Array, Backend, default_engine, open_backend
-from scnet_edge.backends.isolated import open_isolated
-from scnet_edge.bundle.manifest import FUSED, Manifest, read_manifest
+from scnet_edge.backends.base import Array, Backend, default_engine
+from scnet_edge.backends.isolated import IsolatedBackend
+from scnet_edge.backends.worker import Opening, open_one
+from scnet_edge.bundle.device import compiled_for, graph_for
+from scnet_edge.bundle.manifest import Manifest, read_manifest
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.frames import as_bgr
@@ -51,21 +53,30 @@ class Pipeline:
             bundle: A folder that `scnet-edge build` wrote.
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
-            cache: A folder for what the engine compiles, so that TensorRT builds its plan once.
+            cache: A folder for what the engine compiles; None for what `build --on-device` made
+                and activated, if anything.
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
-            EngineError: no such engine here, or it refuses the graph.
+            EngineError: no such engine here, it refuses the graph, or the compiled code is altered
+                or not for this machine.
         """
         manifest = read_manifest(Path(bundle))
-        graph, engine = Path(bundle) / FUSED, engine or default_engine()
+
+        def opening(engine: str) -> Opening:
+            graph = graph_for(Path(bundle), manifest, engine)
+            code = cache or compiled_for(Path(bundle), graph, engine)
+            where = None if code is None else str(code)
+            return Opening(engine=engine, graph=str(graph), threads=threads, cache=where)
+
+        first = opening(engine or default_engine())
         if isolate or fallback:
-            engines = [engine, fallback] if fallback else [engine]
-            return cls(manifest, open_isolated(engines, graph, threads=threads, cache=cache))
-        return cls(manifest, open_backend(engine, graph, threads=threads, cache=cache))
+            others = [opening(fallback)] if fallback else []
+            return cls(manifest, IsolatedBackend([first, *others]))
+        return cls(manifest, open_one(first))
 
     def __call__(self, frame_bgr: Frame) -> Result:
         """Return mask and maps of the frame's own size; `timing` has resize, engine and mask.

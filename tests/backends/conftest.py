@@ -34,7 +34,7 @@ class Case:
     """One network in three precisions, and what PyTorch says of the same frame."""
 
     frame: npt.NDArray[np.uint8]  # (1, 64, 64, 3)
-    graphs: Mapping[str, Path]  # fp32, fp16, int8
+    graphs: Mapping[str, Path]  # fp32, fp16, int8, and typed: INT8 with FP16 around it
     quantised: list[str]  # convolutions that run in INT8
     reference: Mapping[str, Array]
 
@@ -98,7 +98,8 @@ def _make(chain: Chain, frame: npt.NDArray[np.uint8], folder: Path) -> Case:
         outputs = chain.eval()(torch.from_numpy(frame))
     fp32 = trace_chain(exportable(chain))
     ranges = calibrate_chain(fp32, lambda: [frame[0]], _run_of)
-    models = {"fp32": fp32, "fp16": to_half(fp32), "int8": quantise(fp32, ranges)}
+    int8 = quantise(fp32, ranges)
+    models = {"fp32": fp32, "fp16": to_half(fp32), "int8": int8, "typed": to_half(int8)}
     for precision, model in models.items():
         onnx.save(model, folder / f"{precision}.onnx")
     names = [o.name for o in fp32.graph.output]

@@ -1,14 +1,13 @@
 """The TensorRT runner without TensorRT's hardware: device and engine are stood in for.
 
-The stand-ins keep the contracts of PyCUDA and of the I/O-tensor API and record every call.
-The one test that runs on a real GPU is marked `gpu`.
+The stand-ins keep the contracts of the device and of the I/O-tensor API, record every call and
+refuse any from another thread. The one test that runs on a real GPU is marked `gpu`.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,82 +17,91 @@ import numpy.typing as npt
 import pytest
 
 from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.cuda import PycudaDevice, open_device
-from scnet_edge.backends.trt import TensorRTBackend, cached_plan, plan_key
+from scnet_edge.backends.cuda import Buffer, open_device
+from scnet_edge.backends.trt import Session, TensorRTBackend
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
 STREAM = 77
 
 
+class CudaError(Exception):
+    """What a CUDA package raises."""
+
+
 class Device:
-    """A GPU in a dict: address -> bytes. Refuses calls outside `current()` and a late close."""
+    """A GPU in a dict: address -> bytes. Asynchronous, single-threaded, graphs on request."""
 
     name = "Test GPU"
     capability = "8.7"
     stream = STREAM
+    errors = (CudaError,)
 
-    def __init__(self, *, allocations: int = 99) -> None:
+    def __init__(self, *, buffers: int = 99, integrated: bool = False, graphs: bool = True) -> None:
         self.calls: list[str] = []
         self.memory: dict[int, Array] = {}
         self.queue: list[Callable[[], None]] = []
-        self.allocations = allocations
-        self.depth = 0
+        self.buffers, self.integrated, self.graphs = buffers, integrated, graphs
+        self.captured: list[Callable[[], None]] | None = None
         self.closed = False
+        self.thread = threading.get_ident()
 
-    @contextlib.contextmanager
-    def current(self) -> Iterator[None]:
-        assert not self.closed
-        self.depth += 1
-        try:
-            yield
-        finally:
-            self.depth -= 1
-
-    def _called(self, name: str) -> None:
-        assert self.depth, f"{name} outside current()"
+    def called(self, name: str) -> None:
+        assert threading.get_ident() == self.thread, f"{name} from another thread"
+        assert not self.closed, f"{name} after close"
         self.calls.append(name)
 
-    def malloc(self, nbytes: int) -> int:
-        self._called("malloc")
-        if len(self.memory) == self.allocations:
-            raise EngineError("CUDA: out of memory")
+    def put(self, work: Callable[[], None]) -> None:
+        (self.queue if self.captured is None else self.captured).append(work)
+
+    def free_bytes(self) -> int:
+        return 4 << 30
+
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
+        self.called("buffer")
+        if len(self.memory) == self.buffers:
+            raise CudaError("out of\nmemory")
         address = 4096 * (len(self.memory) + 1)
-        self.memory[address] = np.zeros(nbytes, np.uint8)
-        return address
+        host = np.empty(shape, dtype)
+        own = host.reshape(-1).view(np.uint8)
+        self.memory[address] = own if self.integrated else np.zeros(host.nbytes, np.uint8)
+        return Buffer(host, address, self.integrated)
 
-    def free(self, address: int) -> None:
-        self._called("free")
-        del self.memory[address]
+    def copy_in(self, buffer: Buffer) -> None:
+        self.called("copy_in")
+        if not buffer.mapped:
+            bytes_ = buffer.host.reshape(-1).view(np.uint8)
+            self.put(lambda: np.copyto(self.memory[buffer.address], bytes_))
 
-    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        self._called("pinned")
-        return np.empty(shape, dtype)
+    def copy_out(self, buffer: Buffer) -> None:
+        self.called("copy_out")
+        if not buffer.mapped:
+            bytes_ = buffer.host.reshape(-1).view(np.uint8)
+            self.put(lambda: np.copyto(bytes_, self.memory[buffer.address]))
 
-    def copy_in(self, address: int, source: Array) -> None:
-        self._called("copy_in")
+    def capture(self, work: Callable[[], None]) -> Callable[[], None] | None:
+        self.called("capture")
+        if not self.graphs:
+            return None
+        self.captured = []
+        work()
+        graph, self.captured = self.captured, None
 
-        def copy() -> None:
-            self.memory[address][:] = source.reshape(-1).view(np.uint8)
+        def launch() -> None:
+            self.called("launch")
+            self.queue.extend(graph)
 
-        self.queue.append(copy)
-
-    def copy_out(self, target: Array, address: int) -> None:
-        self._called("copy_out")
-
-        def copy() -> None:
-            target.reshape(-1).view(np.uint8)[:] = self.memory[address]
-
-        self.queue.append(copy)
+        return launch
 
     def wait(self) -> None:
-        self._called("wait")
+        self.called("wait")
         for work in self.queue:  # nothing happens before: copies and kernels are asynchronous
             work()
         self.queue.clear()
 
     def close(self) -> None:
-        assert not self.memory, "memory left on the device"
+        assert threading.get_ident() == self.thread
+        self.memory.clear()
         self.closed = True
 
 
@@ -115,24 +123,24 @@ class Context:
 
     def execute_async_v3(self, stream: int) -> bool:
         assert stream == STREAM
-        self.device._called("execute")
+        self.device.called("execute")
 
         def kernel() -> None:
             memory = self.device.memory
             frame = memory[self.addresses["frame"]].reshape(1, 4, 6, 3)
-            probability = (frame[..., 0] / np.float32(255)).astype(np.float32)
+            probability = (frame[..., 0] / np.float32(255)).astype(np.float16)
             memory[self.addresses["probability"]][:] = probability.reshape(-1).view(np.uint8)
 
-        self.device.queue.append(kernel)
+        self.device.put(kernel)
         return self.succeeds
 
 
 class Engine:
-    """The questions `TensorRTBackend` asks an ICudaEngine."""
+    """The questions a `Session` asks an ICudaEngine."""
 
     tensors = {  # noqa: RUF012
         "frame": ("INPUT", (1, 4, 6, 3), "UINT8"),
-        "probability": ("OUTPUT", (1, 4, 6), "FLOAT"),
+        "probability": ("OUTPUT", (1, 4, 6), "HALF"),
     }
 
     def __init__(self, device: Device, *, succeeds: bool = True, accepts: bool = True) -> None:
@@ -161,25 +169,64 @@ class Engine:
 FRAME = np.random.default_rng(0).integers(0, 256, (1, 4, 6, 3), np.uint8)
 
 
-def test_numbers_and_order_of_calls() -> None:
-    device = Device()
+@pytest.mark.parametrize("integrated", [False, True])
+@pytest.mark.parametrize("graphs", [False, True])
+def test_numbers_and_order_of_calls(integrated: bool, graphs: bool) -> None:
+    device = Device(integrated=integrated, graphs=graphs)
     engine = Engine(device)
-    backend = TensorRTBackend(engine, device)
-    assert backend.name == "tensorrt Test GPU"
+    session = Session(engine, device)
+    assert session.name == "tensorrt Test GPU"
+    assert session.tensors == {"frame": "1x4x6x3 uint8", "probability": "1x4x6 float16"}
     assert engine.context is not None
     assert engine.context.shapes == {"frame": (1, 4, 6, 3)}
-    assert device.calls == ["pinned", "malloc"] * 2
+    # A first run before the capture: TensorRT does then what must not be captured.
+    opening = ["buffer", "buffer", "copy_in", "execute", "copy_out", "wait", "capture"]
+    assert device.calls[:7] == opening
     for frame in (FRAME, 255 - FRAME, FRAME[:, :, ::-1]):
         device.calls.clear()
-        outputs = backend.run({"frame": frame})
-        assert device.calls == ["copy_in", "execute", "copy_out", "wait"]  # allocates nothing
+        outputs = session.run({"frame": frame})
+        frame_calls = ["launch"] if graphs else ["copy_in", "execute", "copy_out"]
+        assert device.calls == [*frame_calls, "wait"]  # allocates nothing
         assert outputs.keys() == {"probability"}
-        np.testing.assert_allclose(outputs["probability"], frame[..., 0] / 255, rtol=1e-6)
+        assert outputs["probability"].dtype == np.float16
+        np.testing.assert_allclose(outputs["probability"], frame[..., 0] / 255, atol=5e-4)
+
+
+def backend_on(made: list[Device], **settings: Any) -> TensorRTBackend:
+    def opened() -> Session:
+        made.append(Device(**settings))
+        return Session(Engine(made[0]), made[0])
+
+    return TensorRTBackend(opened)
+
+
+def test_one_thread_owns_the_gpu_whoever_calls() -> None:
+    made: list[Device] = []
+    backend = backend_on(made)
+    assert made[0].thread != threading.get_ident()
+    found: list[Array] = []
+    callers = [
+        threading.Thread(target=lambda: found.append(backend.run({"frame": FRAME})["probability"]))
+        for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(found) == 8
+    for values in found:
+        np.testing.assert_allclose(values, FRAME[..., 0] / 255, atol=5e-4)
+    before = threading.active_count()
+    backend.close()
+    assert made[0].closed
+    assert threading.active_count() == before - 1
+    backend.close()
+    with pytest.raises(EngineError, match="closed"):
+        backend.run({"frame": FRAME})
 
 
 def test_outputs_are_the_callers_to_keep() -> None:
-    device = Device()
-    backend = TensorRTBackend(Engine(device), device)
+    backend = backend_on([], integrated=True)  # mapped memory is where the next frame goes, too
     first = backend.run({"frame": FRAME})["probability"]
     kept = first.copy()
     backend.run({"frame": 255 - FRAME})
@@ -188,51 +235,64 @@ def test_outputs_are_the_callers_to_keep() -> None:
     np.testing.assert_array_equal(first, kept)
 
 
-def test_close_frees_everything_and_twice_is_harmless() -> None:
-    device = Device()
-    backend = TensorRTBackend(Engine(device), device)
-    backend.close()
-    assert device.closed
-    assert device.calls.count("free") == 2
-    backend.close()
-    with pytest.raises(EngineError, match="closed"):
-        backend.run({"frame": FRAME})
+def test_what_cannot_be_opened_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(EngineError, match="CUDA: out of memory; see"):
+        backend_on([], buffers=1)
+    assert threading.active_count() == before
 
 
 def test_a_failed_execution_is_an_error() -> None:
-    device = Device()
-    backend = TensorRTBackend(Engine(device, succeeds=False), device)
+    device = Device(graphs=False)
     with pytest.raises(EngineError, match="failed to run"):
-        backend.run({"frame": FRAME})
+        Session(Engine(device, succeeds=False), device)
     assert "copy_out" not in device.calls
-    backend.close()
     assert device.closed
+
+
+def test_an_error_of_cuda_is_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device()
+    session = Session(Engine(device), device)
+
+    def lost() -> None:
+        raise CudaError("an illegal memory\naccess")
+
+    monkeypatch.setattr(device, "wait", lost)
+    with pytest.raises(EngineError, match="CUDA: an illegal memory access; see"):
+        session.run({"frame": FRAME})
 
 
 def test_feeds_are_checked_before_the_gpu_sees_them() -> None:
     device = Device()
-    backend = TensorRTBackend(Engine(device), device)
+    session = Session(Engine(device), device)
+    device.calls.clear()
     with pytest.raises(EngineError, match="expected"):
-        backend.run({"frame": FRAME[:, :2]})
-    assert "copy_in" not in device.calls
+        session.run({"frame": FRAME[:, :2]})
+    assert device.calls == []
 
 
-def test_what_cannot_be_opened_leaves_nothing_behind() -> None:
-    device = Device(allocations=1)
-    with pytest.raises(EngineError, match="out of memory"):
-        TensorRTBackend(Engine(device), device)
-    assert device.closed
+def test_a_context_that_cannot_be_captured_is_queued_call_by_call() -> None:
+    device = Device()
+    engine = Engine(device)
+    assert engine.context is not None
+    engine.context.is_stream_capturable = lambda stream: False  # type: ignore[attr-defined]
+    session = Session(engine, device)
+    assert "capture" not in device.calls
+    values = session.run({"frame": FRAME})["probability"]
+    np.testing.assert_allclose(values, FRAME[..., 0] / 255, atol=5e-4)
 
+
+def test_every_answer_of_tensorrt_is_looked_at() -> None:
     device = Device()
     with pytest.raises(EngineError, match="refused the buffer of 'frame'"):
-        TensorRTBackend(Engine(device, accepts=False), device)
+        Session(Engine(device, accepts=False), device)
     assert device.closed
 
     device = Device()
     engine = Engine(device)
     engine.context = None
     with pytest.raises(EngineError, match="no execution context"):
-        TensorRTBackend(engine, device)
+        Session(engine, device)
     assert device.closed
 
 
@@ -242,127 +302,8 @@ def test_tensors_of_no_use_to_us(shape: tuple[int, ...], dtype: str) -> None:
     engine = Engine(device)
     engine.tensors = {**Engine.tensors, "probability": ("OUTPUT", shape, dtype)}
     with pytest.raises(EngineError, match="'probability': expected a static shape"):
-        TensorRTBackend(engine, device)
+        Session(engine, device)
     assert device.closed
-
-
-needs_tensorrt = pytest.mark.skipif(
-    not (find_spec("tensorrt") or find_spec("tensorrt_rtx")),
-    reason="TensorRT is not installed: the key of a cached plan needs its version",
-)
-
-
-@needs_tensorrt
-def test_a_plan_is_built_once_per_graph_and_gpu(tmp_path: Path) -> None:
-    graph, cache, device = tmp_path / "fused.onnx", tmp_path / "cache", Device()
-    graph.write_bytes(b"one graph")
-    built: list[bytes] = []
-
-    def build() -> bytes:
-        built.append(b"plan %d" % len(built))
-        return built[-1]
-
-    assert cached_plan(graph, device, None, build) == b"plan 0"
-    for _ in range(2):
-        assert cached_plan(graph, device, cache, build) == b"plan 1"
-    graph.write_bytes(b"another graph")
-    assert cached_plan(graph, device, cache, build) == b"plan 2"
-    device.capability = "8.9"
-    assert cached_plan(graph, device, cache, build) == b"plan 3"
-    device.name = "Another GPU"
-    assert cached_plan(graph, device, cache, build) == b"plan 4"
-    assert len(list(cache.iterdir())) == 4  # and no half-written file
-
-
-@needs_tensorrt
-def test_a_failed_build_leaves_no_plan(tmp_path: Path) -> None:
-    graph, cache = tmp_path / "fused.onnx", tmp_path / "cache"
-    graph.write_bytes(b"one graph")
-
-    def build() -> bytes:
-        raise EngineError("TensorRT cannot build it")
-
-    with pytest.raises(EngineError):
-        cached_plan(graph, Device(), cache, build)
-    assert not cache.exists()
-    assert len(plan_key(graph, Device())) == 64
-
-
-class Driver:
-    """The calls of `pycuda.driver` that we make, and PyCUDA's rule for its context stack."""
-
-    class Error(Exception):
-        pass
-
-    event_flags = SimpleNamespace(BLOCKING_SYNC=1)
-
-    def __init__(self) -> None:
-        self.stack: list[str] = []
-        self.freed: list[int] = []
-
-    def Device(self, index: int) -> SimpleNamespace:
-        context = SimpleNamespace(push=lambda: self.stack.append("context"), pop=self.stack.pop)
-        return SimpleNamespace(
-            name=lambda: "Orin",
-            compute_capability=lambda: (8, 7),
-            retain_primary_context=lambda: context,
-        )
-
-    def Stream(self) -> SimpleNamespace:
-        assert self.stack
-        return SimpleNamespace(handle=STREAM)
-
-    def Event(self, flags: int) -> SimpleNamespace:
-        assert self.stack
-        assert flags == self.event_flags.BLOCKING_SYNC
-        return SimpleNamespace(record=lambda stream: None, synchronize=lambda: None)
-
-    def mem_alloc(self, nbytes: int) -> Any:
-        if nbytes > 1000:
-            raise self.Error("cuMemAlloc failed:\nout of memory")
-        driver = self
-
-        class Allocation:
-            def __int__(self) -> int:
-                return 4096
-
-            def free(self) -> None:
-                driver.freed.append(4096)
-
-        return Allocation()
-
-
-def test_pycuda_context_is_popped_whatever_happens() -> None:
-    driver = Driver()
-    device = PycudaDevice(driver, 0)
-    assert (device.name, device.capability, device.stream) == ("Orin", "8.7", STREAM)
-    assert not driver.stack
-    with device.current():
-        assert driver.stack
-        address = device.malloc(10)
-        device.wait()
-        device.free(address)
-    assert driver.freed == [4096]
-    with (
-        pytest.raises(EngineError, match="CUDA: cuMemAlloc failed: out of memory"),
-        device.current(),
-    ):
-        device.malloc(2000)
-    with pytest.raises(ZeroDivisionError), device.current():
-        _ = 1 // 0
-    device.close()
-    device.close()
-    assert not driver.stack
-
-
-@needs_tensorrt
-def test_without_a_gpu_the_error_says_what_is_missing(cases: Callable[[str], Any]) -> None:
-    with contextlib.suppress(EngineError):
-        open_device().close()
-        pytest.skip("this machine has a CUDA GPU")
-    with pytest.raises(EngineError, match="GPU") as e:
-        open_backend("tensorrt", cases("batch").graphs["fp16"])
-    assert "\n" not in str(e.value)
 
 
 @pytest.mark.gpu
@@ -378,11 +319,9 @@ def test_on_a_gpu(
     except EngineError as e:
         pytest.skip(str(e))
     case = cases(network)
-    for _ in range(2):  # built, then from the cache
-        backend = open_backend("tensorrt", case.graphs[precision], cache=tmp_path)
-        for _ in range(3):
-            outputs = backend.run({"frame": case.frame})
-        backend.close()
-        error = np.abs(outputs["probability"] - case.reference["probability"]).mean()
-        assert error < mean_error
-    assert len(list(tmp_path.glob("*.plan"))) == 1
+    backend = open_backend("tensorrt", case.graphs[precision], cache=tmp_path)
+    for _ in range(3):
+        outputs = backend.run({"frame": case.frame})
+    backend.close()
+    error = np.abs(outputs["probability"] - case.reference["probability"]).mean()
+    assert error < mean_error

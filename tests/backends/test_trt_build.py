@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,14 +19,11 @@ pytest.importorskip(
     reason="tensorrt_rtx is not installed: TensorRT's parser and builder are not exercised",
     exc_type=ImportError,
 )
-from scnet_edge.backends import trt_build
-from scnet_edge.backends.trt_build import (
-    capabilities,
-    inspect_plan,
-    layers_from_onnx,
-    plan_from_onnx,
-    tensorrt,
-)
+from scnet_edge.backends import trt_build, trt_network
+from scnet_edge.backends.trt_build import BuildSettings, Built, build_plan, workspace_bytes
+from scnet_edge.backends.trt_layers import Layer, summarise
+from scnet_edge.backends.trt_module import capabilities, deserialise, engine_log, tensorrt
+from scnet_edge.backends.trt_progress import Progress
 
 if not capabilities().ahead_of_time:
     pytest.skip("this TensorRT builds only beside its GPU", allow_module_level=True)
@@ -36,70 +32,170 @@ TARGET = "SM86"
 NETWORKS = ("batch", "instance", "chain")
 
 
-def reads(layer: str, dtype: str) -> bool:
-    return f"Datatype: {dtype}" in layer.split("Outputs:")[0]
-
-
-def of_node(layers: list[str], node: str) -> list[str]:
-    return [layer for layer in layers if f"[ONNX Layer: {node}]" in layer]
+def of_node(layers: list[Layer], node: str) -> list[Layer]:
+    return [layer for layer in layers if node in layer.onnx]
 
 
 @pytest.fixture(scope="module")
-def layers(cases: Callable[[str], Any]) -> Callable[[str, str], list[str]]:
-    done: dict[tuple[str, str], list[str]] = {}
+def built(cases: Callable[[str], Any]) -> Callable[[str, str], Built]:
+    """Return what builds a network in a precision once."""
+    done: dict[tuple[str, str], Built] = {}
 
-    def built(network: str, precision: str) -> list[str]:
+    def build(network: str, precision: str) -> Built:
         key = (network, precision)
         if key not in done:
-            done[key] = layers_from_onnx(cases(network).graphs[precision], target=TARGET)
+            graph = cases(network).graphs[precision]
+            done[key] = build_plan(graph, BuildSettings(target=TARGET))
         return done[key]
 
-    return built
+    return build
+
+
+def convolutions_of(graph: Path) -> list[str]:
+    return [node.name for node in onnx.load(graph).graph.node if node.op_type == "Conv"]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_fp32_stays_fp32(network: str, layers: Callable[..., list[str]]) -> None:
-    report = layers(network, "fp32")
-    assert len(report) > 10
-    assert all(layer.startswith("Name: ") for layer in report)
-    assert not [x for x in report if "Datatype: Half" in x or "Datatype: Int8" in x]
+def test_fp32_stays_fp32(network: str, built: Callable[..., Built]) -> None:
+    layers = built(network, "fp32").layers
+    assert len(layers) > 10
+    assert {dtype for layer in layers for dtype in layer.reads + layer.writes} <= {
+        "FP32", "UINT8", "BOOL", "INT32"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_fp16_convolutions_read_halves(
-    network: str, layers: Callable[..., list[str]], cases: Callable[[str], Any]
+    network: str, built: Callable[..., Built], cases: Callable[[str], Any]
 ) -> None:
-    report = layers(network, "fp16")
-    for convolution in cases(network).quantised:
-        mine = of_node(report, convolution)
-        assert mine
-        assert any(reads(layer, "Half") for layer in mine), convolution
+    names = convolutions_of(cases(network).graphs["fp16"])
+    found = summarise(built(network, "fp16").layers, names)
+    assert found.missing == ()
+    assert found.convolutions == {"FP16": len(names)}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_int8_convolutions_read_int8(
-    network: str, layers: Callable[..., list[str]], cases: Callable[[str], Any]
+@pytest.mark.parametrize(("precision", "rest"), [("int8", "FP32"), ("typed", "FP16")])
+def test_int8_convolutions_read_int8_and_requantise_in_one_kernel(
+    network: str,
+    precision: str,
+    rest: str,
+    built: Callable[..., Built],
+    cases: Callable[[str], Any],
 ) -> None:
-    report, quantised = layers(network, "int8"), cases(network).quantised
+    names, quantised = convolutions_of(cases(network).graphs[precision]), cases(network).quantised
+    layers = built(network, precision).layers
     assert len(quantised) >= 14
-    for convolution in quantised:
-        assert any(reads(layer, "Int8") for layer in of_node(report, convolution)), convolution
+    assert summarise(layers, quantised).convolutions == {"INT8": len(quantised)}
+    whole = summarise(layers, names)
+    assert whole.convolutions == {"INT8": len(quantised), rest: len(names) - len(quantised)}
+    assert whole.lone_qdq == ()
+    assert whole.requantising >= (5 if network == "instance" else 8)
 
 
-def test_instance_norm_statistics_stay_fp32_in_an_fp16_graph(
-    layers: Callable[..., list[str]],
-) -> None:
-    means = [x for x in layers("instance", "fp16") if "/statistics/ReduceMean]" in x]
+def test_instance_norm_statistics_stay_fp32_in_an_fp16_graph(built: Callable[..., Built]) -> None:
+    layers = built("instance", "fp16").layers
+    means = [x for x in layers if any(n.endswith("/statistics/ReduceMean") for n in x.onnx)]
     assert len(means) >= 14
     for layer in means:
-        assert re.search(r"Outputs:.*Datatype: Float", layer), layer
+        assert "FP32" in layer.writes, layer
 
 
 def test_plan_is_bytes_that_differ_by_target(cases: Callable[[str], Any]) -> None:
     graph = cases("batch").graphs["fp16"]
-    plans = [plan_from_onnx(graph, target=target, threads=1) for target in ("SM86", "SM89")]
+    plans = [
+        build_plan(graph, BuildSettings(target=target, threads=1)).plan
+        for target in ("SM86", "SM89")
+    ]
     assert all(isinstance(plan, bytes) and len(plan) > 10_000 for plan in plans)
     assert plans[0] != plans[1]
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", "float32"), ("fp16", "float16"), ("typed", "float16")]
+)
+def test_maps_come_out_as_short_as_they_were_computed(
+    precision: str, dtype: str, built: Callable[..., Built]
+) -> None:
+    assert built("chain", precision).tensors == {
+        "frame": "1x64x64x3 uint8", "probability": f"1x64x64 {dtype}", "edges": f"1x64x64 {dtype}"
+    }  # fmt: skip
+
+
+def test_progress_rises_and_can_cancel(cases: Callable[[str], Any]) -> None:
+    graph, seen = cases("batch").graphs["typed"], list[Progress]()
+
+    def watch(progress: Progress) -> bool:
+        seen.append(progress)
+        return True
+
+    build_plan(graph, BuildSettings(target=TARGET, progress=watch))
+    shares = [moment.share for moment in seen]
+    assert len(shares) > 10
+    assert shares == sorted(shares)
+    assert 0.5 < shares[-1] <= 1
+    assert all(moment.remaining_s is not None for moment in seen if moment.share)
+    assert all(moment.phase for moment in seen)
+    with pytest.raises(EngineError, match="cancelled"):
+        build_plan(graph, BuildSettings(target=TARGET, progress=lambda progress: False))
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"), [(0, 64 << 20), (1 << 30, 1 << 29), (1 << 40, 2 << 30)]
+)
+def test_workspace_is_a_part_of_what_is_free(free: int, expected: int) -> None:
+    assert workspace_bytes(free) == expected
+
+
+@pytest.mark.parametrize("precision", ["int8", "typed"])
+def test_what_has_no_int8_kernel_runs_in_floating_point(
+    precision: str, cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal is made up, for this TensorRT has a kernel for everything; the rest is real."""
+    case = cases("batch")
+    refused = case.quantised[1]
+    build = trt_build._Attempt.build
+
+    def refuses_once(attempt: Any) -> Built | None:
+        if refused in attempt.quantised:
+            engine_log().errors.append(
+                "Error Code 10: Internal Error (Could not find any implementation for node "
+                f"{refused}.weight + {refused}.weight.q_clone_1 + {refused} + PWN(/Relu_3).)"
+            )
+            return None
+        return build(attempt)
+
+    monkeypatch.setattr(trt_build._Attempt, "build", refuses_once)
+    made = build_plan(case.graphs[precision], BuildSettings(target=TARGET))
+    assert made.excluded == (refused,)
+    rest = "FP32" if precision == "int8" else "FP16"
+    found = summarise(made.layers, case.quantised)
+    assert found.convolutions == {rest: 1, "INT8": len(case.quantised) - 1}
+    assert summarise(made.layers, [refused]).convolutions == {rest: 1}
+
+
+def test_a_failure_that_names_no_quantised_node_is_final(
+    cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(attempt: Any) -> None:
+        engine_log().errors.append("Error Code 2: OutOfMemory (no memory left\non the device)")
+
+    monkeypatch.setattr(trt_build._Attempt, "build", fails)
+    with pytest.raises(EngineError, match=r"cannot build it: .*no memory left on the device"):
+        build_plan(cases("batch").graphs["int8"], BuildSettings(target=TARGET))
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Could not find any implementation for node a.1.weight + a.1 + PWN(/Relu).", ("a.1",)),
+        ("Could not find any implementation for node {ForeignNode[a.1...b.0]}.", ("a.1", "b.0")),
+        ("Could not find any implementation for node a.10.", ("a.10",)),
+        ("insufficient memory for a.1", ()),
+    ],
+)
+def test_the_node_that_an_error_names(message: str, expected: tuple[str, ...]) -> None:
+    assert trt_network.named_in([message], ["a.1", "a.10", "b.0"]) == expected
 
 
 def save(nodes: list[Any], constants: dict[str, Any], path: Path, out: str) -> Path:
@@ -123,7 +219,7 @@ def test_max_unpool_is_refused_by_name(tmp_path: Path) -> None:
     ]
     path = save(nodes, {}, tmp_path / "unpool.onnx", "y")
     with pytest.raises(GraphError, match=r"unpool\.onnx: .*'(pool|unpool)' \(Max(Unp|P)ool\)") as e:
-        plan_from_onnx(path, target=TARGET)
+        build_plan(path, BuildSettings(target=TARGET))
     assert "\n" not in str(e.value)
 
 
@@ -143,7 +239,7 @@ def test_int32_quantised_bias_is_refused_by_name(tmp_path: Path) -> None:
     }
     path = save(nodes, constants, tmp_path / "bias.onnx", "y")
     with pytest.raises(GraphError, match=r"bias\.onnx: .*'bias\.dq' \(DequantizeLinear\).*Int32"):
-        plan_from_onnx(path, target=TARGET)
+        build_plan(path, BuildSettings(target=TARGET))
 
 
 @pytest.mark.parametrize("content", [b"not a graph\n", "truncated"])
@@ -154,7 +250,7 @@ def test_a_file_that_is_no_graph(
     whole = cases("batch").graphs["fp32"].read_bytes()
     path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
     with pytest.raises(EngineError, match=r"graph\.onnx: expected an ONNX file, found"):
-        plan_from_onnx(path, target=TARGET)
+        build_plan(path, BuildSettings(target=TARGET))
 
 
 @pytest.mark.parametrize("content", [None, b""])
@@ -163,23 +259,23 @@ def test_no_file_or_an_empty_one(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EngineError, match=r"graph\.onnx: expected an ONNX"):
-        plan_from_onnx(path, target=TARGET)
+        build_plan(path, BuildSettings(target=TARGET))
 
 
 def test_unknown_target_names_the_known(cases: Callable[[str], Any]) -> None:
     with pytest.raises(EngineError, match=r"'SM87': expected one of .*SM86"):
-        plan_from_onnx(cases("batch").graphs["fp32"], target="SM87")
+        build_plan(cases("batch").graphs["fp32"], BuildSettings(target="SM87"))
 
 
 def test_nothing_is_printed(cases: Callable[[str], Any], capfd: pytest.CaptureFixture[str]) -> None:
-    plan_from_onnx(cases("batch").graphs["int8"], target=TARGET)
+    build_plan(cases("batch").graphs["int8"], BuildSettings(target=TARGET))
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_damaged_plan_is_one_line(cases: Callable[[str], Any]) -> None:
-    plan = plan_from_onnx(cases("batch").graphs["fp16"], target=TARGET)
+    plan = build_plan(cases("batch").graphs["fp16"], BuildSettings(target=TARGET)).plan
     with pytest.raises(EngineError, match="cannot load the plan on this machine") as e:
-        inspect_plan(plan[: len(plan) // 2])
+        deserialise(plan[: len(plan) // 2])
     assert "\n" not in str(e.value)
 
 
@@ -193,9 +289,9 @@ class WeakLayer(SimpleNamespace):
 def weak_network(graph: Path) -> SimpleNamespace:
     """Return the real parse of a graph, its layers open to a weakly typed builder's wishes."""
     trt = tensorrt()
-    builder = trt.Builder(trt_build.engine_log())
+    builder = trt.Builder(engine_log())
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, trt_build.engine_log())
+    parser = trt.OnnxParser(network, engine_log())
     assert parser.parse_from_file(str(graph))
     layers = []
     for i in range(network.num_layers):
@@ -215,7 +311,11 @@ def weak_network(graph: Path) -> SimpleNamespace:
 
 @pytest.mark.parametrize(
     ("precision", "flags"),
-    [("fp32", set()), ("fp16", {"FP16", "OBEY_PRECISION_CONSTRAINTS"}), ("int8", {"INT8"})],
+    [
+        ("fp32", set()),
+        ("fp16", {"FP16", "OBEY_PRECISION_CONSTRAINTS"}),
+        ("int8", {"INT8", "FP16", "OBEY_PRECISION_CONSTRAINTS"}),
+    ],
 )
 def test_weak_typing_is_permitted_what_the_graph_states(
     precision: str, flags: set[str], cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
@@ -230,10 +330,10 @@ def test_weak_typing_is_permitted_what_the_graph_states(
         float32=real.float32,
         BuilderFlag=SimpleNamespace(**{name: name for name in names}),
     )
-    monkeypatch.setattr(trt_build, "tensorrt", lambda: eight)
+    monkeypatch.setattr(trt_network, "tensorrt", lambda: eight)
     found: set[str] = set()
-    trt_build._permit_precisions(network, SimpleNamespace(set_flag=found.add))
+    trt_network.permit_precisions(network, SimpleNamespace(set_flag=found.add))
     assert found == flags
     held = [layer.name for layer in network.layers if layer.precision is not None]
-    assert bool(held) == (precision == "fp16")
+    assert bool(held) == (precision != "fp32")
     assert all("/statistics/" in name for name in held)

@@ -139,7 +139,7 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     recipe = Recipe(precision="int8", model="scnet", size_hw=(64, 96), halves=True, min_mask_f1=0.5)
     manifest = build_bundle(recipe, tmp_path / "b")
     assert set(manifest.files) == {
-        "fused.onnx", "hed.onnx", "scnet.onnx", "golden.npz", "calibration.toml"
+        "fused.onnx", "typed.onnx", "hed.onnx", "scnet.onnx", "golden.npz", "calibration.toml"
     }  # fmt: skip
     assert manifest.model.prior == "hed"
     assert set(manifest.model.sha256) == {"scnet", "hed"}

@@ -16,12 +16,13 @@ from scnet_edge.bundle.manifest import (
     file_sha256,
     read_manifest,
     record_accuracy,
+    seal_of,
+    write_manifest,
 )
-from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError
 
 PARITY = Parity(
-    engine="test", frames=1, max_abs_error=0, mean_abs_error=0, mask_agreement=1, mask_f1=1,
+    engine="test", frames=1, max_abs_error=0.0, mean_abs_error=0.0, mask_agreement=1.0, mask_f1=1.0,
     prior_flip_rate=None,
 )  # fmt: skip
 
@@ -40,19 +41,20 @@ def bundle(tmp_path: Path) -> Path:
         quantised_convolutions=0, files={"fused.onnx": file_sha256(folder / "fused.onnx")},
         tools={}, created="2026-01-01T00:00:00+00:00",
     )  # fmt: skip
-    write_json(folder / "manifest.json", manifest)
+    write_manifest(folder, manifest)
     return folder
 
 
-def edit(bundle: Path, **changes: object) -> None:
+def edit(bundle: Path, *, sealed: bool = True, **changes: object) -> None:
     path = bundle / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    fields = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps(fields | ({"seal": seal_of(fields)} if sealed else {})))
 
 
 def test_round_trip(bundle: Path) -> None:
     manifest = read_manifest(bundle)
     assert manifest.files["fused.onnx"] == file_sha256(bundle / "fused.onnx")
-    write_json(bundle / "manifest.json", manifest)
+    write_manifest(bundle, manifest)
     assert read_manifest(bundle) == manifest
 
 
@@ -61,6 +63,21 @@ def test_an_accuracy_is_recorded_and_read_back(bundle: Path) -> None:
     record_accuracy(bundle, read_manifest(bundle), scored)
     assert read_manifest(bundle).accuracy == scored
     assert sorted(p.name for p in bundle.iterdir()) == ["fused.onnx", "manifest.json"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"threshold": 0.4}, {"min_mask_f1": 0.1}, {"seal": ""}, {"seal": "0" * 64}]
+)
+def test_edited_by_hand(bundle: Path, changes: dict[str, object]) -> None:
+    edit(bundle, sealed=False, **changes)
+    with pytest.raises(BundleError, match=r"was edited after it was written.*build the bundle"):
+        read_manifest(bundle)
+
+
+def test_laid_out_otherwise_is_not_edited(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    edit(bundle, sealed=False)  # other spaces, the same fields
+    assert read_manifest(bundle) == manifest
 
 
 def test_altered_and_missing_files(bundle: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scnet_edge.backends.board import l4t_version
 from scnet_edge.runtime.doctor import built_with, can_run, check_gpu, check_tensorrt, checks
 from scnet_edge.runtime.machine import (
     Check,
@@ -19,7 +20,6 @@ from scnet_edge.runtime.machine import (
     cpu_flags,
     cpu_model,
     cpu_quota,
-    l4t_version,
     memory_bytes,
 )
 

@@ -21,8 +21,8 @@ from scnet_edge.bundle.manifest import (
     Manifest,
     ModelIdentity,
     Parity,
+    write_manifest,
 )
-from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineCrash, EngineError, InputError
 from scnet_edge.runtime.pipeline import Pipeline
 
@@ -75,9 +75,7 @@ def write_bundle(folder: Path) -> Path:
     folder.mkdir()
     onnx.save(model, folder / "fused.onnx")
     digest = hashlib.sha256((folder / "fused.onnx").read_bytes()).hexdigest()
-    write_json(
-        folder / "manifest.json", msgspec.structs.replace(MANIFEST, files={"fused.onnx": digest})
-    )
+    write_manifest(folder, msgspec.structs.replace(MANIFEST, files={"fused.onnx": digest}))
     return folder
 
 
@@ -188,7 +186,7 @@ def test_a_bundle_is_checked_before_it_is_parsed(bundle: Path) -> None:
 
 
 def test_a_graph_the_manifest_does_not_vouch_for_is_refused(bundle: Path) -> None:
-    write_json(bundle / "manifest.json", MANIFEST)
+    write_manifest(bundle, MANIFEST)
     with pytest.raises(BundleError, match=r"no fused\.onnx"):
         Pipeline.open(bundle)
 

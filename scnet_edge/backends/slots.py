@@ -1,0 +1,132 @@
+"""Compiled code on disk: a folder that says what it is, checked before an engine sees a byte of it.
+
+    BUNDLE/device/ENGINE-N/
+      slot.json       this file's `Slot`
+      engine.plan     TensorRT's plan, or
+      *.blob          what OpenVINO compiled
+
+A plan is code: whoever can write it decides what runs. So its hash is checked before it is
+deserialised, and with it everything that it depends on.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from scnet_edge.backends.board import cpu_name, jetson_release, system_text
+from scnet_edge.bundle.manifest import Parity, file_sha256
+from scnet_edge.config import read_json
+from scnet_edge.errors import EngineError
+
+SCHEMA = 1
+SLOT, PLAN, TIMINGS, LAYERS = "slot.json", "engine.plan", "timing.cache", "layers.json"
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Compiled code and what it depends on.
+
+    Attributes:
+        engine: A name of `ENGINES`.
+        identity: What must be the same where it runs: engine version, GPU, board software, ...
+        tensors: Name -> `1x384x544x3 uint8`.
+        files: Name -> SHA-256.
+        excluded: Convolutions that the engine could not run in INT8.
+        parity: How it did on the golden frames; None until it was tried.
+        created: ISO 8601, UTC.
+    """
+
+    schema: int
+    engine: str
+    identity: dict[str, str]
+    graph_sha256: str
+    tensors: dict[str, str]
+    files: dict[str, str]
+    excluded: tuple[str, ...] = ()
+    parity: Parity | None = None
+    created: str
+
+
+def read_slot(folder: Path) -> Slot:
+    """Return what a folder of compiled code says of itself.
+
+    Raises:
+        EngineError: there is no such file, or it is not of this version.
+    """
+    slot = read_json(folder / SLOT, Slot, error=EngineError)
+    if slot.schema != SCHEMA:
+        raise EngineError(
+            f"{folder}: schema {slot.schema}, this version reads {SCHEMA}; {mend(folder)}"
+        )
+    return slot
+
+
+def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> Slot:
+    """Return the slot of a folder after checking that it is whole, of `graph`, and for us.
+
+    Args:
+        folder: Compiled code; nothing of it was parsed before.
+        graph: The ONNX file it was compiled from, whose hash the caller has checked.
+        found: What is known of this machine, of the keys of `Slot.identity`.
+
+    Raises:
+        EngineError: a file is missing, foreign or altered, or was compiled from another graph or
+            for another machine; the message has the command that mends it.
+    """
+    slot = read_slot(folder)
+    for name, expected in slot.files.items():
+        _check_file(folder, name, expected)
+    if slot.graph_sha256 != file_sha256(graph):
+        raise EngineError(
+            f"{folder}: compiled from another graph than {graph.name}; {mend(folder)}"
+        )
+    check_identity(folder, slot, found)
+    return slot
+
+
+def check_identity(folder: Path, slot: Slot, found: dict[str, str]) -> None:
+    """Raise EngineError where what was found differs from what the slot was compiled for."""
+    for key, value in found.items():
+        expected = slot.identity.get(key)
+        if value != expected:
+            raise EngineError(
+                f"{folder}: compiled for {key} {expected}, found {value}; {mend(folder)}"
+            )
+
+
+def identity(engine: str) -> dict[str, str]:
+    """Return what compiled code of an engine depends on here, as far as no GPU need be asked."""
+    if engine == "tensorrt":
+        from scnet_edge.backends.trt_module import tensorrt
+
+        trt = tensorrt()
+        return {"TensorRT": f"{trt.__name__} {trt.__version__}", "JetPack": jetson_release()}
+    return {"OpenVINO": version("openvino"), "CPU": cpu_name(system_text("/proc/cpuinfo"))}
+
+
+def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Return `1x384x544x3 uint8`, as `Slot.tensors` has it."""
+    return f"{'x'.join(map(str, shape))} {dtype}"
+
+
+def mend(folder: Path) -> str:
+    """Return the command that makes the compiled code of a bundle anew."""
+    return f"run 'scnet-edge build --on-device {folder.parents[1]}' on this machine"
+
+
+def _check_file(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name or path.is_symlink() or not path.is_file():
+        raise EngineError(
+            f"{path}: expected a file of the compiled code, found none; {mend(folder)}"
+        )
+    found = file_sha256(path)
+    if found != expected:
+        raise EngineError(
+            f"{path}: SHA-256 is {found[:12]}..., {SLOT} says {expected[:12]}...: altered or "
+            f"damaged, not loaded; {mend(folder)}"
+        )

@@ -1,0 +1,147 @@
+"""What became of a graph in a plan: one record a kernel, and what they prove of precision.
+
+Two accounts of an engine exist: the lines that the builder logs, which are to be had without a
+GPU, and the engine inspector's JSON, whose schema changed with TensorRT 11. Both are read here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
+# The suffixes that graph.qdq gives to its nodes.
+QDQ = (".q", ".dq")
+# What a convolution is called: in the log of RTX, and in the inspector from TensorRT 8.5 on.
+CONVOLUTIONS = (
+    "correlation",
+    "runtime_function",
+    "runtime_fusion",
+    "CaskConvolution",
+    "CaskGemmConvolution",
+    "gemm",
+)
+DTYPES = {"Half": "FP16", "Float": "FP32", "Int8": "INT8", "UInt8": "UINT8", "FP16": "FP16"}
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """One kernel of an engine.
+
+    Attributes:
+        reads: Types of its inputs, constants not included: `INT8`, `FP16`, `FP32`, ...
+        onnx: The nodes of the ONNX graph that it computes, or a part of them.
+    """
+
+    name: str
+    kind: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    onnx: frozenset[str]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The kernels of a plan, counted.
+
+    Attributes:
+        kernels: All of them; what only orders streams is not one.
+        convolutions: By the type that their input has.
+        missing: Convolutions of the graph that no kernel owns up to.
+        lone_qdq: Kernels that do nothing but quantise or dequantise.
+        requantising: Kernels that take a convolution's sums to INT8, with its bias and ReLU.
+    """
+
+    kernels: int
+    convolutions: dict[str, int]
+    missing: tuple[str, ...]
+    lone_qdq: tuple[str, ...]
+    requantising: int
+
+
+def layers_from_log(lines: Sequence[str]) -> list[Layer]:
+    """Return the kernels of the builder's layer report."""
+    return [_from_line(line) for line in lines]
+
+
+def layers_from_json(report: str) -> list[Layer]:
+    """Return the kernels of the engine inspector's JSON, before or after TensorRT 11."""
+    return [_from_dict(layer) for layer in json.loads(report)["Layers"] if isinstance(layer, dict)]
+
+
+def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> Summary:
+    """Count what a plan does with the named convolutions of its graph and with its Q/DQ nodes."""
+    kernels = [layer for layer in layers if layer.kind not in ("signal", "wait")]
+    owned = {name: _input_type(kernels, name) for name in convolutions}
+    types = [dtype for dtype in owned.values() if dtype]
+    return Summary(
+        kernels=len(kernels),
+        convolutions={dtype: types.count(dtype) for dtype in sorted(set(types))},
+        missing=tuple(name for name, dtype in owned.items() if not dtype),
+        lone_qdq=tuple(layer.name for layer in kernels if _lone(layer)),
+        requantising=sum(_requantises(layer) for layer in kernels),
+    )
+
+
+def _input_type(kernels: Sequence[Layer], name: str) -> str:
+    """Return the narrowest type that the kernels of a convolution read; empty when there is none.
+
+    A convolution of few channels may be unrolled into arithmetic, within a kernel of another kind.
+    """
+    owners = [kernel for kernel in kernels if name in kernel.onnx]
+    owners = [kernel for kernel in owners if kernel.kind in CONVOLUTIONS] or owners
+    types = {dtype for kernel in owners for dtype in kernel.reads}
+    return next((dtype for dtype in ("INT8", "FP16", "FP32") if dtype in types), "")
+
+
+def _lone(layer: Layer) -> bool:
+    """Return whether every node of a kernel is Q or DQ; on activations, for weights are folded."""
+    return bool(layer.onnx) and all(name.endswith(QDQ) for name in layer.onnx)
+
+
+def _requantises(layer: Layer) -> bool:
+    quantises = any(name.endswith(".q") for name in layer.onnx)
+    return quantises and "INT8" in layer.writes and any("Relu" in name for name in layer.onnx)
+
+
+def _from_line(line: str) -> Layer:
+    """Read `Name: ..., LayerType: ..., Inputs: [...], Constants: [...], Outputs: [...], ...`."""
+    name = re.match(r"Name: (.*?), LayerType: (\w+)", line)
+    before, _, after = line.partition("Outputs: [")
+    inputs = before.partition("Inputs: [")[2].partition("Constants: [")[0]
+    outputs = after.partition("TacticName")[0]
+    return Layer(
+        name=name[1] if name else line[:80],
+        kind=name[2] if name else "",
+        reads=_types(re.findall(r"Datatype: (\w+)", inputs)),
+        writes=_types(re.findall(r"Datatype: (\w+)", outputs)),
+        onnx=frozenset(ONNX_LAYER.findall(line)),
+    )
+
+
+def _from_dict(layer: dict[str, Any]) -> Layer:
+    return Layer(
+        name=layer["Name"],
+        kind=layer.get("LayerType", ""),
+        reads=_types([_type_of(tensor) for tensor in layer.get("Inputs", [])]),
+        writes=_types([_type_of(tensor) for tensor in layer.get("Outputs", [])]),
+        onnx=frozenset(ONNX_LAYER.findall(layer.get("Metadata", ""))),
+    )
+
+
+def _type_of(tensor: dict[str, Any]) -> str:
+    """Return the type of an inspected tensor, its own key since 11, the tail of the format before.
+
+    Before, the format reads `Row major linear FP32` or `Thirty-two wide channel vectorized row
+    major Int8 format`.
+    """
+    if "DataType" in tensor or "Datatype" in tensor:
+        return str(tensor.get("DataType", tensor.get("Datatype")))
+    words = str(tensor.get("Format/Datatype", tensor.get("Format", ""))).split()
+    return next((word for word in reversed(words) if word in ("FP32", "Int8", *DTYPES)), "")
+
+
+def _types(found: Sequence[str]) -> tuple[str, ...]:
+    return tuple(DTYPES.get(dtype, dtype.upper()) for dtype in found)

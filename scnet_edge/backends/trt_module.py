@@ -1,0 +1,116 @@
+"""The TensorRT of this machine: which one it is, what it can do, and its one logger."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from scnet_edge.backends.base import one_line
+from scnet_edge.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+# The builder's own account of the finished engine, the only one to be had without a GPU.
+LAYER_REPORT = re.compile(r"\s*(Engine Layer Information|Layers):\s*\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What this TensorRT offers, asked by name: the bits behind the names change by release."""
+
+    strong_typing: bool  # the graph's types are the law
+    precision_flags: bool  # FP16 and INT8 must be permitted
+    ahead_of_time: bool  # builds for a GPU that is not there, and takes no timing cache
+    plugins: bool
+    tf32: bool
+    progress: bool
+
+
+@functools.cache
+def tensorrt() -> Any:
+    """Return the TensorRT module of this machine, full or RTX, ready to parse and deserialise.
+
+    Raises:
+        EngineError: neither is installed, or its libraries do not load.
+    """
+    name = next((n for n in ("tensorrt", "tensorrt_rtx") if find_spec(n)), None)
+    if name is None:
+        raise EngineError(
+            "TensorRT is not installed here; it comes with JetPack (python3-libnvinfer), "
+            "on an RTX machine pip install tensorrt-rtx"
+        )
+    try:
+        return import_module(name)
+    except (ImportError, OSError) as e:
+        raise EngineError(f"{name} is installed but does not start: {one_line(e)}") from e
+
+
+@functools.cache
+def capabilities() -> Capabilities:
+    """Return what the installed TensorRT can do; no other line asks for a version."""
+    trt = tensorrt()
+    return Capabilities(
+        strong_typing=hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"),
+        precision_flags=hasattr(trt.BuilderFlag, "FP16"),
+        ahead_of_time=hasattr(trt.IBuilderConfig, "set_compute_capability"),
+        plugins=hasattr(trt, "init_libnvinfer_plugins"),
+        tf32=hasattr(trt.BuilderFlag, "TF32"),
+        progress=hasattr(trt, "IProgressMonitor"),
+    )
+
+
+@functools.cache
+def engine_log() -> Any:
+    """Return the one TensorRT logger of this process; TensorRT ignores a second."""
+    trt = tensorrt()
+    base: Any = trt.ILogger
+
+    class EngineLog(base):  # type: ignore[misc]
+        """Hands messages to `logging`, and remembers errors and the layer report."""
+
+        def __init__(self) -> None:
+            base.__init__(self)
+            self.errors: list[str] = []
+            self.layers: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            chatter = severity.name in ("VERBOSE", "INFO")  # errors come back as exceptions
+            log.log(logging.DEBUG if chatter else logging.INFO, "%s", message)
+            if severity.name in ("ERROR", "INTERNAL_ERROR"):
+                self.errors.append(message)
+            elif report := LAYER_REPORT.match(message):
+                lines = message[report.end() :].splitlines()
+                self.layers = list(itertools.takewhile(str.strip, lines))  # then I/O tensors
+
+    logger = EngineLog()
+    if capabilities().plugins:
+        # Before 10, instance norm is a plugin, wanted by the parser and by the runtime.
+        trt.init_libnvinfer_plugins(logger, "")
+    return logger
+
+
+def deserialise(plan: bytes) -> Any:
+    """Return the engine of a plan; a plan is code, so its hash was checked before this.
+
+    Raises:
+        EngineError: the plan is not for this GPU and this TensorRT, or there is no GPU.
+    """
+    engine_log().errors.clear()
+    engine = tensorrt().Runtime(engine_log()).deserialize_cuda_engine(plan)
+    if engine is None:
+        raise EngineError(
+            f"TensorRT cannot load the plan on this machine: {last_error()}; build it here again"
+        )
+    return engine
+
+
+def last_error() -> str:
+    """Return what TensorRT logged first since the log was cleared, on one line."""
+    errors = engine_log().errors
+    return one_line(Exception(errors[0])) if errors else "it gave no reason"

@@ -1,0 +1,221 @@
+"""On the robot: compile a bundle's graph for this machine, try it, and only then make it active.
+
+    compile -> hash -> load in a child process -> golden frames -> compare -> activate
+
+What was active before is kept, for `roll_back`. Whatever fails leaves it active.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from scnet_edge.backends.base import default_engine
+from scnet_edge.backends.isolated import IsolatedBackend
+from scnet_edge.backends.slots import SCHEMA, SLOT, Slot, identity, read_slot
+from scnet_edge.backends.trt_compile import compile_plan, write_layers
+from scnet_edge.backends.trt_progress import Progress
+from scnet_edge.backends.worker import Opening
+from scnet_edge.bundle.device import DEVICE, State, graph_for, read_state, write_state
+from scnet_edge.bundle.manifest import GOLDEN, Manifest, Parity, file_sha256, read_manifest
+from scnet_edge.bundle.verify import measure_parity, read_golden, require_parity
+from scnet_edge.config import write_json
+from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
+
+COMPILING = ("tensorrt", "openvino")
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """What was made active, and how it did.
+
+    Attributes:
+        name: Its folder in `BUNDLE/device`.
+        previous: The one before, kept; empty for none.
+        compile_s: Seconds that compiling took.
+        open_s: Seconds that a process took from its start to an opened engine.
+    """
+
+    name: str
+    previous: str
+    slot: Slot
+    parity: Parity
+    compile_s: float
+    open_s: float
+
+
+def build_on_device(
+    bundle: Path,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    report: Report = lambda step: None,
+    progress: Callable[[Progress], bool] | None = None,
+) -> Activation:
+    """Compile a bundle here, verify what came out on its golden frames, and activate it.
+
+    Args:
+        bundle: A folder that `scnet-edge build` wrote, and that can be written to.
+        engine: `tensorrt` or `openvino`; None for the engine of this machine.
+        threads: CPU threads for the build and for the engine.
+        report: Told each step as it begins.
+        progress: Told how far TensorRT's builder is; False cancels.
+
+    Raises:
+        BundleError: the bundle is damaged, or the compiled code is further from the PyTorch
+            reference than the bundle allows.
+        EngineError: the engine is missing, keeps no compiled code, or its process crashes.
+    """
+    manifest = read_manifest(bundle)
+    engine = engine or default_engine()
+    if engine not in COMPILING:
+        raise EngineError(
+            f"engine {engine!r} keeps no compiled code, so there is nothing to build on the "
+            f"device; expected {' or '.join(COMPILING)}"
+        )
+    graph, state = graph_for(bundle, manifest, engine), read_state(bundle)
+    name = _new_name(bundle, engine)
+    with _new_slot(bundle, name) as folder:
+        report(f"compiling {graph.name} with {engine}")
+        start_s = time.perf_counter()
+        slot = _compile(folder, graph, engine, threads, state, progress)
+        compile_s = time.perf_counter() - start_s
+        report("loading it in a process of its own and running the golden frames")
+        with _marked_bad_on_failure(bundle, name):
+            parity, open_s = _try(bundle, manifest, folder, graph, slot, threads)
+        if engine == "tensorrt":
+            write_layers(folder)
+        slot = msgspec.structs.replace(slot, parity=parity)
+        write_json(folder / SLOT, slot)
+    write_state(bundle, State(active=name, previous=state.active, bad=state.bad))
+    _sweep(bundle, {name, state.active})
+    return Activation(
+        name=name, previous=state.active, slot=slot, parity=parity, compile_s=compile_s,
+        open_s=open_s,
+    )  # fmt: skip
+
+
+def roll_back(bundle: Path, *, threads: int | None = None) -> Activation:
+    """Make the previous compiled code active again after trying it once more.
+
+    Raises:
+        BundleError: there is none, or it has drifted from the reference.
+        EngineError: it is damaged, not for this machine any more, or its process crashes.
+    """
+    manifest, state = read_manifest(bundle), read_state(bundle)
+    if not state.previous:
+        raise BundleError(f"{bundle}: no earlier build on this device to go back to")
+    folder = bundle / DEVICE / state.previous
+    slot = read_slot(folder)
+    graph = graph_for(bundle, manifest, slot.engine)
+    with _marked_bad_on_failure(bundle, state.previous):
+        parity, open_s = _try(bundle, manifest, folder, graph, slot, threads)
+    write_state(bundle, State(active=state.previous, previous=state.active, bad=state.bad))
+    return Activation(
+        name=state.previous, previous=state.active, slot=slot, parity=parity, compile_s=0.0,
+        open_s=open_s,
+    )  # fmt: skip
+
+
+def _compile(
+    folder: Path,
+    graph: Path,
+    engine: str,
+    threads: int | None,
+    state: State,
+    progress: Callable[[Progress], bool] | None,
+) -> Slot:
+    """Compile into a folder and return its slot, written there, not tried yet."""
+    found, built = identity(engine), None
+    if engine == "tensorrt":
+        measured = folder.parent / state.active if state.active else None
+        built, gpu = compile_plan(
+            folder, graph, threads=threads, measured=measured, progress=progress
+        )
+        found |= gpu
+    else:
+        _opened(
+            Opening(engine=engine, graph=str(graph), threads=threads, cache=str(folder))
+        ).close()
+    slot = Slot(
+        schema=SCHEMA,
+        engine=engine,
+        identity=found,
+        graph_sha256=file_sha256(graph),
+        tensors=built.tensors if built else {},
+        files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
+        excluded=built.excluded if built else (),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+    write_json(folder / SLOT, slot)
+    return slot
+
+
+def _try(
+    bundle: Path, manifest: Manifest, folder: Path, graph: Path, slot: Slot, threads: int | None
+) -> tuple[Parity, float]:
+    """Return the parity of compiled code with the reference and how long opening it took.
+
+    It runs in a child process: code that aborts when it is loaded takes that process and no more.
+    """
+    start_s = time.perf_counter()
+    backend = _opened(
+        Opening(engine=slot.engine, graph=str(graph), threads=threads, cache=str(folder))
+    )
+    open_s = time.perf_counter() - start_s
+    try:
+        parity = measure_parity(
+            backend, read_golden(bundle / GOLDEN), manifest.threshold, manifest.edge_threshold
+        )
+    finally:
+        backend.close()
+    require_parity(parity, manifest.min_mask_f1)
+    return parity, open_s
+
+
+def _opened(opening: Opening) -> IsolatedBackend:
+    return IsolatedBackend([opening], max_restarts=0)
+
+
+@contextmanager
+def _new_slot(bundle: Path, name: str) -> Iterator[Path]:
+    """Yield a new folder, and remove it when the block fails."""
+    folder = bundle / DEVICE / name
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+@contextmanager
+def _marked_bad_on_failure(bundle: Path, name: str) -> Iterator[None]:
+    """Record why compiled code was refused when the block fails."""
+    try:
+        yield
+    except ScnetEdgeError as e:
+        state = read_state(bundle)
+        write_state(bundle, msgspec.structs.replace(state, bad=state.bad | {name: str(e)}))
+        raise
+
+
+def _new_name(bundle: Path, engine: str) -> str:
+    """Return the first `ENGINE-N` that never was."""
+    known = {path.name for path in (bundle / DEVICE).glob("*")} | set(read_state(bundle).bad)
+    return next(name for n in range(1, len(known) + 2) if (name := f"{engine}-{n}") not in known)
+
+
+def _sweep(bundle: Path, kept: set[str]) -> None:
+    """Remove compiled code that is neither active nor previous."""
+    for path in (bundle / DEVICE).iterdir():
+        if path.is_dir() and path.name not in kept:
+            shutil.rmtree(path)

@@ -1,0 +1,62 @@
+"""`scnet-edge build --on-device`: what a bundle's build prints on the robot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scnet_edge.backends.trt_progress import Progress
+    from scnet_edge.bundle.activate import Activation
+
+
+def build_here(bundle: Path, *, engine: str | None, threads: int | None, rollback: bool) -> None:
+    """Compile a bundle for this machine, verify and activate it, or go back to the one before."""
+    from rich.console import Console
+
+    from scnet_edge.bundle.activate import build_on_device, roll_back
+
+    console = Console()
+    with console.status("starting") as status:
+
+        def report(step: str) -> None:
+            status.update(f"{step} ...")
+
+        if rollback:
+            report("trying the previous build again")
+            done = roll_back(bundle, threads=threads)
+        else:
+            done = build_on_device(
+                bundle, engine=engine, threads=threads, report=report, progress=_shown(report)
+            )
+    console.print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
+
+
+def _shown(report: Callable[[str], None]) -> Callable[[Progress], bool]:
+    """Return what shows the builder's progress, with the time that is left."""
+
+    def show(progress: Progress) -> bool:
+        left = progress.remaining_s
+        about = "" if left is None else f", about {left / 60:.0f} min {left % 60:.0f} s left"
+        report(f"TensorRT: {progress.phase}, {progress.share:.0%}{about}")
+        return True
+
+    return show
+
+
+def _summary(bundle: Path, done: Activation, *, rollback: bool) -> str:
+    parity, slot = done.parity, done.slot
+    made = "tried again" if rollback else f"compiled in {done.compile_s:.1f} s"
+    lines = [
+        f"{bundle}: {made}, opens in {done.open_s:.1f} s, active as device/{done.name}",
+        f"  for {', '.join(f'{key} {value}' for key, value in slot.identity.items())}",
+        f"  against PyTorch FP32 on {parity.frames} golden frames ({parity.engine}): "
+        f"mask F1 {parity.mask_f1:.4f}, "
+        f"largest error of the probability {parity.max_abs_error:.2g}",
+    ]
+    if slot.excluded:
+        lines.append(f"  no INT8 kernel here, so in floating point: {', '.join(slot.excluded)}")
+    if done.previous:
+        lines.append(f"  kept: device/{done.previous}; --rollback makes it active again")
+    return "\n".join(lines)

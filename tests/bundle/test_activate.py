@@ -1,0 +1,115 @@
+"""A build on the device, end to end on OpenVINO, and what the robot runs afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scnet_edge import Pipeline
+from scnet_edge.bundle import activate
+from scnet_edge.bundle.activate import build_on_device, roll_back
+from scnet_edge.bundle.build import build_bundle
+from scnet_edge.bundle.device import compiled_for, read_state
+from scnet_edge.bundle.manifest import read_manifest
+from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.verify import read_golden, verify_bundle
+from scnet_edge.errors import BundleError, EngineError
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle, built on the device once."""
+    bundle = tmp_path_factory.mktemp("device") / "bundle"
+    build_bundle(Recipe(precision="fp32", size_hw=(64, 96)), bundle)
+    build_on_device(bundle, engine="openvino", threads=1)
+    return bundle
+
+
+@pytest.fixture
+def bundle(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "bundle"))
+
+
+def code_of(bundle: Path, name: str) -> Path:
+    """Return the compiled code of a build."""
+    return next((bundle / "device" / name).glob("*.blob"))
+
+
+def test_what_was_built_is_verified_and_runs(bundle: Path) -> None:
+    slot = json.loads((bundle / "device" / "openvino-1" / "slot.json").read_text())
+    assert slot["parity"]["mask_f1"] == pytest.approx(1)
+    assert slot["parity"]["max_abs_error"] < 1e-4
+    assert "OpenVINO" in slot["identity"]
+    assert read_state(bundle).active == "openvino-1"
+    code = code_of(bundle, "openvino-1")
+    before = code.stat().st_mtime_ns
+    manifest, parity = verify_bundle(bundle, engine="openvino", threads=1)
+    assert parity.mask_f1 >= manifest.min_mask_f1
+    golden = read_golden(bundle / "golden.npz")
+    with Pipeline.open(bundle, engine="openvino", threads=1) as pipeline:
+        found = pipeline(golden.frames[0]).probability
+    np.testing.assert_allclose(found, golden.probability[0], atol=1e-4)
+    # It was read and not compiled again: no second file, and the first as it was.
+    assert [code] == list(code.parent.glob("*.blob"))
+    assert code.stat().st_mtime_ns == before
+
+
+def test_a_second_build_keeps_the_first_and_rolls_back_to_it(bundle: Path) -> None:
+    for name, previous in (("openvino-2", "openvino-1"), ("openvino-3", "openvino-2")):
+        done = build_on_device(bundle, engine="openvino", threads=1)
+        assert (done.name, done.previous) == (name, previous)
+    assert {p.name for p in (bundle / "device").iterdir()} == {
+        "state.json", "openvino-2", "openvino-3"
+    }  # fmt: skip
+    assert roll_back(bundle, threads=1).name == "openvino-2"
+    state = read_state(bundle)
+    assert (state.active, state.previous) == ("openvino-2", "openvino-3")
+
+
+def test_nothing_to_go_back_to(bundle: Path) -> None:
+    with pytest.raises(BundleError, match="no earlier build on this device"):
+        roll_back(bundle)
+
+
+def test_an_engine_that_keeps_no_code(bundle: Path) -> None:
+    with pytest.raises(EngineError, match=r"keeps no compiled code.*expected tensorrt or openvino"):
+        build_on_device(bundle, engine="onnxruntime")
+    assert read_state(bundle).active == "openvino-1"
+
+
+def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted((bundle / "device").rglob("*"))
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(activate, "_compile", full)
+    with pytest.raises(OSError, match="No space"):
+        build_on_device(bundle, engine="openvino")
+    assert sorted((bundle / "device").rglob("*")) == before
+    assert compiled_for(bundle, bundle / "fused.onnx", "openvino")
+
+
+def test_other_engines_are_not_concerned(bundle: Path) -> None:
+    assert compiled_for(bundle, bundle / "fused.onnx", "onnxruntime") is None
+    with Pipeline.open(bundle, engine="onnxruntime", threads=1) as pipeline:
+        assert pipeline.engine == "onnxruntime CPU"
+
+
+def test_an_edited_manifest_builds_nothing(bundle: Path) -> None:
+    text = (bundle / "manifest.json").read_text()
+    (bundle / "manifest.json").write_text(
+        text.replace('"min_mask_f1": 0.999', '"min_mask_f1": 0.5')
+    )
+    before = sorted((bundle / "device").rglob("*"))
+    with pytest.raises(BundleError, match="was edited"):
+        build_on_device(bundle, engine="openvino")
+    assert sorted((bundle / "device").rglob("*")) == before
+    (bundle / "manifest.json").write_text(text)
+    assert read_manifest(bundle)

@@ -1,0 +1,137 @@
+"""A plan that is truncated, flipped or swapped is refused before any engine sees a byte of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from scnet_edge.backends import base, slots, trt_module
+from scnet_edge.backends.base import open_backend
+from scnet_edge.backends.slots import PLAN, SCHEMA, SLOT, Slot, check_slot
+from scnet_edge.bundle.device import DEVICE, State, compiled_for, write_state
+from scnet_edge.bundle.manifest import file_sha256
+from scnet_edge.config import write_json
+from scnet_edge.errors import EngineError
+
+PLAN_BYTES = bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8))
+IDENTITY = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
+
+
+def write_slot(bundle: Path, name: str) -> Path:
+    """Write a folder of compiled code, as a build on the device leaves it."""
+    folder = bundle / DEVICE / name
+    folder.mkdir(parents=True)
+    (folder / PLAN).write_bytes(PLAN_BYTES)
+    slot = Slot(
+        schema=SCHEMA,
+        engine="tensorrt",
+        identity=IDENTITY | {"GPU": "Orin", "compute capability": "8.7"},
+        graph_sha256=file_sha256(bundle / "fused.onnx"),
+        tensors={"frame": "1x64x96x3 uint8"},
+        files={PLAN: file_sha256(folder / PLAN)},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    write_json(folder / SLOT, slot)
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a bundle with two builds; whatever parses a plan fails the test."""
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "fused.onnx").write_bytes(b"a graph")
+    write_slot(bundle, "tensorrt-1")
+    write_slot(bundle, "tensorrt-2")
+    write_state(bundle, State(active="tensorrt-2", previous="tensorrt-1"))
+    monkeypatch.setattr(slots, "identity", lambda engine: IDENTITY)
+    monkeypatch.setattr(base, "identity", lambda engine: IDENTITY)
+    monkeypatch.setattr("scnet_edge.bundle.device.identity", lambda engine: IDENTITY)
+
+    def parsed(*arguments: object) -> None:
+        raise AssertionError("a plan that was not checked reached TensorRT")
+
+    monkeypatch.setattr(trt_module, "deserialise", parsed)
+    return bundle
+
+
+def refused(bundle: Path, said: str) -> None:
+    """Check that the active plan is refused by name, and the one before it runs instead."""
+    graph, folder = bundle / "fused.onnx", bundle / DEVICE / "tensorrt-2"
+    with pytest.raises(EngineError, match=said) as error:
+        check_slot(folder, graph, IDENTITY)
+    assert "\n" not in str(error.value)
+    assert f"scnet-edge build --on-device {bundle}'" in str(error.value)
+    with pytest.raises(EngineError, match=said):
+        open_backend("tensorrt", graph, cache=folder)
+    assert compiled_for(bundle, graph, "tensorrt") == bundle / DEVICE / "tensorrt-1"
+
+
+def test_whole_plans_are_taken(bundle: Path) -> None:
+    assert compiled_for(bundle, bundle / "fused.onnx", "tensorrt") == bundle / DEVICE / "tensorrt-2"
+
+
+def test_truncated_at_any_byte(bundle: Path) -> None:
+    plan = bundle / DEVICE / "tensorrt-2" / PLAN
+    for length in range(len(PLAN_BYTES)):
+        plan.write_bytes(PLAN_BYTES[:length])
+        with pytest.raises(EngineError, match="altered or damaged, not loaded"):
+            check_slot(plan.parent, bundle / "fused.onnx", IDENTITY)
+    refused(bundle, "altered or damaged, not loaded")
+
+
+def test_any_bit_flipped(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plan = bundle / DEVICE / "tensorrt-2" / PLAN
+    for position in range(0, 8 * len(PLAN_BYTES), 7):
+        flipped = bytearray(PLAN_BYTES)
+        flipped[position // 8] ^= 1 << position % 8
+        plan.write_bytes(flipped)
+        with pytest.raises(EngineError, match="altered or damaged, not loaded"):
+            check_slot(plan.parent, bundle / "fused.onnx", IDENTITY)
+    refused(bundle, "altered or damaged, not loaded")
+    assert "running the previous tensorrt-1 instead" in caplog.text
+
+
+def test_missing_or_a_link(bundle: Path, tmp_path: Path) -> None:
+    plan = bundle / DEVICE / "tensorrt-2" / PLAN
+    plan.rename(tmp_path / "elsewhere")
+    refused(bundle, "expected a file of the compiled code, found none")
+    plan.symlink_to(tmp_path / "elsewhere")
+    refused(bundle, "expected a file of the compiled code, found none")
+
+
+def test_the_slot_itself_damaged(bundle: Path) -> None:
+    folder = bundle / DEVICE / "tensorrt-2"
+    text = (folder / SLOT).read_text()
+    for broken in (text[:40], text.replace('"schema": 1', '"schema": 9'), "{}", ""):
+        (folder / SLOT).write_text(broken)
+        with pytest.raises(EngineError, match=r"slot\.json|schema 9"):
+            check_slot(folder, bundle / "fused.onnx", IDENTITY)
+        assert compiled_for(bundle, bundle / "fused.onnx", "tensorrt") == bundle / DEVICE / (
+            "tensorrt-1"
+        )
+
+
+def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
+    for name in ("tensorrt-1", "tensorrt-2"):
+        (bundle / DEVICE / name / PLAN).write_bytes(b"")
+    with pytest.raises(EngineError, match=r"tensorrt-2/engine\.plan: SHA-256.*--on-device"):
+        compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
+
+
+def test_a_plan_of_another_graph(bundle: Path) -> None:
+    folder = bundle / DEVICE / "tensorrt-2"
+    slot = msgspec.json.decode((folder / SLOT).read_bytes(), type=Slot)
+    write_json(folder / SLOT, msgspec.structs.replace(slot, graph_sha256="0" * 64))
+    refused(bundle, "compiled from another graph")
+
+
+def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle / DEVICE / "tensorrt-1", tmp_path / "tensorrt-x")
+    write_state(bundle, State(active="../../tensorrt-x"))
+    with pytest.raises(Exception, match="not a plain name"):
+        compiled_for(bundle, bundle / "fused.onnx", "tensorrt")

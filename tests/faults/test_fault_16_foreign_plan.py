@@ -1,0 +1,158 @@
+"""A plan of another TensorRT, GPU, JetPack, or with other tensors: refused, with what mends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from scnet_edge.backends import trt
+from scnet_edge.backends.cuda import Buffer
+from scnet_edge.backends.slots import PLAN, SCHEMA, SLOT, Slot, check_slot
+from scnet_edge.bundle.manifest import file_sha256
+from scnet_edge.config import write_json
+from scnet_edge.errors import EngineError
+
+HERE = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
+GPU = {"GPU": "Orin", "compute capability": "8.7"}
+TENSORS = {"frame": "1x64x96x3 uint8", "probability": "1x64x96 float16"}
+
+
+class Device:
+    """An Orin as far as a session that never runs asks."""
+
+    name, capability, stream, integrated, errors = "Orin", "8.7", 1, True, ()
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def free_bytes(self) -> int:
+        return 1 << 30
+
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Buffer:
+        return Buffer(np.zeros(shape, dtype), 4096, True)
+
+    def copy_in(self, buffer: Buffer) -> None: ...
+
+    def copy_out(self, buffer: Buffer) -> None: ...
+
+    def capture(self, work: Any) -> None: ...
+
+    def wait(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def engine(**tensors: tuple[str, tuple[int, ...], str]) -> SimpleNamespace:
+    """Return an engine with these tensors."""
+    context = SimpleNamespace(
+        set_tensor_address=lambda name, address: True,
+        set_input_shape=lambda name, shape: True,
+        execute_async_v3=lambda stream: True,
+    )
+    return SimpleNamespace(
+        num_io_tensors=len(tensors),
+        get_tensor_name=lambda i: list(tensors)[i],
+        get_tensor_mode=lambda name: SimpleNamespace(name=tensors[name][0]),
+        get_tensor_shape=lambda name: tensors[name][1],
+        get_tensor_dtype=lambda name: SimpleNamespace(name=tensors[name][2]),
+        create_execution_context=lambda: context,
+    )
+
+
+FRAME = ("INPUT", (1, 64, 96, 3), "UINT8")
+PROBABILITY = ("OUTPUT", (1, 64, 96), "HALF")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a build of the device in a bundle."""
+    folder = tmp_path / "bundle" / "device" / "tensorrt-1"
+    folder.mkdir(parents=True)
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph(
+        [node], "case", [value], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])]
+    )
+    onnx.save(helper.make_model(graph), tmp_path / "bundle" / "fused.onnx")
+    (folder / PLAN).write_bytes(b"a plan")
+    slot = Slot(
+        schema=SCHEMA,
+        engine="tensorrt",
+        identity=HERE | GPU,
+        graph_sha256=file_sha256(tmp_path / "bundle" / "fused.onnx"),
+        tensors=TENSORS,
+        files={PLAN: file_sha256(folder / PLAN)},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    write_json(folder / SLOT, slot)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("TensorRT", "tensorrt 10.7.0"), ("JetPack", "L4T 36.5.0")]
+)
+def test_another_tensorrt_or_jetpack(folder: Path, key: str, value: str) -> None:
+    graph = folder.parents[1] / "fused.onnx"
+    assert check_slot(folder, graph, HERE)
+    with pytest.raises(EngineError, match=rf"compiled for {key} .*, found {value}") as error:
+        check_slot(folder, graph, HERE | {key: value})
+    assert f"run 'scnet-edge build --on-device {folder.parents[1]}'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [
+        ("name", "NVIDIA Thor", "compiled for GPU Orin, found NVIDIA Thor"),
+        ("capability", "11.0", "compiled for compute capability 8.7, found 11.0"),
+    ],
+)
+def test_another_gpu(
+    folder: Path, attribute: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device()
+    setattr(device, attribute, value)
+    monkeypatch.setattr(trt, "open_device", lambda: device)
+    monkeypatch.setattr(trt, "deserialise", lambda plan: pytest.fail("the plan was deserialised"))
+    with pytest.raises(EngineError, match=f"{said}; run 'scnet-edge build --on-device"):
+        trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
+    assert device.closed
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"frame": ("INPUT", (1, 64, 64, 3), "UINT8"), "probability": PROBABILITY},
+        {"frame": ("INPUT", (1, 64, 96, 3), "FLOAT"), "probability": PROBABILITY},
+        {"frame": FRAME, "probability": ("OUTPUT", (1, 64, 96), "FLOAT")},
+        {"image": FRAME, "probability": PROBABILITY},
+        {"frame": FRAME, "probability": PROBABILITY, "edges": PROBABILITY},
+    ],
+)
+def test_an_engine_with_other_tensors_than_recorded(
+    folder: Path, tensors: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device()
+    monkeypatch.setattr(trt, "open_device", lambda: device)
+    monkeypatch.setattr(trt, "deserialise", lambda plan: engine(**tensors))
+    with pytest.raises(EngineError, match=r"the plan has .*, expected .*build it here again"):
+        trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
+    assert device.closed
+
+
+def test_the_one_that_was_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device()
+    monkeypatch.setattr(trt, "open_device", lambda: device)
+    monkeypatch.setattr(
+        trt, "deserialise", lambda plan: engine(frame=FRAME, probability=PROBABILITY)
+    )
+    backend = trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
+    assert backend.tensors == TENSORS
+    backend.close()
+    assert device.closed
