@@ -62,6 +62,7 @@ from scnet_edge.cli import (  # noqa: E402
     models,  # noqa: F401
     recover,  # noqa: F401
     report,  # noqa: F401
+    review,  # noqa: F401
     run,  # noqa: F401
     sensitivity,  # noqa: F401
     service,  # noqa: F401
