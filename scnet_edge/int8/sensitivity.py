@@ -18,6 +18,7 @@ from scnet_edge.int8.engine import in_engine
 from scnet_edge.int8.scoring import Scores, mean_error, score
 from scnet_edge.models.cards import find_card
 
+WORTH_EXCLUDING = 0.001  # F1
 SizeHW = tuple[int, int]
 Report = Callable[[str], None]
 
@@ -49,7 +50,7 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         f1_fp32: F1 of the FP32 graph on the same engine and frames.
         chain: HED in INT8, SCNet in INT8, both; only HED's flips reach SCNet.
         layers: Every quantised convolution, the worst first.
-        exclude: The names of the layers that lose anything, for `exclude` in a recipe.
+        exclude: The layers that alone lose more than `WORTH_EXCLUDING`, for a recipe's `exclude`.
     """
 
     model: str
@@ -175,5 +176,5 @@ def measure(
         f1_fp32=f1_fp32,
         chain=tuple(parts),
         layers=tuple(layers),
-        exclude=tuple(layer.name for layer in layers if layer.lost_f1 > 0),
+        exclude=tuple(layer.name for layer in layers if layer.lost_f1 > WORTH_EXCLUDING),
     )
