@@ -81,7 +81,7 @@ def trace(skeleton: Mask, radius_px: Map) -> list[Path]:
     junctions = (skeleton & _junction_discs(skeleton, radius_px)).astype(np.uint8)
     stretches = skeleton.astype(np.uint8) - junctions
     count, labels = cv2.connectedComponents(junctions, connectivity=8)
-    nearby = np.pad(np.asarray(labels, np.int32), 1)
+    nearby = np.asarray(cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.int32)
     neighbours = _POPULATION[_neighbour_code(stretches)]
     paths: list[Path] = []
     for outline in _outlines(stretches):

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from scnet_edge.inspection.skeleton import Edge, Path, Points, arc_length
-from scnet_edge.types import Frame, Map
+from scnet_edge.inspection.skeleton import Bytes, Edge, Path, Points, arc_length
+from scnet_edge.types import Map
 
 Values: TypeAlias = Points  # (n,)
 
@@ -77,7 +77,8 @@ def grid_across(line: Points, across: Points, offsets: Values) -> tuple[Map, Map
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def sample(image: Map | Frame, grid_xy: tuple[Map, Map]) -> Any:
-    """Return the image at the grid, between pixels linearly; outside, a mask is 0."""
-    border = cv2.BORDER_CONSTANT if image.ndim == 2 else cv2.BORDER_REPLICATE
+def sample(
+    image: Map | Bytes, grid_xy: tuple[Map, Map], *, border: int = cv2.BORDER_CONSTANT
+) -> Any:
+    """Return the image at the grid, linearly between pixels; outside it 0, or as `border` says."""
     return cv2.remap(image, *grid_xy, cv2.INTER_LINEAR, borderMode=border)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.inspection.skeleton import Points
+from scnet_edge.inspection.skeleton import Bytes, Points
 from scnet_edge.inspection.spine import Values, grid_across, sample
 from scnet_edge.types import Map, Mask
 
@@ -42,15 +42,15 @@ class Profile:
 
 
 def profiles(
-    lines: Sequence[Points], reach_px: Sequence[float], mask: Map, grey: Map | None
+    lines: Sequence[Points], reach_px: Sequence[float], mask: Bytes, grey: Bytes | None
 ) -> list[Profile]:
     """Return the profile of each line, of two points or more.
 
     Args:
         lines: (n, 2) xy in the frame.
         reach_px: of each line, the largest radius of its crack.
-        mask: (h, w) float32, 1 in a crack and 0 elsewhere.
-        grey: (h, w) float32 in [0, 255]; None leaves the image's edges NaN.
+        mask: (h, w) uint8, 255 in a crack and 0 elsewhere.
+        grey: (h, w) uint8; None leaves the image's edges NaN.
     """
     found: list[Profile] = []
     for batch in _batches(lines, reach_px, sides=2 if grey is None else 6):
@@ -78,19 +78,20 @@ def _batches(
         yield batch, furthest
 
 
-def _profiles(lines: list[Points], steps: int, mask: Map, grey: Map | None) -> Iterator[Profile]:
+def _profiles(
+    lines: list[Points], steps: int, mask: Bytes, grey: Bytes | None
+) -> Iterator[Profile]:
     offsets = np.arange(-steps, steps + 1, dtype=np.float64)
     # Each line's ends are held for as long as the smoothing reaches, so none bleeds into the next.
     held = _SMOOTH_ALONG_PX // 2
-    rows, across = (
-        np.concatenate([np.pad(part, ((held, held), (0, 0)), "edge") for part in parts])
-        for parts in (lines, _normals(lines))
-    )
+    index = _held(lines, held)
+    rows, across = np.concatenate(lines)[index], _normals(lines)[index]
     grid = grid_across(rows, across, offsets)
-    mask_px = _edges(_along(sample(mask, grid)), offsets)
+    mask_px = _edges(_along(sample(mask, grid)) / np.float32(255), offsets)
     image_px = np.full_like(mask_px, np.nan)
     if grey is not None:
-        image_px = _edges(_darkness(_along(sample(grey, grid)), offsets, mask_px), offsets)
+        wall = sample(grey, grid, border=cv2.BORDER_REPLICATE)
+        image_px = _edges(_darkness(_along(wall), offsets, mask_px), offsets)
     for edges in (mask_px, image_px):
         edges[_leaves(edges, rows, across, mask.shape)] = np.nan
     end = 0
@@ -115,7 +116,17 @@ def _evenly(line: Points, *, most: int) -> Points:
     return np.stack([np.interp(at, arc, line[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def _normals(lines: list[Points]) -> list[Points]:
+def _held(lines: list[Points], held: int) -> npt.NDArray[np.intp]:
+    """Return the rows of all lines, the first and the last of each repeated so many times more."""
+    parts, start = [], 0
+    for line in lines:
+        at = np.arange(-held, len(line) + held)
+        parts.append(start + np.clip(at, 0, len(line) - 1))
+        start += len(line)
+    return np.concatenate(parts)
+
+
+def _normals(lines: list[Points]) -> Points:
     """Return the unit normals of lines of two points or more."""
     flat = np.concatenate(lines)
     ends = np.cumsum([len(line) for line in lines])
@@ -125,11 +136,13 @@ def _normals(lines: list[Points]) -> list[Points]:
         along[start], along[end - 1] = flat[start + 1] - flat[start], flat[end - 1] - flat[end - 2]
     across = along[:, ::-1] * (1, -1)
     across /= np.maximum(np.hypot(across[:, :1], across[:, 1:]), 1e-9)
-    return np.split(across, ends[:-1])
+    return np.asarray(across, np.float64)
 
 
-def _along(profiles: Map) -> Map:
-    blurred: Any = cv2.blur(profiles, (1, _SMOOTH_ALONG_PX), borderType=cv2.BORDER_REPLICATE)
+def _along(profiles: Bytes) -> Map:
+    blurred: Any = cv2.blur(
+        profiles.astype(np.float32), (1, _SMOOTH_ALONG_PX), borderType=cv2.BORDER_REPLICATE
+    )
     return np.asarray(blurred, np.float32)
 
 

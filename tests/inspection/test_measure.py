@@ -162,6 +162,14 @@ def test_crack_that_leaves_the_frame_keeps_its_width() -> None:
     assert crack.bbox_xyxy[2] == SIDE_PX
 
 
+def test_the_image_refines_a_crack_close_to_the_border() -> None:
+    coverage = drawn(np.array([[4.0, 30.0], [4.0, 170.0]]), 5)
+    frame = photographed(coverage, np.random.default_rng(1))
+    crack = only(measure_cracks(coverage >= 0.5, frame=frame))
+    assert crack.width_source == "image"
+    assert crack.width_mean_px == pytest.approx(5, abs=0.5)
+
+
 def test_crack_along_the_border() -> None:
     mask = np.zeros((40, 100), bool)
     mask[:4, 10:90] = True
