@@ -9,7 +9,7 @@ import ctypes
 import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from pathlib import Path
 
 from scnet_edge.backends.base import ENGINES, default_engine, installed_engines
 from scnet_edge.backends.board import system_text
@@ -28,6 +28,8 @@ from scnet_edge.runtime.machine import (
     check_python,
     cpu_flags,
 )
+from scnet_edge.runtime.sysfs import power_mode
+from scnet_edge.runtime.tensorrt_checks import check_power_mode, check_swap, check_tensorrt
 
 COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor
 
@@ -35,7 +37,7 @@ COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor
 def checks() -> list[Check]:
     """Return every check of this machine, engines imported, in the order to read them."""
     cpuinfo = system_text("/proc/cpuinfo")
-    gpu = check_gpu()
+    gpu, jetpack = check_gpu(), check_jetpack(system_text("/etc/nv_tegra_release"))
     engines = [check_engine("openvino"), check_engine("onnxruntime"), check_tensorrt(gpu)]
     return [
         check_python(),
@@ -46,7 +48,9 @@ def checks() -> list[Check]:
         check_cores(),
         check_memory(),
         gpu,
-        check_jetpack(system_text("/etc/nv_tegra_release")),
+        jetpack,
+        check_power_mode(power_mode(Path("/"))),
+        check_swap(system_text("/proc/meminfo"), jetson="not a Jetson" not in jetpack.found),
         *engines,
         check_default_engine(engines),
         *check_opencv(),
@@ -82,25 +86,6 @@ def check_engine(engine: str) -> Check:
         found=f"{version(engine)}, {', '.join(devices)}",
         remedy="" if usable else f"it lists no CPU; {remedy}",
     )
-
-
-def check_tensorrt(gpu: Check) -> Check:
-    """Return whether TensorRT or TensorRT-RTX imports, and whether it can run engines here."""
-    names = [name for name in ENGINES["tensorrt"][1] if find_spec(name)]
-    remedy = ENGINES["tensorrt"][2]
-    if not names:
-        return Check(name="tensorrt", verdict="missing", found="not installed", remedy=remedy)
-    try:
-        found = f"{names[0]} {import_module(names[0]).__version__}"
-    except (ImportError, OSError) as e:
-        return Check(name="tensorrt", verdict="missing", found=_one_line(e), remedy=remedy)
-    if gpu.verdict != "ok":
-        remedy = "without a GPU it only builds engines ahead of time; nothing to do"
-        return Check(name="tensorrt", verdict="warn", found=found, remedy=remedy)
-    if not find_spec("pycuda"):
-        remedy = "CUDA from Python is missing: pip install pycuda"
-        return Check(name="tensorrt", verdict="warn", found=found, remedy=remedy)
-    return Check(name="tensorrt", verdict="ok", found=found)
 
 
 def check_gpu() -> Check:

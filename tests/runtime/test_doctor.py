@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scnet_edge.backends.board import l4t_version
-from scnet_edge.runtime.doctor import built_with, can_run, check_gpu, check_tensorrt, checks
+from scnet_edge.runtime.doctor import built_with, can_run, check_gpu, checks
 from scnet_edge.runtime.machine import (
     Check,
     check_bf16,
@@ -171,12 +171,6 @@ def test_opencv_parts() -> None:
     assert built_with(OPENCV, "FFMPEG")
     assert not built_with(OPENCV, "GStreamer")
     assert not built_with(OPENCV, "Media SDK")
-
-
-def test_tensorrt_without_a_gpu_runs_nothing() -> None:
-    no_gpu = Check(name="gpu", verdict="missing", found="no NVIDIA driver")
-    assert check_tensorrt(no_gpu).verdict in ("warn", "missing")
-    assert not can_run([no_gpu, check_tensorrt(no_gpu)])
 
 
 def test_one_working_engine_is_enough() -> None:

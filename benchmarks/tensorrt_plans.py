@@ -1,0 +1,132 @@
+"""Build plans of the shipped models ahead of time, without a GPU, and count what became of them.
+
+    python benchmarks/tensorrt_plans.py --out benchmarks/plans/tensorrt-rtx.json
+
+Each graph as a bundle carries it (FP32, FP16, INT8 with FP16 around it) goes through TensorRT-RTX's
+own parser and builder for each GPU generation. Exit status 1 when a convolution has no kernel, when
+one that is quantised does not read INT8, or when a Q or DQ stands alone; Turing (SM75) is recorded
+but not held to that: TensorRT-RTX has neither INT8 convolutions nor FP32 matrix products there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import onnx
+
+from scnet_edge.backends.trt_build import BuildSettings, build_plan
+from scnet_edge.backends.trt_layers import summarise
+from scnet_edge.backends.trt_module import tensorrt
+from scnet_edge.bundle.build import open_chain, weights_of
+from scnet_edge.bundle.recipe import Recipe, parse_size
+from scnet_edge.errors import EngineError
+from scnet_edge.graph.half import to_half
+from scnet_edge.graph.lower import fp32_graph, lowered
+from scnet_edge.graph.ranges import find_ranges
+from scnet_edge.models.cards import find_card, shipped_models
+
+TARGETS = ("SM75", "SM80", "SM86", "SM89", "SM120")
+FAKE_INT8 = "SM75"
+
+
+def main() -> None:
+    """Build all that was asked for, print each, write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--models", nargs="+")
+    parser.add_argument("--targets", nargs="+", default=TARGETS)
+    parser.add_argument("--size", default="384x544")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    models = options.models or [card.name for card in shipped_models() if card.kind == "scnet"]
+    rows, wrong = [], []
+    for model in models:
+        for precision, graph in graphs_of(model, options.size).items():
+            for target in options.targets:
+                row = build(model, precision, graph, target)
+                rows.append(row)
+                wrong += faults_of(row)
+                print(json.dumps(row), flush=True)
+                write(options.out, options.size, rows)
+    raise SystemExit("; ".join(wrong) if wrong else 0)
+
+
+def graphs_of(model: str, size: str) -> dict[str, onnx.ModelProto]:
+    """Return the graphs that a strongly typed TensorRT is given, by precision."""
+    recipe = Recipe(precision="int8", model=model, size_hw=parse_size(size))
+    card = find_card(model)
+    chain = open_chain(card, recipe)
+    edge_threshold = None if chain.hed is None else recipe.edge_threshold
+    fp32 = fp32_graph(chain)
+    graphs = {"fp32": fp32, "fp16": to_half(fp32)}
+    if (calibration := ranges_of(model, edge_threshold)) is not None:
+        fused = fp32_graph(chain, calibration)
+        graphs["int8"] = to_half(lowered(fused, "int8", calibration, exclude=recipe.exclude))
+    return graphs
+
+
+def ranges_of(model: str, edge_threshold: float | None):
+    """Return the ranges of a shipped model; None for one that has none yet."""
+    if not (Path(__file__).parents[1] / "calibration" / f"{model}.toml").is_file():
+        return None
+    return find_ranges(model, weights_of(find_card(model)), edge_threshold)
+
+
+def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> dict[str, object]:
+    """Return what became of one graph for one GPU generation."""
+    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        onnx.save(graph, path)
+        start_s = time.perf_counter()
+        try:
+            built = build_plan(path, BuildSettings(target=target))
+        except EngineError as e:
+            reason = str(e).partition(": ")[2]
+            return {"model": model, "precision": precision, "target": target, "refused": reason}
+        took_s = time.perf_counter() - start_s
+    found = summarise(built.layers, [node.name for node in convolutions])
+    return {
+        "model": model,
+        "precision": precision,
+        "target": target,
+        "plan_mib": round(len(built.plan) / 2**20, 1),
+        "kernels": found.kernels,
+        "convolutions": found.convolutions,
+        "quantised": sum(node.input[0].endswith(".dq") for node in convolutions),
+        "missing": list(found.missing),
+        "lone_qdq": len(found.lone_qdq),
+        "requantising": found.requantising,
+        "excluded": list(built.excluded),
+        "build_s": round(took_s, 1),
+    }
+
+
+def faults_of(row: dict[str, object]) -> list[str]:
+    """Return what is wrong with a plan, in words."""
+    where = f"{row['model']} {row['precision']} {row['target']}"
+    if "refused" in row:
+        return [] if row["target"] == FAKE_INT8 else [f"{where}: {row['refused']}"]
+    wrong = [f"{where}: no kernel for {name}" for name in row["missing"]]
+    if row["target"] != FAKE_INT8:
+        int8 = row["convolutions"].get("INT8", 0)
+        if int8 != row["quantised"]:
+            wrong.append(f"{where}: {int8} of {row['quantised']} convolutions read INT8")
+        if row["lone_qdq"]:
+            wrong.append(f"{where}: {row['lone_qdq']} kernels only quantise or dequantise")
+    return wrong
+
+
+def write(out: Path, size: str, rows: list[dict[str, object]]) -> None:
+    """Write what was found so far."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    trt = tensorrt()
+    report = {"tensorrt": f"{trt.__name__} {trt.__version__}", "size": size, "plans": rows}
+    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

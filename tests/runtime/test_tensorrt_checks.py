@@ -1,0 +1,61 @@
+"""What is known of TensorRT versions and boards, as `doctor` says it."""
+
+from __future__ import annotations
+
+import pytest
+
+from scnet_edge.runtime.machine import Check
+from scnet_edge.runtime.tensorrt_checks import (
+    capability_of,
+    check_power_mode,
+    check_swap,
+    check_tensorrt,
+    known_trouble,
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "version", "capability", "said"),
+    [
+        ("tensorrt", "10.2.0.19", "8.9", "10.2.0"),
+        ("tensorrt", "10.3.0", "8.7", "TensorRT#4797"),
+        ("tensorrt", "10.3.0", "8.9", ""),
+        ("tensorrt", "10.13.3.9", "8.7", "no kernels for Orin"),
+        ("tensorrt", "10.13.3.9", "11.0", ""),
+        ("tensorrt", "10.16.0", "8.7", ""),
+        ("tensorrt", "10.7.0", "7.2", "compute capability 7.2"),
+        ("tensorrt", "8.5.2.2", "7.2", ""),
+        ("tensorrt", "11.4.0.106", "8.7", "JetPack"),
+        ("tensorrt", "11.4.1", "8.7", ""),
+        ("tensorrt_rtx", "1.7.1.116", "8.7", "TensorRT-RTX has no kernels"),
+        ("tensorrt_rtx", "1.7.1.116", "12.0", ""),
+    ],
+)
+def test_known_trouble(module: str, version: str, capability: str, said: str) -> None:
+    found = known_trouble(module, version, capability)
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+def test_capability_of_what_the_gpu_check_found() -> None:
+    assert capability_of("Orin (compute capability 8.7); driver for CUDA 12.6") == "8.7"
+    assert capability_of("no NVIDIA driver") == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "verdict"), [(None, "ok"), ("MAXN", "ok"), ("MAXN_SUPER", "ok"), ("15W", "warn")]
+)
+def test_power_mode(mode: str | None, verdict: str) -> None:
+    assert check_power_mode(mode).verdict == verdict
+
+
+def test_swap_counts_on_a_small_jetson_alone() -> None:
+    small = "MemTotal:        4029172 kB\nSwapTotal:       2014580 kB\n"
+    assert check_swap(small, jetson=True).verdict == "warn"
+    assert check_swap(small, jetson=False).verdict == "ok"
+    assert check_swap("MemTotal: 16000000 kB\nSwapTotal: 0 kB\n", jetson=True).verdict == "ok"
+
+
+def test_tensorrt_without_a_gpu_runs_nothing() -> None:
+    no_gpu = Check(name="gpu", verdict="missing", found="no NVIDIA driver")
+    assert check_tensorrt(no_gpu).verdict in ("warn", "missing")
