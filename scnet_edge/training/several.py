@@ -44,7 +44,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """Map (N, C, H, W) to the same shape."""
         if not self.training:
             return super().forward(x)
-        world = dist.get_world_size()
+        world, kind = dist.get_world_size(), x.dtype
+        x = x.float()  # gloo does not add up bfloat16
         sums = torch.stack([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3))])  # (2, C)
         n = world * x.numel() // x.shape[1]
         mean, square = all_reduce(sums) / n  # type: ignore[no-untyped-call]
@@ -53,7 +54,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         scale = self.weight / torch.sqrt(variance + self.eps)
         shift = self.bias - mean * scale
         normed: Tensor = x * scale[:, None, None] + shift[:, None, None]
-        return normed
+        return normed.to(kind)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
