@@ -94,7 +94,7 @@ class _View:
             # One row of the other end above and below: the wall goes on over the seam.
             ring = np.concatenate([wall[-1:], wall, wall[:1]])
             x = along_mm * px
-            y = ((around_mm - self._band_mm[0]) * px) % wall.shape[0] + 1
+            y = (around_mm - self._band_mm[0]) % self._around_mm * px % wall.shape[0] + 1
             at = x.astype(np.float32), y.astype(np.float32)
             looks.append(cv2.remap(ring, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
         seen = looks[-1]
