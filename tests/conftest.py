@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scnet_edge.bundle.manifest import seal_of
+from scnet_edge.bundle.manifest import SCHEMA, seal_of
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"
@@ -83,7 +83,7 @@ def _write_darkness(folder: Path, size_hw: tuple[int, int]) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, folder / "fused.onnx")
     manifest = {
-        "schema": 1,
+        "schema": SCHEMA,
         "model": {"name": "darkness", "prior": "none", "sha256": {}, "licence": "Apache-2.0"},
         "input": {"frame_hw": size_hw, "size_hw": size_hw},
         "threshold": 0.5,

@@ -30,7 +30,7 @@ from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST, FUSED, TYPED, GOLDEN = "manifest.json", "fused.onnx", "typed.onnx", "golden.npz"
 CALIBRATION = "calibration.toml"
 MAX_FILE_BYTES = 2**30
@@ -108,6 +108,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seal: str = ""  # SHA-256 of all the other fields, as `write_manifest` leaves it
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """The one field that a manifest of any schema has."""
+
+    schema: int
+
+
 def file_sha256(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
     with path.open("rb") as f:
@@ -128,11 +134,10 @@ def read_manifest(bundle: Path) -> Manifest:
         raise BundleError(
             f"{bundle}: expected a bundle folder; make one with 'scnet-edge build --out {bundle}'"
         )
+    schema = read_json(bundle / MANIFEST, _Head, error=BundleError).schema
+    if schema != SCHEMA:
+        raise BundleError(f"{bundle}: schema {schema}, this version reads {SCHEMA}; build it again")
     manifest = read_json(bundle / MANIFEST, Manifest, error=BundleError)
-    if manifest.schema != SCHEMA:
-        raise BundleError(
-            f"{bundle}: schema {manifest.schema}, this version reads {SCHEMA}; build it again"
-        )
     if manifest.seal != seal_of(msgspec.json.decode((bundle / MANIFEST).read_bytes())):
         raise BundleError(
             f"{bundle / MANIFEST}: was edited after it was written, its seal does not match; what "

@@ -39,13 +39,14 @@ def inspect(
 
     from scnet_edge import __version__
     from scnet_edge.cli.run_output import quiet_decoders, show
-    from scnet_edge.inspection.odometry import open_odometry, usual_odometry
+    from scnet_edge.inspection.odometry import moves, open_odometry, usual_odometry
     from scnet_edge.inspection.setup import Setup, read_setup
     from scnet_edge.onboard import stopped_by_signals
+    from scnet_edge.robot.cameras import open_any
+    from scnet_edge.runtime.health import watched
     from scnet_edge.runtime.loop import run_loop
     from scnet_edge.runtime.page import machine_name
     from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.runtime.sources import open_source
     from scnet_edge.runtime.uris import redacted
     from scnet_edge.survey.begin import facts_of, open_survey
     from scnet_edge.survey.folder import next_segment, read_survey
@@ -54,8 +55,10 @@ def inspect(
     quiet_decoders()
     setup = Setup(mode="wall") if pipe is None else read_setup(pipe)
     with (
-        open_source(source) as opened,
-        Pipeline.open(bundle, engine=engine, threads=threads, cache=cache) as pipeline,
+        open_any(source) as opened,
+        Pipeline.open(
+            bundle, engine=engine, threads=threads, cache=cache, isolate=opened.live
+        ) as pipeline,
     ):
         facts = facts_of(
             pipeline.manifest,
@@ -86,6 +89,8 @@ def inspect(
                     live=opened.live,
                     separate=separate,
                 )
+                if opened.live:
+                    opened = watched(opened, moving=lambda: moves(where))
                 unseen = replace(opened, items=inspector.unseen(opened.items))
                 terminal.begin(opened.count)
                 run_loop(unseen, pipeline, [inspector, terminal], frames=frames)

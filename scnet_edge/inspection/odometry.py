@@ -41,6 +41,11 @@ def usual_odometry(setup: Setup) -> str | None:
     return None if setup.mode == "forward" else "visual://"
 
 
+def moves(odometry: Odometry) -> bool | None:
+    """Return whether the robot moves just now; None where no odometer says so by itself."""
+    return odometry.moving() if isinstance(odometry, LiveOdometry) else None
+
+
 @contextmanager
 def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> Iterator[Odometry]:
     """Open what a URI names; without one, every pose is without a chainage.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scnet_edge.bundle.manifest import (
+    SCHEMA,
     Accuracy,
     InputContract,
     Manifest,
@@ -33,7 +34,7 @@ def bundle(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "fused.onnx").write_bytes(b"graph")
     manifest = Manifest(
-        schema=1,
+        schema=SCHEMA,
         model=ModelIdentity(name="m", prior="none", sha256={"m": "0"}, licence="x"),
         input=InputContract(frame_hw=(32, 32), size_hw=(32, 32)),
         threshold=0.5, precision="fp32", calibration=None, parity=PARITY, min_mask_f1=0.9,
@@ -105,7 +106,7 @@ def test_links_are_refused(bundle: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"schema": 2}, {"surprise": 1}, {"threshold": "high"}, {"files": {}}],
+    [{"schema": SCHEMA + 1}, {"surprise": 1}, {"threshold": "high"}, {"files": {}}],
     ids=["schema", "unknown key", "wrong type", "no graph"],
 )
 def test_manifest_of_another_shape(bundle: Path, changes: dict[str, object]) -> None:
@@ -113,6 +114,12 @@ def test_manifest_of_another_shape(bundle: Path, changes: dict[str, object]) -> 
     with pytest.raises(BundleError) as error:
         read_manifest(bundle)
     assert "\n" not in str(error.value)
+
+
+def test_a_bundle_of_another_schema_says_what_to_do(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text('{"schema": 1, "model": "of long ago"}')
+    with pytest.raises(BundleError, match=f"schema 1, this version reads {SCHEMA}; build it again"):
+        read_manifest(bundle)
 
 
 def test_not_a_bundle(tmp_path: Path) -> None:

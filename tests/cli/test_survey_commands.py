@@ -162,3 +162,18 @@ def test_a_folder_of_something_else_is_left_alone(
     assert done.returncode == 1
     assert "thesis.txt" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_camera_is_inspected_like_a_file(
+    command_line: Run,
+    bundle: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    camera = "sim://pipe?size=64x96&frames=12&fps=40"
+    out = tmp_path / "survey"
+    done = command_line("inspect", str(bundle), "--source", camera, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "recorded in" in done.stdout
+    progress = read_survey(out).progress
+    assert progress is not None
+    assert progress.frames > 0

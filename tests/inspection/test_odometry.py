@@ -13,7 +13,7 @@ import pytest
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import parsed
-from scnet_edge.inspection.odometry import Odometry, open_odometry
+from scnet_edge.inspection.odometry import Odometry, moves, open_odometry
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.types import Captured
@@ -118,10 +118,15 @@ def test_datagrams_are_readings() -> None:
         open_odometry(f"udp://127.0.0.1:{port}", SETUP) as odometry,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot,
     ):
-        for line in (b"1.25,3", b'{"chainage_m": 1.26, "roll_deg": 3.5}'):
-            robot.sendto(line, ("127.0.0.1", port))
+        silent = moves(odometry)
+        robot.sendto(b"1.25,3", ("127.0.0.1", port))
+        heard(odometry, lambda pose: pose.roll_deg == 3)
+        standing = moves(odometry)
+        robot.sendto(b'{"chainage_m": 1.26, "roll_deg": 3.5}', ("127.0.0.1", port))
         pose = heard(odometry, lambda pose: pose.roll_deg == 3.5)
+        driving = moves(odometry)
     assert pose.chainage_m == pytest.approx(1.26)
+    assert (silent, standing, driving) == (None, False, True)
 
 
 def test_a_serial_line_is_read_by_the_line() -> None:
