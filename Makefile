@@ -1,4 +1,4 @@
-# make demo    install, build an INT8 bundle of the shipped model, run it on the shipped clip
+# make demo    install, build an INT8 bundle of the shipped model, score it on the shipped clip, inspect the clip
 # make test    install for development, then everything that CI checks
 # make clean   remove what these made
 #
@@ -19,6 +19,9 @@ NEEDED := pyproject.toml constraints-dev.txt $(BIN)/python
 demo: $(BIN)/.demo
 	$(BIN)/scnet-edge build --int8 --out demo/bundle --overwrite
 	$(BIN)/scnet-edge run demo/bundle --source samples/pipe.mp4 --truth samples/pipe_truth.npz --out demo/run --overwrite
+	rm -rf demo/survey
+	$(BIN)/scnet-edge inspect demo/bundle --source samples/pipe.mp4 --pipe samples/pipe.toml --odometry speed://0.109mps --out demo/survey
+	$(BIN)/scnet-edge report demo/survey
 
 test: $(BIN)/.dev
 	scripts/check

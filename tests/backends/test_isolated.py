@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scnet_edge.backends import isolated
 from scnet_edge.backends.base import Backend
 from scnet_edge.backends.fake import FakeBackend
 from scnet_edge.backends.isolated import MAX_RESTARTS, IsolatedBackend
@@ -79,10 +78,10 @@ def test_a_hang_is_killed() -> None:
         backend.run({"frame": WHITE})
 
 
-def test_too_many_crashes_within_a_minute_are_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolated, "MAX_RESTARTS", 1)
+def test_too_many_crashes_within_a_minute_are_the_end() -> None:
     now_s = [0.0]
-    backend = IsolatedBackend([opening("crash_on_black")], clock=lambda: now_s[0])
+    crashing = opening("crash_on_black")
+    backend = IsolatedBackend([crashing], max_restarts=1, clock=lambda: now_s[0])
     with closing(backend):
         for _ in range(3):  # 50 s apart: never more than two within a minute
             now_s[0] += 50

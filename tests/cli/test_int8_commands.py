@@ -105,7 +105,8 @@ def test_nothing_passes_is_status_2_and_the_older_bundle_stays(
     for part, value in (("images", 128), ("masks", 0)):
         (data / part).mkdir(parents=True)
         for i in range(3):
-            cv2.imwrite(str(data / part / f"{i}.png"), np.full(SIZE, value + i, np.uint8) // 2 * 2)
+            step = 2 * i if part == "images" else 0
+            cv2.imwrite(str(data / part / f"{i}.png"), np.full(SIZE, value + step, np.uint8))
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     (bundle / "manifest.json").write_text(json.dumps({"older": True}))

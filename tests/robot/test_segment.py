@@ -13,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from scnet_edge.bundle.manifest import seal_of
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.segment import open_segment
@@ -85,7 +86,7 @@ def halved(darkness_bundle: Callable[..., Path], tmp_path: Path) -> Path:
     manifest["model"]["prior"], manifest["edge_threshold"] = "hed", 0.5
     for name in ("hed.onnx", "scnet.onnx"):
         manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
     return folder
 
 

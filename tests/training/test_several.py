@@ -23,7 +23,7 @@ from scnet_edge.training.loop import Material, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import leave
 from scnet_edge.data.augment import Augmentation
-from tests.training.test_loop import toy_images
+from tests.training.test_training_loop import toy_images
 
 torch.set_num_threads(1)
 torch.manual_seed(0)

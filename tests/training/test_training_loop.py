@@ -143,7 +143,7 @@ def test_heads_start_from_a_low_probability() -> None:
 
 def test_loading_checks_sizes_and_maps(tmp_path: Path) -> None:
     for name, size in (("image", (20, 30, 3)), ("mask", (20, 30)), ("small", (10, 30))):
-        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full(size, 200, np.uint8))
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full(size, 255, np.uint8))
     image, mask, small = (tmp_path / f"{name}.png" for name in ("image", "mask", "small"))
     assert load_images([Sample(image, mask)], None)[0].edges is None
     black = tmp_path / "black.png"
