@@ -16,6 +16,7 @@ from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.track import Track, observation_of
+from scnet_edge.inspection.view import View
 from scnet_edge.types import Captured
 
 _NEAR_PX = 4.0  # how exactly two frames show one place
@@ -46,6 +47,7 @@ class Follower:
     def __init__(self, setup: Setup, geometry: Geometry, *, next_seq: int = 1) -> None:
         """Begin with no crack; `next_seq` numbers the first observation."""
         self.geometry = geometry
+        self._view = View(geometry)
         self._setup, self._next_seq = setup, next_seq
         self._open: list[Track] = []
         self._passed: list[Cloud] = []
@@ -64,6 +66,7 @@ class Follower:
         self._space = space
         for one in placed:
             self._take_in(one, captured, pose)
+        self._look_again(captured, pose)
         going = [track for track in self._open if self._is_passed(track, captured, pose)]
         if going and self._space.on_wall:
             going = self._joined(going)
@@ -106,6 +109,13 @@ class Follower:
         track.see(placed, cloud, pose, place_mm, around_mm=self._around_mm())
         if not self._space.on_wall:
             track.places = places
+
+    def _look_again(self, captured: Captured, pose: Pose) -> None:
+        """Count, for what was seen once, the later frames that had its place in view."""
+        for track in self._open:
+            once = track.sightings == 1 and track.last_frame_id != captured.frame_id
+            if once and self._space.on_wall and self._view.has(track.cloud.wall_mm, pose):
+                track.unseen += 1
 
     def _near(self, placed: Placed, pose: Pose) -> Values:
         if not self._space.on_wall:

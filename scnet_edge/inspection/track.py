@@ -29,6 +29,7 @@ _ELSEWHERE = 0.03  # of a crack that may lie elsewhere for a frame to show all o
 _PROFILE_POINTS = 200
 _OUTLINE_MM = 1.0  # bends smaller than this are not drawn
 _ALONG_DEG, _AROUND_DEG = 30.0, 60.0
+_LOOKED = 2  # frames that had its place in view and did not show it
 _MULTIPLE = 1.2  # so much longer than its trunk, with two forks, a crack is several
 
 
@@ -41,6 +42,7 @@ class Track:
         whole: the best of those that show all of it, away from the border; None before one does.
         cloud: its points on the wall.
         places: (n, 2), where it is looked for in the next frame.
+        unseen: frames after its only sighting that had its place in view and did not show it.
     """
 
     def __init__(self, captured: Captured, placed: Placed, pose: Pose, *, places: Points) -> None:
@@ -49,7 +51,7 @@ class Track:
         self.cloud = cloud_of(placed)
         self.places = places
         self.segment = pose.segment
-        self.sightings = 0
+        self.sightings = self.unseen = 0
         self.branches = 0
         self.flags: dict[str, None] = {}
         self.sigma_m = 0.0
@@ -226,4 +228,6 @@ def _flags(track: Track, setup: Setup, geometry: Geometry) -> tuple[str, ...]:
         flags.append("no_odometry")
     if track.cloud.rim.any():
         flags.append("edge_of_view")
+    if track.sightings == 1 and track.unseen >= _LOOKED:
+        flags.append("seen_once")
     return (*flags, *track.flags)

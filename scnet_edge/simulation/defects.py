@@ -77,7 +77,7 @@ def scatter_defects(
         lanes: how many slots lie side by side around the pipe.
         width_mm: the least and the most that a crack's typical width may be.
     """
-    rows = -(-count // lanes)
+    rows = max(1, -(-count // lanes))
     slots = [(row, lane) for row in range(rows) for lane in range(lanes)]
     chosen = sorted(rng.permutation(len(slots))[:count].tolist())
     kinds = rng.permutation([KINDS[i % len(KINDS)] for i in range(count)])

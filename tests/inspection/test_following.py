@@ -86,3 +86,26 @@ def test_two_arms_that_meet_later_are_one() -> None:
     [found] = driven(wall, list(range(0, 1500, 30)))
     assert found.length_mm is not None
     assert found.length_mm.value == pytest.approx(200 + 200 + 37, rel=0.05)
+
+
+def test_what_one_frame_shows_and_the_next_ones_do_not_says_so() -> None:
+    lefts = [*range(0, 450, 30)]
+    crack = wall_with((500, 40, 504, 120))
+    shown = dict.fromkeys(range(10, 14), crack)
+    once = driven_past({10: crack}, lefts)
+    often = driven_past(shown, lefts)
+    assert [one.flags for one in once] == [("no_roll", "seen_once")]
+    assert [one.flags for one in often] == [("no_roll",)]
+
+
+def driven_past(shown: dict[int, np.ndarray], lefts_px: list[int]) -> list[Observation]:
+    """As `driven`, where only some frames show anything, each its own wall."""
+    geometry = geometry_of(SETUP, SIZE_HW)
+    follower, found = Follower(SETUP, geometry), []
+    for frame_id, left in enumerate(lefts_px):
+        wall = shown.get(frame_id, wall_with())
+        mask = np.ascontiguousarray(wall[:, left : left + SIZE_HW[1]])
+        pose = Pose(chainage_m=(left + (SIZE_HW[1] - 1) / 2) * MM_PER_PX / 1000, sigma_m=0.001)
+        placed = place(frame_id, trace_cracks(mask), None, geometry, pose)
+        found += follower.see(captured(frame_id), placed, pose)
+    return found + follower.finish()

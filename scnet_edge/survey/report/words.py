@@ -17,6 +17,7 @@ FLAGS = {
     "clock_unsynced": "the wall clock was not set",
     "degraded": "the machine ran at reduced quality",
     "edge_of_view": "the crack leaves the view, so it may be longer",
+    "seen_once": "seen in one frame only, though others looked at its place: check it first",
 }
 KINDS = {
     "longitudinal": "Longitudinal crack",
