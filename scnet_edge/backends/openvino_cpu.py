@@ -22,12 +22,9 @@ from scnet_edge.errors import EngineError
 
 # OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
 # (AMX, most ARM). What a graph says is what runs: an FP16 graph keeps its FP16 weights and
-# computes in FP32. An INT8 graph computes its Q/DQ convolutions in INT8 and the rest, which its
-# rounding outweighs, in BF16 where the CPU multiplies BF16, else in FP32.
+# computes in FP32, an INT8 graph computes its Q/DQ convolutions in INT8 and the rest in FP32.
 LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
 HINTS: dict[Arithmetic, str] = {"fp32": "f32", "bf16": "bf16"}
-CPUINFO = Path("/proc/cpuinfo")
-BF16_UNITS = ("avx512_bf16", "amx_bf16")  # CPU flags of Linux
 
 # The front end's failures derive from Exception itself, so they are named one by one.
 ENGINE_ERRORS = (
@@ -97,8 +94,7 @@ def compile_graph(
         graph: An ONNX file of static shapes.
         threads: CPU threads; None for one a core.
         cache: A folder that keeps the compiled code between runs.
-        arithmetic: What computes the layers that are not INT8; None for BF16 in an INT8 graph on
-            a CPU that has it, else FP32.
+        arithmetic: What computes the layers that are not INT8; None for FP32.
         counters: Time every layer, for `InferRequest.get_profiling_info`.
 
     Raises:
@@ -120,26 +116,11 @@ def compile_graph(
             raise EngineError(
                 f"{graph}: expected static shapes, found dynamic ones; build the bundle again"
             )
-        config["INFERENCE_PRECISION_HINT"] = HINTS[arithmetic or _arithmetic_of(model)]
+        config["INFERENCE_PRECISION_HINT"] = HINTS[arithmetic or "fp32"]
         _hold_quantisation_below_concat(model)
         return ov.Core().compile_model(model, "CPU", config)
     except ENGINE_ERRORS as e:
         raise EngineError(f"{graph}: OpenVINO cannot load it: {one_line(e)}") from e
-
-
-def _arithmetic_of(model: ov.Model) -> Arithmetic:
-    """Return what computes the layers of a graph that are not INT8, unless the caller says."""
-    quantised = any(n.get_type_name() == "FakeQuantize" for n in model.get_ordered_ops())
-    return "bf16" if quantised and has_bf16_units() else "fp32"
-
-
-def has_bf16_units() -> bool:
-    """Return whether the CPU multiplies BF16 itself; elsewhere it would be emulated."""
-    try:
-        words = CPUINFO.read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return False
-    return any(unit in words for unit in BF16_UNITS)
 
 
 def _hold_quantisation_below_concat(model: ov.Model) -> None:

@@ -30,7 +30,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         mode: How the engine runs it, where there is a choice: `eager` or `compile` in PyTorch,
-            `fp32-rest` or `bf16-rest` for what an INT8 graph leaves in floating point.
+            `bf16-rest` for BF16 where an INT8 graph leaves layers in floating point.
         schedule: `every`: all networks on every frame; `hed/4`: HED on every fourth, its edges
             kept in between.
     """

@@ -130,8 +130,7 @@ def _opened(
 ) -> Backend:
     if case.engine == "torch" and case.schedule == "every":
         return _torch(case, threads)
-    arithmetic: dict[str, Arithmetic] = {"fp32-rest": "fp32", "bf16-rest": "bf16"}
-    chosen = "bf16" if case.precision == "bf16" else arithmetic.get(case.mode)
+    chosen: Arithmetic | None = "bf16" if "bf16" in (case.precision, case.mode[:4]) else None
 
     def opened(graph: str) -> Backend:
         return open_backend(

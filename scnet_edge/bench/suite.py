@@ -20,7 +20,7 @@ MODES: dict[tuple[Engine, Precision], tuple[str, ...]] = {
     ("openvino", "fp32"): ("default",),
     ("openvino", "bf16"): ("default",),
     ("openvino", "fp16"): ("default",),
-    ("openvino", "int8"): ("default", "fp32-rest", "bf16-rest"),
+    ("openvino", "int8"): ("default", "bf16-rest"),
     ("onnxruntime", "fp32"): ("default",),
     ("onnxruntime", "fp16"): ("default",),
     ("onnxruntime", "int8"): ("default",),

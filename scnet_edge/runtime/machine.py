@@ -15,8 +15,7 @@ Verdict = Literal["ok", "warn", "missing"]
 
 # CPU flags of Linux, the best first: instructions that multiply and add INT8 without saturating.
 INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp")
-X86_BF16_FLAGS = ("amx_bf16", "avx512_bf16")
-BF16_FLAGS = (*X86_BF16_FLAGS, "bf16")
+BF16_FLAGS = ("amx_bf16", "avx512_bf16", "bf16")
 OTHER_FLAGS = ("avx512f", "avx2", "asimdhp", "asimd")
 # (implementer, part) of ARM cores whose kernel names no model: those of the Jetsons.
 ARM_CORES = {
@@ -78,11 +77,9 @@ def check_int8(flags: frozenset[str]) -> Check:
 def check_bf16(flags: frozenset[str]) -> Check:
     """Return what the CPU's features mean for the floating-point layers of an INT8 bundle."""
     best = next((f for f in BF16_FLAGS if f in flags), None)
-    used = "BF16 in OpenVINO" if best in X86_BF16_FLAGS else "FP32"
+    found = f"{best}, unused" if best else "none"
     return Check(
-        name="cpu bf16",
-        verdict="ok",
-        found=f"{best or 'none'}: the layers that INT8 leaves are computed in {used}",
+        name="cpu bf16", verdict="ok", found=f"{found}: layers outside INT8 are computed in FP32"
     )
 
 

@@ -262,29 +262,16 @@ def test_openvino_keeps_compiled_code_in_the_cache(
     assert len(list(cache.glob("*.blob"))) == 1
 
 
-def test_openvino_runs_fp32_and_not_what_the_cpu_would_rather(cases: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_openvino_runs_fp32_and_not_what_the_cpu_would_rather(
+    precision: str, cases: Callable[[str], Any]
+) -> None:
     """On a CPU with BF16 units OpenVINO would choose them; the property says what it chose."""
     from scnet_edge.backends.openvino_cpu import compile_graph
 
-    model = compile_graph(cases("batch").graphs["fp32"], threads=1, cache=None)
+    model = compile_graph(cases("batch").graphs[precision], threads=1, cache=None)
     assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert model.get_property("INFERENCE_NUM_THREADS") == 1
-
-
-@pytest.mark.parametrize(("flags", "chosen"), [("avx512f avx512_bf16 fma", "bf16"), ("fma", "f32")])
-def test_openvino_computes_what_int8_leaves_in_bf16_where_the_cpu_has_it(
-    flags: str,
-    chosen: str,
-    cases: Callable[[str], Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from scnet_edge.backends import openvino_cpu
-
-    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
-    monkeypatch.setattr(openvino_cpu, "CPUINFO", tmp_path / "cpuinfo")
-    model = openvino_cpu.compile_graph(cases("batch").graphs["int8"], threads=1, cache=None)
-    assert model.get_property("INFERENCE_PRECISION_HINT").get_type_name() == chosen
 
 
 @pytest.mark.parametrize("network", NETWORKS)
