@@ -129,10 +129,14 @@ def _hold_quantisation_below_concat(model: ov.Model) -> None:
     Seen in OpenVINO 2026.4: the low-precision pass lifts that FakeQuantize above the Concat,
     one for each branch, and loses the zero point of signed values on the way. SCNet's first
     convolution, which reads image and prior as one, then computes something else altogether.
+    A Convert between the two, as in an FP16 graph, does not keep it from that.
     """
     for node in model.get_ordered_ops():
         if node.get_type_name() == "FakeQuantize":
             source = node.input_value(0)
-            if source.get_node().get_type_name() == "Concat":
+            before = source.get_node()
+            if before.get_type_name() == "Convert":
+                before = before.input_value(0).get_node()
+            if before.get_type_name() == "Concat":
                 lowest = ops.constant(np.finfo(np.float32).min, np.float32)
                 node.input(0).replace_source_output(ops.maximum(source, lowest).output(0))

@@ -95,13 +95,17 @@ def test_int8_is_the_arithmetic_that_the_graph_states(
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("channels", [2, 4, 16])
-def test_quantised_convolution_behind_a_concat(engine: str, channels: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [False, True], ids=["fp32", "fp16"])
+def test_quantised_convolution_behind_a_concat(
+    engine: str, channels: int, half: bool, tmp_path: Path
+) -> None:
     """Signed values in two branches, as image and prior are: OpenVINO alone gets this wrong."""
     rng = np.random.default_rng(channels)
     path = tmp_path / "concat.onnx"
-    onnx.save(concat_quantised_convolution(channels, rng), path)
+    onnx.save(concat_quantised_convolution(channels, rng, half=half), path)
+    image = rng.uniform(-1, 1, (1, channels - 1, 16, 16)).astype(np.float16)  # exact in both
     feeds = {
-        "image": rng.uniform(-1, 1, (1, channels - 1, 16, 16)).astype(np.float32),
+        "image": image.astype(np.float32),
         "prior": rng.integers(0, 2, (1, 1, 16, 16)).astype(np.float32),
     }
     backend = open_backend(engine, path, threads=1, arithmetic="fp32")
@@ -118,9 +122,15 @@ def test_quantised_convolution_behind_a_concat(engine: str, channels: int, tmp_p
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
-def concat_quantised_convolution(channels: int, rng: np.random.Generator) -> onnx.ModelProto:
-    """Return image, prior -> Concat -> Q/DQ -> convolution with int8 weights of scale 1/64."""
+def concat_quantised_convolution(
+    channels: int, rng: np.random.Generator, *, half: bool
+) -> onnx.ModelProto:
+    """Return image, prior -> Concat -> Q/DQ -> convolution with int8 weights of scale 1/64.
+
+    With `half`, the Concat is of FP16 and its result is cast back, as in a typed graph.
+    """
     weight = rng.integers(-127, 128, (8, channels, 3, 3)).astype(np.int8)
+    joined = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     constants = {
         "weight": weight,
         "scale": np.float32(1 / 127),
@@ -129,7 +139,12 @@ def concat_quantised_convolution(channels: int, rng: np.random.Generator) -> onn
         "weight_zero": np.zeros(8, np.int8),
     }
     nodes = [
-        helper.make_node("Concat", ["image", "prior"], ["x"], axis=1),
+        *(
+            helper.make_node("Cast", [name], [f"{name}.cast"], to=joined)
+            for name in ("image", "prior")
+        ),
+        helper.make_node("Concat", ["image.cast", "prior.cast"], ["both"], axis=1),
+        helper.make_node("Cast", ["both"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["dq"]),
         helper.make_node(
