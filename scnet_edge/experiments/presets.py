@@ -101,6 +101,11 @@ PRESETS = {
         schedule=MODERN_SCHEDULE,
         start="hed",
     ),
+    "quarter": Preset(
+        about="SCNet at a quarter of the width: what a CPU can train, and `modern` can start from",
+        config=SCNetConfig(norm="batch", width=0.25),
+        schedule=dataclasses.replace(EDGE_SCHEDULE, pipe_share=0.0),
+    ),
     "small": Preset(
         about="1.85 M parameters from half resolution on: the default for a robot",
         config=edge_config(0.25),

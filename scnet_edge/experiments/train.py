@@ -21,7 +21,7 @@ from scnet_edge.experiments.material import drawn_pipes, split_held_out, write_e
 from scnet_edge.experiments.presets import Preset, find_preset, new_model
 from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
 from scnet_edge.models.compared import CrackNet
-from scnet_edge.models.scnet import SCNetConfig
+from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
     count_parameters,
     load_into,
@@ -111,13 +111,13 @@ def train_run(
     Raises:
         ScnetEdgeError: the data, folder or options cannot be used.
     """
-    if writes:
+    fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
+    model, teacher = _first_weights(wanted), _teacher(wanted)
+    if writes:  # from here on the folder is this run's: what was asked for can be had
         run_folder.claim(out, _settings(wanted), resume=resume)
         run_folder.write_log(out, run_folder.read_log(out, until=run_folder.checkpointed_step(out)))
-    fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
     report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
-    material = _material(wanted, fit, out, report)
-    model = _first_weights(wanted)
+    material = _material(wanted, fit, teacher, out, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
     def told(step: int, loss: float) -> None:
@@ -149,18 +149,29 @@ def _settings(wanted: Request) -> Settings:
     )
 
 
-def _material(wanted: Request, fit: list[Sample], out: Path, report: Report) -> Material:
+def _material(
+    wanted: Request, fit: list[Sample], teacher: SCNet | None, out: Path, report: Report
+) -> Material:
     edges = out / "edges" if wanted.preset.takes_prior else None
     if edges:
         report(f"HED maps of {len(fit)} images, once")
         write_edge_maps(fit, edges)
-    teacher = None
-    if wanted.teacher:
-        teacher = open_scnet(find_card(wanted.teacher)).to(wanted.device)
-        if teacher.config.edges != wanted.preset.takes_prior:
-            raise ConfigError(f"teacher {wanted.teacher}: it and its pupil must see the same input")
     pipes = drawn_pipes() if wanted.preset.schedule.pipe_share else []
     return Material(images=load_images(fit, edges), pipes=pipes, teacher=teacher)
+
+
+def _teacher(wanted: Request) -> SCNet | None:
+    if wanted.teacher is None:
+        return None
+    card = find_card(wanted.teacher)
+    teacher = open_scnet(card)
+    if not isinstance(teacher, SCNet):
+        raise ConfigError(f"teacher {card.name}: expected an SCNet, found {card.kind}")
+    if teacher.config.edges and not wanted.preset.takes_prior:
+        raise ConfigError(
+            f"teacher {card.name}: it needs the HED map, which its pupil does not see"
+        )
+    return teacher.to(wanted.device)
 
 
 def _first_weights(wanted: Request) -> CrackNet:

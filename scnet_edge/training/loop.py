@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scnet_edge.errors import InputError
+from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
 from scnet_edge.training.images import TrainingImage, batch_at
 from scnet_edge.training.losses import (
@@ -45,7 +46,7 @@ class Material:
 
     images: Sequence[TrainingImage]
     pipes: Sequence[TrainingImage] = field(default_factory=tuple)
-    teacher: nn.Module | None = None
+    teacher: SCNet | None = None
 
 
 def train(
@@ -153,10 +154,13 @@ def target_of(model: nn.Module, mask: Tensor) -> Tensor:
     return mask if own is None else own(mask)  # type: ignore[call-arg]
 
 
-def imitation(teacher: nn.Module, x: Tensor, fused: Tensor) -> Tensor:
-    """Return the cross-entropy with a teacher's probability (Hinton 2015, temperature 1)."""
+def imitation(teacher: SCNet, x: Tensor, fused: Tensor) -> Tensor:
+    """Return the cross-entropy with a teacher's probability (Hinton 2015, temperature 1).
+
+    A teacher without the prior sees the colours alone.
+    """
     with torch.no_grad():
-        soft = torch.sigmoid(teacher(x)[0])
+        soft = torch.sigmoid(teacher(x[:, : teacher.config.in_channels])[0])
     return F.binary_cross_entropy_with_logits(fused, soft)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scnet_edge.models.hed import HED
@@ -46,21 +47,38 @@ def encoder_from_hed(model: SCNet, hed: HED) -> None:
 def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return weights of another SCNet for a model whose weights are `own`.
 
-    A smaller model takes the first channels and the finest levels. A stem of half resolution takes
-    each pixel's weight for the four pixels of its cell. A map of more refined channels repeats
-    them. What the other model lacks stays as it is.
+    A smaller model takes the first channels and the finest levels. A wider one computes what the
+    narrower computed (Net2Net, Chen 2016): its channels are copies, and what reads them divides its
+    weights among the copies, unevenly, so that each learns something else. A stem of half
+    resolution takes each pixel's weight for the four pixels of its cell. An edge map that the other
+    did not see weighs nothing at first. What the other model lacks stays as it is.
     """
+    chance = torch.Generator().manual_seed(0)
     return {
-        key: _fitted(state[key], value) if key in state else value for key, value in own.items()
+        key: _fitted(state[key], value, chance) if key in state else value
+        for key, value in own.items()
     }
 
 
-def _fitted(theirs: Tensor, own: Tensor) -> Tensor:
+def _fitted(theirs: Tensor, own: Tensor, chance: torch.Generator) -> Tensor:
     if theirs.shape == own.shape:
         return theirs
-    if theirs.dim() == 4 and own.shape[-1] == 2 * theirs.shape[-1] > 2:
-        theirs = theirs.repeat_interleave(2, 2).repeat_interleave(2, 3) / 4
-    for axis, (have, want) in enumerate(zip(theirs.shape, own.shape, strict=True)):
+    if theirs.dim() == 4:
+        if own.shape[-1] == 2 * theirs.shape[-1] > 2:
+            theirs = theirs.repeat_interleave(2, 2).repeat_interleave(2, 3) / 4
+        if (theirs.shape[1], own.shape[1]) == (3, 4):
+            theirs = F.pad(theirs, (0, 0, 0, 0, 0, 1))
+    for axis, (have, want) in enumerate(zip(theirs.shape[:2], own.shape[:2], strict=True)):
         if have < want:
-            theirs = theirs.repeat_interleave(-(-want // have), axis)
+            copied = torch.arange(want) * have // want
+            theirs = theirs.index_select(axis, copied)
+            if axis == 1:
+                theirs = theirs * _shares(copied, len(theirs), chance)
     return theirs[tuple(map(slice, own.shape))].clone()
+
+
+def _shares(copied: Tensor, outputs: int, chance: torch.Generator) -> Tensor:
+    """Return (outputs, copies, 1, 1) numbers; those of the copies of one channel sum to 1."""
+    drawn = torch.rand(outputs, len(copied), generator=chance) + 0.5
+    sums = torch.zeros_like(drawn).index_add_(1, copied, drawn)
+    return (drawn / sums[:, copied])[..., None, None]

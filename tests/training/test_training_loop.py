@@ -17,7 +17,7 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
-from scnet_edge.training.loop import Material, objective, train
+from scnet_edge.training.loop import Material, imitation, objective, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted, start_heads
 
@@ -224,6 +224,13 @@ def test_teacher_adds_the_cross_entropy_with_its_probability() -> None:
     assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
 
 
+def test_teacher_without_the_prior_sees_the_colours_alone() -> None:
+    torch.manual_seed(3)
+    teacher = SCNet(CONFIG).eval()
+    x, fused = torch.rand(1, 4, 32, 32), torch.zeros(1, 1, 32, 32)
+    assert torch.equal(imitation(teacher, x, fused), imitation(teacher, x[:, :3], fused))
+
+
 def test_mixed_precision_learns_as_well(tmp_path: Path) -> None:
     losses: list[float] = []
     schedule = dataclasses.replace(SCHEDULE, steps=30, precision="bf16")
@@ -254,6 +261,26 @@ def test_smaller_model_starts_from_a_larger_one() -> None:
     smaller.load_state_dict(fitted(model.state_dict(), smaller.state_dict()))
     theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight  # type: ignore[index]
     assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
+
+
+def test_wider_model_with_the_prior_starts_as_the_narrower_without() -> None:
+    narrow, wide = (
+        new_model(),
+        SCNet(dataclasses.replace(CONFIG, width=2 * CONFIG.width, edges=True)),
+    )
+    wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
+    x = torch.rand(2, 4, 32, 32) * 2 - 1
+    with torch.no_grad():
+        theirs, ours = narrow.eval()(x[:, :3])[0], wide.eval()(x)[0]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_copies_of_a_channel_learn_different_things() -> None:
+    narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=2 * CONFIG.width))
+    wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
+    wide(torch.rand(2, 3, 32, 32))[0].square().mean().backward()
+    weight = wide.encoder[1][0].weight  # type: ignore[index]
+    assert not torch.allclose(weight.grad[0], weight.grad[1], rtol=1e-3)  # type: ignore[index]
 
 
 def test_half_resolution_stem_starts_as_the_mean_of_cells() -> None:
