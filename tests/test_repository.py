@@ -14,6 +14,7 @@ import typer
 import scnet_edge
 import scnet_edge.cli
 from scnet_edge.bench.schema import read_result
+from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
@@ -110,6 +111,20 @@ def test_every_calibration_is_of_the_shipped_weights(path: Path) -> None:
     shipped = {name: find_card(name).sha256 for name in calibration.weights_sha256}
     assert calibration.weights_sha256 == shipped
     assert all(largest > 0 for largest in calibration.ranges.values())
+
+
+@pytest.mark.parametrize("path", under("calibration/gates", "*.json"), ids=name_of)
+def test_the_page_states_what_int8_costs(path: Path) -> None:
+    gate = read_json(path, GateRecord)
+    int8 = gate.rungs[0]
+    assert (int8.name, gate.images) == ("INT8", 308)
+    lost = {stratum.name: stratum.f1_fp32 - stratum.f1 for stratum in int8.strata}
+    strata = ("deepcrack", "crackforest", "masonry", "thin", "dark")
+    cells = [f"{lost[name]:.4f}" for name in strata]
+    low, high = int8.lost_ci95
+    cells += [f"{int8.lost_f1:.4f} [{low:.4f}, {high:.4f}]", gate.shipped]
+    row = f"| `{path.stem}` | {' | '.join(cells)} |"
+    assert row in (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("path", under("benchmarks/results/speed", "*.json"), ids=name_of)

@@ -55,6 +55,7 @@ def calibrate(
     from scnet_edge.graph.histograms import METHODS
     from scnet_edge.graph.ranges import write_ranges
     from scnet_edge.int8.cache import default_cache
+    from scnet_edge.int8.choose import refuse_swapped
     from scnet_edge.int8.collect import calibrate as calibrated
     from scnet_edge.int8.sheet import write_sheet
 
@@ -71,6 +72,8 @@ def calibrate(
         chosen, judged, notes = _frames(
             sources, frames, recipe.size_hw, validation, evaluation or []
         )
+        if not bluish:
+            refuse_swapped(chosen)
         calibration = calibrated(
             recipe,
             chosen,

@@ -10,13 +10,12 @@ import numpy as np
 from scnet_edge.bundle.gate import Rung, RungPrecision, StratumScore
 from scnet_edge.errors import ConfigError
 from scnet_edge.graph.ranges import CalibrationFile
-from scnet_edge.int8.choose import MIN_FRAMES, NOISE_SHARPNESS
+from scnet_edge.int8.choose import MIN_FRAMES, NOISE_SHARPNESS, swapped_colours
 from scnet_edge.int8.scoring import Scores, Traits, agreement, f1_of, lost_interval
 
 STRATUM_DROP = 0.02
 MIN_AGREEMENT = 0.995
 MIN_STRATUM_IMAGES, MIN_STRATUM_PIXELS = 5, 2000
-COLD = -1.0  # mean of red minus blue, in grey levels, under which the colours look swapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +152,7 @@ def calibration_doubts(calibration: CalibrationFile) -> list[str]:
         doubts.append("calibrated on noise")
     if max(f.brightness for f in frames) < 2:
         doubts.append("calibrated on black frames")
-    warmth = float(np.mean([f.warmth for f in frames]))
-    if warmth < COLD and not calibration.bluish:
-        doubts.append(
-            f"calibrated on frames that are {-warmth:.1f} grey levels bluer than red, as if red "
-            "and blue were swapped (if they are not: scnet-edge calibrate --bluish)"
-        )
+    why = swapped_colours([frame.warmth for frame in frames])
+    if why and not calibration.bluish:
+        doubts.append(f"calibrated on {why}")
     return doubts

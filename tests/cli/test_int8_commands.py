@@ -64,6 +64,14 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
             ],
             "noise",
         ),
+        (
+            lambda f: [cv2.imwrite(str(p), cv2.imread(str(p))[..., ::-1]) for p in f.iterdir()],
+            "bluer than red, as if red and blue were swapped",
+        ),
+        (
+            lambda f: [cv2.imwrite(str(p), np.zeros((*SIZE, 3), np.uint8)) for p in f.iterdir()],
+            "found 1 among 9",
+        ),
     ],
 )
 def test_bad_frames_are_refused_in_one_line(

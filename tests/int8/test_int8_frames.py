@@ -19,7 +19,12 @@ from scnet_edge.int8.candidates import (
     sharpness,
     warmth,
 )
-from scnet_edge.int8.choose import choose_frames, refuse_useless, without_repeats
+from scnet_edge.int8.choose import (
+    choose_frames,
+    refuse_swapped,
+    refuse_useless,
+    without_repeats,
+)
 from scnet_edge.int8.hashing import SAME_PICTURE_BITS, bits, nearest, phash, public_test_splits
 from scnet_edge.int8.leakage import held_back, refuse_calibration_frames, refuse_leaks
 from scnet_edge.int8.sheet import COLUMNS, write_sheet
@@ -90,6 +95,16 @@ def test_useless_frames_are_refused(candidates: Candidates) -> None:
         refuse_useless([dataclasses.replace(c, sharpness=19.0) for c in found], 8)
     with pytest.raises(InputError, match="black or white"):
         refuse_useless([dataclasses.replace(c, brightness=0.4) for c in found], 8)
+
+
+def test_frames_that_are_rgb_for_bgr_are_refused(candidates: Candidates) -> None:
+    chosen = [(c, "") for c in candidates(8)]
+    refuse_swapped(chosen)
+    swapped = [(dataclasses.replace(c, warmth=warmth(c.frame[..., ::-1])), w) for c, w in chosen]
+    with pytest.raises(InputError, match=r"expected BGR frames, found .* bluer .* --bluish"):
+        refuse_swapped(swapped)
+    grey = [(dataclasses.replace(c, warmth=0.0), w) for c, w in chosen]
+    refuse_swapped(grey)  # a monochrome camera has no colour order to get wrong
 
 
 def test_figures_of_a_frame() -> None:
