@@ -23,8 +23,28 @@ _NEEDS = {
 }
 
 
-class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The pipe or wall, the camera and the robot; checked as it is read.
+class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was inspected, where and by whom, for the head of the report and of every export.
+
+    Attributes:
+        pipe_id: the pipe section, wall or structure: `Section 12`, `Pier 3, north face`.
+        from_node, to_node: such as manholes, in the direction of travel.
+        line_lonlat: its course as WGS 84 longitude and latitude, in the direction of travel; it
+            gives the GeoJSON its coordinates.
+    """
+
+    pipe_id: str = ""
+    material: str = ""
+    place: str = ""
+    client: str = ""
+    operator: str = ""
+    from_node: str = ""
+    to_node: str = ""
+    line_lonlat: tuple[tuple[float, float], ...] = ()
+
+
+class Setup(Site, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pipe or wall with its `Site`, the camera and the robot; checked as it is read.
 
     Attributes:
         mode: `side`, a camera that looks at the pipe's wall; `forward`, one that looks along the
@@ -49,8 +69,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         max_speed_mps: what moves faster is a jump of the odometer, not a robot.
         odometry_sigma_share: standard deviation of a travelled distance, as a share of it.
         join_mm: ends of two pieces this close, and in line, are one crack.
-        pipe_id, material, place, client, operator, from_node, to_node: for the report, as given.
-        line_lonlat: its course, WGS 84 longitude and latitude in the direction of travel; for maps.
         simulated: the footage was rendered; the report says so.
     """
 
@@ -80,14 +98,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_speed_mps: Positive = 1.0
     odometry_sigma_share: Share = 0.005
     join_mm: Annotated[float, msgspec.Meta(ge=0)] = 10.0
-    pipe_id: str = ""
-    material: str = ""
-    place: str = ""
-    client: str = ""
-    operator: str = ""
-    from_node: str = ""
-    to_node: str = ""
-    line_lonlat: tuple[tuple[float, float], ...] = ()
     simulated: bool = False
 
     def __post_init__(self) -> None:

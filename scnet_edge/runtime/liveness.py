@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
-from types import TracebackType
 from typing import Literal, TypeAlias
 
 from scnet_edge.runtime.counters import Counters
@@ -119,12 +118,7 @@ class Watchdog:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Tell systemd that it ends."""
         self._stop.set()
         if self._thread.is_alive():

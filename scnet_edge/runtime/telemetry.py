@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
-from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
@@ -121,12 +120,7 @@ class TelemetrySampler:
         """Return itself, already sampling."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """End the thread."""
         self.close()
 

@@ -10,8 +10,8 @@ import msgspec
 
 from scnet_edge.bundle.manifest import FUSED, Manifest
 from scnet_edge.errors import SurveyError
-from scnet_edge.inspection.setup import Setup
-from scnet_edge.survey.facts import BundleIdentity, Facts, Site
+from scnet_edge.inspection.setup import Setup, Site
+from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.files import LOCK
 from scnet_edge.survey.journal import JOURNAL, Journal
 

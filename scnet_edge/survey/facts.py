@@ -6,25 +6,7 @@ from typing import Any
 
 import msgspec
 
-
-class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was inspected, where and by whom, for the head of the report and of every export.
-
-    Attributes:
-        pipe_id: the pipe section, wall or structure: `Section 12`, `Pier 3, north face`.
-        from_node, to_node: such as manholes, in the direction of travel.
-        line_lonlat: its course as WGS 84 longitude and latitude, in the direction of travel; it
-            gives the GeoJSON its coordinates.
-    """
-
-    pipe_id: str = ""
-    material: str = ""
-    place: str = ""
-    client: str = ""
-    operator: str = ""
-    from_node: str = ""
-    to_node: str = ""
-    line_lonlat: tuple[tuple[float, float], ...] = ()
+from scnet_edge.inspection.setup import Site
 
 
 class BundleIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
