@@ -19,13 +19,12 @@ def bundle_of(case: Case, folder: Path) -> Path:
     BF16 is arithmetic of the engine on the FP32 graph. Building needs PyTorch; a machine without
     it runs the bundles that another one built: copy them to that folder.
 
-    A model that is a folder is a bundle itself, of anybody's network, and must have the precision.
-
     Raises:
-        ScnetEdgeError: it cannot be built, or is of another precision or size.
+        ScnetEdgeError: it cannot be built, or the bundle of somebody's own network is not there
+            or of another precision or size.
     """
     precision = GRAPHS[case.precision]
-    if Path(case.model).is_dir():
+    if case.is_folder:
         return _given(case, precision)
     size = "x".join(map(str, case.size_hw))
     bundle = folder / f"{case.model}-{size}-{precision}"
@@ -52,10 +51,17 @@ def bundle_of(case: Case, folder: Path) -> Path:
 
 def _given(case: Case, precision: Precision) -> Path:
     """Return the bundle that the case names, which must be what the case says."""
-    bundle = Path(case.model)
+    folder = Path(case.model)
+    if not folder.is_dir():
+        raise BundleError(
+            f"{folder}: expected a folder of bundles, found none; the suite says what makes it"
+        )
+    if case.engine == "torch":
+        raise BundleError(f"{folder}: PyTorch runs shipped weights, not bundles; leave it out")
+    bundle = folder / precision if (folder / precision).is_dir() else folder
     manifest = read_manifest(bundle)
     found = (manifest.precision, manifest.input.size_hw)
-    if found != (precision, case.size_hw) or case.engine == "torch":
+    if found != (precision, case.size_hw):
         raise BundleError(
             f"{bundle}: a bundle of {found[0]} at {found[1][0]}x{found[1][1]}, not for {case.label}"
         )
@@ -64,7 +70,7 @@ def _given(case: Case, precision: Precision) -> Path:
 
 def gflop(case: Case, bundle: Path) -> float:
     """Return 1e9 operations a frame of all convolutions, two a multiply-accumulate."""
-    if Path(case.model).is_dir():
+    if case.is_folder:
         from scnet_edge.bench.profile import gflop_of_convolutions
 
         return round(sum(gflop_of_convolutions(bundle / FUSED).values()), 2)

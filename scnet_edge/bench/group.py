@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from scnet_edge.bench.process import WorkerProcess
@@ -62,7 +65,7 @@ def measure_group(
     Args:
         cases: Each with its bundle.
         suite: How long to measure.
-        cache: An empty folder or one of an earlier run; each case has a folder of its own in it.
+        cache: What engines compile is kept here while they are measured.
         data: Annotated images, `NAME:DIR`.
         report: Told each step.
     """
@@ -70,14 +73,14 @@ def measure_group(
     with ExitStack() as processes:
         alive: list[Measured] = []
         for case, bundle in cases:
-            report(f"{case.model} {case.label}: opening")
+            report(f"{case.name} {case.label}: opening")
             try:
                 alive.append(_opened(case, bundle, suite, cache, processes))
             except ScnetEdgeError as e:
                 failures.append(failed(case, e))
         for i in range(suite.rounds):
             for scope in suite.scopes:
-                report(f"{cases[0][0].model}: round {i + 1} of {suite.rounds}, {scope}")
+                report(f"{cases[0][0].name}: round {i + 1} of {suite.rounds}, {scope}")
                 alive = _survivors(alive, partial(_turn, scope=scope, suite=suite), failures)
         alive = _survivors(alive, partial(_finish, suite=suite, data=data, report=report), failures)
     return alive, failures
@@ -114,18 +117,18 @@ def _survivors(
 
 def _opened(case: Case, bundle: Path, suite: Suite, cache: Path, processes: ExitStack) -> Measured:
     """Return a case in its process, which has made its first mask and warmed up."""
-    folder = cache / f"{case.model}-{'x'.join(map(str, case.size_hw))}-{case.label}".replace(
-        " ", "-"
-    )
+    name = f"{case.model} {'x'.join(map(str, case.size_hw))} {case.label}"
+    folder = cache / re.sub(r"[ /]+", "-", name).strip("-")
+    shutil.rmtree(folder, ignore_errors=True)
     order = Order(
         do="open", case=case, bundle=str(bundle), cache=str(folder), threads=suite.threads
     )
     first_mask_ms = {}
-    if case.engine in CACHING and not folder.exists():
+    if case.engine in CACHING:
         with WorkerProcess() as cold:
-            first_mask_ms["cold"] = cold.ask(_started(order, cold))["first_mask_ms"]
+            first_mask_ms["cold"] = cold.open(order)["first_mask_ms"]
     worker = processes.enter_context(WorkerProcess())
-    answer = worker.ask(_started(order, worker))
+    answer = worker.open(order)
     first_mask_ms["warm" if case.engine in CACHING else "cold"] = answer["first_mask_ms"]
     measured = Measured(
         case=case,
@@ -139,17 +142,6 @@ def _opened(case: Case, bundle: Path, suite: Suite, cache: Path, processes: Exit
     return measured
 
 
-def _started(order: Order, worker: WorkerProcess) -> Order:
-    return Order(
-        do=order.do,
-        case=order.case,
-        bundle=order.bundle,
-        cache=order.cache,
-        threads=order.threads,
-        started_ns=worker.started_ns,
-    )
-
-
 def _turn(measured: Measured, scope: Scope, suite: Suite) -> None:
     order = Order(do="time", scope=scope, seconds=suite.round_s, frames=suite.frames)
     measured.timed[scope].add(measured.worker.ask(order))
@@ -158,7 +150,7 @@ def _turn(measured: Measured, scope: Scope, suite: Suite) -> None:
 
 def _finish(measured: Measured, suite: Suite, data: str | None, report: Report) -> None:
     """Take what would disturb the turns: memory first, then F1 and the profile."""
-    worker, name = measured.worker, f"{measured.case.model} {measured.case.label}"
+    worker, name = measured.worker, f"{measured.case.name} {measured.case.label}"
     measured.rss_mb = worker.ask(Order(do="memory"))["rss_mb"]
     if data is not None and measured.case.schedule == "every":
         report(f"{name}: F1")
@@ -166,8 +158,6 @@ def _finish(measured: Measured, suite: Suite, data: str | None, report: Report) 
     if suite.profile and measured.case.schedule == "every":
         report(f"{name}: profile")
         found = worker.ask(Order(do="profile"))["profile"]
-        import msgspec
-
         measured.profile = msgspec.convert(found, Profile | None)
     worker.close()
 

@@ -10,11 +10,12 @@ import msgspec
 from scnet_edge.bench.schema import Result
 
 FOLDER = Path(__file__).parent
+SCRIPTS = ("report_plot.js", "report.js", "report_limits.js")  # one script, in this order
 
 
 def page(results: Sequence[Result]) -> str:
     """Return the page of one or more results; those of several machines share one plot."""
     data = msgspec.json.encode(list(results)).decode().replace("<", "\\u003c")
-    script = (FOLDER / "report.js").read_text(encoding="utf-8")
+    script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     template = (FOLDER / "report.html").read_text(encoding="utf-8")
     return template.replace("@SCRIPT@", script).replace("@DATA@", data)

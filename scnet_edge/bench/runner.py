@@ -146,7 +146,7 @@ def _run_group(
     """Return the rows and failures of one group, whose bundles are built first."""
     ready, failures = [], []
     for case in cases:
-        report(f"{case.model} {case.label}: bundle")
+        report(f"{case.name} {case.label}: bundle")
         try:
             ready.append((case, bundle_of(case, work / "bundles")))
         except ScnetEdgeError as e:

@@ -29,6 +29,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One thing to measure, in a process of its own.
 
     Attributes:
+        model: A shipped model by its name, or, with a `/` in it, a folder of bundles: `FOLDER/int8`
+            and the like, or one bundle itself.
         mode: How the engine runs it, where there is a choice: `eager` or `compile` in PyTorch,
             `bf16-rest` for BF16 where an INT8 graph leaves layers in floating point.
         schedule: `every`: all networks on every frame; `hed/4`: HED on every fourth, its edges
@@ -41,6 +43,16 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     mode: str = "default"
     size_hw: tuple[int, int]
     schedule: Schedule = "every"
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the model is a folder of bundles, not one that is shipped."""
+        return "/" in self.model
+
+    @property
+    def name(self) -> str:
+        """The model for people: of a folder its own name alone."""
+        return self.model.rstrip("/").rpartition("/")[2]
 
     @property
     def label(self) -> str:

@@ -56,7 +56,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What to measure and how long.
 
     Attributes:
-        models: Shipped models by name, or folders of bundles; none for every shipped crack model.
+        models: What `Case.model` may be; none for every shipped crack model.
         sizes_hw: Height and width of frames and networks.
         contenders: What runs them.
         scopes: Which figures to take of each.
@@ -66,7 +66,6 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         warm_up: Frames before the first turn.
         images: Annotated images to score, evenly spaced; 0 for all.
         threads: CPU threads; None leaves it to each engine.
-        reference: The contender that speed-ups are stated against, by its label.
         limits: Measure the machine's own limits, too.
         profile: Ask the engine where its time goes, too.
     """

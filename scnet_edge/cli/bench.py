@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from scnet_edge.cli import app
 class SuiteFirst(typer.core.TyperGroup):
     """A group whose first word may be a suite: without a command of its own, it runs one."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `run` before arguments that begin with no command."""
         if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = ["run", *args]
@@ -32,10 +32,10 @@ app.add_typer(bench)
 
 @bench.command()
 def run(
+    out: Annotated[Path, typer.Option(help="The result file.", show_default=False)],
     suite: Annotated[
         Path | None, typer.Argument(help="A suite of benchmarks/; default: the full one.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The result file.", show_default=False)] = ...,  # type: ignore[assignment]
     data: Annotated[
         str | None, typer.Option(help="Annotated images: deepcrack:DIR and the like.")
     ] = None,
@@ -48,7 +48,7 @@ def run(
 
     from rich.console import Console
 
-    from scnet_edge.bench.markdown import table
+    from scnet_edge.bench.markdown import not_measured, table
     from scnet_edge.bench.runner import run_suite
     from scnet_edge.bench.suite import find_suite
 
@@ -63,29 +63,28 @@ def run(
         overwrite=overwrite,
         report=lambda step: progress.print(step, highlight=False),
     )
-    typer.echo(table([result]))
-    for failure in result.failures:
-        typer.echo(f"not measured: {failure.model} {failure.label}: {failure.error}", err=True)
+    typer.echo(table(result))
+    for line in not_measured(result):
+        typer.echo(f"not measured: {line}", err=True)
 
 
 @bench.command()
 def report(
     results: Annotated[list[Path], typer.Argument(help="Result files, of one or more machines.")],
-    html: Annotated[Path, typer.Option(help="The page to write.", show_default=False)] = ...,  # type: ignore[assignment]
+    html: Annotated[Path, typer.Option(help="The page to write.", show_default=False)],
     markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown, too.")] = None,
 ) -> None:
     """Make one self-contained HTML page of results: Pareto plot, tables, limits, environment."""
-    from scnet_edge.bench.markdown import provenance, table
+    from scnet_edge.bench.markdown import document
     from scnet_edge.bench.report import page
     from scnet_edge.bench.schema import read_result
 
     read = [read_result(path) for path in results]
     html.write_text(page(read), encoding="utf-8")
-    text = "\n\n".join([table(read), *map(provenance, read)]) + "\n"
+    text = document(read)
     if markdown:
-        markdown.write_text(text, encoding="utf-8")
-    typer.echo(text)
-    typer.echo(html)
+        markdown.write_text(text + "\n", encoding="utf-8")
+    typer.echo(f"{text}\n\n{html}")
 
 
 @bench.command()

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from scnet_edge.bench.bundles import bundle_of
+from scnet_edge.bench.schema import Case
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.models.cards import find_card
 
 SUITE = """
@@ -26,7 +28,7 @@ def test_suites_name_shipped_models(path: Path) -> None:
     suite = read_suite(path)
     cases = [case for group in suite.cases() for case in group]
     assert cases
-    assert all(find_card(case.model).kind == "scnet" for case in cases)
+    assert all(case.is_folder or find_card(case.model).kind == "scnet" for case in cases)
 
 
 def test_cases_take_turns_by_model_and_size(tmp_path: Path) -> None:
@@ -67,3 +69,10 @@ def test_a_contender_that_no_engine_knows_is_refused(tmp_path: Path) -> None:
 def test_a_file_and_quick_are_one_too_many() -> None:
     with pytest.raises(ConfigError, match="not both"):
         find_suite(Path("some.toml"), quick=True)
+
+
+def test_a_folder_of_bundles_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    case = Case(model="runs/theirs/", precision="int8", engine="openvino", size_hw=(64, 96))
+    assert (case.is_folder, case.name) == (True, "theirs")
+    with pytest.raises(BundleError, match="expected a folder of bundles, found none"):
+        bundle_of(case, tmp_path)
