@@ -26,9 +26,9 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from scnet_edge.backends.base import open_backend
+from scnet_edge.backends.base import default_engine, open_backend
 from scnet_edge.backends.torch_eager import TorchBackend
-from scnet_edge.bundle.build import count_quantised, golden_frames, parity_of
+from scnet_edge.bundle.build import count_quantised, golden_frames
 from scnet_edge.bundle.manifest import (
     FUSED,
     GOLDEN,
@@ -41,7 +41,7 @@ from scnet_edge.bundle.manifest import (
     write_manifest,
 )
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
-from scnet_edge.bundle.verify import Golden, write_golden
+from scnet_edge.bundle.verify import Golden, parity_of, write_golden
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
 from scnet_edge.evaluation.metrics import add_up, count, ods
@@ -140,7 +140,8 @@ def write_bundle(
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, out / FUSED)
     write_golden(out / GOLDEN, golden)
-    parity = parity_of(out / FUSED, golden, threshold, EDGE_THRESHOLD)
+    engine = open_backend(default_engine(), out / FUSED)
+    parity = parity_of(engine, golden, threshold, EDGE_THRESHOLD)
     manifest = Manifest(
         schema=SCHEMA,
         model=ModelIdentity(name=out.parent.name, prior="none", sha256={}, licence="Apache-2.0"),

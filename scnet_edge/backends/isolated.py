@@ -12,7 +12,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -137,19 +136,6 @@ class IsolatedBackend:
     def _forget_old_crashes(self) -> None:
         while self._crashes_s and self._clock() - self._crashes_s[0] > WINDOW_S:
             self._crashes_s.popleft()
-
-
-def open_isolated(
-    engines: Sequence[str], graph: Path, *, threads: int | None = None, cache: Path | None = None
-) -> IsolatedBackend:
-    """Open `graph` on the first of `engines` in a child process, the others to fall back to."""
-    where = None if cache is None else str(cache)
-    return IsolatedBackend(
-        [
-            Opening(engine=engine, graph=str(graph), threads=threads, cache=where)
-            for engine in engines
-        ]
-    )
 
 
 class _Child:

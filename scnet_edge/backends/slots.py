@@ -2,8 +2,10 @@
 
     BUNDLE/device/ENGINE-N/
       slot.json       this file's `Slot`
-      engine.plan     TensorRT's plan, or
-      *.blob          what OpenVINO compiled
+      fused.plan      TensorRT's plan of fused.onnx, and of each other graph of the bundle
+      fused.layers.json   what its inspector says of that plan
+      timing.cache    what TensorRT measured, for the next build
+      *.blob          or what OpenVINO compiled
 
 A plan is code: whoever can write it decides what runs. So its hash is checked before it is
 deserialised, and with it everything that it depends on.
@@ -19,12 +21,29 @@ import msgspec
 import numpy as np
 
 from scnet_edge.backends.board import cpu_name, jetson_release, system_text
+from scnet_edge.backends.trt_layers import Summary
 from scnet_edge.bundle.manifest import Parity, file_sha256
 from scnet_edge.config import read_json
 from scnet_edge.errors import EngineError
 
-SCHEMA = 1
-SLOT, PLAN, TIMINGS, LAYERS = "slot.json", "engine.plan", "timing.cache", "layers.json"
+SCHEMA = 2
+SLOT, TIMINGS = "slot.json", "timing.cache"
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One graph in compiled code.
+
+    Attributes:
+        graph_sha256: Of the ONNX file.
+        tensors: Name -> `1x384x544x3 uint8`; empty where the engine asks the graph itself.
+        excluded: Convolutions that the engine could not run in INT8.
+        kernels: What became of the convolutions, where the engine tells.
+    """
+
+    graph_sha256: str
+    tensors: dict[str, str] = {}
+    excluded: tuple[str, ...] = ()
+    kernels: Summary | None = None
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,9 +52,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         engine: A name of `ENGINES`.
         identity: What must be the same where it runs: engine version, GPU, board software, ...
-        tensors: Name -> `1x384x544x3 uint8`.
+        graphs: Name of the ONNX file -> what was compiled of it.
         files: Name -> SHA-256.
-        excluded: Convolutions that the engine could not run in INT8.
         parity: How it did on the golden frames; None until it was tried.
         created: ISO 8601, UTC.
     """
@@ -43,12 +61,20 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     schema: int
     engine: str
     identity: dict[str, str]
-    graph_sha256: str
-    tensors: dict[str, str]
+    graphs: dict[str, Compiled]
     files: dict[str, str]
-    excluded: tuple[str, ...] = ()
     parity: Parity | None = None
     created: str
+
+
+def plan_of(graph: Path) -> str:
+    """Return the name of the plan of an ONNX file."""
+    return f"{graph.stem}.plan"
+
+
+def layers_of(graph: Path) -> str:
+    """Return the name of the inspector's account of that plan."""
+    return f"{graph.stem}.layers.json"
 
 
 def read_slot(folder: Path) -> Slot:
@@ -80,7 +106,8 @@ def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> Slot:
     slot = read_slot(folder)
     for name, expected in slot.files.items():
         _check_file(folder, name, expected)
-    if slot.graph_sha256 != file_sha256(graph):
+    compiled = slot.graphs.get(graph.name)
+    if compiled is None or compiled.graph_sha256 != file_sha256(graph):
         raise EngineError(
             f"{folder}: compiled from another graph than {graph.name}; {mend(folder)}"
         )
@@ -109,7 +136,7 @@ def identity(engine: str) -> dict[str, str]:
 
 
 def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    """Return `1x384x544x3 uint8`, as `Slot.tensors` has it."""
+    """Return `1x384x544x3 uint8`, as `Compiled.tensors` has it."""
     return f"{'x'.join(map(str, shape))} {dtype}"
 
 

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from scnet_edge.backends.base import Array, Backend
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import EngineError
+
+
+def open_split(
+    open_hed: Callable[[], Backend],
+    open_scnet: Callable[[], Backend],
+    *,
+    every: int,
+    hed_frame_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    edge_threshold: float,
+) -> SplitBackend:
+    """Open both halves, or neither; the rest is as `SplitBackend` takes it."""
+    hed = open_hed()
+    try:
+        scnet = open_scnet()
+    except BaseException:
+        hed.close()
+        raise
+    return SplitBackend(
+        hed,
+        scnet,
+        every=every,
+        hed_frame_hw=hed_frame_hw,
+        size_hw=size_hw,
+        edge_threshold=edge_threshold,
+    )
 
 
 class SplitBackend:
@@ -74,6 +100,6 @@ class SplitBackend:
         if edges.ndim != 3 or not np.isfinite(edges).all():
             raise EngineError(f"{self._hed.name}: expected finite edges (1, h, w), {edges.shape}")
         if edges.shape[1:] == self._size_hw:
-            return edges, prior
+            return edges, prior.astype(np.float32, copy=False)  # TensorRT's comes as FP16
         scaled = resized(edges[0].astype(np.float32, copy=False), self._size_hw)[None]  # (1, h, w)
         return scaled, (scaled[:, None] > self._edge_threshold).astype(np.float32)  # (1, 1, h, w)

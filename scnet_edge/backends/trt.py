@@ -21,10 +21,10 @@ import numpy as np
 from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
 from scnet_edge.backends.cuda import Buffer, Device, open_device
 from scnet_edge.backends.slots import (
-    PLAN,
     SLOT,
-    Slot,
+    Compiled,
     check_identity,
+    plan_of,
     read_slot,
     tensor_text,
 )
@@ -99,7 +99,7 @@ class Session:
 
     @property
     def tensors(self) -> dict[str, str]:
-        """Inputs and outputs, as `Slot.tensors` has them."""
+        """Inputs and outputs, as `Compiled.tensors` has them."""
         return {name: tensor_text(b.host.shape, b.host.dtype) for name, b in self._buffers.items()}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -201,18 +201,18 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
         else:
             slot = read_slot(stored)
             check_identity(stored, slot, gpu_identity(device))
-            session = Session(deserialise((stored / PLAN).read_bytes()), device)
-            _check_tensors(session, slot)
+            session = Session(deserialise((stored / plan_of(graph)).read_bytes()), device)
+            _check_tensors(session, slot.graphs[graph.name])
         on_failure.pop_all()
     return session
 
 
-def _check_tensors(session: Session, slot: Slot) -> None:
+def _check_tensors(session: Session, compiled: Compiled) -> None:
     """Raise EngineError where the engine takes or gives anything else than was recorded."""
     found = session.tensors
-    if found != slot.tensors:
+    if found != compiled.tensors:
         session.close()
-        raise EngineError(f"the plan has {found}, expected {slot.tensors}; build it here again")
+        raise EngineError(f"the plan has {found}, expected {compiled.tensors}; build it here again")
 
 
 def _spec(engine: Any, name: str) -> TensorSpec:

@@ -25,6 +25,7 @@ from scnet_edge.backends.trt_module import (
     tensorrt,
 )
 from scnet_edge.backends.trt_network import (
+    convolutions_of,
     exclude_quantisation,
     named_in,
     permit_precisions,
@@ -67,6 +68,7 @@ class Built:
     """A plan and how it came about.
 
     Attributes:
+        convolutions: Those of the graph, by name.
         excluded: Convolutions that this TensorRT has no INT8 kernel for, so run in floating point.
         tensors: Inputs and outputs, `1x384x544x3 uint8`.
         layers: The kernels; empty where the builder reports none.
@@ -75,6 +77,7 @@ class Built:
 
     plan: bytes
     tensors: dict[str, str]
+    convolutions: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     layers: list[Layer] = field(default_factory=list)
     timing_cache: bytes = b""
@@ -144,6 +147,7 @@ class _Attempt:
         return Built(
             plan=bytes(plan),
             tensors=tensors_of(self._network),
+            convolutions=convolutions_of(self._network),
             excluded=self._excluded,
             layers=layers_from_log(engine_log().layers),
             timing_cache=bytes(config.get_timing_cache().serialize()) if cached else b"",

@@ -1,71 +1,95 @@
-"""From a graph to a folder with a plan, on the GPU that will run it."""
+"""From graphs to a folder with their plans, on the GPU that will run them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from scnet_edge.backends.cuda import open_device
-from scnet_edge.backends.slots import LAYERS, PLAN, TIMINGS, read_slot
+from scnet_edge.backends.slots import TIMINGS, layers_of, plan_of, read_slot
 from scnet_edge.backends.trt import gpu_identity
 from scnet_edge.backends.trt_build import BuildSettings, Built, build_plan, inspect_plan
+from scnet_edge.backends.trt_layers import Summary, layers_from_json, summarise
 from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.bundle.manifest import file_sha256
+from scnet_edge.errors import EngineError
+
+log = logging.getLogger(__name__)
 
 
-def compile_plan(
+def compile_plans(
     folder: Path,
-    graph: Path,
+    graphs: Sequence[Path],
     *,
     threads: int | None,
     measured: Path | None,
     progress: Callable[[Progress], bool] | None,
-) -> tuple[Built, dict[str, str]]:
-    """Write plan and timing cache into a folder; return the build and what it depends on.
+) -> tuple[dict[str, Built], dict[str, str]]:
+    """Write plans and timing cache into a folder; return the builds and what they depend on.
 
-    The plan is not loaded here: its first load is for a process that may crash.
+    No plan is loaded here: its first load is for a process that may crash.
 
     Args:
         folder: An empty folder.
-        graph: An ONNX file whose hash the caller has checked.
+        graphs: ONNX files whose hashes the caller has checked.
         threads: CPU threads for the builder.
         measured: The folder of an earlier build, whose timing cache shortens this one.
         progress: Told how far the builder is; False cancels.
 
     Raises:
-        EngineError: no CUDA GPU, or TensorRT cannot build the plan.
+        EngineError: no CUDA GPU, or TensorRT cannot build a plan.
         GraphError: TensorRT's parser refuses a node.
+    """
+    made: dict[str, Built] = {}
+    timings = _timings(measured)
+    device = open_device()
+    try:
+        found = gpu_identity(device)
+        for graph in graphs:
+            settings = BuildSettings(
+                threads=threads,
+                free_bytes=device.free_bytes(),
+                timing_cache=timings,
+                progress=progress,
+            )
+            made[graph.name] = build_plan(graph, settings)
+            (folder / plan_of(graph)).write_bytes(made[graph.name].plan)
+            timings = made[graph.name].timing_cache or timings
+    finally:
+        device.close()
+    if timings:
+        (folder / TIMINGS).write_bytes(timings)
+    return made, found
+
+
+def write_layers(folder: Path, graph: Path, convolutions: Collection[str]) -> Summary | None:
+    """Write the inspector's account of a plan that another process has loaded before.
+
+    Returns:
+        What became of the named convolutions; None, which is logged, where the account is no JSON.
     """
     device = open_device()
     try:
-        settings = BuildSettings(
-            threads=threads,
-            free_bytes=device.free_bytes(),
-            timing_cache=_timings(measured),
-            progress=progress,
-        )
-        built, found = build_plan(graph, settings), gpu_identity(device)
+        report = inspect_plan((folder / plan_of(graph)).read_bytes())
     finally:
         device.close()
-    (folder / PLAN).write_bytes(built.plan)
-    if built.timing_cache:
-        (folder / TIMINGS).write_bytes(built.timing_cache)
-    return built, found
-
-
-def write_layers(folder: Path) -> None:
-    """Write the engine inspector's account of a plan that another process has loaded before."""
-    device = open_device()
+    (folder / layers_of(graph)).write_text(report, encoding="utf-8")
     try:
-        report = inspect_plan((folder / PLAN).read_bytes())
-    finally:
-        device.close()
-    (folder / LAYERS).write_text(report, encoding="utf-8")
+        return summarise(layers_from_json(report), convolutions)
+    except ValueError as e:
+        log.warning("%s: expected the inspector's JSON, found %s", folder / layers_of(graph), e)
+        return None
 
 
 def _timings(folder: Path | None) -> bytes:
-    """Return what an earlier build measured, where it is as that build left it."""
+    """Return what an earlier build measured; nothing where that build cannot be relied on."""
     if folder is None or not (folder / TIMINGS).is_file():
         return b""
-    intact = read_slot(folder).files.get(TIMINGS) == file_sha256(folder / TIMINGS)
+    try:
+        expected = read_slot(folder).files.get(TIMINGS)
+    except EngineError as e:
+        log.info("the timing cache of the build before is left out: %s", e)
+        return b""
+    intact = expected == file_sha256(folder / TIMINGS)
     return (folder / TIMINGS).read_bytes() if intact else b""

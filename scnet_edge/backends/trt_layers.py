@@ -1,7 +1,8 @@
 """What became of a graph in a plan: one record a kernel, and what they prove of precision.
 
 Two accounts of an engine exist: the lines that the builder logs, which are to be had without a
-GPU, and the engine inspector's JSON, whose schema changed with TensorRT 11. Both are read here.
+GPU, and the engine inspector's JSON. Both are read here. The JSON of TensorRT 8.5 names nodes in a
+layer's own name alone, later ones in its metadata; 11 parts data type and format.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any
 import msgspec
 
 ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
+# Between the nodes of `a.0.weight + a.0 + PWN(/Relu_3)` and of `{ForeignNode[a.1...b.0]}`.
+BETWEEN_NODES = re.compile(r"\.\.\.|[\s+,(){}\[\]]+")
+NO_NODES = {"", "PWN", "ForeignNode"}
 # The suffixes that graph.qdq gives to its nodes.
 QDQ = (".q", ".dq")
 # What a convolution is called: in the log of RTX, and in the inspector from TensorRT 8.5 on.
@@ -68,7 +72,8 @@ def layers_from_log(lines: Sequence[str]) -> list[Layer]:
 
 def layers_from_json(report: str) -> list[Layer]:
     """Return the kernels of the engine inspector's JSON, before or after TensorRT 11."""
-    return [_from_dict(layer) for layer in json.loads(report)["Layers"] if isinstance(layer, dict)]
+    layers = json.loads(report).get("Layers", [])
+    return [_from_dict(layer) for layer in layers if isinstance(layer, dict)]
 
 
 def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> Summary:
@@ -122,13 +127,19 @@ def _from_line(line: str) -> Layer:
 
 
 def _from_dict(layer: dict[str, Any]) -> Layer:
+    name = layer.get("Name", "")
     return Layer(
-        name=layer["Name"],
+        name=name,
         kind=layer.get("LayerType", ""),
         reads=_types([_type_of(tensor) for tensor in layer.get("Inputs", [])]),
         writes=_types([_type_of(tensor) for tensor in layer.get("Outputs", [])]),
-        onnx=frozenset(ONNX_LAYER.findall(layer.get("Metadata", ""))),
+        onnx=frozenset(ONNX_LAYER.findall(layer.get("Metadata", "")) or _nodes_of(name)),
     )
+
+
+def _nodes_of(name: str) -> set[str]:
+    """Return the nodes in a layer's name; none where it only says between which it copies."""
+    return set() if "Reformatting" in name else {*BETWEEN_NODES.split(name)} - NO_NODES
 
 
 def _type_of(tensor: dict[str, Any]) -> str:

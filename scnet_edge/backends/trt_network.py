@@ -46,6 +46,12 @@ def shorten_outputs(network: Any) -> None:
             network.mark_output(half)
 
 
+def convolutions_of(network: Any) -> tuple[str, ...]:
+    """Return the names of the convolutions."""
+    kind = tensorrt().LayerType.CONVOLUTION
+    return tuple(layer.name for layer in layers_of(network) if layer.type == kind)
+
+
 def quantised_convolutions(network: Any) -> list[str]:
     """Return the names of the convolutions whose input passes Q/DQ."""
     return [layer.name for layer in _quantised(network)]

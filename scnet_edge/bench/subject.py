@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from scnet_edge.backends.base import Arithmetic, Backend, open_backend
-from scnet_edge.backends.split import SplitBackend
+from scnet_edge.backends.split import open_split
 from scnet_edge.bench.schema import Case, Scope
-from scnet_edge.bundle.manifest import FUSED, Manifest, read_manifest
+from scnet_edge.bundle.device import graph_for
+from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifest
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Captured, Frame
@@ -132,10 +133,9 @@ def _opened(
         return _torch(case, threads)
     chosen: Arithmetic | None = "bf16" if "bf16" in (case.precision, case.mode[:4]) else None
 
-    def opened(graph: str) -> Backend:
-        return open_backend(
-            case.engine, bundle / graph, threads=threads, cache=cache, arithmetic=chosen
-        )
+    def opened(part: str) -> Backend:
+        graph = graph_for(bundle, manifest, case.engine, part)
+        return open_backend(case.engine, graph, threads=threads, cache=cache, arithmetic=chosen)
 
     return opened(FUSED) if case.schedule == "every" else _split(case, manifest, opened)
 
@@ -144,9 +144,9 @@ def _split(case: Case, manifest: Manifest, opened: Callable[[str], Backend]) -> 
     """Return HED and SCNet as two engines, HED at the rate of the schedule."""
     if manifest.edge_threshold is None or case.engine == "torch":
         raise EngineError(f"schedule {case.schedule!r}: needs an engine and a model with HED")
-    return SplitBackend(
-        opened("hed.onnx"),
-        opened("scnet.onnx"),
+    return open_split(
+        lambda: opened(HED),
+        lambda: opened(SCNET),
         every=int(case.schedule.removeprefix("hed/")),
         hed_frame_hw=manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,

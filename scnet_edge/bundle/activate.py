@@ -7,7 +7,6 @@ What was active before is kept, for `roll_back`. Whatever fails leaves it active
 
 from __future__ import annotations
 
-import datetime
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -18,18 +17,14 @@ from pathlib import Path
 import msgspec
 
 from scnet_edge.backends.base import default_engine
-from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.slots import SCHEMA, SLOT, Slot, identity, read_slot
-from scnet_edge.backends.trt_compile import compile_plan, write_layers
+from scnet_edge.backends.slots import SLOT, Slot, read_slot
 from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle.device import DEVICE, State, graph_for, read_state, write_state
-from scnet_edge.bundle.manifest import GOLDEN, Manifest, Parity, file_sha256, read_manifest
-from scnet_edge.bundle.verify import measure_parity, read_golden, require_parity
+from scnet_edge.bundle.compile import COMPILING, compile_slot, graphs_for, inspected, try_slot
+from scnet_edge.bundle.device import DEVICE, State, read_state, write_state
+from scnet_edge.bundle.manifest import Parity, read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
 
-COMPILING = ("tensorrt", "openvino")
 Report = Callable[[str], None]
 
 
@@ -81,18 +76,25 @@ def build_on_device(
             f"engine {engine!r} keeps no compiled code, so there is nothing to build on the "
             f"device; expected {' or '.join(COMPILING)}"
         )
-    graph, state = graph_for(bundle, manifest, engine), read_state(bundle)
+    graphs, state = graphs_for(bundle, manifest, engine), read_state(bundle)
     name = _new_name(bundle, engine)
     with _new_slot(bundle, name) as folder:
-        report(f"compiling {graph.name} with {engine}")
+        report(f"compiling {', '.join(graph.name for graph in graphs)} with {engine}")
         start_s = time.perf_counter()
-        slot = _compile(folder, graph, engine, threads, state, progress)
+        slot, plans = compile_slot(
+            folder,
+            graphs,
+            engine,
+            threads=threads,
+            measured=folder.parent / state.active if state.active else None,
+            progress=progress,
+        )
         compile_s = time.perf_counter() - start_s
         report("loading it in a process of its own and running the golden frames")
         with _marked_bad_on_failure(bundle, name):
-            parity, open_s = _try(bundle, manifest, folder, graph, slot, threads)
-        if engine == "tensorrt":
-            write_layers(folder)
+            parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
+        if plans:
+            slot = inspected(folder, graphs, slot, plans)
         slot = msgspec.structs.replace(slot, parity=parity)
         write_json(folder / SLOT, slot)
     write_state(bundle, State(active=name, previous=state.active, bad=state.bad))
@@ -115,74 +117,13 @@ def roll_back(bundle: Path, *, threads: int | None = None) -> Activation:
         raise BundleError(f"{bundle}: no earlier build on this device to go back to")
     folder = bundle / DEVICE / state.previous
     slot = read_slot(folder)
-    graph = graph_for(bundle, manifest, slot.engine)
     with _marked_bad_on_failure(bundle, state.previous):
-        parity, open_s = _try(bundle, manifest, folder, graph, slot, threads)
+        parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
     write_state(bundle, State(active=state.previous, previous=state.active, bad=state.bad))
     return Activation(
         name=state.previous, previous=state.active, slot=slot, parity=parity, compile_s=0.0,
         open_s=open_s,
     )  # fmt: skip
-
-
-def _compile(
-    folder: Path,
-    graph: Path,
-    engine: str,
-    threads: int | None,
-    state: State,
-    progress: Callable[[Progress], bool] | None,
-) -> Slot:
-    """Compile into a folder and return its slot, written there, not tried yet."""
-    found, built = identity(engine), None
-    if engine == "tensorrt":
-        measured = folder.parent / state.active if state.active else None
-        built, gpu = compile_plan(
-            folder, graph, threads=threads, measured=measured, progress=progress
-        )
-        found |= gpu
-    else:
-        _opened(
-            Opening(engine=engine, graph=str(graph), threads=threads, cache=str(folder))
-        ).close()
-    slot = Slot(
-        schema=SCHEMA,
-        engine=engine,
-        identity=found,
-        graph_sha256=file_sha256(graph),
-        tensors=built.tensors if built else {},
-        files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
-        excluded=built.excluded if built else (),
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    )
-    write_json(folder / SLOT, slot)
-    return slot
-
-
-def _try(
-    bundle: Path, manifest: Manifest, folder: Path, graph: Path, slot: Slot, threads: int | None
-) -> tuple[Parity, float]:
-    """Return the parity of compiled code with the reference and how long opening it took.
-
-    It runs in a child process: code that aborts when it is loaded takes that process and no more.
-    """
-    start_s = time.perf_counter()
-    backend = _opened(
-        Opening(engine=slot.engine, graph=str(graph), threads=threads, cache=str(folder))
-    )
-    open_s = time.perf_counter() - start_s
-    try:
-        parity = measure_parity(
-            backend, read_golden(bundle / GOLDEN), manifest.threshold, manifest.edge_threshold
-        )
-    finally:
-        backend.close()
-    require_parity(parity, manifest.min_mask_f1)
-    return parity, open_s
-
-
-def _opened(opening: Opening) -> IsolatedBackend:
-    return IsolatedBackend([opening], max_restarts=0)
 
 
 @contextmanager

@@ -31,7 +31,13 @@ from scnet_edge.bundle.manifest import (
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
-from scnet_edge.bundle.verify import Golden, measure_parity, require_parity, write_golden
+from scnet_edge.bundle.verify import (
+    Golden,
+    parity_of,
+    require_parity,
+    require_the_rest,
+    write_golden,
+)
 from scnet_edge.folders import new_folder
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.lower import fp32_graph, lowered
@@ -105,15 +111,17 @@ def build_bundle(
             step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
         graphs = graphs_of(fused, recipe, step, calibration)
         for name, graph in graphs.items():
-            onnx.save(graph, folder / f"{name}.onnx")
-        if calibration and step.precision == "int8":
-            write_ranges(folder / CALIBRATION, calibration)
+            onnx.save(graph, folder / name)
+        ranges = calibration if step.precision == "int8" else None
+        if ranges:
+            write_ranges(folder / CALIBRATION, ranges)
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
         golden = golden_frames(chain)
         write_golden(folder / GOLDEN, golden)
         report("verifying the engine against it")
         threshold = recipe.threshold or card.threshold
-        parity = parity_of(folder / FUSED, golden, threshold, recipe.edge_threshold)
+        engine = open_backend(default_engine(), folder / FUSED)
+        parity = parity_of(engine, golden, threshold, edge_threshold)
         manifest = Manifest(
             schema=SCHEMA,
             model=ModelIdentity(
@@ -126,21 +134,19 @@ def build_bundle(
             threshold=threshold,
             edge_threshold=edge_threshold,
             precision=step.precision,
-            calibration=provenance(calibration)
-            if calibration and step.precision == "int8"
-            else None,
+            calibration=provenance(ranges) if ranges else None,
             parity=parity,
             min_mask_f1=least_mask_f1(recipe, step, record, parity),
             gate=record,
-            quantised_convolutions=count_quantised(graphs["fused"]),
+            quantised_convolutions=count_quantised(graphs[FUSED]),
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
             tools={name: version(name) for name in ("scnet-edge", "torch", "onnx", "numpy")},
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         )
-        require_parity(manifest.parity, manifest.min_mask_f1)
-        if TYPED in manifest.files:
-            typed = parity_of(folder / TYPED, golden, threshold, recipe.edge_threshold)
-            require_parity(typed, manifest.min_mask_f1)
+        require_parity(parity, manifest.min_mask_f1)
+        require_the_rest(
+            lambda name: open_backend(default_engine(), folder / name), manifest, golden
+        )
         write_manifest(folder, manifest)
     return manifest
 
@@ -173,18 +179,25 @@ def gated(
 def graphs_of(
     fused: onnx.ModelProto, recipe: Recipe, step: Step, calibration: CalibrationFile | None
 ) -> dict[str, onnx.ModelProto]:
-    """Return the graphs of a bundle, by name: `fused`, and on request its halves."""
+    """Return the graphs of a bundle, by file name."""
     # FP16 is cut before it is cast, so that the halves keep FP32 at their borders.
     precision = "fp32" if step.precision == "fp16" else step.precision
     whole = lowered(fused, precision, calibration, exclude=recipe.exclude, half=step.half)
-    graphs = {"fused": whole} | (halves(whole) if recipe.halves else {})
+    graphs = with_halves(whole, recipe)
     if step.precision == "fp16":
         return {name: to_half(graph) for name, graph in graphs.items()}
     if step.precision == "int8":
         # A strongly typed TensorRT does what types say: FP16 for it where a CPU is left with FP32.
         kept = {*recipe.exclude, *step.half}
-        graphs["typed"] = to_half(lowered(fused, "int8", calibration, exclude=kept))
+        exact = with_halves(lowered(fused, "int8", calibration, exclude=kept), recipe)
+        graphs |= {TYPED[name]: to_half(graph) for name, graph in exact.items()}
     return graphs
+
+
+def with_halves(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.ModelProto]:
+    """Return a graph and, where the recipe asks, HED and SCNet apart, by file name."""
+    cut = halves(fused) if recipe.halves else {}
+    return {FUSED: fused} | {f"{name}.onnx": half for name, half in cut.items()}
 
 
 def golden_frames(chain: Chain) -> Golden:
@@ -197,15 +210,6 @@ def golden_frames(chain: Chain) -> Golden:
         probability=np.concatenate([o["probability"] for o in outputs]),
         edges=None if chain.hed is None else np.concatenate([o["edges"] for o in outputs]),
     )
-
-
-def parity_of(fused: Path, golden: Golden, threshold: float, edge_threshold: float) -> Parity:
-    """Return how far this machine's engine is from the reference."""
-    backend = open_backend(default_engine(), fused)
-    try:
-        return measure_parity(backend, golden, threshold, edge_threshold)
-    finally:
-        backend.close()
 
 
 def least_mask_f1(recipe: Recipe, step: Step, record: GateRecord | None, parity: Parity) -> float:

@@ -16,6 +16,7 @@ import msgspec
 
 from scnet_edge.backends.slots import check_slot, identity
 from scnet_edge.backends.trt_module import capabilities
+from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import FUSED, TYPED, Manifest
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError, EngineError
@@ -52,14 +53,34 @@ def write_state(bundle: Path, state: State) -> None:
     (folder / f"{STATE}.tmp").replace(folder / STATE)
 
 
-def graph_for(bundle: Path, manifest: Manifest, engine: str) -> Path:
-    """Return the graph of a bundle that an engine is given.
+def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> Path:
+    """Return the graph of a bundle that an engine is given for `part`: all of it, or a half.
 
     A strongly typed TensorRT does what the graph's types say, so it gets the one whose floating
     point is FP16; every other engine gets the portable one.
     """
-    typed = engine == "tensorrt" and TYPED in manifest.files and capabilities().strong_typing
-    return bundle / (TYPED if typed else FUSED)
+    typed = engine == "tensorrt" and TYPED[part] in manifest.files and capabilities().strong_typing
+    return bundle / (TYPED[part] if typed else part)
+
+
+def opening_for(
+    bundle: Path,
+    manifest: Manifest,
+    engine: str,
+    part: str = FUSED,
+    *,
+    threads: int | None = None,
+    cache: Path | None = None,
+) -> Opening:
+    """Return how to open a part of a bundle: by what was compiled here, if anything.
+
+    Raises:
+        EngineError: as `compiled_for`.
+    """
+    graph = graph_for(bundle, manifest, engine, part)
+    code = cache or compiled_for(bundle, graph, engine)
+    where = None if code is None else str(code)
+    return Opening(engine=engine, graph=str(graph), threads=threads, cache=where)
 
 
 def compiled_for(bundle: Path, graph: Path, engine: str) -> Path | None:

@@ -4,7 +4,8 @@
       manifest.json       this file's `Manifest`
       fused.onnx          frame -> probability and edges, the graph that runs
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
-      hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks)
+      hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks), and
+                          their typed-hed.onnx and typed-scnet.onnx
       calibration.toml    INT8: the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
 
@@ -31,8 +32,9 @@ from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 2
-MANIFEST, FUSED, TYPED, GOLDEN = "manifest.json", "fused.onnx", "typed.onnx", "golden.npz"
-CALIBRATION = "calibration.toml"
+MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
+FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
+TYPED = {FUSED: "typed.onnx", HED: "typed-hed.onnx", SCNET: "typed-scnet.onnx"}
 MAX_FILE_BYTES = 2**30
 Precision = Literal["fp32", "fp16", "int8"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import Card, find_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.weights import open_hed, open_scnet
@@ -15,7 +16,16 @@ def weights_of(card: Card) -> dict[str, str]:
 
 
 def open_chain(card: Card, recipe: Recipe) -> Chain:
-    """Return the PyTorch FP32 reference of a recipe, in eval mode."""
+    """Return the PyTorch FP32 reference of a recipe, in eval mode.
+
+    Raises:
+        ConfigError: halves are asked for of a model that is one network.
+    """
+    if recipe.halves and not card.takes_prior:
+        raise ConfigError(
+            f"halves: expected a model behind HED, found {card.name}, which is one network; "
+            "leave --halves out"
+        )
     return Chain(
         open_scnet(card),
         open_hed() if card.takes_prior else None,

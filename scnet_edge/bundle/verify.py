@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.backends.base import Backend, default_engine, open_backend
-from scnet_edge.bundle.device import compiled_for, graph_for
-from scnet_edge.bundle.manifest import GOLDEN, Manifest, Parity, read_manifest
+from scnet_edge.backends.base import Backend, default_engine
+from scnet_edge.backends.split import open_split
+from scnet_edge.backends.worker import open_one
+from scnet_edge.bundle.device import opening_for
+from scnet_edge.bundle.manifest import (
+    FUSED,
+    GOLDEN,
+    HED,
+    SCNET,
+    TYPED,
+    Manifest,
+    Parity,
+    read_manifest,
+)
 from scnet_edge.errors import BundleError
+
+Open = Callable[[str], Backend]  # the name of a graph -> what runs it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +52,57 @@ def verify_bundle(
     Where a build on the device is active, it is that which runs.
 
     Raises:
-        BundleError: the bundle is damaged.
+        BundleError: the bundle is damaged, or its halves are further from PyTorch than it allows.
         EngineError: the engine is not installed or refuses the graph.
     """
-    manifest = read_manifest(bundle)
-    engine = engine or default_engine()
-    graph = graph_for(bundle, manifest, engine)
-    cache = compiled_for(bundle, graph, engine)
-    backend = open_backend(engine, graph, threads=threads, cache=cache)
+    manifest, golden = read_manifest(bundle), read_golden(bundle / GOLDEN)
+    chosen = engine or default_engine()
+
+    def opened(part: str) -> Backend:
+        return open_one(opening_for(bundle, manifest, chosen, part, threads=threads))
+
+    parity = parity_of(opened(FUSED), golden, manifest.threshold, manifest.edge_threshold)
+    if HED in manifest.files:
+        require_halves(opened, manifest, golden)
+    return manifest, parity
+
+
+def parity_of(
+    backend: Backend, golden: Golden, threshold: float, edge_threshold: float | None
+) -> Parity:
+    """Return how far a backend is from the reference, and close it."""
     try:
-        parity = measure_parity(
-            backend, read_golden(bundle / GOLDEN), manifest.threshold, manifest.edge_threshold
-        )
+        return measure_parity(backend, golden, threshold, edge_threshold)
     finally:
         backend.close()
-    return manifest, parity
+
+
+def require_the_rest(opened: Open, manifest: Manifest, golden: Golden) -> None:
+    """Raise BundleError when a graph beside the fused one is too far from the reference."""
+    if (typed := TYPED[FUSED]) in manifest.files:
+        parity = parity_of(opened(typed), golden, manifest.threshold, manifest.edge_threshold)
+        require_parity(parity, manifest.min_mask_f1, typed)
+    for hed, scnet in ((HED, SCNET), (TYPED[HED], TYPED[SCNET])):
+        if hed in manifest.files:
+            require_halves(opened, manifest, golden, (hed, scnet))
+
+
+def require_halves(
+    opened: Open, manifest: Manifest, golden: Golden, names: tuple[str, str] = (HED, SCNET)
+) -> None:
+    """Raise BundleError when HED and SCNet, one after the other, are too far from the reference."""
+    hed, scnet = names
+    assert manifest.edge_threshold is not None
+    split = open_split(
+        lambda: opened(hed),
+        lambda: opened(scnet),
+        every=1,
+        hed_frame_hw=manifest.input.frame_hw,
+        size_hw=manifest.input.size_hw,
+        edge_threshold=manifest.edge_threshold,
+    )
+    parity = parity_of(split, golden, manifest.threshold, manifest.edge_threshold)
+    require_parity(parity, manifest.min_mask_f1, f"{hed} and {scnet}")
 
 
 def measure_parity(
@@ -78,11 +128,11 @@ def measure_parity(
     )
 
 
-def require_parity(parity: Parity, min_mask_f1: float) -> None:
+def require_parity(parity: Parity, min_mask_f1: float, what: str = FUSED) -> None:
     """Raise BundleError when the masks agree less than the bundle promises, or are not numbers."""
     if not parity.mask_f1 >= min_mask_f1 or not parity.max_abs_error <= 1:
         raise BundleError(
-            f"{parity.engine}: mask F1 against PyTorch is {parity.mask_f1:.4f} on "
+            f"{what} in {parity.engine}: mask F1 against PyTorch is {parity.mask_f1:.4f} on "
             f"{parity.frames} golden frames, expected at least {min_mask_f1}; "
             "build in a higher precision, or with other ranges"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scnet_edge.backends.slots import Compiled
     from scnet_edge.backends.trt_progress import Progress
     from scnet_edge.bundle.activate import Activation
 
@@ -55,8 +56,24 @@ def _summary(bundle: Path, done: Activation, *, rollback: bool) -> str:
         f"mask F1 {parity.mask_f1:.4f}, "
         f"largest error of the probability {parity.max_abs_error:.2g}",
     ]
-    if slot.excluded:
-        lines.append(f"  no INT8 kernel here, so in floating point: {', '.join(slot.excluded)}")
+    for graph, compiled in slot.graphs.items():
+        lines += _compiled_lines(graph, compiled)
     if done.previous:
         lines.append(f"  kept: device/{done.previous}; --rollback makes it active again")
     return "\n".join(lines)
+
+
+def _compiled_lines(graph: str, compiled: Compiled) -> list[str]:
+    """Return what became of one graph's convolutions, as far as the engine told."""
+    lines = []
+    if kernels := compiled.kernels:
+        read = ", ".join(f"{n} read {dtype}" for dtype, n in kernels.convolutions.items())
+        lone = f"; {len(kernels.lone_qdq)} only quantise or dequantise" if kernels.lone_qdq else ""
+        lost = f"; {len(kernels.missing)} not told apart" if kernels.missing else ""
+        lines.append(
+            f"  {graph}: {kernels.kernels} kernels{lone}; of the convolutions {read}{lost}"
+        )
+    if compiled.excluded:
+        names = ", ".join(compiled.excluded)
+        lines.append(f"  {graph}: no INT8 kernel here, so in floating point: {names}")
+    return lines

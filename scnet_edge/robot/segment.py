@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from scnet_edge.backends.base import Backend, default_engine, open_backend
-from scnet_edge.backends.isolated import open_isolated
-from scnet_edge.backends.split import SplitBackend
-from scnet_edge.bundle.manifest import Manifest, read_manifest
+from scnet_edge.backends.base import Backend, default_engine
+from scnet_edge.backends.isolated import IsolatedBackend
+from scnet_edge.backends.split import open_split
+from scnet_edge.backends.worker import open_one
+from scnet_edge.bundle.device import opening_for
+from scnet_edge.bundle.manifest import HED, SCNET, Manifest, read_manifest
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.events import Event
@@ -20,8 +22,6 @@ from scnet_edge.runtime.governor import Governor, Rule, Step
 from scnet_edge.runtime.loop import Segment, Skip
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Captured, Frame, Result
-
-HED, SCNET = "hed.onnx", "scnet.onnx"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,9 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
     hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
     hed_manifest = _halved(hed_bundle, (HED,))
     assert manifest.edge_threshold is not None
-    split = SplitBackend(
-        _open_backend(hed_bundle / HED, robot, cache),
-        _open_backend(bundle / SCNET, robot, cache),
+    split = open_split(
+        lambda: _open_half(hed_bundle, hed_manifest, HED, robot, cache),
+        lambda: _open_half(bundle, manifest, SCNET, robot, cache),
         every=robot.hed_every,
         hed_frame_hw=hed_manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,
@@ -113,11 +113,17 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
     return pipeline, segment
 
 
-def _open_backend(graph: Path, robot: Robot, cache: Path | None) -> Backend:
-    engines = [robot.engine or default_engine(), *([robot.fallback] if robot.fallback else [])]
+def _open_half(
+    bundle: Path, manifest: Manifest, part: str, robot: Robot, cache: Path | None
+) -> Backend:
+    openings = [
+        opening_for(bundle, manifest, engine, part, threads=robot.threads, cache=cache)
+        for engine in (robot.engine or default_engine(), robot.fallback)
+        if engine
+    ]
     if robot.isolate or robot.fallback:
-        return open_isolated(engines, graph, threads=robot.threads, cache=cache)
-    return open_backend(engines[0], graph, threads=robot.threads, cache=cache)
+        return IsolatedBackend(openings)
+    return open_one(openings[0])
 
 
 def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:

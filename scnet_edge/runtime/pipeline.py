@@ -11,7 +11,7 @@ import numpy as np
 from scnet_edge.backends.base import Array, Backend, default_engine
 from scnet_edge.backends.isolated import IsolatedBackend
 from scnet_edge.backends.worker import Opening, open_one
-from scnet_edge.bundle.device import compiled_for, graph_for
+from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, read_manifest
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import EngineError
@@ -66,10 +66,7 @@ class Pipeline:
         manifest = read_manifest(Path(bundle))
 
         def opening(engine: str) -> Opening:
-            graph = graph_for(Path(bundle), manifest, engine)
-            code = cache or compiled_for(Path(bundle), graph, engine)
-            where = None if code is None else str(code)
-            return Opening(engine=engine, graph=str(graph), threads=threads, cache=where)
+            return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)
 
         first = opening(engine or default_engine())
         if isolate or fallback:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.backends.base import Array
-from scnet_edge.backends.split import SplitBackend
+from scnet_edge.backends.split import SplitBackend, open_split
 from scnet_edge.errors import EngineError
 
 
@@ -101,6 +101,29 @@ def test_edges_that_are_not_finite_are_refused() -> None:
 
     with pytest.raises(EngineError, match="finite edges"):
         split(Broken(), every=2).run({"frame": frame(255)})
+
+
+def test_a_prior_in_fp16_reaches_scnet_in_fp32() -> None:
+    class Half(Hed):
+        def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+            return {name: a.astype(np.float16) for name, a in super().run(feeds).items()}
+
+    outputs = split(Half(), every=1).run({"frame": frame(255)})
+    assert outputs["probability"].dtype == np.float32  # what SCNet was given, and takes
+
+
+def test_a_half_that_does_not_open_closes_the_other() -> None:
+    hed = Hed()
+
+    def fails() -> Scnet:
+        raise EngineError("no")
+
+    size_hw = (64, 96)
+    with pytest.raises(EngineError, match="no"):
+        open_split(
+            lambda: hed, fails, every=1, hed_frame_hw=size_hw, size_hw=size_hw, edge_threshold=0.5
+        )
+    assert hed.closed
 
 
 def test_closing_closes_both() -> None:

@@ -13,6 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from scnet_edge.errors import EngineError, GraphError
+from scnet_edge.graph.half import to_half
+from scnet_edge.graph.trace import halves
 
 pytest.importorskip(
     "tensorrt_rtx",
@@ -91,6 +93,23 @@ def test_int8_convolutions_read_int8_and_requantise_in_one_kernel(
     assert whole.convolutions == {"INT8": len(quantised), rest: len(names) - len(quantised)}
     assert whole.lone_qdq == ()
     assert whole.requantising >= (5 if network == "instance" else 8)
+
+
+def test_the_halves_of_a_chain_are_fused_as_the_whole_is(
+    cases: Callable[[str], Any], tmp_path: Path
+) -> None:
+    whole, quantised = onnx.load(cases("chain").graphs["int8"]), 0
+    for name, half in halves(whole).items():
+        onnx.save(to_half(half), tmp_path / f"{name}.onnx")
+        made = build_plan(tmp_path / f"{name}.onnx", BuildSettings(target=TARGET))
+        names = convolutions_of(tmp_path / f"{name}.onnx")
+        assert sorted(made.convolutions) == sorted(names)
+        found = summarise(made.layers, names)
+        assert found.lone_qdq == found.missing == ()
+        quantised += found.convolutions["INT8"]
+        prior = {"hed": "1x1x64x64 float16", "scnet": "1x1x64x64 float32"}[name]
+        assert made.tensors["prior"] == prior
+    assert quantised == len(cases("chain").quantised)
 
 
 def test_instance_norm_statistics_stay_fp32_in_an_fp16_graph(built: Callable[..., Built]) -> None:

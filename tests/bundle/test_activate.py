@@ -86,10 +86,10 @@ def test_an_engine_that_keeps_no_code(bundle: Path) -> None:
 def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sorted((bundle / "device").rglob("*"))
 
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(activate, "_compile", full)
+    monkeypatch.setattr(activate, "compile_slot", full)
     with pytest.raises(OSError, match="No space"):
         build_on_device(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before

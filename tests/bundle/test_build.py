@@ -7,17 +7,21 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from scnet_edge import Pipeline
 from scnet_edge.backends.base import installed_engines
 from scnet_edge.backends.torch_eager import TorchBackend
+from scnet_edge.bundle import build
 from scnet_edge.bundle.build import GateRequest, build_bundle
-from scnet_edge.bundle.manifest import Precision, read_manifest
+from scnet_edge.bundle.manifest import Precision, file_sha256, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.errors import BundleError, ConfigError, ModelError
+from scnet_edge.graph.half import to_half
 from scnet_edge.graph.ranges import find_ranges, read_ranges
 from scnet_edge.int8.gate import Gate
 from scnet_edge.models.cards import find_card
@@ -84,6 +88,29 @@ def test_parity_below_the_promise_writes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_typed_graph_that_strays_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What TensorRT will be given is held to PyTorch, too, though no engine here runs by it."""
+
+    def strays(graph: onnx.ModelProto) -> onnx.ModelProto:
+        half = to_half(graph)
+        vectors = [i for i in half.graph.initializer if len(i.dims) == 1]
+        bias = next(i for i in vectors if i.data_type == onnx.TensorProto.FLOAT16)
+        wrong = numpy_helper.to_array(bias) + np.float16(6)
+        bias.CopyFrom(numpy_helper.from_array(wrong, bias.name))
+        return half
+
+    build_bundle(Recipe(precision="fp32", size_hw=SIZE), tmp_path / "b")
+    before = {path.name: file_sha256(path) for path in (tmp_path / "b").iterdir()}
+    monkeypatch.setattr(build, "to_half", strays)
+    with pytest.raises(
+        BundleError, match=r"typed\.onnx in .*: mask F1 against PyTorch is 0\.\d{4}"
+    ):
+        build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b", overwrite=True)
+    assert {path.name: file_sha256(path) for path in (tmp_path / "b").iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -91,6 +118,7 @@ def test_parity_below_the_promise_writes_nothing(tmp_path: Path) -> None:
         ({"size_hw": (100, 128)}, ModelError, "the next that fits is 128x128"),
         ({"calibration": "nothing"}, ConfigError, "scnet-edge calibrate"),
         ({"exclude": ("scnet.nowhere",)}, Exception, "no convolution is named"),
+        ({"halves": True}, ConfigError, "expected a model behind HED, found scnet-small"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -139,7 +167,8 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     recipe = Recipe(precision="int8", model="scnet", size_hw=(64, 96), halves=True, min_mask_f1=0.5)
     manifest = build_bundle(recipe, tmp_path / "b")
     assert set(manifest.files) == {
-        "fused.onnx", "typed.onnx", "hed.onnx", "scnet.onnx", "golden.npz", "calibration.toml"
+        "fused.onnx", "hed.onnx", "scnet.onnx", "typed.onnx", "typed-hed.onnx", "typed-scnet.onnx",
+        "golden.npz", "calibration.toml",
     }  # fmt: skip
     assert manifest.model.prior == "hed"
     assert set(manifest.model.sha256) == {"scnet", "hed"}

@@ -11,12 +11,13 @@ import pytest
 
 from scnet_edge.backends import base, slots, trt_module
 from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.slots import PLAN, SCHEMA, SLOT, Slot, check_slot
+from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
 from scnet_edge.bundle.device import DEVICE, State, compiled_for, write_state
 from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
 
+PLAN, LAYERS = "fused.plan", "fused.layers.json"
 PLAN_BYTES = bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8))
 IDENTITY = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
 
@@ -26,13 +27,15 @@ def write_slot(bundle: Path, name: str) -> Path:
     folder = bundle / DEVICE / name
     folder.mkdir(parents=True)
     (folder / PLAN).write_bytes(PLAN_BYTES)
+    (folder / LAYERS).write_text("{}")
+    tensors = {"frame": "1x64x96x3 uint8"}
+    sha256 = file_sha256(bundle / "fused.onnx")
     slot = Slot(
         schema=SCHEMA,
         engine="tensorrt",
         identity=IDENTITY | {"GPU": "Orin", "compute capability": "8.7"},
-        graph_sha256=file_sha256(bundle / "fused.onnx"),
-        tensors={"frame": "1x64x96x3 uint8"},
-        files={PLAN: file_sha256(folder / PLAN)},
+        graphs={"fused.onnx": Compiled(graph_sha256=sha256, tensors=tensors)},
+        files={name: file_sha256(folder / name) for name in (PLAN, LAYERS)},
         created="2026-01-01T00:00:00+00:00",
     )
     write_json(folder / SLOT, slot)
@@ -107,7 +110,7 @@ def test_missing_or_a_link(bundle: Path, tmp_path: Path) -> None:
 def test_the_slot_itself_damaged(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
     text = (folder / SLOT).read_text()
-    for broken in (text[:40], text.replace('"schema": 1', '"schema": 9'), "{}", ""):
+    for broken in (text[:40], text.replace('"schema": 2', '"schema": 9'), "{}", ""):
         (folder / SLOT).write_text(broken)
         with pytest.raises(EngineError, match=r"slot\.json|schema 9"):
             check_slot(folder, bundle / "fused.onnx", IDENTITY)
@@ -119,15 +122,22 @@ def test_the_slot_itself_damaged(bundle: Path) -> None:
 def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
     for name in ("tensorrt-1", "tensorrt-2"):
         (bundle / DEVICE / name / PLAN).write_bytes(b"")
-    with pytest.raises(EngineError, match=r"tensorrt-2/engine\.plan: SHA-256.*--on-device"):
+    with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*--on-device"):
         compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
 
 
 def test_a_plan_of_another_graph(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
     slot = msgspec.json.decode((folder / SLOT).read_bytes(), type=Slot)
-    write_json(folder / SLOT, msgspec.structs.replace(slot, graph_sha256="0" * 64))
-    refused(bundle, "compiled from another graph")
+    other = {"fused.onnx": Compiled(graph_sha256="0" * 64)}
+    for graphs in (other, {}):  # another version of it, or only its halves
+        write_json(folder / SLOT, msgspec.structs.replace(slot, graphs=graphs))
+        refused(bundle, "compiled from another graph")
+
+
+def test_what_the_inspector_said_is_not_edited_either(bundle: Path) -> None:
+    (bundle / DEVICE / "tensorrt-2" / LAYERS).write_text('{"Layers": []}')
+    refused(bundle, "altered or damaged, not loaded")
 
 
 def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from onnx import TensorProto, helper
 
 from scnet_edge.backends import trt
 from scnet_edge.backends.cuda import Buffer
-from scnet_edge.backends.slots import PLAN, SCHEMA, SLOT, Slot, check_slot
+from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
 from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
 
+PLAN = "fused.plan"
 HERE = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
 GPU = {"GPU": "Orin", "compute capability": "8.7"}
 TENSORS = {"frame": "1x64x96x3 uint8", "probability": "1x64x96 float16"}
@@ -82,12 +83,12 @@ def folder(tmp_path: Path) -> Path:
     )
     onnx.save(helper.make_model(graph), tmp_path / "bundle" / "fused.onnx")
     (folder / PLAN).write_bytes(b"a plan")
+    sha256 = file_sha256(tmp_path / "bundle" / "fused.onnx")
     slot = Slot(
         schema=SCHEMA,
         engine="tensorrt",
         identity=HERE | GPU,
-        graph_sha256=file_sha256(tmp_path / "bundle" / "fused.onnx"),
-        tensors=TENSORS,
+        graphs={"fused.onnx": Compiled(graph_sha256=sha256, tensors=TENSORS)},
         files={PLAN: file_sha256(folder / PLAN)},
         created="2026-01-01T00:00:00+00:00",
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle import activate
+from scnet_edge.bundle import activate, compile
 from scnet_edge.bundle.activate import build_on_device
 from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.device import read_state
@@ -63,13 +63,13 @@ def bundle(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def break_second_opening(monkeypatch: pytest.MonkeyPatch, factory: str) -> None:
     """Let the compiling process be real and the one that tries the result be `factory`."""
-    opened, count = activate._opened, iter(range(9))
+    opened, count = compile.opened, iter(range(9))
 
     def instead(opening: Opening) -> Any:
         broken = Opening(factory=f"test_fault_18_golden_drift:{factory}")
         return opened(broken if next(count) else opening)
 
-    monkeypatch.setattr(activate, "_opened", instead)
+    monkeypatch.setattr(compile, "opened", instead)
 
 
 def test_drift_is_refused_with_its_number(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

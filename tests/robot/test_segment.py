@@ -13,14 +13,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.bundle.manifest import seal_of
-from scnet_edge.errors import BundleError, ConfigError
+from scnet_edge.bundle.activate import build_on_device
+from scnet_edge.bundle.device import read_state
+from scnet_edge.bundle.manifest import GOLDEN, file_sha256, seal_of
+from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
+from scnet_edge.errors import BundleError, ConfigError, EngineError
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.segment import open_segment
 from scnet_edge.runtime.events import Event
 from scnet_edge.types import Captured, Frame, Result
 
 SIZE_HW = (64, 96)
+HALF, TENTH = np.float32(0.5).tobytes(), np.float32(0.1).tobytes()  # the threshold in HED's graph
 
 
 def frame(crack_px: int) -> Frame:
@@ -101,6 +105,49 @@ def test_hed_every_second_frame(halved: Path) -> None:
     assert [int(r.mask.sum()) for r in found] == [300, 300, 0, 0, 0]
     assert [r.flags for r in found] == [(), ("prior_reused",), (), ("prior_reused",), ()]
     assert all(r.edges is not None for r in found)
+
+
+def with_golden(bundle: Path) -> Path:
+    """Add golden frames, which three graphs of darkness answer alike, and seal the bundle again."""
+    frames = np.stack([frame(px) for px in (0, 200, 5000)])
+    darkness = (1 - frames.mean(axis=3) / 255).astype(np.float32)
+    golden = Golden(frames=frames, probability=darkness, edges=None)
+    write_golden(bundle / GOLDEN, golden)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"][GOLDEN] = file_sha256(bundle / GOLDEN)
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
+    return bundle
+
+
+def test_halves_run_as_they_were_compiled_on_the_device(halved: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
+    bundle = with_golden(halved)
+    built = build_on_device(bundle, engine="openvino", threads=1)
+    assert set(built.slot.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
+    code = {path: path.stat().st_mtime_ns for path in (bundle / "device").rglob("*.blob")}
+    assert len(code) == 3
+    robot = Robot(engine="openvino", threads=1, hed_every=2)
+    assert [int(r.mask.sum()) for r in results(bundle, robot, [300, 0, 0])] == [300, 300, 0]
+    # They were read, not compiled again: no other file, and none written anew.
+    assert {p: p.stat().st_mtime_ns for p in (bundle / "device").rglob("*.blob")} == code
+    for path in code:
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(EngineError, match=r"altered or damaged, not loaded; run 'scnet-edge build"):
+        results(bundle, robot, [300])
+
+
+def test_halves_that_stray_are_not_made_active(halved: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
+    bundle = with_golden(halved)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "hed.onnx").write_bytes((bundle / "hed.onnx").read_bytes().replace(HALF, TENTH))
+    manifest["files"]["hed.onnx"] = file_sha256(bundle / "hed.onnx")
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
+    with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
+        build_on_device(bundle, engine="openvino", threads=1)
+    assert read_state(bundle).active == ""
+    with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
+        verify_bundle(bundle, engine="openvino", threads=1)
 
 
 def test_hed_of_another_bundle(halved: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from scnet_edge.backends.fake import FakeBackend
-from scnet_edge.backends.isolated import open_isolated
+from scnet_edge.backends.isolated import IsolatedBackend
+from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import (
     SCHEMA,
     InputContract,
@@ -200,7 +201,8 @@ def test_an_isolated_engine_gives_the_same_and_survives_its_crash(bundle: Path) 
     frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     with Pipeline.open(bundle, engine="onnxruntime", threads=1) as pipeline:
         expected = pipeline(frame)
-    backend = open_isolated(["onnxruntime"], bundle / "fused.onnx", threads=1)
+    graph = str(bundle / "fused.onnx")
+    backend = IsolatedBackend([Opening(engine="onnxruntime", graph=graph, threads=1)])
     with Pipeline(MANIFEST, backend) as pipeline:
         assert pipeline.engine == "onnxruntime CPU"
         np.testing.assert_array_equal(pipeline(frame).probability, expected.probability)

@@ -1,0 +1,133 @@
+"""On the robot: graphs become compiled code in a folder, which is tried in a process of its own.
+
+Which code is active is not decided here; see `scnet_edge.bundle.activate`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from scnet_edge.backends.base import Backend
+from scnet_edge.backends.isolated import IsolatedBackend
+from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, identity
+from scnet_edge.backends.trt_build import Built
+from scnet_edge.backends.trt_compile import compile_plans, write_layers
+from scnet_edge.backends.trt_progress import Progress
+from scnet_edge.backends.worker import Opening
+from scnet_edge.bundle.device import graph_for
+from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest, Parity, file_sha256
+from scnet_edge.bundle.verify import parity_of, read_golden, require_halves, require_parity
+from scnet_edge.config import write_json
+
+COMPILING = ("tensorrt", "openvino")
+
+
+def graphs_for(bundle: Path, manifest: Manifest, engine: str) -> list[Path]:
+    """Return the graphs that an engine compiles: the fused one and, where there are, the halves."""
+    parts = [part for part in (FUSED, HED, SCNET) if part in manifest.files]
+    return [graph_for(bundle, manifest, engine, part) for part in parts]
+
+
+def compile_slot(
+    folder: Path,
+    graphs: Sequence[Path],
+    engine: str,
+    *,
+    threads: int | None = None,
+    measured: Path | None = None,
+    progress: Callable[[Progress], bool] | None = None,
+) -> tuple[Slot, dict[str, Built]]:
+    """Compile graphs into a folder; return its slot, written there, not tried yet, and the plans.
+
+    Args:
+        folder: An empty folder.
+        graphs: ONNX files whose hashes the caller has checked.
+        engine: One of `COMPILING`.
+        threads: CPU threads for the build and for the engine.
+        measured: An earlier build, whose timing cache shortens this one.
+        progress: Told how far TensorRT's builder is; False cancels.
+
+    Raises:
+        EngineError: the engine is missing or cannot compile a graph, or its process crashes.
+        GraphError: TensorRT's parser refuses a node.
+    """
+    found, plans = identity(engine), dict[str, Built]()
+    if engine == "tensorrt":
+        plans, gpu = compile_plans(
+            folder, graphs, threads=threads, measured=measured, progress=progress
+        )
+        found |= gpu
+    else:
+        for graph in graphs:
+            opened(_opening(engine, graph, folder, threads)).close()
+    slot = Slot(
+        schema=SCHEMA,
+        engine=engine,
+        identity=found,
+        graphs={graph.name: _compiled(graph, plans.get(graph.name)) for graph in graphs},
+        files=_hashes(folder),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+    write_json(folder / SLOT, slot)
+    return slot, plans
+
+
+def try_slot(
+    bundle: Path, manifest: Manifest, folder: Path, slot: Slot, threads: int | None
+) -> tuple[Parity, float]:
+    """Return the parity of compiled code with the reference and how long opening it took, seconds.
+
+    It runs in a child process: code that aborts when it is loaded takes that process and no more.
+
+    Raises:
+        BundleError: it is further from the reference than the bundle promises.
+        EngineError: it is damaged, not for this machine, or its process crashes.
+    """
+    golden = read_golden(bundle / GOLDEN)
+
+    def open_part(part: str) -> Backend:
+        graph = graph_for(bundle, manifest, slot.engine, part)
+        return opened(_opening(slot.engine, graph, folder, threads))
+
+    start_s = time.perf_counter()
+    backend = open_part(FUSED)
+    open_s = time.perf_counter() - start_s
+    parity = parity_of(backend, golden, manifest.threshold, manifest.edge_threshold)
+    require_parity(parity, manifest.min_mask_f1)
+    if HED in manifest.files:
+        require_halves(open_part, manifest, golden)
+    return parity, open_s
+
+
+def inspected(folder: Path, graphs: Sequence[Path], slot: Slot, plans: dict[str, Built]) -> Slot:
+    """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
+    told = dict(slot.graphs)
+    for graph in graphs:
+        kernels = write_layers(folder, graph, plans[graph.name].convolutions)
+        told[graph.name] = replace(told[graph.name], kernels=kernels)
+    return replace(slot, graphs=told, files=_hashes(folder))
+
+
+def opened(opening: Opening) -> IsolatedBackend:
+    """Open an engine in a child process that is given one chance."""
+    return IsolatedBackend([opening], max_restarts=0)
+
+
+def _opening(engine: str, graph: Path, folder: Path, threads: int | None) -> Opening:
+    return Opening(engine=engine, graph=str(graph), threads=threads, cache=str(folder))
+
+
+def _compiled(graph: Path, built: Built | None) -> Compiled:
+    sha256 = file_sha256(graph)
+    if built is None:
+        return Compiled(graph_sha256=sha256)
+    return Compiled(graph_sha256=sha256, tensors=built.tensors, excluded=built.excluded)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != SLOT}
