@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.metrics import Counts
 
 RESAMPLES = 2000
+
+Draws = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
 
 
 def interval(
@@ -33,17 +37,69 @@ def interval(
     Raises:
         InputError: there are no images.
     """
-    if not counts:
-        raise InputError("expected at least one image to score, found none")
-    n = len(counts)
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)  # (r, n)
-    predicted = times @ np.stack([c.predicted for c in counts])  # (r, 101)
-    right = times @ np.stack([c.right for c in counts])
-    found = times @ np.stack([c.found for c in counts])
-    truth = times @ np.array([c.truth for c in counts])  # (r,)
-    values = [
-        statistic(Counts(predicted=p, right=r, found=f, truth=int(t)))
-        for p, r, f, t in zip(predicted, right, found, truth, strict=True)
-    ]
+    values = _values(counts, statistic, _draws(len(counts), seed, resamples))
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
+
+
+def paired_interval(
+    ours: Sequence[Sequence[Counts]],
+    theirs: Sequence[Sequence[Counts]],
+    statistic: Callable[[Counts], float],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """Return the 95 % interval of how far our mean over runs lies above theirs.
+
+    Each draw of images is the same for every run of both, so what is hard for all cancels out.
+    The runs themselves are not drawn: the interval speaks of other images, not of other seeds.
+
+    Args:
+        ours: Runs, each with one count per image, the images in the same order everywhere.
+        theirs: Runs on the same images.
+        statistic: Of the counts of a whole data set.
+        seed: Of the draws.
+        resamples: How many data sets are drawn.
+
+    Raises:
+        InputError: a side has no run, or the runs are not of as many images.
+    """
+    images = {len(run) for run in [*ours, *theirs]}
+    if not ours or not theirs or len(images) != 1:
+        raise InputError(
+            f"expected runs on both sides, each on the same images, found {len(ours)} against "
+            f"{len(theirs)} on {', '.join(map(str, sorted(images)))} images; score them anew"
+        )
+    times = _draws(images.pop(), seed, resamples)
+    above = _mean_over_runs(ours, statistic, times) - _mean_over_runs(theirs, statistic, times)
+    low, high = np.percentile(above, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _mean_over_runs(
+    runs: Sequence[Sequence[Counts]], statistic: Callable[[Counts], float], times: Draws
+) -> Values:
+    return np.asarray(np.mean([_values(run, statistic, times) for run in runs], axis=0))
+
+
+def _draws(images: int, seed: int, resamples: int) -> Draws:
+    """Return how often each image is in each drawn data set, (resamples, images)."""
+    if not images:
+        raise InputError("expected at least one image to score, found none")
+    share = np.full(images, 1 / images)
+    return np.asarray(np.random.default_rng(seed).multinomial(images, share, size=resamples))
+
+
+def _values(counts: Sequence[Counts], statistic: Callable[[Counts], float], times: Draws) -> Values:
+    """Return the statistic of each drawn data set, (resamples,)."""
+    predicted = times @ np.stack([c.predicted for c in counts])  # (resamples, 101)
+    right = times @ np.stack([c.right for c in counts])
+    found = times @ np.stack([c.found for c in counts])
+    truth = times @ np.array([c.truth for c in counts])  # (resamples,)
+    return np.array(
+        [
+            statistic(Counts(predicted=p, right=r, found=f, truth=int(t)))
+            for p, r, f, t in zip(predicted, right, found, truth, strict=True)
+        ]
+    )

@@ -10,6 +10,7 @@ import torch
 
 from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.hed import HED
 from scnet_edge.models.weights import open_hed
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.training.images import TrainingImage
@@ -41,10 +42,16 @@ def drawn_pipes(walls: int = 15, frames: int = 24) -> list[TrainingImage]:
     ]
 
 
-def write_edge_maps(samples: list[Sample], folder: Path) -> None:
-    """Write the HED probability of every sample as an 8-bit PNG, unless it is there."""
+def write_edge_maps(samples: list[Sample], folder: Path, hed: HED | None = None) -> None:
+    """Write the probability of `hed`, or of the shipped one, as 8-bit PNGs, unless they are there.
+
+    Args:
+        samples: What it looks at.
+        folder: Gets `NAME.png` of every sample.
+        hed: An edge detector in eval mode.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    hed = open_hed().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    hed = (hed or open_hed()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for sample in samples:
         path = folder / f"{sample.name}.png"
         if path.exists():

@@ -11,22 +11,26 @@ MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)  # the VGG training mean, 
 
 
 class HED(nn.Module):
-    """VGG-16 with a side output after each block and a weighted fusion of the five."""
+    """VGG-16 with a side output after each block and a weighted fusion of the five.
+
+    `width` multiplies every channel count; 1 is the published net.
+    """
 
     mean: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, width: float = 1.0) -> None:
         super().__init__()
         blocks, inp = [], 3
-        for widths in VGG:
+        shape = [[max(4, round(channels * width)) for channels in widths] for widths in VGG]
+        for widths in shape:
             layers: list[nn.Module] = []
             for out in widths:
                 layers += [nn.Conv2d(inp, out, 3, padding=1), nn.ReLU(inplace=True)]
                 inp = out
             blocks.append(nn.Sequential(*layers))
         self.blocks = nn.ModuleList(blocks)
-        self.sides = nn.ModuleList(nn.Conv2d(widths[-1], 1, 1) for widths in VGG)
-        self.fuse = nn.Conv2d(len(VGG), 1, 1)
+        self.sides = nn.ModuleList(nn.Conv2d(widths[-1], 1, 1) for widths in shape)
+        self.fuse = nn.Conv2d(len(shape), 1, 1)
         self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, frame: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -57,3 +57,25 @@ def test_shipped_weights_see_a_drawn_edge() -> None:
     assert edges[:, 46:50].amax(1).min() > 0.5
     assert edges[:, 10:30].max() < 0.2
     assert edges[:, 66:86].max() < 0.2
+
+
+def test_width_scales_the_channels_and_nothing_else() -> None:
+    full, light = HED(), HED(width=0.25)
+    assert HED(width=1).state_dict().keys() == full.state_dict().keys() == light.state_dict().keys()
+    for (name, theirs), ours in zip(full.named_parameters(), light.parameters(), strict=True):
+        fused = name.startswith("fuse")
+        scaled = [n // 4 if n >= 64 and not fused else n for n in theirs.shape]
+        assert list(ours.shape) == scaled, name
+
+
+def test_light_maps_have_the_size_of_the_frame() -> None:
+    fused, sides = HED(width=0.25).eval()(torch.rand(1, 3, 33, 47) * 255)
+    assert [fused.shape, *(side.shape for side in sides)] == [(1, 1, 33, 47)] * 6
+
+
+def test_width_one_is_the_published_net() -> None:
+    torch.manual_seed(0)
+    full, frame = HED().eval(), torch.rand(1, 3, 32, 48) * 255
+    same = HED(width=1).eval()
+    same.load_state_dict(full.state_dict())
+    torch.testing.assert_close(same(frame), full(frame), rtol=0, atol=0)
