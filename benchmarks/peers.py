@@ -56,6 +56,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training.images import load_images
 from scnet_edge.training.loop import Material, train
+from scnet_edge.training.schedule import Schedule
 
 FEATURES = {"unet": (32, 32, 64, 128, 256, 32), "light": (8, 8, 16, 32, 64, 8)}
 CALIBRATION_FRAMES = 60
@@ -82,29 +83,33 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="deepcrack:DIR and the like")
     parser.add_argument("--out", type=Path, required=True, help="the folder of their folders")
     parser.add_argument("--steps", type=int, default=4000, help="of 8 crops of 256 pixels")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     chosen = parser.parse_args()
     fit, held_out = split_held_out(open_dataset(chosen.data, "train"))
     material = Material(images=load_images(fit, None), pipes=drawn_pipes())
+    schedule = dataclasses.replace(EDGE_SCHEDULE, steps=chosen.steps, precision=chosen.precision)
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
-        peer = trained(name, material, chosen.steps, out / "training", chosen.device)
+        peer = trained(name, material, schedule, out / "training", chosen.device)
         chain = Chain(peer, None, frame_hw=DEFAULT_SIZE_HW, size_hw=DEFAULT_SIZE_HW).eval()
         write_bundles(chain, fit, held_out, out)
         print(out)
 
 
-def trained(name: str, material: Material, steps: int, out: Path, device: str) -> nn.Module:
-    """Return a peer after `steps` updates, going on from the checkpoint in `out`."""
-    torch.manual_seed(EDGE_SCHEDULE.seed)
+def trained(name: str, material: Material, schedule: Schedule, out: Path, device: str) -> nn.Module:
+    """Return a trained peer, going on from the checkpoint in `out`."""
+    torch.manual_seed(schedule.seed)
     begun_s = time.monotonic()
 
     def told(step: int, loss: float) -> None:
         if step % 10 == 0:
             pace_s = time.monotonic() - begun_s
-            print(f"{name}: step {step} of {steps}, loss {loss:.3f}, {pace_s:.0f} s", flush=True)
+            print(
+                f"{name}: step {step} of {schedule.steps}, loss {loss:.3f}, {pace_s:.0f} s",
+                flush=True,
+            )
 
-    schedule = dataclasses.replace(EDGE_SCHEDULE, steps=steps)
     return train(Peer(name), material, schedule, out, device=device, progress=told).cpu()
 
 

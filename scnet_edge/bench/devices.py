@@ -79,10 +79,9 @@ class Anchor:
     ms: float
     source: str
 
-    @property
-    def efficiency(self) -> float:
-        """Share of the device's dense rate that the network reached."""
-        return self.gflop / self.ms / DEVICES[self.device].tops[self.precision]
+    def share_beyond(self, fixed_ms: float) -> float:
+        """Return the share of the device's dense rate, where a frame costs `fixed_ms` anyhow."""
+        return self.gflop / (self.ms - fixed_ms) / DEVICES[self.device].tops[self.precision]
 
 
 TORCH2TRT = "torch2trt, its benchmarks folder"

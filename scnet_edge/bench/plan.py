@@ -1,13 +1,15 @@
 """Which bundle for which device: measured where it was measured, estimated and marked elsewhere.
 
-An estimate is a roofline with the efficiency that others reached: a frame takes at least its
-operations at the device's dense rate times that efficiency, and at least its activations' bytes at
-the memory's. The range is that of the anchors; nothing of ours ran on these devices.
+An estimate is a roofline on top of a fixed cost. On a device that somebody timed several networks
+on, their times lie on a line over their operations: what a frame costs however small the network,
+and the share of the dense rate that the rest reaches. A frame takes the fixed cost and then the
+longer of its operations at that share and its activations' bytes at the memory's rate. The range is
+that of the lines; nothing of ours ran on these devices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +21,7 @@ from scnet_edge.errors import ConfigError
 MEMORY_EFFICIENCY = 0.7  # of the published bandwidth, an assumption
 BYTES = {"fp16": 2, "int8": 1}
 HERE = "here"
-SIMILAR = 3.0  # anchors within this factor of a model's operations are preferred
+GATE_LOSS = 0.005  # of F1, what `build --int8` lets INT8 lose unless told otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Workload:
     model: str
     gflop: float
     mega_activations: float
-    f1: dict[str, float]
+    f1: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Option:
     Attributes:
         fps: The middle; of a measurement the median.
         low, high: The range of the estimate, or the slowest and fastest measured round.
+        f1: At this precision, or in FP32 where `f1_of` says so; None where neither was measured.
         basis: `measured`, or what the estimate rests on.
     """
 
@@ -54,8 +57,24 @@ class Option:
     low: float
     high: float
     f1: float | None
+    f1_of: str
     measured: bool
     basis: str
+
+    @property
+    def least_f1(self) -> float:
+        """What F1 to count on: INT8 that was not scored may lose what the gate allows."""
+        loss = GATE_LOSS if (self.precision, self.f1_of) == ("int8", "fp32") else 0.0
+        return (self.f1 or 0.0) - loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What networks reached on a device: a fixed cost a frame, then a share of the dense rate."""
+
+    device: str
+    fixed_ms: float
+    share: float
 
 
 def options(
@@ -104,7 +123,7 @@ def choose(found: Sequence[Option], target_fps: float) -> Option | None:
         [o for o in found if o.fps >= target_fps],
     ):
         if reached:
-            return max(reached, key=lambda o: (o.f1 or 0.0, o.fps))
+            return max(reached, key=lambda o: (o.least_f1, o.fps))
     return None
 
 
@@ -121,43 +140,77 @@ def _measured(row: Row) -> Option:
         low=min(row.round_fps),
         high=max(row.round_fps),
         f1=row.f1,
+        f1_of=row.precision,
         measured=True,
         basis=f"camera to mask, {row.label}",
     )
 
 
 def _estimated(w: Workload, precision: GpuPrecision, device: str) -> Option:
-    anchors, basis = _anchors(device, precision, w.gflop)
-    d, efficiencies = DEVICES[device], [a.efficiency for a in anchors]
-    memory_s = 1e6 * w.mega_activations * BYTES[precision] / (1e9 * d.gb_s * MEMORY_EFFICIENCY)
-    fps = [
-        1 / max(w.gflop / 1e3 / (d.tops[precision] * e), memory_s)
-        for e in (min(efficiencies), float(np.median(efficiencies)), max(efficiencies))
-    ]
+    paces, basis = _paces(device, precision)
+    d = DEVICES[device]
+    memory_ms = w.mega_activations * BYTES[precision] / (d.gb_s * MEMORY_EFFICIENCY)
+    ms = [p.fixed_ms + max(w.gflop / (d.tops[precision] * p.share), memory_ms) for p in paces]
+    f1_of = precision if precision in w.f1 else "fp32"
     return Option(
         model=w.model,
         precision=precision,
-        fps=fps[1],
-        low=fps[0],
-        high=fps[2],
-        f1=w.f1.get(precision),
+        fps=1e3 / float(np.median(ms)),
+        low=1e3 / max(ms),
+        high=1e3 / min(ms),
+        f1=w.f1.get(f1_of),
+        f1_of=f1_of,
         measured=False,
         basis=basis,
     )
 
 
-def _anchors(device: str, precision: GpuPrecision, gflop: float) -> tuple[list[Anchor], str]:
-    """Return the anchors nearest to a device and workload, and how to name them."""
-    of_precision = [a for a in ANCHORS if a.precision == precision]
+def _paces(device: str, precision: GpuPrecision) -> tuple[list[Pace], str]:
+    """Return what was reached on a device, its family, or failing that on others; and in words."""
+    everywhere = paces(precision)
     family = DEVICES[device].family
-    own = [a for a in of_precision if a.device == device]
-    kin = [a for a in of_precision if DEVICES[a.device].family == family]
-    pool = own or kin or of_precision
-    alike = [a for a in pool if 1 / SIMILAR <= a.gflop / gflop <= SIMILAR] or pool
-    shares = [round(100 * a.efficiency) for a in alike]
+    own = [p for p in everywhere if p.device == device]
+    kin = [p for p in everywhere if DEVICES[p.device].family == family]
+    found = own or kin or everywhere
     whose = "this device" if own else "its family" if kin else "other families"
-    names = ", ".join(f"{a.what} on {DEVICES[a.device].name}" for a in alike)
-    return alike, (
-        f"{min(shares)} to {max(shares)} % of the dense {precision.upper()} rate, what {names} "
-        f"reached ({whose}); memory at {100 * MEMORY_EFFICIENCY:.0f} %"
+    named = {DEVICES[p.device].name: None for p in found}
+    return found, (
+        f"{_range([p.fixed_ms for p in found], 1)} ms a frame and "
+        f"{_range([100 * p.share for p in found], 0)} % of the dense {precision.upper()} rate, "
+        f"as other networks on {', '.join(named)} ({whose}); memory at "
+        f"{100 * MEMORY_EFFICIENCY:.0f} %"
     )
+
+
+def paces(precision: GpuPrecision) -> list[Pace]:
+    """Return what was reached on every device with an anchor.
+
+    One network alone does not tell a fixed cost from a share, so there the fixed cost is taken from
+    each of the devices that have more, and the share is what then gives the network's own time.
+    """
+    by_device: dict[str, list[Anchor]] = {}
+    for anchor in ANCHORS:
+        if anchor.precision == precision:
+            by_device.setdefault(anchor.device, []).append(anchor)
+    lines = [_line(anchors) for anchors in by_device.values() if len(anchors) > 1]
+    single = [
+        Pace(device=a.device, fixed_ms=line.fixed_ms, share=a.share_beyond(line.fixed_ms))
+        for anchors in by_device.values()
+        if len(anchors) == 1
+        for a in anchors
+        for line in lines
+    ]
+    return lines + single
+
+
+def _line(anchors: Sequence[Anchor]) -> Pace:
+    """Return the straight line through the times of networks on one device."""
+    first = anchors[0]
+    slope, fixed_ms = np.polyfit([a.gflop for a in anchors], [a.ms for a in anchors], 1)
+    tops = DEVICES[first.device].tops[first.precision]
+    return Pace(device=first.device, fixed_ms=float(fixed_ms), share=1 / float(slope) / tops)
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    low, high = (f"{v:.{digits}f}" for v in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from scnet_edge.bench.plan import Workload
 from scnet_edge.bench.schema import Result
-from scnet_edge.models.cards import Card, find_card, shipped_models
+from scnet_edge.models.cards import Card, shipped_models
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import count_macs
 
 
 def workloads(size_hw: tuple[int, int], results: Sequence[Result]) -> list[Workload]:
-    """Return every shipped crack model, with what the results or its card say of its F1."""
+    """Return every shipped crack model, with what results of all images or its card say of F1."""
     cards = [card for card in shipped_models() if card.kind == "scnet"]
     return [_workload(card, size_hw, results) for card in cards]
 
@@ -35,8 +35,8 @@ def _workload(card: Card, size_hw: tuple[int, int], results: Sequence[Result]) -
         for row in result.rows
         if row.model == card.name and row.f1 is not None and row.images >= 237
     }
-    if card.metrics and find_card(card.name).metrics:
-        f1.setdefault("fp16", card.metrics.f1)  # FP16 bundles are held to FP32's masks
+    if card.metrics:
+        f1.setdefault("fp32", card.metrics.f1)
     return Workload(
         model=card.name,
         gflop=sum(2e-9 * count_macs(n, size_hw) for n in networks),

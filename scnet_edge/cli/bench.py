@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scnet_edge.cli import app
+
+if TYPE_CHECKING:
+    from scnet_edge.bench.plan import Option
 
 
 class SuiteFirst(typer.core.TyperGroup):
@@ -123,11 +126,11 @@ def plan(
         list[Path] | None, typer.Option(help="Result files to use where they are of the device.")
     ] = None,
 ) -> None:
-    """Name the bundle for a device and a rate; every estimate is marked, with its basis."""
+    """Name the bundle for a device and a rate, marking estimates; exit status 1 when none is."""
     from rich.console import Console
     from rich.table import Table
 
-    from scnet_edge.bench.plan import HERE, choose, options
+    from scnet_edge.bench.plan import GATE_LOSS, HERE, choose, options
     from scnet_edge.bench.schema import read_result
     from scnet_edge.bench.workload import workloads
     from scnet_edge.bundle.recipe import parse_size
@@ -135,27 +138,37 @@ def plan(
     read = [read_result(path) for path in results or []]
     asked = [] if device == HERE else workloads(parse_size(size), read)
     name, found = options(device, asked, read)
-    table = Table("model", "precision", "FPS", "range", "F1", "", show_edge=False)
+    table = Table("model", "precision", "FPS", "F1", "basis", box=None, padding=(0, 2, 0, 0))
     bases = list(dict.fromkeys(o.basis for o in found))
     for o in found:
-        table.add_row(
-            o.model,
-            o.precision,
-            f"{o.fps:.1f}",
-            f"{o.low:.1f}-{o.high:.1f}",
-            "not measured" if o.f1 is None else f"{o.f1:.4f}",
-            f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})",
-        )
+        basis = f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})"
+        table.add_row(o.model, o.precision, _speed(o), _f1(o), basis)
     Console().print(f"{name}, {size}, target {target_fps:g} FPS", table, sep="\n", highlight=False)
     for i, basis in enumerate(bases, 1):
         typer.echo(f"({i}) {basis}")
+    if any(o.f1_of != o.precision for o in found):
+        typer.echo(
+            "F1 in FP32: FP16 is held to its masks, and 'build --int8' lets INT8 lose "
+            f"{GATE_LOSS:g} unless --gate says otherwise"
+        )
     best = choose(found, target_fps)
     if best is None:
-        typer.echo(f"none reaches {target_fps:g} FPS on {name}; a smaller --size or rate may")
-        return
-    how = "measured" if best.measured else "an estimate; nothing of ours ran on this device"
-    f1 = "not measured" if best.f1 is None else f"{best.f1:.4f}"
-    typer.echo(
-        f"{best.model} {best.precision}: {best.fps:.0f} FPS ({best.low:.0f} to {best.high:.0f}), "
-        f"F1 {f1}; {how}"
-    )
+        typer.echo(
+            f"none reaches {target_fps:g} FPS on {name}; the fastest is {found[0].model} "
+            f"{found[0].precision}, {_speed(found[0])} FPS. A smaller --size may"
+        )
+        raise typer.Exit(1)
+    estimate = "an estimate; nothing of ours ran on this device"
+    how = f"measured {best.basis}" if best.measured else estimate
+    typer.echo(f"{best.model} {best.precision}: {_speed(best)} FPS, F1 {_f1(best)}; {how}")
+
+
+def _speed(o: Option) -> str:
+    fps, low, high = (f"{v:.{0 if v >= 10 else 1}f}" for v in (o.fps, o.low, o.high))
+    return f"{fps} ({low} to {high})"
+
+
+def _f1(o: Option) -> str:
+    if o.f1 is None:
+        return "not measured"
+    return f"{o.f1:.4f}" if o.f1_of == o.precision else f"{o.f1:.4f} in FP32"
