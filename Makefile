@@ -1,5 +1,6 @@
 # make demo    install, build an INT8 bundle of the shipped model, score it on the shipped clip, inspect the clip
-# make test    install for development, then everything that CI checks
+# make test    install for development, then lint, types and tests
+# make plans   build every shipped model's TensorRT plans ahead of time; none may be worse than before
 # make clean   remove what these made
 #
 # PYTHON=python3.12     another interpreter, 3.10 or newer
@@ -14,7 +15,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints-dev.txt $(PIP_ARGS)
 NEEDED := pyproject.toml constraints-dev.txt $(BIN)/python
 
-.PHONY: demo test clean
+.PHONY: demo test plans clean
 
 demo: $(BIN)/.demo
 	$(BIN)/scnet-edge build --int8 --out demo/bundle --overwrite
@@ -25,6 +26,9 @@ demo: $(BIN)/.demo
 
 test: $(BIN)/.dev
 	scripts/check
+
+plans: $(BIN)/.dev
+	$(BIN)/python benchmarks/tensorrt_plans.py --against benchmarks/plans/tensorrt-rtx.json
 
 clean:
 	rm -rf .venv demo

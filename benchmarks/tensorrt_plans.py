@@ -1,20 +1,25 @@
 """Build plans of the shipped models ahead of time, without a GPU, and count what became of them.
 
     python benchmarks/tensorrt_plans.py --out benchmarks/plans/tensorrt-rtx.json
+    python benchmarks/tensorrt_plans.py --against benchmarks/plans/tensorrt-rtx.json    # make plans
 
 Each graph as a bundle carries it (FP32, FP16, INT8 with FP16 around it) goes through TensorRT-RTX's
 own parser and builder for each GPU generation. Exit status 1 when a convolution has no kernel, when
 one that is quantised does not read INT8, or when a Q or DQ stands alone; Turing (SM75) is recorded
 but not held to that: TensorRT-RTX has neither INT8 convolutions nor FP32 matrix products there.
+With --against also when a plan has become worse than the report says: refused, more kernels, or
+fewer that requantise within the convolution.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -29,6 +34,8 @@ from scnet_edge.graph.lower import fp32_graph, lowered
 from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import find_card, shipped_models
 
+Row = dict[str, Any]
+PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("SM75", "SM80", "SM86", "SM89", "SM120")
 FAKE_INT8 = "SM75"
 
@@ -37,21 +44,31 @@ def main() -> None:
     """Build all that was asked for, print each, write the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--models", nargs="+")
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS)
     parser.add_argument("--targets", nargs="+", default=TARGETS)
     parser.add_argument("--size", default="384x544")
-    parser.add_argument("--out", type=Path, required=True)
+    files = parser.add_mutually_exclusive_group(required=True)
+    files.add_argument("--out", type=Path)
+    files.add_argument("--against", type=Path)
     options = parser.parse_args()
     models = options.models or [card.name for card in shipped_models() if card.kind == "scnet"]
-    rows, wrong = [], []
+    before = read(options.against, options.size) if options.against else {}
+    rows: list[Row] = []
+    wrong: list[str] = []
     for model in models:
-        for precision, graph in graphs_of(model, options.size).items():
-            for target in options.targets:
-                row = build(model, precision, graph, target)
-                rows.append(row)
-                wrong += faults_of(row)
-                print(json.dumps(row), flush=True)
+        graphs = graphs_of(model, options.size)
+        for precision, target in itertools.product(options.precisions, options.targets):
+            if precision not in graphs:
+                continue
+            row = build(model, precision, graphs[precision], target)
+            rows.append(row)
+            wrong += faults_of(row)
+            print(json.dumps(row), flush=True)
+            if options.out:
                 write(options.out, options.size, rows)
-    raise SystemExit("; ".join(wrong) if wrong else 0)
+            else:
+                wrong += worse_than(row, before.get((model, precision, target)))
+    raise SystemExit("\n".join(wrong) if wrong else 0)
 
 
 def graphs_of(model: str, size: str) -> dict[str, onnx.ModelProto]:
@@ -75,7 +92,7 @@ def ranges_of(model: str, edge_threshold: float | None):
     return find_ranges(model, weights_of(find_card(model)), edge_threshold)
 
 
-def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> dict[str, object]:
+def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> Row:
     """Return what became of one graph for one GPU generation."""
     convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +122,7 @@ def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> di
     }
 
 
-def faults_of(row: dict[str, object]) -> list[str]:
+def faults_of(row: Row) -> list[str]:
     """Return what is wrong with a plan, in words."""
     where = f"{row['model']} {row['precision']} {row['target']}"
     if "refused" in row:
@@ -120,7 +137,36 @@ def faults_of(row: dict[str, object]) -> list[str]:
     return wrong
 
 
-def write(out: Path, size: str, rows: list[dict[str, object]]) -> None:
+def worse_than(row: Row, before: Row | None) -> list[str]:
+    """Return in words what has become worse than the report says."""
+    where = f"{row['model']} {row['precision']} {row['target']}"
+    if before is None:
+        return [f"{where}: not in the report; make it anew with --out"]
+    if "refused" in row or "refused" in before:
+        worse = "refused" in row and "refused" not in before
+        return [f"{where}: was built before, refused now: {row['refused']}"] if worse else []
+    wrong = []
+    if row["kernels"] > before["kernels"]:
+        wrong.append(f"{where}: {row['kernels']} kernels, {before['kernels']} before")
+    if row["requantising"] < before["requantising"]:
+        wrong.append(
+            f"{where}: {row['requantising']} kernels requantise with their convolution's bias and "
+            f"ReLU, {before['requantising']} before"
+        )
+    return wrong
+
+
+def read(report: Path, size: str) -> dict[tuple[str, str, str], Row]:
+    """Return the rows of a report by model, precision and target."""
+    found, trt = json.loads(report.read_text(encoding="utf-8")), tensorrt()
+    here = {"tensorrt": f"{trt.__name__} {trt.__version__}", "size": size}
+    for key, value in here.items():
+        if found[key] != value:
+            raise SystemExit(f"{report}: of {key} {found[key]}, found {value}; make it anew: --out")
+    return {(row["model"], row["precision"], row["target"]): row for row in found["plans"]}
+
+
+def write(out: Path, size: str, rows: list[Row]) -> None:
     """Write what was found so far."""
     out.parent.mkdir(parents=True, exist_ok=True)
     trt = tensorrt()
