@@ -28,6 +28,7 @@ from scnet_edge.errors import EngineError
 
 SCHEMA = 2
 SLOT, TIMINGS = "slot.json", "timing.cache"
+CODE = {".plan", ".blob"}
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +107,9 @@ def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> Slot:
     slot = read_slot(folder)
     for name, expected in slot.files.items():
         _check_file(folder, name, expected)
+    for path in folder.iterdir():  # OpenVINO picks its code by name, so what lies there counts
+        if path.suffix in CODE and path.name not in slot.files:
+            raise EngineError(f"{path}: code that {SLOT} does not list, not loaded; {mend(folder)}")
     compiled = slot.graphs.get(graph.name)
     if compiled is None or compiled.graph_sha256 != file_sha256(graph):
         raise EngineError(

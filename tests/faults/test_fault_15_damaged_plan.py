@@ -107,6 +107,12 @@ def test_missing_or_a_link(bundle: Path, tmp_path: Path) -> None:
     refused(bundle, "expected a file of the compiled code, found none")
 
 
+@pytest.mark.parametrize("name", ["other.plan", "1234567890.blob"])
+def test_code_that_nobody_built_here(bundle: Path, name: str) -> None:
+    (bundle / DEVICE / "tensorrt-2" / name).write_bytes(PLAN_BYTES)
+    refused(bundle, "code that slot.json does not list, not loaded")
+
+
 def test_the_slot_itself_damaged(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
     text = (folder / SLOT).read_text()
