@@ -79,4 +79,6 @@ def _summary(found: Sensitivity) -> str:
         f"  {layer.name:24} loses {layer.lost_f1:+.5f} F1, mean error {layer.mean_abs_error:.2g}"
         for layer in found.layers
     ]
+    names = ", ".join(f'"{name}"' for name in found.exclude)
+    lines.append(f"exclude = [{names}]" if names else "no layer is worth excluding")
     return "\n".join(lines)

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from scnet_edge.bundle.manifest import read_manifest
+from scnet_edge.config import read_json
 from scnet_edge.graph.ranges import read_ranges
+from scnet_edge.int8.sensitivity import Sensitivity
 from scnet_edge.simulation.stills import render_stills
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -46,6 +48,17 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
     manifest = read_manifest(bundle)
     assert manifest.gate is not None
     assert f"ships {manifest.gate.shipped}" in done.stdout
+
+    ranking = tmp_path / "layers.json"
+    done = command_line("sensitivity", str(bundle), "--images", "1", "--json", str(ranking))
+    assert done.returncode == 0, done.stderr
+    found = read_json(ranking, Sensitivity)
+    assert {layer.name for layer in found.layers} == set(calibration.ranges)
+    lost = [layer.lost_f1 for layer in found.layers]
+    assert lost == sorted(lost, reverse=True)
+    assert all(name in done.stdout for name in calibration.ranges)
+    words = "exclude = [" if found.exclude else "no layer is worth excluding"
+    assert done.stdout.splitlines()[-1].startswith(words)
 
 
 @pytest.mark.parametrize(
