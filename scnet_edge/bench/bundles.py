@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from scnet_edge.bench.schema import Case
-from scnet_edge.bundle.manifest import FUSED, Precision, read_manifest
+from scnet_edge.bundle.manifest import FUSED, MANIFEST, Precision, read_manifest
 from scnet_edge.errors import BundleError
 from scnet_edge.models.cards import Card, find_card
 
-MANIFEST = "manifest.json"
 GRAPHS: dict[str, Precision] = {"fp32": "fp32", "bf16": "fp32", "fp16": "fp16", "int8": "int8"}
 
 

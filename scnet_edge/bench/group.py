@@ -88,15 +88,7 @@ def measure_group(
 
 def failed(case: Case, error: ScnetEdgeError) -> Failure:
     """Return the one line that a case leaves when it cannot be measured."""
-    return Failure(
-        model=case.model,
-        precision=case.precision,
-        engine=case.engine,
-        mode=case.mode,
-        size_hw=case.size_hw,
-        schedule=case.schedule,
-        error=str(error),
-    )
+    return Failure(**msgspec.structs.asdict(case), error=str(error))
 
 
 def _survivors(

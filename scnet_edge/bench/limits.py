@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -70,9 +70,8 @@ def copy_gb_s(threads: int | None) -> float:
     return 2e-9 * COPY_BYTES / seconds
 
 
-def _timed(work: object) -> Iterable[float]:
+def _timed(work: Callable[[], object]) -> Iterator[float]:
     """Yield the seconds of each repetition, for about `SECONDS`, at least three."""
-    assert callable(work)
     end_s, done = time.perf_counter() + SECONDS, 0
     while done < WARM_UP + 3 or time.perf_counter() < end_s:
         start_s = time.perf_counter()

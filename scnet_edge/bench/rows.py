@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.group import Measured, Timed, median
 from scnet_edge.bench.schema import Case, Latency, Limits, Precision, Row, Scope, Share
+from scnet_edge.bundle.manifest import FUSED
 
 RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
@@ -49,12 +51,7 @@ def _row(
     share = _share(case, operations, m.device, engine_ms, limits)
     score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
     row = Row(
-        model=case.model,
-        precision=case.precision,
-        engine=case.engine,
-        mode=case.mode,
-        size_hw=case.size_hw,
-        schedule=case.schedule,
+        **msgspec.structs.asdict(case),
         scope=scope,
         fps=fps,
         latency_ms=Latency(p50=p50, p95=p95, p99=p99),
@@ -85,8 +82,6 @@ def _row(
 
 def _with_reasons(row: Row, why_no_f1: str) -> Row:
     """Return the row with the reason for every figure that it lacks."""
-    import msgspec
-
     if row.schedule != "every":
         why_no_f1 = "still images do not show what a kept edge map costs on moving ones"
     once = "stated once, in the row of the engine scope"
@@ -110,7 +105,7 @@ def _with_reasons(row: Row, why_no_f1: str) -> Row:
 def _file_mb(m: Measured) -> float | None:
     if m.case.engine == "torch":
         return None
-    return round((m.bundle / "fused.onnx").stat().st_size / 1e6, 2)
+    return round((m.bundle / FUSED).stat().st_size / 1e6, 2)
 
 
 def _speedups(

@@ -5,11 +5,12 @@ Nothing is imported before the clock of the first mask runs but what a robot wou
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """One line from the runner; `do` says which of the others count."""
 
-    do: str
+    do: Literal["open", "time", "memory", "score", "profile"]
     case: Case | None = None
     bundle: str = ""
     cache: str = ""
@@ -55,7 +56,7 @@ class Worker:
             turn = self._subject.time(
                 order.scope, self._frames, seconds=order.seconds, at_most=order.frames
             )
-            return {"seconds": turn.seconds, "latency_ms": turn.latency_ms, **_stages(turn)}
+            return dataclasses.asdict(turn)
         if order.do == "memory":
             return {"rss_mb": peak_rss_mb()}
         if order.do == "score":
@@ -79,10 +80,6 @@ class Worker:
 
         self._frames = [frame for frame, _ in render_clip(4, (h, w), seed=9)]
         return {"first_mask_ms": first_mask_ms, "device": self._subject.backend.name}
-
-
-def _stages(turn: Any) -> dict[str, Any]:
-    return {"stages_ms": turn.stages_ms}
 
 
 def peak_rss_mb() -> float:

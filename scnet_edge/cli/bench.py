@@ -57,15 +57,19 @@ def run(
 
     name, chosen = find_suite(suite, quick=quick)
     progress = Console(stderr=True)
-    result = run_suite(
-        chosen,
-        name,
-        out,
-        data=data,
-        command="scnet-edge " + shlex.join(sys.argv[1:]),
-        overwrite=overwrite,
-        report=lambda step: progress.print(step, highlight=False),
-    )
+    try:
+        result = run_suite(
+            chosen,
+            name,
+            out,
+            data=data,
+            command="scnet-edge " + shlex.join(sys.argv[1:]),
+            overwrite=overwrite,
+            report=lambda step: progress.print(step, highlight=False),
+        )
+    except KeyboardInterrupt:
+        progress.print(f"{out}: cut short; the same command without --overwrite goes on with it")
+        raise
     typer.echo(table(result))
     for line in not_measured(result):
         typer.echo(f"not measured: {line}", err=True)
@@ -121,7 +125,9 @@ def compare(
 def plan(
     device: Annotated[str, typer.Option(help="nano ... orin-nano ... thor, or here.")],
     target_fps: Annotated[float, typer.Option(min=0.1, help="Frames a second to reach.")] = 30.0,
-    size: Annotated[str, typer.Option(help="Size of the networks, HEIGHTxWIDTH.")] = "384x544",
+    size: Annotated[
+        str | None, typer.Option(help="Size of the networks, HEIGHTxWIDTH, as of 'build'.")
+    ] = None,
     results: Annotated[
         list[Path] | None, typer.Option(help="Result files to use where they are of the device.")
     ] = None,
@@ -133,17 +139,20 @@ def plan(
     from scnet_edge.bench.plan import GATE_LOSS, HERE, choose, options
     from scnet_edge.bench.schema import read_result
     from scnet_edge.bench.workload import workloads
-    from scnet_edge.bundle.recipe import parse_size
+    from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW, parse_size
 
     read = [read_result(path) for path in results or []]
-    asked = [] if device == HERE else workloads(parse_size(size), read)
+    size_hw = parse_size(size) if size else DEFAULT_SIZE_HW
+    asked = [] if device == HERE else workloads(size_hw, read)
     name, found = options(device, asked, read)
     table = Table("model", "precision", "FPS", "F1", "basis", box=None, padding=(0, 2, 0, 0))
     bases = list(dict.fromkeys(o.basis for o in found))
     for o in found:
         basis = f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})"
         table.add_row(o.model, o.precision, _speed(o), _f1(o), basis)
-    Console().print(f"{name}, {size}, target {target_fps:g} FPS", table, sep="\n", highlight=False)
+    height, width = size_hw
+    title = f"{name}, {height}x{width}, target {target_fps:g} FPS"
+    Console().print(title, table, sep="\n", highlight=False)
     for i, basis in enumerate(bases, 1):
         typer.echo(f"({i}) {basis}")
     if any(o.f1_of != o.precision for o in found):
