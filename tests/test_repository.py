@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -124,6 +125,15 @@ def test_the_page_states_what_int8_costs(path: Path) -> None:
     low, high = int8.lost_ci95
     cells += [f"{int8.lost_f1:.4f} [{low:.4f}, {high:.4f}]", gate.shipped]
     row = f"| `{path.stem}` | {' | '.join(cells)} |"
+    assert row in (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("path", under("calibration/finetuned", "*.json"), ids=name_of)
+def test_the_page_states_what_fine_tuning_recovers(path: Path) -> None:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["images"] == 237
+    scores = (f"{found[key]:.4f}" for key in ("f1_fp32", "f1_int8", "f1_finetuned"))
+    row = f"| `{found['model']}`, {found['clip']:g} | {' | '.join(scores)} | {found['steps']} |"
     assert row in (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
 
 

@@ -166,6 +166,14 @@ def test_workspace_is_a_part_of_what_is_free(free: int, expected: int) -> None:
     assert workspace_bytes(free) == expected
 
 
+@pytest.mark.filterwarnings("ignore:.*no-ops in TensorRT-RTX:DeprecationWarning")
+def test_a_timing_cache_is_given_as_the_real_configuration_takes_it() -> None:
+    """What it is worth is not to be seen here: TensorRT-RTX takes one and does nothing with it."""
+    config = tensorrt().Builder(engine_log()).create_builder_config()
+    assert trt_build._set_timing_cache(config, BuildSettings(timing_cache=b"of before"))
+    assert len(bytes(config.get_timing_cache().serialize())) > 0
+
+
 @pytest.mark.parametrize("precision", ["int8", "typed"])
 def test_what_has_no_int8_kernel_runs_in_floating_point(
     precision: str, cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
