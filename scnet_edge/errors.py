@@ -15,8 +15,8 @@
 
 Messages are one line: what was expected, what was found, what to do.
 The command line prints them and exits with status 1; with 2 for GateError, with 78 (EX_CONFIG,
-which tells systemd not to try again) for EngineGone, with 74 (EX_IOERR) for SinkError. Anything
-else is a bug with its traceback.
+which tells systemd not to try again) for EngineGone, with 74 (EX_IOERR) for SinkError. A call that
+it cannot parse ends with 64 (EX_USAGE). Anything else is a bug with its traceback.
 """
 
 from __future__ import annotations

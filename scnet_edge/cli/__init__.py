@@ -34,6 +34,8 @@ def main() -> None:
     """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
     try:
         app()
+    except SystemExit as e:  # Click ends a wrong call with 2, which is the gate's here
+        sys.exit(os.EX_USAGE if e.code == 2 else e.code)
     except ScnetEdgeError as e:
         print(f"scnet-edge: {e}", file=sys.stderr)
         sys.exit(STATUSES.get(type(e), 1))

@@ -29,7 +29,7 @@ def calibrate(
     ],
     out: Annotated[Path, typer.Option(help="The .toml file to write, as calibration/NAME.toml.")],
     more: Annotated[list[str] | None, typer.Argument(metavar="[DATA]...", help="More.")] = None,
-    frames: Annotated[int, typer.Option(min=1, help="How many to choose.")] = 128,
+    frames: Annotated[int, typer.Option(help="How many to choose, 8 at least.")] = 128,
     model: Annotated[str | None, typer.Option(help="A name of 'scnet-edge models'.")] = None,
     size: Annotated[str | None, typer.Option(help="Size of the networks, HEIGHTxWIDTH.")] = None,
     validation: Annotated[
@@ -55,10 +55,12 @@ def calibrate(
     from scnet_edge.graph.histograms import METHODS
     from scnet_edge.graph.ranges import write_ranges
     from scnet_edge.int8.cache import default_cache
-    from scnet_edge.int8.choose import refuse_swapped
+    from scnet_edge.int8.choose import MIN_FRAMES, refuse_swapped
     from scnet_edge.int8.collect import calibrate as calibrated
     from scnet_edge.int8.sheet import write_sheet
 
+    if frames < MIN_FRAMES:
+        raise ConfigError(f"--frames {frames}: expected at least {MIN_FRAMES}")
     if out.suffix != ".toml":
         raise ConfigError(f"{out}: expected a file that ends in .toml")
     recipe = Recipe(

@@ -77,9 +77,12 @@ def test_the_pipeline_needs_no_torch(python: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["verify"], ["run", "--nonsense"]])
-def test_a_wrong_call_exits_2(arguments: list[str], command_line: Run) -> None:
+def test_a_wrong_call_is_told_from_a_gate_that_nothing_passes(
+    arguments: list[str], command_line: Run
+) -> None:
     done = command_line(*arguments)
-    assert done.returncode == 2
+    assert done.returncode == 64  # EX_USAGE; 2 says that nothing passes the gate
+    assert "Usage: " in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -106,6 +106,7 @@ def test_bad_frames_are_refused_in_one_line(
         ["calibrate", "--data", "{tmp}/none", "--out", "{tmp}/o.toml"],
         ["calibrate", "--data", "{tmp}", "--out", "{tmp}/o.json"],
         ["calibrate", "--data", "{tmp}", "--method", "guess", "--out", "{tmp}/o.toml"],
+        ["calibrate", "--data", "{tmp}", "--frames", "7", "--out", "{tmp}/o.toml"],
         ["build", "--int8", "--gate", "map:1", "--out", "{tmp}/b"],
         ["build", "--int8", "--calibration", "{tmp}/none.toml", "--out", "{tmp}/b"],
         ["sensitivity", "{tmp}/none.toml"],
