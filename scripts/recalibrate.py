@@ -3,8 +3,9 @@
     SCNET_EDGE_DATA=... python scripts/recalibrate.py       # every model, after new weights
     SCNET_EDGE_DATA=... python scripts/recalibrate.py scnet-small
 
-Writes calibration/NAME.toml and, with what each rung scored, calibration/gates/NAME.json. Contact
-sheets stay under runs/, for they show pictures of a data set.
+Writes calibration/NAME.toml and, with what each rung scored, calibration/gates/NAME.json, and
+prints the row of docs/int8.md, which a test holds to that file. Contact sheets stay under runs/,
+for they show pictures of a data set.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scnet_edge.config import write_json
 from scnet_edge.models.cards import shipped_models
 
 SETS = ("deepcrack", "crackforest", "masonry")
+COLUMNS = (*SETS, "thin", "dark")
 RUNS = Path("runs/int8")
 CALIBRATIONS = Path("calibration")
 
@@ -56,6 +58,22 @@ def gated(name: str, calibration: Path, sets: list[str]) -> GateRecord:
     return record
 
 
+def row_of(name: str, record: GateRecord) -> str:
+    """Return what INT8 costs a model as a row of the table in docs/int8.md."""
+    int8 = record.rungs[0]
+    lost = {stratum.name: stratum.f1_fp32 - stratum.f1 for stratum in int8.strata}
+    low, high = int8.lost_ci95
+    cells = [f"{lost[column]:.4f}" for column in COLUMNS]
+    return " | ".join(
+        [
+            f"| `{name}`",
+            *cells,
+            f"{int8.lost_f1:.4f} [{low:.4f}, {high:.4f}]",
+            record.shipped + " |",
+        ]
+    )
+
+
 def main() -> None:
     names = sorted(card.name for card in shipped_models() if card.kind == "scnet")
     parser = argparse.ArgumentParser(description=__doc__)
@@ -71,6 +89,7 @@ def main() -> None:
         rungs = tuple(msgspec.structs.replace(rung, latency_ms=None) for rung in record.rungs)
         report = msgspec.structs.replace(record, rungs=rungs)
         write_json(CALIBRATIONS / "gates" / f"{name}.json", report)
+        print(row_of(name, report))
 
 
 if __name__ == "__main__":
