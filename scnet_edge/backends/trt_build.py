@@ -160,7 +160,10 @@ def inspect_plan(plan: bytes) -> str:
     Raises:
         EngineError: the plan is not for this GPU and this TensorRT, or there is no GPU.
     """
-    inspector = deserialise(plan).create_engine_inspector()
+    engine = deserialise(plan)  # kept alive while its inspector is asked
+    inspector = engine.create_engine_inspector()
+    if inspector is None:
+        raise EngineError(f"TensorRT made no inspector of the plan: {last_error()}")
     return str(inspector.get_engine_information(tensorrt().LayerInformationFormat.JSON))
 
 
