@@ -102,9 +102,23 @@ PRESETS = {
         start="hed",
     ),
     "quarter": Preset(
-        about="SCNet at a quarter of the width: what a CPU can train, and `modern` can start from",
+        about="SCNet at a quarter of the width: what a CPU can train; `widened` goes on",
         config=SCNetConfig(norm="batch", width=0.25),
         schedule=dataclasses.replace(EDGE_SCHEDULE, pipe_share=0.0),
+    ),
+    "widened": Preset(
+        about="SCNet at full width, from a run of `quarter` on: for a CPU",
+        config=SCNetConfig(norm="batch"),
+        schedule=dataclasses.replace(
+            EDGE_SCHEDULE,
+            steps=300,
+            batch=4,
+            lr=1e-4,
+            decay_share=1.0,
+            warmup=20,
+            ema_decay=0.98,
+            pipe_share=0.0,
+        ),
     ),
     "small": Preset(
         about="1.85 M parameters from half resolution on: the default for a robot",

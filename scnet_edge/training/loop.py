@@ -84,7 +84,7 @@ def train(
     loss_of = objective(material, schedule, device)
     wrapped = DistributedDataParallel(training.model) if world > 1 else training.model
     while training.step < schedule.steps:
-        if schedule.settle_norms and training.step == schedule.settled_from:
+        if schedule.settle_norms and training.step == schedule.settled_from > 0:
             settle(training, material.images)
         prepare(training, schedule)
         x, mask = batch_at(

@@ -25,7 +25,8 @@ class Schedule:
     rate: Literal["cosine", "constant", "stable"] = "cosine"  # stable: then linearly to 0
     decay_share: float = 0.3  # of the steps, of a stable rate's fall
     # From the fall of a stable rate on, norms are fixed to the statistics of whole images, which
-    # are not those of crops: the weights end on what will ship.
+    # are not those of crops: the weights end on what will ship. A rate that falls from the first
+    # step on keeps the norms of the model it starts from.
     settle_norms: bool = False
     warmup: int = 100
     weight_decay: float = 1e-4

@@ -207,6 +207,15 @@ def test_settled_norms_are_those_of_whole_images(tmp_path: Path) -> None:
     assert all(torch.equal(kept[3], later) for later in kept[4:])
 
 
+def test_rate_that_falls_from_the_start_keeps_the_norms(tmp_path: Path) -> None:
+    schedule = dataclasses.replace(SCHEDULE, rate="stable", decay_share=1.0, settle_norms=True)
+    model = new_model()
+    before = model.encoder[0][1].running_mean.clone()  # type: ignore[union-attr,operator,index]
+    trained = train(model, Material(images=toy_images()), schedule, tmp_path)
+    assert torch.equal(trained.encoder[0][1].running_mean, before)  # type: ignore[union-attr,index]
+    assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)  # type: ignore[union-attr]
+
+
 def test_teacher_adds_the_cross_entropy_with_its_probability() -> None:
     images, model = toy_images(), new_model()
     torch.manual_seed(3)
