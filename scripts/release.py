@@ -1,39 +1,46 @@
-"""Ship a trained run: its weights under a name, with the card that says what they score.
+"""Ship a trained run: its weights under a name, its scores, and the card that says them.
 
     scnet-edge train small --data deepcrack:DIR --out runs/small
-    python scripts/release.py runs/small scnet-small scnet_edge/weights --data deepcrack:DIR
+    SCNET_EDGE_DATA=... python scripts/release.py runs/small scnet-small scnet_edge/weights --walls
 
-The threshold is that of the run, the best of its held-out training images; the test split is looked
-at once, for the card. Afterwards: `scnet-edge calibrate`, and the figures of README and benchmarks.
+Writes FOLDER/NAME.safetensors and .json, and benchmarks/results/accuracy/NAME-on-SET.json for the
+test splits of DeepCrack, CrackForest and the masonry set, which are looked at once. The threshold
+is that of the run, the best of its held-out training images. Afterwards: scripts/recalibrate.py,
+and the figures of README and docs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import msgspec
 from rich.progress import track
 
+from scnet_edge.config import write_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.models.cards import Card, find_card, write_card
 from scnet_edge.models.weights import measured, open_hed, open_scnet
 
-DATA = "DeepCrack (Liu et al. 2019), training split, and pipe walls drawn by scnet_edge.simulation"
+SETS = ("deepcrack", "crackforest", "masonry")
+SCORES = Path("benchmarks/results/accuracy")
+DATA = "DeepCrack (Liu et al. 2019), training split"
+WALLS = ", and pipe walls drawn by scnet_edge.simulation"
 DATA_LICENCE = "DeepCrack is for non-commercial research and educational purposes"
 LICENCE = "Apache-2.0; data: non-commercial research"
 
 
-def scored(run: Card, data: str) -> Evaluation:
+def scored(run: Card, name: str, data: str) -> Evaluation:
     """Return the scores of the PyTorch reference on the test split."""
     reference = reference_run(open_scnet(run), open_hed() if run.takes_prior else None)
-    predicted = predictions(reference, track(open_dataset(data, "test"), "test"))
+    predicted = predictions(reference, track(open_dataset(data, "test"), data))
     return evaluate(
         predicted,
         threshold=run.threshold,
-        subject=run.name,
+        subject=name,
         engine="PyTorch FP32",
         data=f"{data.partition(':')[0]} test",
     )
@@ -44,25 +51,26 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("name")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--walls", action="store_true", help="the run saw drawn pipe walls, too")
     parser.add_argument("--recipe", help="what the card says instead of the run's own recipe")
     options = parser.parse_args()
-    run = find_card(options.run)
+    root, run = Path(os.environ["SCNET_EDGE_DATA"]), find_card(options.run)
+    scores = {kind: scored(run, options.name, f"{kind}:{root / kind}") for kind in SETS}
+    for kind, evaluation in scores.items():
+        write_json(SCORES / f"{options.name}-on-{kind}.json", evaluation)
     weights = options.folder / f"{options.name}.safetensors"
     weights.write_bytes(run.path.read_bytes())
-    evaluation = scored(run, options.data)
     card = msgspec.structs.replace(
         run,
         name=options.name,
         file=weights.name,
-        data=DATA,
+        data=DATA + WALLS * options.walls,
         data_licence=DATA_LICENCE,
         licence=LICENCE,
         recipe=options.recipe or run.recipe,
-        metrics=card_metrics(evaluation),
+        metrics=card_metrics(scores["deepcrack"]),
     )
     write_card(weights.with_suffix(".json"), measured(card, weights))
-    print(evaluation)
 
 
 if __name__ == "__main__":
