@@ -104,7 +104,7 @@ PRESETS = {
     "quarter": Preset(
         about="SCNet at a quarter of the width: what a CPU can train; `widened` goes on",
         config=SCNetConfig(norm="batch", width=0.25),
-        schedule=dataclasses.replace(EDGE_SCHEDULE, pipe_share=0.0),
+        schedule=dataclasses.replace(EDGE_SCHEDULE, steps=2000, decay_share=0.475, pipe_share=0.0),
     ),
     "widened": Preset(
         about="SCNet at full width, from a run of `quarter` on: for a CPU",
