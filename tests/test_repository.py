@@ -19,6 +19,7 @@ from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
+from scnet_edge.experiments.prior_report import PriorStudy
 from scnet_edge.graph.ranges import read_ranges
 from scnet_edge.models.cards import Card, find_card, read_card, shipped_models
 
@@ -142,7 +143,9 @@ def test_every_speed_result_loads_and_is_whole(path: Path) -> None:
     assert read_result(path).complete
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=name_of)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks/results").glob("*-int8.json")), ids=name_of
+)
 def test_every_result_loads_and_the_readme_states_it(path: Path) -> None:
     result = read_json(path, Evaluation)
     assert f"{result.shipped.f1:.4f}" in README.read_text(encoding="utf-8")
@@ -154,6 +157,26 @@ def test_every_accuracy_loads_and_the_page_states_it(path: Path) -> None:
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     assert f"{result.ods.f1:.4f} [" in page
     assert f"{result.shipped.f1:.4f}" in page
+
+
+def test_the_study_of_the_prior_is_what_the_page_states() -> None:
+    study = read_json(ROOT / "benchmarks/results/prior-study.json", PriorStudy)
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    seeds, costs = len(study.plan.seeds), {cost.name: cost for cost in study.costs}
+    assert len(study.runs) == 3 * seeds
+    assert f"{seeds} seeds, {study.plan.steps} steps of {study.plan.batch} crops" in page
+    for prior in ("full", "light", "none"):
+        runs = [run for run in study.runs if run.prior == prior]
+        mean, shipped = (sum(getattr(r, key) for r in runs) / seeds for key in ("ods", "f1"))
+        each = ", ".join(f"{run.ods:.3f}" for run in runs)
+        cost = costs.get(f"{prior} HED")
+        price = f"{cost.gmac:.2f} | {cost.parameters / 1e6:.2f} M" if cost else "0 | 0"
+        assert f"| {prior} | {mean:.4f} | {each} | {shipped:.4f} | {price} |" in page
+    for d in study.differences:
+        signed = f"{d.ods:+.4f} [{d.ci95[0]:+.4f}, {d.ci95[1]:+.4f}]"
+        assert f"| {d.prior} - {d.against} | {signed} |" in page
+    assert f"{100 * study.light.same:.1f} % of the pixels" in page
+    assert f"F1 {study.light.f1:.3f}" in page
 
 
 @pytest.mark.parametrize("card", [c for c in shipped_models() if c.metrics], ids=lambda c: c.name)
