@@ -47,8 +47,9 @@ def test_a_killed_run_is_recovered_by_one_command(
         report = json.loads(done.stdout)
         found = frame_ids(Path(report["out"]))
         assert found == list(range(len(found)))
-        # at most what waited in the queue, and the chunk at hand
-        assert last[0] - 280 <= len(found) <= last[0] + 1
+        # Lost is at most what waited in the queue, and the chunk at hand; the frame after the last
+        # one told may be there already, for it is written first and told then.
+        assert last[0] - 280 <= len(found) <= last[0] + 2
         assert len(found) > 0
 
 
