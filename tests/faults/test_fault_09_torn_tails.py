@@ -24,9 +24,9 @@ folder = Path(sys.argv[1])
 specs = [f"jsonl:{folder}/run.jsonl", f"mcap:{folder}/run.mcap"]
 with open_sinks(specs, telemetry=lambda: BOARD, facts={}, patient=True) as sinks:
     for i in range(100_000):
+        print(i, flush=True)  # told before it is written: no frame is there that was not told
         for sink in sinks:
             sink.write(observed(i))
-        print(i, flush=True)
 """
 
 
@@ -47,9 +47,8 @@ def test_a_killed_run_is_recovered_by_one_command(
         report = json.loads(done.stdout)
         found = frame_ids(Path(report["out"]))
         assert found == list(range(len(found)))
-        # Lost is at most what waited in the queue, and the chunk at hand; the frame after the last
-        # one told may be there already, for it is written first and told then.
-        assert last[0] - 280 <= len(found) <= last[0] + 2
+        # at most what waited in the queue, and the chunk at hand
+        assert last[0] - 280 <= len(found) <= last[0] + 1
         assert len(found) > 0
 
 
