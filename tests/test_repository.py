@@ -143,6 +143,26 @@ def test_every_speed_result_loads_and_is_whole(path: Path) -> None:
     assert read_result(path).complete
 
 
+def test_the_readme_states_the_speeds_of_the_result_that_it_links_first() -> None:
+    text = README.read_text(encoding="utf-8")
+    linked = re.search(r"\[results\]\((benchmarks/results/speed/.+?\.json)\)", text)
+    assert linked
+    rows = [
+        row
+        for row in read_result(ROOT / linked[1]).rows
+        if (row.precision, row.mode, row.scope) == ("int8", "bf16-rest", "camera_to_mask")
+    ]
+    assert {row.model for row in rows} == {"scnet-small", "scnet-tiny", "scnet"}
+    for row in rows:
+        fps = f"{row.fps:.0f}" if row.fps >= 10 else f"{row.fps:.1f}"
+        faster = ", ".join(
+            f"{row.speedup[other][0]:.1f}x" for other in ("torch fp32 eager", "onnxruntime fp32")
+        )
+        first_s = row.first_mask_ms["warm"] / 1e3
+        stated = f"| {fps} | {faster} | {first_s:.1f} s | {row.rss_mb:.0f} MB |"
+        assert any(f"`{row.model}`" in line and stated in line for line in text.splitlines())
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "benchmarks/results").glob("*-int8.json")), ids=name_of
 )

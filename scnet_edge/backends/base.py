@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.backends.graph_file import check_graph
-from scnet_edge.backends.slots import SLOT, check_slot, identity
+from scnet_edge.backends.slots import SLOT, Arithmetic, check_slot, identity
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
-Arithmetic: TypeAlias = Literal["fp32", "bf16"]
 
 
 class Backend(Protocol):
@@ -130,7 +129,8 @@ def open_backend(
         threads: CPU threads, at least 1; None leaves it to the engine.
         cache: A folder in which the engine may keep compiled code between runs, or one that
             `scnet-edge build --on-device` wrote: its hashes are checked before anything is loaded.
-        arithmetic: What computes the floating-point layers, for OpenVINO; None for its default.
+        arithmetic: What computes the floating-point layers, for OpenVINO; None for what
+            `build --on-device` found the quickest here, or FP32.
 
     Raises:
         EngineError: the engine is unknown, not installed, does not start, refuses the graph, or
@@ -148,7 +148,9 @@ def open_backend(
     except (ImportError, OSError) as e:  # OSError: a shared library that does not load
         raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
     if cache is not None and (cache / SLOT).is_file():
-        check_slot(cache, graph, identity(engine))
+        slot = check_slot(cache, graph, identity(engine))
+        if arithmetic is None and slot.rest is not None:
+            arithmetic = slot.rest.arithmetic
     if arithmetic is None or (arithmetic, engine) == ("fp32", "onnxruntime"):
         return load(graph, threads=threads, cache=cache)
     if engine != "openvino":

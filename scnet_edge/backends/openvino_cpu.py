@@ -11,13 +11,13 @@ from openvino import frontend
 from openvino import opset13 as ops
 
 from scnet_edge.backends.base import (
-    Arithmetic,
     Array,
     TensorSpec,
     check_feeds,
     check_graph_file,
     one_line,
 )
+from scnet_edge.backends.slots import Arithmetic
 from scnet_edge.errors import EngineError
 
 # OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
@@ -40,9 +40,8 @@ ENGINE_ERRORS = (
 class OpenVINOBackend:
     """A `Backend` over one compiled model and one infer request."""
 
-    name = "openvino CPU"
-
-    def __init__(self, model: ov.CompiledModel) -> None:
+    def __init__(self, model: ov.CompiledModel, arithmetic: Arithmetic = "fp32") -> None:
+        self.name = "openvino CPU" if arithmetic == "fp32" else "openvino CPU, BF16 beside INT8"
         self._inputs = {
             port.get_any_name(): TensorSpec(
                 shape=tuple(port.get_shape()), dtype=np.dtype(port.get_element_type().to_dtype())
@@ -71,13 +70,17 @@ class OpenVINOBackend:
             del self._request
 
 
+def has_bf16() -> bool:
+    """Return whether this CPU computes in BF16; where it does not, asking for it gains nothing."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def load(
     graph: Path, *, threads: int | None, cache: Path | None, arithmetic: Arithmetic | None = None
 ) -> OpenVINOBackend:
     """Open an ONNX graph on the CPU; raises what `compile_graph` raises."""
-    return OpenVINOBackend(
-        compile_graph(graph, threads=threads, cache=cache, arithmetic=arithmetic)
-    )
+    model = compile_graph(graph, threads=threads, cache=cache, arithmetic=arithmetic)
+    return OpenVINOBackend(model, arithmetic or "fp32")
 
 
 def compile_graph(

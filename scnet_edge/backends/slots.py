@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from scnet_edge.errors import EngineError
 SCHEMA = 2
 SLOT, TIMINGS = "slot.json", "timing.cache"
 CODE = {".plan", ".blob"}
+Arithmetic: TypeAlias = Literal["fp32", "bf16"]
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +48,19 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kernels: Summary | None = None
 
 
+class Rest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What computes the layers that an INT8 graph leaves in floating point.
+
+    Attributes:
+        arithmetic: The quicker one here.
+        bf16_time: A frame's time with BF16 over that with FP32, as measured here; None where BF16
+            missed the golden frames.
+    """
+
+    arithmetic: Arithmetic
+    bf16_time: float | None
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Compiled code and what it depends on.
 
@@ -55,6 +69,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         identity: What must be the same where it runs: engine version, GPU, board software, ...
         graphs: Name of the ONNX file -> what was compiled of it.
         files: Name -> SHA-256.
+        rest: None where the engine leaves no choice.
         parity: How it did on the golden frames; None until it was tried.
         created: ISO 8601, UTC.
     """
@@ -64,6 +79,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     identity: dict[str, str]
     graphs: dict[str, Compiled]
     files: dict[str, str]
+    rest: Rest | None = None
     parity: Parity | None = None
     created: str
 

@@ -17,6 +17,7 @@ import msgspec
 
 from scnet_edge.backends.base import Backend, open_backend
 from scnet_edge.backends.shared import SharedArrays, Slot
+from scnet_edge.backends.slots import Arithmetic
 from scnet_edge.errors import EngineError
 
 MAX_MESSAGE_BYTES = 1 << 16
@@ -33,6 +34,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     graph: str = ""
     threads: int | None = None
     cache: str | None = None
+    arithmetic: Arithmetic | None = None
     factory: str = ""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -71,7 +73,13 @@ def open_one(opening: Opening) -> Backend:
         backend: Backend = getattr(import_module(module), function)(**opening.arguments)
         return backend
     cache = None if opening.cache is None else Path(opening.cache)
-    return open_backend(opening.engine, Path(opening.graph), threads=opening.threads, cache=cache)
+    return open_backend(
+        opening.engine,
+        Path(opening.graph),
+        threads=opening.threads,
+        cache=cache,
+        arithmetic=opening.arithmetic,
+    )
 
 
 def _run(backend: Backend, feeds: Mapping[str, Any], outputs: SharedArrays) -> Reply:

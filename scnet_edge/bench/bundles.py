@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scnet_edge.bench.schema import Case
-from scnet_edge.bundle.manifest import FUSED, MANIFEST, Precision, read_manifest
+from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
 from scnet_edge.errors import BundleError
 from scnet_edge.models.cards import Card, find_card
 
@@ -68,14 +68,17 @@ def _given(case: Case, precision: Precision) -> Path:
 
 
 def gflop(case: Case, bundle: Path) -> float:
-    """Return 1e9 operations a frame of all convolutions, two a multiply-accumulate."""
+    """Return 1e9 operations of all convolutions, two a multiply-accumulate: the mean of frames."""
     if case.is_folder:
         from scnet_edge.bench.profile import gflop_of_convolutions
 
-        return round(sum(gflop_of_convolutions(bundle / FUSED).values()), 2)
-    card = find_card(case.model)
-    cards = [card, find_card("hed")] if card.takes_prior else [card]
-    return round(sum(2 * _gmac(c, case.size_hw) for c in cards), 2)
+        parts = [FUSED] if case.hed_every == 1 else [SCNET, HED]
+        scnet, *hed = (sum(gflop_of_convolutions(bundle / part).values()) for part in parts)
+    else:
+        card = find_card(case.model)
+        scnet = 2 * _gmac(card, case.size_hw)
+        hed = [2 * _gmac(find_card("hed"), case.size_hw)] if card.takes_prior else []
+    return round(scnet + sum(hed) / case.hed_every, 2)
 
 
 def _gmac(card: Card, size_hw: tuple[int, int]) -> float:

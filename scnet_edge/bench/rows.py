@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.group import Measured, Timed, median
-from scnet_edge.bench.schema import Case, Latency, Limits, Precision, Row, Scope, Share
+from scnet_edge.bench.schema import Case, Latency, Limits, Row, Scope, Share
 from scnet_edge.bundle.manifest import FUSED
 
 RESAMPLES, SEED = 1000, 0
@@ -47,8 +47,7 @@ def _row(
     watts = [t.total_mw / 1e3 for t in m.telemetry if t.total_mw is not None]
     hottest = [t.hottest_c for t in m.telemetry if t.hottest_c is not None]
     clocks = m.telemetry[-1].clocks_mhz or None
-    engine_ms = median(m.timed["engine"].latency_ms) if "engine" in m.timed else None
-    share = _share(case, operations, m.device, engine_ms, limits)
+    share = _share(m, operations, limits) if scope == "engine" else None
     score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
     row = Row(
         **msgspec.structs.asdict(case),
@@ -69,7 +68,7 @@ def _row(
         stages_ms={stage: median(values) for stage, values in timed.stages_ms.items()},
         first_mask_ms={state: round(ms, 1) for state, ms in m.first_mask_ms.items()},
         speedup=_speedups(case, timed, scope, group),
-        limit=share if scope == "engine" else None,
+        limit=share,
         profile=m.profile if scope == "engine" else None,
         joules=round(float(np.mean(watts)) / fps, 4) if watts else None,
         temperature_c=max(hottest, default=None),
@@ -118,16 +117,12 @@ def _speedups(
     }
 
 
-def _share(
-    case: Case, operations: float, device: str, engine_ms: float | None, limits: Limits | None
-) -> Share | None:
+def _share(m: Measured, operations: float, limits: Limits | None) -> Share | None:
     """Return how near the engine comes to the convolutions' own time at the best measured rate."""
-    arithmetic: Precision = case.precision
-    best = limits.best_gops(arithmetic) if limits and "CPU" in device else None
-    if best is None or engine_ms is None:
+    best = limits.best_gops(m.case.precision) if limits and "CPU" in m.device else None
+    if best is None:
         return None
+    fps = median(m.timed["engine"].round_fps)
     return Share(
-        arithmetic=arithmetic,
-        limit_gops=best,
-        share=round(operations / best / (engine_ms / 1e3), 4),
+        arithmetic=m.case.precision, limit_gops=best, share=round(operations * fps / best, 4)
     )

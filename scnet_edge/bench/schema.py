@@ -50,6 +50,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return "/" in self.model
 
     @property
+    def hed_every(self) -> int:
+        """HED runs on every so many frames."""
+        return 1 if self.schedule == "every" else int(self.schedule.removeprefix("hed/"))
+
+    @property
     def name(self) -> str:
         """The model for people: of a folder its own name alone."""
         return self.model.rstrip("/").rpartition("/")[2]

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scnet_edge.backends.base import Arithmetic, Backend, open_backend
+from scnet_edge.backends.base import Backend, open_backend
+from scnet_edge.backends.slots import Arithmetic
 from scnet_edge.backends.split import open_split
 from scnet_edge.bench.schema import Case, Scope
 from scnet_edge.bundle.device import graph_for
@@ -146,7 +147,7 @@ def _split(case: Case, manifest: Manifest, opened: Callable[[str], Backend]) -> 
     return open_split(
         lambda: opened(HED),
         lambda: opened(SCNET),
-        every=int(case.schedule.removeprefix("hed/")),
+        every=case.hed_every,
         hed_frame_hw=manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,
         edge_threshold=manifest.edge_threshold,

@@ -19,6 +19,7 @@ import msgspec
 from scnet_edge.backends.base import default_engine
 from scnet_edge.backends.slots import SLOT, Slot, read_slot
 from scnet_edge.backends.trt_progress import Progress
+from scnet_edge.bundle.arithmetic import choose_rest
 from scnet_edge.bundle.compile import COMPILING, compile_slot, graphs_for, inspected, try_slot
 from scnet_edge.bundle.device import DEVICE, State, read_state, write_state
 from scnet_edge.bundle.manifest import Parity, read_manifest
@@ -79,6 +80,8 @@ def build_on_device(
     graphs, state = graphs_for(bundle, manifest, engine), read_state(bundle)
     name = _new_name(bundle, engine)
     with _new_slot(bundle, name) as folder:
+        report("opening the graphs")
+        rest = choose_rest(bundle, manifest, engine, threads)
         report(f"compiling {', '.join(graph.name for graph in graphs)} with {engine}")
         start_s = time.perf_counter()
         slot, plans = compile_slot(
@@ -86,6 +89,7 @@ def build_on_device(
             graphs,
             engine,
             threads=threads,
+            rest=rest,
             measured=folder.parent / state.active if state.active else None,
             progress=progress,
         )

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from scnet_edge.backends.base import Backend
 from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, identity
+from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Rest, Slot, identity
 from scnet_edge.backends.trt_build import Built
 from scnet_edge.backends.trt_compile import compile_plans, write_layers
 from scnet_edge.backends.trt_progress import Progress
@@ -39,6 +39,7 @@ def compile_slot(
     engine: str,
     *,
     threads: int | None = None,
+    rest: Rest | None = None,
     measured: Path | None = None,
     progress: Callable[[Progress], bool] | None = None,
 ) -> tuple[Slot, dict[str, Built]]:
@@ -49,6 +50,7 @@ def compile_slot(
         graphs: ONNX files whose hashes the caller has checked.
         engine: One of `COMPILING`.
         threads: CPU threads for the build and for the engine.
+        rest: What computes the layers that an INT8 graph leaves in floating point.
         measured: An earlier build, whose timing cache shortens this one.
         progress: Told how far TensorRT's builder is; False cancels.
 
@@ -64,13 +66,15 @@ def compile_slot(
         found |= gpu
     else:
         for graph in graphs:
-            opened(_opening(engine, graph, folder, threads)).close()
+            opening = _opening(engine, graph, folder, threads)
+            opened(replace(opening, arithmetic=rest.arithmetic if rest else None)).close()
     slot = Slot(
         schema=SCHEMA,
         engine=engine,
         identity=found,
         graphs={graph.name: _compiled(graph, plans.get(graph.name)) for graph in graphs},
         files=_hashes(folder),
+        rest=rest,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
     write_json(folder / SLOT, slot)

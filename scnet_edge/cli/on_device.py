@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scnet_edge.backends.slots import Compiled
+    from scnet_edge.backends.slots import Compiled, Rest
     from scnet_edge.backends.trt_progress import Progress
     from scnet_edge.bundle.activate import Activation
 
@@ -56,11 +56,23 @@ def _summary(bundle: Path, done: Activation, *, rollback: bool) -> str:
         f"mask F1 {parity.mask_f1:.4f}, "
         f"largest error of the probability {parity.max_abs_error:.2g}",
     ]
+    if slot.rest:
+        lines.append(f"  {_rest_line(slot.rest)}")
     for graph, compiled in slot.graphs.items():
         lines += _compiled_lines(graph, compiled)
     if done.previous:
         lines.append(f"  kept: device/{done.previous}; --rollback makes it active again")
     return "\n".join(lines)
+
+
+def _rest_line(rest: Rest) -> str:
+    """Return what computes what is not INT8, and why."""
+    if rest.bf16_time is None:
+        return "what is not INT8 is computed in FP32: BF16 misses the golden frames"
+    return (
+        f"what is not INT8 is computed in {rest.arithmetic.upper()}: with BF16 a frame takes "
+        f"{rest.bf16_time:.2f} of its time with FP32"
+    )
 
 
 def _compiled_lines(graph: str, compiled: Compiled) -> list[str]:

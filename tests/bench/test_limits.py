@@ -9,8 +9,11 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, helper
 
+from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.limits import DEPTH, _chain
 from scnet_edge.bench.profile import gflop_of_convolutions
+from scnet_edge.bench.schema import Case, Schedule
+from scnet_edge.models.cards import find_card
 
 
 def text(value: object) -> str:
@@ -49,3 +52,13 @@ def test_operations_of_a_graph_are_counted_by_hand(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "two.onnx")
     found = gflop_of_convolutions(tmp_path / "two.onnx")
     assert sorted(found.values()) == pytest.approx([2e-9 * 200 * 8 * 9, 2e-9 * 200 * 8 * 4 * 9])
+
+
+@pytest.mark.parametrize(("schedule", "share_of_hed"), [("every", 1), ("hed/4", 1 / 4)])
+def test_operations_are_those_of_the_frames_mean(schedule: Schedule, share_of_hed: float) -> None:
+    case = Case(
+        model="scnet", precision="int8", engine="openvino", size_hw=(384, 544), schedule=schedule
+    )
+    of_scnet, of_hed = (2 * find_card(name).gmac for name in ("scnet", "hed"))
+    found = gflop(case, Path("nowhere"))
+    assert found == pytest.approx(of_scnet + share_of_hed * of_hed, abs=0.01)

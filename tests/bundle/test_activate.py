@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from scnet_edge import Pipeline
-from scnet_edge.bundle import activate
+from scnet_edge.backends.base import Array
+from scnet_edge.backends.fake import FakeBackend
+from scnet_edge.backends.slots import Rest
+from scnet_edge.bundle import activate, arithmetic
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.device import compiled_for, read_state
-from scnet_edge.bundle.manifest import read_manifest
+from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.verify import read_golden, verify_bundle
+from scnet_edge.bundle.verify import Golden, read_golden, verify_bundle
 from scnet_edge.errors import BundleError, EngineError
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
@@ -113,3 +118,60 @@ def test_an_edited_manifest_builds_nothing(bundle: Path) -> None:
     assert sorted((bundle / "device").rglob("*")) == before
     (bundle / "manifest.json").write_text(text)
     assert read_manifest(bundle)
+
+
+def test_what_is_not_int8_runs_in_what_was_quicker_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "int8"
+    build_bundle(Recipe(precision="int8", size_hw=(64, 96)), bundle)
+    manifest = read_manifest(bundle)
+    monkeypatch.setattr(arithmetic, "has_bf16", lambda: True)
+    for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):
+        monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
+        done = build_on_device(bundle, engine="openvino", threads=1)
+        assert done.slot.rest == Rest(arithmetic=chosen, bf16_time=ratio)
+        with Pipeline.open(bundle, engine="openvino", threads=1) as pipeline:
+            assert ("BF16" in pipeline.engine) == (chosen == "bf16")
+        assert done.parity.mask_f1 >= manifest.min_mask_f1
+
+
+def test_bf16_is_not_asked_for_where_it_would_lose_the_masks(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = msgspec.structs.replace(read_manifest(bundle), precision="int8", min_mask_f1=1.01)
+    monkeypatch.setattr(arithmetic, "has_bf16", lambda: True)
+    rest = arithmetic.choose_rest(bundle, manifest, "openvino", 1)
+    assert rest == Rest(arithmetic="fp32", bf16_time=None)
+
+
+@pytest.mark.parametrize(("precision", "units"), [("fp32", True), ("fp16", True), ("int8", False)])
+def test_there_is_no_choice_outside_int8_or_without_bf16(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, units: bool
+) -> None:
+    manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
+    monkeypatch.setattr(arithmetic, "has_bf16", lambda: units)
+    assert arithmetic.choose_rest(bundle, manifest, "openvino", 1) is None
+
+
+class Clocked(FakeBackend):
+    """A backend that takes its time, on a clock that nobody waits for."""
+
+    def __init__(self, golden: Golden, clock: list[float], seconds: float) -> None:
+        super().__init__((golden.frames.shape[1], golden.frames.shape[2]), edges=False)
+        self.clock, self.seconds, self.runs = clock, seconds, 0
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.runs += 1
+        warming = 9 if self.runs <= arithmetic.WARM_UP else 0
+        self.clock[0] += self.seconds + warming
+        return super().run(feeds)
+
+
+def test_the_ratio_is_that_of_the_times_after_the_warm_up(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden, clock = read_golden(bundle / "golden.npz"), [0.0]
+    monkeypatch.setattr(arithmetic.time, "perf_counter", lambda: clock[0])
+    quick, slow = (Clocked(golden, clock, seconds) for seconds in (0.3, 0.4))
+    assert arithmetic.time_ratio(quick, slow, golden) == pytest.approx(0.75)
