@@ -1,6 +1,6 @@
 """Print what each way of saving time costs in recall, on rendered clips whose truth is known.
 
-python benchmarks/schedule.py --full SMALL --smaller SMALL_HALF_SIZE --gate 4LEVEL_HALF_SIZE
+python benchmarks/schedule.py --full SMALL --smaller SMALL_HALF_SIZE --gate TINY_HALF_SIZE
 python benchmarks/schedule.py --full SCNET --halves --hed SCNET_HALF_SIZE
 
 Every option works on the same frames in the same order, frame by frame in turns, so that their
