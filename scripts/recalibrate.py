@@ -2,6 +2,7 @@
 
     SCNET_EDGE_DATA=... python scripts/recalibrate.py       # every model, after new weights
     SCNET_EDGE_DATA=... python scripts/recalibrate.py scnet-small
+    SCNET_EDGE_DATA=... python scripts/recalibrate.py scnet --keep  # gate the ranges that are there
 
 Writes calibration/NAME.toml and, with what each rung scored, calibration/gates/NAME.json, and
 prints the row of docs/int8.md, which a test holds to that file. Contact sheets stay under runs/,
@@ -79,12 +80,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", nargs="*", choices=[[], *names], default=names)
     parser.add_argument("--frames", type=int, default=128)
+    parser.add_argument("--keep", action="store_true", help="gate the ranges that are there")
     options = parser.parse_args()
     root = Path(os.environ["SCNET_EDGE_DATA"])
     sets = [f"{name}:{root / name}" for name in SETS]
     (CALIBRATIONS / "gates").mkdir(exist_ok=True)
     for name in options.name:
-        record = gated(name, calibrate(name, sets[0], options.frames), sets)
+        kept = CALIBRATIONS / f"{name}.toml"
+        ranges = kept if options.keep else calibrate(name, sets[0], options.frames)
+        record = gated(name, ranges, sets)
         # Times on a machine that is busy with this say nothing.
         rungs = tuple(msgspec.structs.replace(rung, latency_ms=None) for rung in record.rungs)
         report = msgspec.structs.replace(record, rungs=rungs)

@@ -49,15 +49,28 @@ def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, 
 
     A smaller model takes the first channels and the finest levels. A wider one computes what the
     narrower computed (Net2Net, Chen 2016): its channels are copies, and what reads them divides its
-    weights among the copies, unevenly, so that each learns something else. A stem of half
+    weights among the copies, unevenly, so that each learns something else. One of a whole fraction
+    of the width takes that back: it averages the copies and adds up what reads them. A stem of half
     resolution takes each pixel's weight for the four pixels of its cell. An edge map that the other
     did not see weighs nothing at first. What the other model lacks stays as it is.
     """
     chance = torch.Generator().manual_seed(0)
     return {
-        key: _fitted(state[key], value, chance) if key in state else value
+        key: _fitted(_gathered(key, state[key], value), value, chance) if key in state else value
         for key, value in own.items()
     }
+
+
+def _gathered(key: str, theirs: Tensor, own: Tensor) -> Tensor:
+    """Return weights with each group of copied channels made one, where a block has such groups."""
+    if not key.startswith(("encoder", "decoder")):  # sides and fusion read maps, not features
+        return theirs
+    for axis, (have, want) in enumerate(zip(theirs.shape[:2], own.shape[:2], strict=True)):
+        if have > want and have % want == 0:
+            shape = theirs.shape
+            groups = theirs.reshape(*shape[:axis], want, have // want, *shape[axis + 1 :])
+            theirs = groups.sum(axis + 1) if axis == 1 else groups.mean(axis + 1)
+    return theirs
 
 
 def _fitted(theirs: Tensor, own: Tensor, chance: torch.Generator) -> Tensor:

@@ -266,7 +266,7 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
 
 def test_smaller_model_starts_from_a_larger_one() -> None:
     model = new_model()
-    smaller = SCNet(dataclasses.replace(CONFIG, levels=2, width=1 / 32))
+    smaller = SCNet(dataclasses.replace(CONFIG, levels=2, width=0.75 * CONFIG.width))
     smaller.load_state_dict(fitted(model.state_dict(), smaller.state_dict()))
     theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight  # type: ignore[index]
     assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
@@ -282,6 +282,14 @@ def test_wider_model_with_the_prior_starts_as_the_narrower_without() -> None:
     with torch.no_grad():
         theirs, ours = narrow.eval()(x[:, :3])[0], wide.eval()(x)[0]
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_narrowing_takes_widening_back() -> None:
+    narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=4 * CONFIG.width))
+    wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
+    again = fitted(wide.state_dict(), narrow.state_dict())
+    for key, value in narrow.state_dict().items():
+        torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-6)
 
 
 def test_copies_of_a_channel_learn_different_things() -> None:
