@@ -30,7 +30,7 @@ from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.types import Frame, Result
 
-WARM_UP = 5
+WARM_UP, FASTER = 5, 1.25
 
 
 def main() -> None:
@@ -71,10 +71,11 @@ def main() -> None:
 def compared(
     segment: Callable[[Frame], Result], clip: list[Frame], rounds: int, frames: int
 ) -> dict[str, float]:
-    """Return both rates and their ratio, taken in turns."""
-    pairs = [
-        (loop_fps(segment, clip, frames), engine_fps(segment, clip, frames)) for _ in range(rounds)
-    ]
+    """Return both rates and their ratio, taken in turns; the camera is faster than the engine."""
+    pairs = []
+    for _ in range(rounds):
+        engine = engine_fps(segment, clip, frames)
+        pairs.append((loop_fps(segment, clip, frames, FASTER * engine), engine))
     return {
         "engine_fps": round(median(engine for _, engine in pairs), 2),
         "loop_fps": round(median(loop for loop, _ in pairs), 2),
@@ -94,7 +95,9 @@ def engine_fps(segment: Callable[[Frame], Result], clip: list[Frame], frames: in
     return frames / (time.perf_counter() - start_s)
 
 
-def loop_fps(segment: Callable[[Frame], Result], clip: list[Frame], frames: int) -> float:
+def loop_fps(
+    segment: Callable[[Frame], Result], clip: list[Frame], frames: int, camera_fps: float
+) -> float:
     """Return the rate at which the engine's results come while the whole loop runs."""
     done_s: list[float] = []
 
@@ -108,7 +111,7 @@ def loop_fps(segment: Callable[[Frame], Result], clip: list[Frame], frames: int)
         open_sinks([f"jsonl:{folder}/run.jsonl"], telemetry=Telemetry, facts={}) as sinks,
     ):
         run_loop(
-            fake_source(itertools.cycle(clip), fps=60),
+            fake_source(itertools.cycle(clip), fps=camera_fps),
             timed,
             sinks,
             frames=frames + WARM_UP,
