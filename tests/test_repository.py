@@ -129,6 +129,15 @@ def test_the_page_states_what_int8_costs(path: Path) -> None:
     assert row in (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.parametrize("path", under("calibration/sensitivity", "*.json"), ids=name_of)
+def test_the_page_states_where_the_error_of_int8_enters(path: Path) -> None:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    page = (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
+    for part in found["chain"]:
+        flips = f"{100 * part['prior_flip_rate']:.3f} %"
+        assert f"| {part['part']} | {part['lost_f1']:+.4f} | {flips} |" in page
+
+
 @pytest.mark.parametrize("path", under("calibration/finetuned", "*.json"), ids=name_of)
 def test_the_page_states_what_fine_tuning_recovers(path: Path) -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
