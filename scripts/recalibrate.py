@@ -36,15 +36,13 @@ def scnet_edge(*arguments: str) -> None:
     subprocess.run([sys.executable, "-c", code, *arguments], check=True)
 
 
-def calibrate(name: str, deepcrack: str, frames: int) -> Path:
+def calibrate(name: str, deepcrack: str, frames: int) -> None:
     fresh = RUNS / f"{name}.toml"
     scnet_edge(
         "calibrate", "--data", deepcrack, "--validation", deepcrack, "--frames", str(frames),
         "--model", name, "--out", str(fresh),
     )  # fmt: skip
-    kept = CALIBRATIONS / f"{name}.toml"
-    kept.write_bytes(fresh.read_bytes())
-    return kept
+    (CALIBRATIONS / f"{name}.toml").write_bytes(fresh.read_bytes())
 
 
 def gated(name: str, calibration: Path, sets: list[str]) -> GateRecord:
@@ -86,9 +84,9 @@ def main() -> None:
     sets = [f"{name}:{root / name}" for name in SETS]
     (CALIBRATIONS / "gates").mkdir(exist_ok=True)
     for name in options.name:
-        kept = CALIBRATIONS / f"{name}.toml"
-        ranges = kept if options.keep else calibrate(name, sets[0], options.frames)
-        record = gated(name, ranges, sets)
+        if not options.keep:
+            calibrate(name, sets[0], options.frames)
+        record = gated(name, CALIBRATIONS / f"{name}.toml", sets)
         # Times on a machine that is busy with this say nothing.
         rungs = tuple(msgspec.structs.replace(rung, latency_ms=None) for rung in record.rungs)
         report = msgspec.structs.replace(record, rungs=rungs)

@@ -172,6 +172,37 @@ def test_the_readme_states_the_speeds_of_the_result_that_it_links_first() -> Non
         assert any(f"`{row.model}`" in line and stated in line for line in text.splitlines())
 
 
+def test_the_page_states_what_the_chain_reached() -> None:
+    result = read_result(ROOT / "benchmarks/results/speed/epyc-avx512-2core.json")
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    rows = {
+        (row.mode, row.scope): row
+        for row in result.rows
+        if (row.model, row.precision, row.schedule) == ("scnet", "int8", "every")
+    }
+    modes = ("bf16-rest", "default")
+    for other in ("torch fp32 eager", "onnxruntime fp32"):
+        both = (f"{rows[mode, 'camera_to_mask'].speedup[other][0]:.1f}x" for mode in modes)
+        assert " / ".join(both) in page
+    limits = [rows[mode, "engine"].limit for mode in modes]
+    assert " / ".join(f"{100 * limit.share:.0f} %" for limit in limits if limit) in page
+
+
+@pytest.mark.parametrize("name", ["scnet-small", "scnet"])
+def test_the_page_states_loop_and_schedule(name: str) -> None:
+    folder = ROOT / "benchmarks/results/robot"
+    page = (ROOT / "docs/robot.md").read_text(encoding="utf-8")
+    loop = json.loads((folder / f"loop-{name}.json").read_text(encoding="utf-8"))
+    here, elsewhere = loop["engine_on_this_machine"], loop["engine_elsewhere"]
+    assert f"| {here['ratio']:.3f} of it" in page
+    assert f"| {elsewhere['ratio']:.3f} |" in page
+    schedule = json.loads((folder / f"schedule-{name}.json").read_text(encoding="utf-8"))
+    columns = ("crack_recall", "pixel_recall", "pixel_precision")
+    for row in schedule["rows"].values():
+        cells = [*(f"{row[column]:.4f}" for column in columns), f"{row['time_of_full']:.3f}"]
+        assert f"| {' | '.join(cells)} |" in page
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "benchmarks/results").glob("*-int8.json")), ids=name_of
 )

@@ -41,7 +41,7 @@ class OpenVINOBackend:
     """A `Backend` over one compiled model and one infer request."""
 
     def __init__(self, model: ov.CompiledModel, arithmetic: Arithmetic = "fp32") -> None:
-        self.name = "openvino CPU" if arithmetic == "fp32" else "openvino CPU, BF16 beside INT8"
+        self.name = "openvino CPU" if arithmetic == "fp32" else "openvino CPU, BF16 for FP32"
         self._inputs = {
             port.get_any_name(): TensorSpec(
                 shape=tuple(port.get_shape()), dtype=np.dtype(port.get_element_type().to_dtype())

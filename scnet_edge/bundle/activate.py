@@ -79,9 +79,9 @@ def build_on_device(
         )
     graphs, state = graphs_for(bundle, manifest, engine), read_state(bundle)
     name = _new_name(bundle, engine)
+    report("choosing the arithmetic")
+    rest = choose_rest(bundle, manifest, engine, threads)
     with _new_slot(bundle, name) as folder:
-        report("opening the graphs")
-        rest = choose_rest(bundle, manifest, engine, threads)
         report(f"compiling {', '.join(graph.name for graph in graphs)} with {engine}")
         start_s = time.perf_counter()
         slot, plans = compile_slot(

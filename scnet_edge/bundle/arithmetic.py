@@ -16,8 +16,8 @@ from scnet_edge.backends.slots import Arithmetic, Rest
 from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.compile import opened
 from scnet_edge.bundle.device import graph_for
-from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, Manifest
-from scnet_edge.bundle.verify import Golden, parity_of, read_golden, require_halves, require_parity
+from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest
+from scnet_edge.bundle.verify import Golden, read_golden, require_parts
 from scnet_edge.errors import BundleError
 
 WARM_UP, MIN_ROUNDS, TIMED_S = 3, 5, 2.0
@@ -30,7 +30,11 @@ def choose_rest(bundle: Path, manifest: Manifest, engine: str, threads: int | No
     Raises:
         EngineError: the engine cannot open the graph.
     """
-    if engine != "openvino" or manifest.precision != "int8" or not has_bf16():
+    if engine != "openvino" or manifest.precision != "int8":
+        return None
+    from scnet_edge.backends import openvino_cpu
+
+    if not openvino_cpu.has_bf16():
         return None
     golden = read_golden(bundle / GOLDEN)
 
@@ -40,18 +44,13 @@ def choose_rest(bundle: Path, manifest: Manifest, engine: str, threads: int | No
             Opening(engine=engine, graph=str(graph), threads=threads, arithmetic=arithmetic)
         )
 
-    try:
-        fused = open_part(FUSED, "bf16")
-        require_parity(
-            parity_of(fused, golden, manifest.threshold, manifest.edge_threshold),
-            manifest.min_mask_f1,
-        )
-        if HED in manifest.files:
-            require_halves(lambda part: open_part(part, "bf16"), manifest, golden)
-    except BundleError:
-        return Rest(arithmetic="fp32", bf16_time=None)
-    with closing(open_part(FUSED, "bf16")) as bf16, closing(open_part(FUSED, "fp32")) as fp32:
-        ratio = time_ratio(bf16, fp32, golden)
+    with closing(open_part(FUSED, "bf16")) as bf16:
+        try:
+            require_parts(bf16, lambda part: open_part(part, "bf16"), manifest, golden)
+        except BundleError:
+            return Rest(arithmetic="fp32", bf16_time=None)
+        with closing(open_part(FUSED, "fp32")) as fp32:
+            ratio = time_ratio(bf16, fp32, golden)
     return Rest(arithmetic="bf16" if ratio < WORTH else "fp32", bf16_time=round(ratio, 3))
 
 
@@ -69,10 +68,3 @@ def _seconds(backend: Backend, feeds: dict[str, Array]) -> float:
     start_s = time.perf_counter()
     backend.run(feeds)
     return time.perf_counter() - start_s
-
-
-def has_bf16() -> bool:
-    """Return whether OpenVINO computes in BF16 on this CPU."""
-    from scnet_edge.backends import openvino_cpu
-
-    return openvino_cpu.has_bf16()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest, Parity, file_sha256
-from scnet_edge.bundle.verify import parity_of, read_golden, require_halves, require_parity
+from scnet_edge.bundle.verify import read_golden, require_parts
 from scnet_edge.config import write_json
 
 COMPILING = ("tensorrt", "openvino")
@@ -99,13 +100,9 @@ def try_slot(
         return opened(_opening(slot.engine, graph, folder, threads))
 
     start_s = time.perf_counter()
-    backend = open_part(FUSED)
-    open_s = time.perf_counter() - start_s
-    parity = parity_of(backend, golden, manifest.threshold, manifest.edge_threshold)
-    require_parity(parity, manifest.min_mask_f1)
-    if HED in manifest.files:
-        require_halves(open_part, manifest, golden)
-    return parity, open_s
+    with closing(open_part(FUSED)) as fused:
+        open_s = time.perf_counter() - start_s
+        return require_parts(fused, open_part, manifest, golden), open_s
 
 
 def inspected(folder: Path, graphs: Sequence[Path], slot: Slot, plans: dict[str, Built]) -> Slot:

@@ -77,6 +77,19 @@ def parity_of(
         backend.close()
 
 
+def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Golden) -> Parity:
+    """Return the parity of an open backend of the fused graph, after holding it and the halves.
+
+    Raises:
+        BundleError: one of them is further from the reference than the bundle promises.
+    """
+    parity = measure_parity(fused, golden, manifest.threshold, manifest.edge_threshold)
+    require_parity(parity, manifest.min_mask_f1)
+    if HED in manifest.files:
+        require_halves(opened, manifest, golden)
+    return parity
+
+
 def require_the_rest(opened: Open, manifest: Manifest, golden: Golden) -> None:
     """Raise BundleError when a graph beside the fused one is too far from the reference."""
     if (typed := TYPED[FUSED]) in manifest.files:

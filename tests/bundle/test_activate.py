@@ -126,7 +126,7 @@ def test_what_is_not_int8_runs_in_what_was_quicker_here(
     bundle = tmp_path / "int8"
     build_bundle(Recipe(precision="int8", size_hw=(64, 96)), bundle)
     manifest = read_manifest(bundle)
-    monkeypatch.setattr(arithmetic, "has_bf16", lambda: True)
+    monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: True)
     for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):
         monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
         done = build_on_device(bundle, engine="openvino", threads=1)
@@ -140,7 +140,7 @@ def test_bf16_is_not_asked_for_where_it_would_lose_the_masks(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision="int8", min_mask_f1=1.01)
-    monkeypatch.setattr(arithmetic, "has_bf16", lambda: True)
+    monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: True)
     rest = arithmetic.choose_rest(bundle, manifest, "openvino", 1)
     assert rest == Rest(arithmetic="fp32", bf16_time=None)
 
@@ -150,7 +150,7 @@ def test_there_is_no_choice_outside_int8_or_without_bf16(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, units: bool
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
-    monkeypatch.setattr(arithmetic, "has_bf16", lambda: units)
+    monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: units)
     assert arithmetic.choose_rest(bundle, manifest, "openvino", 1) is None
 
 
