@@ -24,6 +24,7 @@ from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest, Parity, file_sha256
 from scnet_edge.bundle.verify import read_golden, require_parts
 from scnet_edge.config import write_json
+from scnet_edge.errors import EngineError
 
 COMPILING = ("tensorrt", "openvino")
 
@@ -56,7 +57,8 @@ def compile_slot(
         progress: Told how far TensorRT's builder is; False cancels.
 
     Raises:
-        EngineError: the engine is missing or cannot compile a graph, or its process crashes.
+        EngineError: the engine is missing, cannot compile a graph or keep its code, or its process
+            crashes.
         GraphError: TensorRT's parser refuses a node.
     """
     found, plans = identity(engine), dict[str, Built]()
@@ -66,9 +68,14 @@ def compile_slot(
         )
         found |= gpu
     else:
-        for graph in graphs:
+        for kept, graph in enumerate(graphs, start=1):
             opening = _opening(engine, graph, folder, threads)
             opened(replace(opening, arithmetic=rest.arithmetic if rest else None)).close()
+            if len(_hashes(folder)) < kept:  # OpenVINO does not say that it could not write
+                raise EngineError(
+                    f"{folder}: {engine} kept no compiled code of {graph.name}; "
+                    "free some space on the disk and build again"
+                )
     slot = Slot(
         schema=SCHEMA,
         engine=engine,

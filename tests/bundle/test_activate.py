@@ -14,10 +14,14 @@ import pytest
 from scnet_edge import Pipeline
 from scnet_edge.backends.base import Array
 from scnet_edge.backends.fake import FakeBackend
+from scnet_edge.backends.isolated import IsolatedBackend
 from scnet_edge.backends.slots import Rest
+from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle import activate, arithmetic
+from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.build import build_bundle
+from scnet_edge.bundle.compile import opened
 from scnet_edge.bundle.device import compiled_for, read_state
 from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
@@ -99,6 +103,21 @@ def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.Mo
         build_on_device(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
     assert compiled_for(bundle, bundle / "fused.onnx", "openvino")
+
+
+def test_an_engine_that_could_not_write_its_code_is_refused(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted((bundle / "device").rglob("*"))
+
+    def forgetful(opening: Opening) -> IsolatedBackend:  # what a full disk makes of OpenVINO
+        return opened(msgspec.structs.replace(opening, cache=None))
+
+    monkeypatch.setattr(compiling, "opened", forgetful)
+    with pytest.raises(EngineError, match=r"kept no compiled code of fused\.onnx; free some space"):
+        build_on_device(bundle, engine="openvino", threads=1)
+    assert sorted((bundle / "device").rglob("*")) == before
+    assert read_state(bundle).active == "openvino-1"
 
 
 def test_other_engines_are_not_concerned(bundle: Path) -> None:
