@@ -40,7 +40,8 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
     start: Annotated[str | None, typer.Option(help="Begin from this model or run.")] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Learn the probability of this model or run, too.")
+        list[str] | None,
+        typer.Option(help="Learn the probability of this model or run, too; again: their mean."),
     ] = None,
     precision: Annotated[
         str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
@@ -62,7 +63,7 @@ def train(
         data,
         device=device_of(device),
         start=start,
-        teacher=teacher,
+        teachers=teacher or (),
         steps=steps,
         batch=batch,
         lr=lr,

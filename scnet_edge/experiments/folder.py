@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     preset: str
     data: tuple[str, ...]
     start: str | None
-    teacher: str | None
+    teachers: tuple[str, ...]
     schedule: dict[str, Any]
 
 

@@ -17,7 +17,7 @@ from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, start_heads
 
 PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)
-STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong")
+STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong", edge_dropout=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ PRESETS = {
     "quarter": Preset(
         about="SCNet at a quarter of the width: what a CPU can train; `widened` goes on",
         config=SCNetConfig(norm="batch", width=0.25),
-        schedule=dataclasses.replace(EDGE_SCHEDULE, steps=2000, decay_share=0.475, pipe_share=0.0),
+        schedule=dataclasses.replace(EDGE_SCHEDULE, steps=2000, decay_share=0.475),
     ),
     "widened": Preset(
         about="SCNet at full width, from a run of `quarter` on: for a CPU",
@@ -117,7 +117,6 @@ PRESETS = {
             decay_share=1.0,
             warmup=20,
             ema_decay=0.98,
-            pipe_share=0.0,
         ),
     ),
     "small": Preset(

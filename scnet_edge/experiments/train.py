@@ -50,7 +50,7 @@ class Request:
         preset: The preset with its schedule changed by options.
         data: Data sets as NAME:DIR; their training splits together.
         start: A model or run whose weights are gone on from.
-        teacher: A model or run whose probability is learnt, too.
+        teachers: Models or runs whose mean probability is learnt, too.
         device: cpu, cuda or cuda:N.
     """
 
@@ -58,7 +58,7 @@ class Request:
     preset: Preset
     data: tuple[str, ...]
     start: str | None = None
-    teacher: str | None = None
+    teachers: tuple[str, ...] = ()
     device: str = "cpu"
 
 
@@ -68,7 +68,7 @@ def request(
     *,
     device: str = "cpu",
     start: str | None = None,
-    teacher: str | None = None,
+    teachers: Sequence[str] = (),
     **changes: object,
 ) -> Request:
     """Return a request; `changes` replace fields of the preset's schedule, None leaves them.
@@ -84,7 +84,7 @@ def request(
         preset=dataclasses.replace(preset, schedule=schedule),
         data=tuple(data),
         start=start,
-        teacher=teacher,
+        teachers=tuple(teachers),
         device=device,
     )
 
@@ -112,12 +112,13 @@ def train_run(
         ScnetEdgeError: the data, folder or options cannot be used.
     """
     fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
-    model, teacher = _first_weights(wanted), _teacher(wanted)
+    model = _first_weights(wanted)
+    teachers = [_teacher(name, wanted) for name in wanted.teachers]
     if writes:  # from here on the folder is this run's: what was asked for can be had
         run_folder.claim(out, _settings(wanted), resume=resume)
         run_folder.write_log(out, run_folder.read_log(out, until=run_folder.checkpointed_step(out)))
     report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
-    material = _material(wanted, fit, teacher, out, report)
+    material = _material(wanted, fit, teachers, out, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
     def told(step: int, loss: float) -> None:
@@ -144,26 +145,24 @@ def _settings(wanted: Request) -> Settings:
         preset=wanted.name,
         data=wanted.data,
         start=wanted.start,
-        teacher=wanted.teacher,
+        teachers=wanted.teachers,
         schedule=msgspec.json.decode(msgspec.json.encode(wanted.preset.schedule)),
     )
 
 
 def _material(
-    wanted: Request, fit: list[Sample], teacher: SCNet | None, out: Path, report: Report
+    wanted: Request, fit: list[Sample], teachers: list[SCNet], out: Path, report: Report
 ) -> Material:
     edges = out / "edges" if wanted.preset.takes_prior else None
     if edges:
         report(f"HED maps of {len(fit)} images, once")
         write_edge_maps(fit, edges)
-    pipes = drawn_pipes() if wanted.preset.schedule.pipe_share else []
-    return Material(images=load_images(fit, edges), pipes=pipes, teacher=teacher)
+    pipes = drawn_pipes(edges and edges / "walls") if wanted.preset.schedule.pipe_share else []
+    return Material(images=load_images(fit, edges), pipes=pipes, teachers=teachers)
 
 
-def _teacher(wanted: Request) -> SCNet | None:
-    if wanted.teacher is None:
-        return None
-    card = find_card(wanted.teacher)
+def _teacher(name: str, wanted: Request) -> SCNet:
+    card = find_card(name)
     teacher = open_scnet(card)
     if not isinstance(teacher, SCNet):
         raise ConfigError(f"teacher {card.name}: expected an SCNet, found {card.kind}")
@@ -208,7 +207,7 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
     """Return the card; hash, parameters and GMAC are filled in from the weight file."""
     config, name = wanted.preset.config, run_card(out).stem
     begun = f", begun from {wanted.start}" if wanted.start else ""
-    taught = f", taught by {wanted.teacher}" if wanted.teacher else ""
+    taught = f", taught by {' and '.join(wanted.teachers)}" if wanted.teachers else ""
     return Card(
         name=name,
         kind=wanted.preset.model,

@@ -41,12 +41,12 @@ class Material:
     Attributes:
         images: The training images.
         pipes: Drawn walls, for `Schedule.pipe_share` of the crops.
-        teacher: A model in eval mode whose probability is learnt, too.
+        teachers: Models in eval mode whose mean probability is learnt, too.
     """
 
     images: Sequence[TrainingImage]
     pipes: Sequence[TrainingImage] = field(default_factory=tuple)
-    teacher: SCNet | None = None
+    teachers: Sequence[SCNet] = ()
 
 
 def train(
@@ -127,7 +127,7 @@ def objective(
     pixel, region = pixel_loss(schedule.pixel, weights), region_loss(schedule.region)
     if isinstance(region, nn.Module):
         region.to(device)
-    teacher = material.teacher
+    teachers = material.teachers
     cast = torch.autocast(device.partition(":")[0], torch.bfloat16)
 
     def loss_of(model: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ def objective(
             pixel=pixel,
             region=region,
         )
-        return loss + schedule.distil_weight * imitation(teacher, x, fused) if teacher else loss
+        return loss + schedule.distil_weight * imitation(teachers, x, fused) if teachers else loss
 
     return loss_of
 
@@ -154,13 +154,14 @@ def target_of(model: nn.Module, mask: Tensor) -> Tensor:
     return mask if own is None else own(mask)  # type: ignore[call-arg]
 
 
-def imitation(teacher: SCNet, x: Tensor, fused: Tensor) -> Tensor:
-    """Return the cross-entropy with a teacher's probability (Hinton 2015, temperature 1).
+def imitation(teachers: Sequence[SCNet], x: Tensor, fused: Tensor) -> Tensor:
+    """Return the cross-entropy with the teachers' mean probability (Hinton 2015, temperature 1).
 
     A teacher without the prior sees the colours alone.
     """
     with torch.no_grad():
-        soft = torch.sigmoid(teacher(x[:, : teacher.config.in_channels])[0])
+        each = [torch.sigmoid(t(x[:, : t.config.in_channels])[0]) for t in teachers]
+        soft = torch.stack(each).mean(0)
     return F.binary_cross_entropy_with_logits(fused, soft)
 
 

@@ -216,18 +216,19 @@ def test_rate_that_falls_from_the_start_keeps_the_norms(tmp_path: Path) -> None:
     assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)  # type: ignore[union-attr]
 
 
-def test_teacher_adds_the_cross_entropy_with_its_probability() -> None:
+def test_teachers_add_the_cross_entropy_with_their_mean_probability() -> None:
     images, model = toy_images(), new_model()
     torch.manual_seed(3)
-    teacher = SCNet(CONFIG).eval()
+    teachers = [SCNet(CONFIG).eval() for _ in range(2)]
     x, mask = batch_at(0, images, SCHEDULE)
     schedule = dataclasses.replace(SCHEDULE, distil_weight=3.0)
     taught, alone = (
-        objective(Material(images=images, teacher=t), schedule, "cpu")(model.train(), x, mask)
-        for t in (teacher, None)
+        objective(Material(images=images, teachers=t), schedule, "cpu")(model.train(), x, mask)
+        for t in (teachers, [])
     )
     with torch.no_grad():
-        soft, fused = torch.sigmoid(teacher(x)[0]), model(x)[0]
+        soft = sum(torch.sigmoid(teacher(x)[0]) for teacher in teachers) / 2
+        fused = model(x)[0]
     p = torch.sigmoid(fused)
     expected = -(soft * p.log() + (1 - soft) * (1 - p).log()).mean()
     assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
@@ -237,7 +238,7 @@ def test_teacher_without_the_prior_sees_the_colours_alone() -> None:
     torch.manual_seed(3)
     teacher = SCNet(CONFIG).eval()
     x, fused = torch.rand(1, 4, 32, 32), torch.zeros(1, 1, 32, 32)
-    assert torch.equal(imitation(teacher, x, fused), imitation(teacher, x[:, :3], fused))
+    assert torch.equal(imitation([teacher], x, fused), imitation([teacher], x[:, :3], fused))
 
 
 def test_mixed_precision_learns_as_well(tmp_path: Path) -> None:
