@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from scnet_edge.config import write_json
-from scnet_edge.experiments.prior import PRIORS, Plan, claim, scored_run, splits_of, write_priors
+from scnet_edge.experiments.prior import PRIORS, Plan, claim, priors_of, scored_run, splits_of
 from scnet_edge.experiments.prior_report import report
 
 FIELDS = ("data", "steps", "batch", "crop", "distil_steps", "light_width", "seeds")
@@ -43,13 +43,13 @@ def main() -> None:
     plan = msgspec.convert(given, Plan)
     claim(asked.out, plan)
     splits = splits_of(plan.data)
-    write_priors(plan, asked.out, splits, told)
+    maps = priors_of(plan, asked.out, splits, told)
     runs = [
-        scored_run(plan, prior, seed, asked.out, splits, told)
+        scored_run(plan, prior, seed, asked.out, splits, maps, told)
         for seed in plan.seeds
         for prior in PRIORS
     ]
-    write_json(asked.json, report(plan, asked.out, splits, runs))
+    write_json(asked.json, report(plan, splits, maps, runs))
     print(asked.json)
 
 

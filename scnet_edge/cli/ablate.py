@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.train import device_of
+from scnet_edge.cli.train import device_of, precision_of
 
 
 @app.command()
@@ -22,6 +22,9 @@ def ablate(
     steps: Annotated[int | None, typer.Option(min=1, help="Updates of each run.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Crops per update.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Train each row of a table of the paper and score it; run again to go on."""
@@ -32,7 +35,7 @@ def ablate(
     from scnet_edge.experiments.tables import find_table
 
     number, rows = find_table(table)
-    options = {"steps": steps, "batch": batch, "seed": seed}
+    options = {"steps": steps, "batch": batch, "seed": seed, "precision": precision_of(precision)}
     with Progress(console=Console(stderr=True)) as progress:
 
         def begin(name: str, total: int):  # type: ignore[no-untyped-def]
@@ -50,4 +53,4 @@ def ablate(
             report=progress.console.print,
             begin=begin,
         )
-    print((out / "table.md").read_text(encoding="utf-8"), end="")
+    print((out / f"table-{number}.md").read_text(encoding="utf-8"), end="")

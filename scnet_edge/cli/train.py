@@ -68,7 +68,7 @@ def train(
         batch=batch,
         lr=lr,
         seed=seed,
-        precision=_precision(precision),
+        precision=precision_of(precision),
         validate_every=validate_every,
     )
     rank, _ = join()
@@ -125,7 +125,8 @@ def device_of(name: str) -> str:
     return name
 
 
-def _precision(name: str | None) -> Precision | None:
+def precision_of(name: str | None) -> Precision | None:
+    """Return the precision that was named, None where none was."""
     known: dict[str, Precision] = {"fp32": "fp32", "bf16": "bf16"}
     if name is None:
         return None

@@ -14,8 +14,9 @@ from scnet_edge.errors import EngineError
 from scnet_edge.types import Frame, Map
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from scnet_edge.models.compared import CrackNet, DeepCrackLiu
-    from scnet_edge.models.hed import HED
 
 # (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
 Run: TypeAlias = Callable[[Frame], Map]
@@ -49,7 +50,7 @@ def backend_run(backend: Backend, frame_hw: tuple[int, int]) -> Run:
 
 
 def reference_run(
-    scnet: CrackNet, hed: HED | None, *, edge_threshold: float = EDGE_THRESHOLD
+    scnet: CrackNet, hed: nn.Module | None, *, edge_threshold: float = EDGE_THRESHOLD
 ) -> Run:
     """Return the PyTorch FP32 chain as a function of frames of any size.
 

@@ -1,8 +1,9 @@
 """Tables of the paper, each row a training run and an evaluation, resumable at any step.
 
-OUT/ROW--DATA/            the run
+OUT/ROW--DATA/               the run, which tables in the same OUT share
 OUT/ROW--DATA/on-DATA.json   what it scores on the test split
-OUT/table.json table.md   the figures beside the paper's
+OUT/edges/                   HED's maps of all images, which the runs share
+OUT/table-VII.json .md       the figures beside the paper's
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from scnet_edge.experiments.train import Progress, Report, Request, train_run
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_hed, open_scnet
+from scnet_edge.training.edge_maps import KeptHED
 
 Begin = Callable[[str, int], Progress]
 
@@ -86,14 +88,13 @@ def ablate(
     for spec in data:
         for row in table.rows:
             preset = preset_of(row, width, changes)
-            run = out / f"{slug(row.name)}--{name_of(spec)}"
-            wanted = Request(
-                name=f"table {number}: {row.name}", preset=preset, data=(spec,), device=device
-            )
+            name, maps = row.run or row.name, out / "edges"
+            run = out / f"{slug(name)}--{name_of(spec)}"
+            wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), device=device)
             told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
-            train_run(wanted, run, resume=run.exists(), report=report, progress=told)
+            train_run(wanted, run, resume=run.exists(), report=report, progress=told, maps=maps)
             for test in data if table.crossed else [spec]:
-                figures.append(figure_of(row, run, spec, test))
+                figures.append(figure_of(row, run, maps, spec, test))
     schedule = preset_of(table.rows[0], width, changes).schedule
     made = Figures(
         table=number,
@@ -103,8 +104,8 @@ def ablate(
         seed=schedule.seed,
         figures=figures,
     )
-    write_json(out / "table.json", made)
-    (out / "table.md").write_text(markdown(made, table), encoding="utf-8")
+    write_json(out / f"table-{number}.json", made)
+    (out / f"table-{number}.md").write_text(markdown(made, table), encoding="utf-8")
     return made
 
 
@@ -124,11 +125,12 @@ def preset_of(row: Row, width: float, changes: dict[str, Any]) -> Preset:
     )
 
 
-def figure_of(row: Row, run: Path, trained_on: str, tested_on: str) -> Figure:
+def figure_of(row: Row, run: Path, maps: Path, trained_on: str, tested_on: str) -> Figure:
     """Return the scores of a run on a test split, from its file where it is newer than the run."""
     card, path = find_card(str(run)), run / f"on-{name_of(tested_on)}.json"
     if not path.is_file() or path.stat().st_mtime < card.path.stat().st_mtime:
-        reference = reference_run(open_scnet(card), open_hed() if card.takes_prior else None)
+        hed = KeptHED(open_hed(), maps) if card.takes_prior else None
+        reference = reference_run(open_scnet(card), hed)
         scores = evaluate(
             predictions(reference, open_dataset(tested_on, "test")),
             threshold=card.threshold,

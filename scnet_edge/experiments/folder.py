@@ -8,7 +8,7 @@ RUN/
   pictures/           held-out images beside truth and probability, from early on
   RUN.safetensors     the averaged weights in FP16, named after the folder
   RUN.json            their card, which makes the folder a model by its path
-  edges/              HED maps of the training images, for a model with the prior
+  edges/              HED's maps of the training images, for a model with the prior
 """
 
 from __future__ import annotations

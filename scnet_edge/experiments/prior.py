@@ -2,7 +2,7 @@
 
 OUT/plan.json             what is compared; a resumed study must be the same
 OUT/light-hed.safetensors the light HED
-OUT/edges/WHICH/SPLIT/    edge maps of the training and the test images
+OUT/edges/WHICH/          edge maps of the training and the test images
 OUT/runs/WHICH-SEED/      checkpoint while it trains; counts.npz and held-out threshold afterwards
 """
 
@@ -21,12 +21,13 @@ from scnet_edge.config import read_json, write_json
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods
-from scnet_edge.experiments.material import split_held_out, write_edge_maps
+from scnet_edge.experiments.material import split_held_out
 from scnet_edge.experiments.presets import PRESETS, Preset, new_model
 from scnet_edge.models.chain import check_size
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import load_into, load_state, open_hed, save_weights
+from scnet_edge.training.edge_maps import KeptHED, MapOf
 from scnet_edge.training.images import TrainingImage, load_images
 from scnet_edge.training.light_hed import Distillation, distil_hed, new_light_hed
 from scnet_edge.training.loop import Material, train
@@ -35,6 +36,7 @@ Prior = Literal["full", "light", "none"]
 PRIORS: tuple[Prior, ...] = ("full", "light", "none")
 Begin = Callable[[str, int], Callable[[int, float], None]]
 Splits = dict[str, list[Sample]]  # fit, held and test
+Maps = dict[Prior, MapOf | None]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,22 +92,18 @@ def splits_of(data: str) -> Splits:
     return {"fit": fit, "held": held, "test": open_dataset(data, "test")}
 
 
-def write_priors(plan: Plan, out: Path, splits: Splits, begin: Begin) -> None:
-    """Write all edge maps of the full HED, teach the light one by them, and write its own."""
-    _write_maps(splits, out / "edges/full", open_hed())
-    _write_maps(splits, out / "edges/light", light_hed(plan, out, splits["fit"], begin))
+def priors_of(plan: Plan, out: Path, splits: Splits, begin: Begin) -> Maps:
+    """Return the full HED and, taught by it, the light one, as what gives a frame its edge map."""
+    full = KeptHED(open_hed(), out / "edges/full").map_of
+    light = light_hed(plan, out, splits["fit"], full, begin)
+    return {"full": full, "light": KeptHED(light, out / "edges/light").map_of, "none": None}
 
 
-def _write_maps(splits: Splits, folder: Path, hed: HED) -> None:
-    for split, samples in splits.items():
-        write_edge_maps(samples, folder / split, hed)
-
-
-def light_hed(plan: Plan, out: Path, fit: Sequence[Sample], begin: Begin) -> HED:
+def light_hed(plan: Plan, out: Path, fit: Sequence[Sample], full: MapOf, begin: Begin) -> HED:
     """Return the light HED of a study, taught on the training images unless it is there."""
     path, hed = out / "light-hed.safetensors", new_light_hed(plan.light_width, seed=0)
     if not path.is_file():
-        images = load_images(fit, out / "edges/full/fit")
+        images = load_images(fit, full)
         how = Distillation(steps=plan.distil_steps)
         distil_hed(hed, images, how, begin("light HED", how.steps))
         save_weights(hed, path)
@@ -151,27 +149,21 @@ def first_net(plan: Plan, prior: Prior, seed: int) -> SCNet:
 
 
 def scored_run(
-    plan: Plan, prior: Prior, seed: int, out: Path, splits: Splits, begin: Begin
+    plan: Plan, prior: Prior, seed: int, out: Path, splits: Splits, maps: Maps, begin: Begin
 ) -> Scored:
     """Return a run's counts, trained and scored unless that was done; resumed where it was cut."""
     name = f"{prior}-{seed}"
     run, done = out / "runs" / name, out / "runs" / name / "counts.npz"
     if not done.is_file():
-        edges = None if prior == "none" else out / "edges" / prior
-        schedule = preset_of(plan, prior, seed).schedule
-        material = Material(images=_images(splits, "fit", edges))
+        images = {split: load_images(samples, maps[prior]) for split, samples in splits.items()}
+        schedule, material = preset_of(plan, prior, seed).schedule, Material(images=images["fit"])
         net = train(first_net(plan, prior, seed), material, schedule, run,
                     progress=begin(name, plan.steps))  # fmt: skip
         assert isinstance(net, SCNet)
-        held = counts_of(net, _images(splits, "held", edges))
-        test = counts_of(net, _images(splits, "test", edges))
-        _write_counts(done, ods(add_up(held)).threshold, test)
+        held = ods(add_up(counts_of(net, images["held"])))
+        _write_counts(done, held.threshold, counts_of(net, images["test"]))
     threshold, counts = _read_counts(done)
     return Scored(prior=prior, seed=seed, threshold=threshold, counts=counts)
-
-
-def _images(splits: Splits, split: str, edges: Path | None) -> list[TrainingImage]:
-    return load_images(splits[split], edges and edges / split)
 
 
 def counts_of(net: SCNet, images: Sequence[TrainingImage]) -> list[Counts]:

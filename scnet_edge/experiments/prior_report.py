@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -14,10 +13,11 @@ from scnet_edge.data.datasets import Sample
 from scnet_edge.evaluation.bootstrap import interval, paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, ods, score_at
 from scnet_edge.experiments.ablate import name_of
-from scnet_edge.experiments.prior import PRIORS, Plan, Prior, Scored, Splits, first_net
+from scnet_edge.experiments.prior import PRIORS, Maps, Plan, Prior, Scored, Splits, first_net
 from scnet_edge.models.hed import HED
 from scnet_edge.models.weights import count_macs, count_parameters
 from scnet_edge.runtime.page import machine_name
+from scnet_edge.training.edge_maps import MapOf
 from scnet_edge.training.images import binary, load_images
 
 SIZE_HW = (384, 544)
@@ -100,7 +100,7 @@ class PriorStudy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     differences: list[Difference]
 
 
-def report(plan: Plan, out: Path, splits: Splits, runs: Sequence[Scored]) -> PriorStudy:
+def report(plan: Plan, splits: Splits, maps: Maps, runs: Sequence[Scored]) -> PriorStudy:
     """Return the figures of runs that are all there; folders of this machine are left out."""
     public = msgspec.structs.replace(plan, data=name_of(plan.data))
     return PriorStudy(
@@ -111,7 +111,7 @@ def report(plan: Plan, out: Path, splits: Splits, runs: Sequence[Scored]) -> Pri
         plan=public,
         trained_images=len(splits["fit"]),
         test_images=len(splits["test"]),
-        light=agreement(splits["held"], out / "edges/full/held", out / "edges/light/held"),
+        light=agreement(splits["held"], maps["full"], maps["light"]),
         costs=costs(plan),
         runs=[_run(scored) for scored in runs],
         differences=[difference(runs, ours, theirs) for ours, theirs in COMPARED],
@@ -152,15 +152,11 @@ def difference(runs: Sequence[Scored], prior: Prior, against: Prior) -> Differen
     )
 
 
-def agreement(samples: Sequence[Sample], full: Path, light: Path) -> Agreement:
-    """Return how the binary edges in two folders of maps agree.
-
-    Raises:
-        InputError: a map is missing.
-    """
+def agreement(samples: Sequence[Sample], full: MapOf | None, light: MapOf | None) -> Agreement:
+    """Return how the binary edges of two priors agree."""
     theirs, ours = (
-        np.stack([binary(image.edges) for image in load_images(samples, folder)])  # type: ignore[misc]
-        for folder in (full, light)
+        np.stack([binary(image.edges) for image in load_images(samples, map_of)])  # type: ignore[misc]
+        for map_of in (full, light)
     )  # (N, H, W) bool
     return Agreement(
         images=len(samples),

@@ -17,6 +17,7 @@ class Row:
 
     Attributes:
         name: As the paper calls it, or as short.
+        run: The name of another table's row that is the same run.
         preset: What it is trained from; `scnet` is the paper's net with the modern schedule.
         config: Fields of `SCNetConfig` that differ.
         schedule: Fields of `Schedule` that differ.
@@ -25,6 +26,7 @@ class Row:
     """
 
     name: str
+    run: str | None = None
     preset: str = "scnet"
     config: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
@@ -64,7 +66,8 @@ TABLES = {
         about="pixel F1 of the models compared",
         rows=(
             Row(name="DC-1", preset="deepcrack-liu", paper=_printed(85.2, 60.7, 66.10, 84.42)),
-            Row(name="HCNN", preset="hcnn", paper=_printed(87.6, 57.9, 65.40, 79.91)),
+            Row(name="HCNN", run="baseline", preset="hcnn",
+                paper=_printed(87.6, 57.9, 65.40, 79.91)),
             Row(name="DC-2", preset="deepcrack-zou", paper=_printed(86.2, 54.2, 57.80, 79.58)),
             SCNET,
         ),
@@ -95,13 +98,13 @@ TABLES = {
                 schedule=BALANCED, paper=_printed(86.91, 57.79, 65.62, 79.67)),
             Row(name="all, -1 level", config={"levels": 4},
                 paper=_printed(91.91, 62.69, 66.95, 90.68)),
-            Row(name="all", paper=PEAK),
+            Row(name="all", run="SCNet", paper=PEAK),
         ),
     ),
     "VIII": Table(
         about="norm and pooling",
         rows=(
-            Row(name="instance norm, max pooling", paper=PEAK),
+            Row(name="instance norm, max pooling", run="SCNet", paper=PEAK),
             Row(name="instance norm, dilated", config={"pooling": "dilated"},
                 paper=_printed(90.82, 62.01, 66.65, 88.64)),
             Row(name="batch norm, max pooling", config={"norm": "batch"}),
@@ -111,14 +114,14 @@ TABLES = {
     "IX": Table(
         about="how weights begin",
         rows=(
-            Row(name="Xavier", paper=PEAK),
+            Row(name="Xavier", run="SCNet", paper=PEAK),
             Row(name="encoder from HED", start="hed"),
         ),
     ),
     "X": Table(
         about="losses",
         rows=(
-            Row(name="focal + soft-IoU", paper=PEAK),
+            Row(name="focal + soft-IoU", run="SCNet", paper=PEAK),
             Row(name="CE", schedule={"pixel": "cross-entropy", "region": "none"},
                 paper=_printed(90.53, 62.83, 68.61, 88.44)),
             Row(name="CE + soft-IoU", schedule={"pixel": "cross-entropy"},

@@ -17,7 +17,7 @@ from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.experiments import folder as run_folder
 from scnet_edge.experiments.folder import Settings
-from scnet_edge.experiments.material import drawn_pipes, split_held_out, write_edge_maps
+from scnet_edge.experiments.material import drawn_pipes, split_held_out
 from scnet_edge.experiments.presets import Preset, find_preset, new_model
 from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
 from scnet_edge.models.compared import CrackNet
@@ -31,6 +31,7 @@ from scnet_edge.models.weights import (
     open_scnet,
     save_weights,
 )
+from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.images import load_images
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.start import fitted
@@ -97,6 +98,7 @@ def train_run(
     report: Report = lambda line: None,
     progress: Progress = lambda step, loss: None,
     writes: bool = True,
+    maps: Path | None = None,
 ) -> None:
     """Train into the folder `out`; with `resume`, go on where an older run of it was cut.
 
@@ -107,6 +109,7 @@ def train_run(
         report: Told what happens besides steps.
         progress: Told each step and its loss.
         writes: Whether this process keeps the folder; of several, the first one does.
+        maps: The folder of HED's maps, where runs share it; otherwise `out`/edges.
 
     Raises:
         ScnetEdgeError: the data, folder or options cannot be used.
@@ -118,7 +121,8 @@ def train_run(
         run_folder.claim(out, _settings(wanted), resume=resume)
         run_folder.write_log(out, run_folder.read_log(out, until=run_folder.checkpointed_step(out)))
     report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
-    material = _material(wanted, fit, teachers, out, report)
+    hed = KeptHED(open_hed(), maps or out / "edges") if wanted.preset.takes_prior else None
+    material = _material(wanted, fit, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
     def told(step: int, loss: float) -> None:
@@ -127,7 +131,7 @@ def train_run(
         progress(step, loss)
 
     def validate(step: int, averaged: nn.Module) -> None:
-        report(_validate(step, averaged, held, wanted, out))  # type: ignore[arg-type]
+        report(_validate(step, averaged, held, hed, wanted, out))  # type: ignore[arg-type]
 
     train(
         model,
@@ -151,14 +155,17 @@ def _settings(wanted: Request) -> Settings:
 
 
 def _material(
-    wanted: Request, fit: list[Sample], teachers: list[SCNet], out: Path, report: Report
+    wanted: Request,
+    fit: list[Sample],
+    hed: KeptHED | None,
+    teachers: list[SCNet],
+    report: Report,
 ) -> Material:
-    edges = out / "edges" if wanted.preset.takes_prior else None
-    if edges:
-        report(f"HED maps of {len(fit)} images, once")
-        write_edge_maps(fit, edges)
-    pipes = drawn_pipes(edges and edges / "walls") if wanted.preset.schedule.pipe_share else []
-    return Material(images=load_images(fit, edges), pipes=pipes, teachers=teachers)
+    if hed:
+        report(f"edge maps of {len(fit)} images, each made once")
+    map_of = hed and hed.map_of
+    pipes = drawn_pipes(map_of) if wanted.preset.schedule.pipe_share else []
+    return Material(images=load_images(fit, map_of), pipes=pipes, teachers=teachers)
 
 
 def _teacher(name: str, wanted: Request) -> SCNet:
@@ -181,12 +188,18 @@ def _first_weights(wanted: Request) -> CrackNet:
     return model
 
 
-def _validate(step: int, averaged: CrackNet, held: list[Sample], wanted: Request, out: Path) -> str:
+def _validate(
+    step: int,
+    averaged: CrackNet,
+    held: list[Sample],
+    hed: KeptHED | None,
+    wanted: Request,
+    out: Path,
+) -> str:
     """Score held-out images, draw some, and write weights and card with the best threshold."""
     weights = run_card(out).with_suffix(".safetensors")
     save_weights(averaged.cpu(), weights)
     load_into(averaged, load_state(weights), str(weights))  # scored as it would ship, in FP16
-    hed = open_hed() if wanted.preset.takes_prior else None
     maps = list(predictions(reference_run(averaged.eval(), hed), held))
     best = ods(add_up([count(p, sample.read_mask()) for sample, p in maps]))
     run_folder.append_log(out, {"step": step, "f1": best.f1, "threshold": best.threshold})

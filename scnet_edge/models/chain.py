@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
 from scnet_edge.models.compared import CrackNet
-from scnet_edge.models.hed import HED
 
 SizeHW = tuple[int, int]
 
@@ -20,7 +19,8 @@ class Chain(nn.Module):
 
     Args:
         scnet: The segmentation net.
-        hed: The edge detector of the prior; given exactly when `scnet` takes the prior.
+        hed: The `HED` of the prior, or what keeps its maps; given exactly when `scnet` takes the
+            prior.
         frame_hw: Height and width of the frames that come in.
         size_hw: Height and width the networks run at, multiples of `scnet.config.stride`.
         edge_threshold: The prior is 1 where the HED probability is above this.
@@ -29,7 +29,7 @@ class Chain(nn.Module):
     def __init__(
         self,
         scnet: CrackNet,
-        hed: HED | None,
+        hed: nn.Module | None,
         *,
         frame_hw: SizeHW,
         size_hw: SizeHW,

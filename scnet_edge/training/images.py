@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,6 +14,7 @@ from scnet_edge.data.augment import training_crop
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.errors import InputError
+from scnet_edge.training.edge_maps import EdgeMap, MapOf
 from scnet_edge.training.schedule import Schedule
 
 
@@ -31,30 +30,30 @@ class TrainingImage:
 
     frame: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
-    edges: npt.NDArray[np.uint8] | None
+    edges: EdgeMap | None
 
     def input(self) -> Tensor:
         """Return the whole image as (1, 3 or 4, H, W) float32."""
         return torch.from_numpy(scnet_input(self.frame, binary(self.edges)))[None]
 
 
-def binary(edges: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.bool_] | None:
+def binary(edges: EdgeMap | None) -> npt.NDArray[np.bool_] | None:
     """Return the binary prior of an edge map in [0, 255]."""
     return None if edges is None else edges > EDGE_THRESHOLD * 255
 
 
-def load_images(samples: Sequence[Sample], edge_folder: Path | None) -> list[TrainingImage]:
-    """Read all samples into memory, with their HED maps where the model takes the prior.
+def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[TrainingImage]:
+    """Read all samples into memory, with their edge maps where the model takes the prior.
 
     Args:
         samples: What to read.
-        edge_folder: Holds `NAME.png`, the HED probability times 255, of every sample.
+        map_of: Gives the edge map of a frame.
 
     Raises:
-        InputError: an image, mask or map is unreadable, one is of another size than its frame, or
+        InputError: an image or mask is unreadable, a mask is of another size than its frame, or
             no mask shows a crack.
     """
-    images = [_load_image(sample, edge_folder) for sample in samples]
+    images = [_load_image(sample, map_of) for sample in samples]
     if not any(image.mask.any() for image in images):
         raise InputError(
             f"expected cracks in the masks of {len(images)} images, found none; crack is white"
@@ -62,21 +61,14 @@ def load_images(samples: Sequence[Sample], edge_folder: Path | None) -> list[Tra
     return images
 
 
-def _load_image(sample: Sample, edge_folder: Path | None) -> TrainingImage:
-    frame, mask, edges = sample.read_frame(), sample.read_mask(), None
-    if edge_folder is not None:
-        path = edge_folder / f"{sample.name}.png"
-        read = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if read is None:
-            raise InputError(f"{path}: expected the HED map of {sample.image}; write it first")
-        edges = np.asarray(read, np.uint8)
-    for found in (mask, edges):
-        if found is not None and found.shape != frame.shape[:2]:
-            raise InputError(
-                f"{sample.image}: expected mask and HED map of its size {frame.shape[:2]}, "
-                f"found {found.shape}; replace them"
-            )
-    return TrainingImage(frame, mask, edges)
+def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
+    frame, mask = sample.read_frame(), sample.read_mask()
+    if mask.shape != frame.shape[:2]:
+        raise InputError(
+            f"{sample.image}: expected a mask of its size {frame.shape[:2]}, found {mask.shape}; "
+            "replace it"
+        )
+    return TrainingImage(frame, mask, map_of and map_of(frame))
 
 
 def batch_at(

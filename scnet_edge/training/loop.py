@@ -32,6 +32,7 @@ from scnet_edge.training.several import check_batch, join, own_batch_norms, shar
 
 Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +105,7 @@ def train(
 def begin(model: nn.Module, schedule: Schedule, device: str) -> Training:
     """Return a run at step 0."""
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ema_step = get_ema_multi_avg_fn(schedule.ema_decay)  # type: ignore[no-untyped-call]
-    average = AveragedModel(model, multi_avg_fn=ema_step, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=averaging(schedule), use_buffers=True)
     decay = schedule.weight_decay
     optimizer: torch.optim.Optimizer
     if schedule.optimizer == "sgd":
@@ -115,6 +115,20 @@ def begin(model: nn.Module, schedule: Schedule, device: str) -> Training:
     else:
         optimizer = torch.optim.AdamW(model.parameters(), schedule.lr, weight_decay=decay)
     return Training(model, average, optimizer)
+
+
+def averaging(schedule: Schedule) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Return the step of the weights' average, which forgets the first weights early on.
+
+    After n steps it keeps at most (1 + n) / (10 + n) of what it was, as TensorFlow's
+    ExponentialMovingAverage does: a run of some hundred steps does not end on its beginning.
+    """
+
+    def step(average: Tensors, current: Tensors, steps: Tensor | int) -> None:
+        decay = min(schedule.ema_decay, (1 + int(steps)) / (10 + int(steps)))
+        get_ema_multi_avg_fn(decay)(average, current, steps)  # type: ignore[no-untyped-call]
+
+    return step
 
 
 def objective(

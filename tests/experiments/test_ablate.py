@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from scnet_edge.config import read_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.experiments import tables
 from scnet_edge.experiments.ablate import Figures, preset_of, slug
-from scnet_edge.experiments.presets import PRESETS
+from scnet_edge.experiments.presets import PRESETS, Preset
 from scnet_edge.experiments.tables import TABLES, Row, Table, find_table
 
 
@@ -51,20 +52,20 @@ def test_crossed_table_trains_each_row_once(
     out = tmp_path / "out"
     options = ("5", *data, "--out", out, "--steps", 2, "--batch", 1, "--width", 1 / 16)
     assert run(monkeypatch, *options) == 0
-    made = read_json(out / "table.json", Figures)
+    made = read_json(out / "table-V.json", Figures)
     assert (made.table, made.steps) == ("V", 2)
     cells = {(f.trained_on, f.tested_on) for f in made.figures}
     names = ("folder-brick", "folder-stone")
     assert cells == {(a, b) for a in names for b in names}
     printed = capsys.readouterr().out
-    assert printed == (out / "table.md").read_text()
+    assert printed == (out / "table-V.md").read_text()
     assert f"{100 * made.figures[0].f1:.2f} [" in printed
 
     weights = out / "tiny--folder-brick" / "tiny--folder-brick.safetensors"
     before = weights.stat().st_mtime_ns
     assert run(monkeypatch, *options) == 0
     assert weights.stat().st_mtime_ns == before
-    assert read_json(out / "table.json", Figures) == made
+    assert read_json(out / "table-V.json", Figures) == made
 
 
 @pytest.mark.parametrize("number", TABLES)
@@ -82,6 +83,16 @@ def test_full_table_vii_is_hcnn_up_to_the_whole_net() -> None:
     assert rows["baseline"].config == PRESETS["hcnn"].config
     assert rows["all"].config == PRESETS["paper"].config
     assert rows["all, -1 level"].config.levels == 4  # type: ignore[union-attr]
+
+
+def test_rows_that_share_a_run_are_the_same_run() -> None:
+    rows = [row for table in TABLES.values() for row in table.rows]
+    presets: dict[str, list[Preset]] = {}
+    for row in rows:
+        made = dataclasses.replace(preset_of(row, 0.5, {"seed": 3}), about="")
+        presets.setdefault(slug(row.run or row.name), []).append(made)
+    assert all(len({repr(p) for p in shared}) == 1 for shared in presets.values())
+    assert len(presets["scnet"]) == len(TABLES)
 
 
 def test_tables_by_either_number() -> None:

@@ -17,7 +17,7 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
-from scnet_edge.training.loop import Material, imitation, objective, train
+from scnet_edge.training.loop import Material, averaging, imitation, objective, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted, start_heads
 
@@ -141,7 +141,7 @@ def test_heads_start_from_a_low_probability() -> None:
     assert torch.sigmoid(fused).mean().item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_loading_checks_sizes_and_maps(tmp_path: Path) -> None:
+def test_loading_checks_masks(tmp_path: Path) -> None:
     for name, size in (("image", (20, 30, 3)), ("mask", (20, 30)), ("small", (10, 30))):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full(size, 255, np.uint8))
     image, mask, small = (tmp_path / f"{name}.png" for name in ("image", "mask", "small"))
@@ -150,15 +150,8 @@ def test_loading_checks_sizes_and_maps(tmp_path: Path) -> None:
     cv2.imwrite(str(black), np.zeros((20, 30), np.uint8))
     with pytest.raises(InputError, match="expected cracks in the masks of 1 images"):
         load_images([Sample(image, black)], None)
-    with pytest.raises(InputError, match="expected mask and HED map of its size"):
+    with pytest.raises(InputError, match="expected a mask of its size"):
         load_images([Sample(image, small)], None)
-    with pytest.raises(InputError, match="expected the HED map"):
-        load_images([Sample(image, mask)], tmp_path / "none")
-    maps = tmp_path / "maps"
-    maps.mkdir()
-    small.rename(maps / "image.png")
-    with pytest.raises(InputError, match="expected mask and HED map of its size"):
-        load_images([Sample(image, mask)], maps)
 
 
 def test_processes_together_see_the_batch_of_one() -> None:
@@ -239,6 +232,19 @@ def test_teacher_without_the_prior_sees_the_colours_alone() -> None:
     teacher = SCNet(CONFIG).eval()
     x, fused = torch.rand(1, 4, 32, 32), torch.zeros(1, 1, 32, 32)
     assert torch.equal(imitation([teacher], x, fused), imitation([teacher], x[:, :3], fused))
+
+
+def test_average_forgets_the_first_weights_of_a_short_run() -> None:
+    weight, average, kept = torch.zeros(1), torch.ones(1), 1.0
+    step = averaging(Schedule(ema_decay=0.9))
+    for n in range(200):
+        step([average], [weight], n)
+        kept *= min(0.9, (1 + n) / (10 + n))
+        assert average.item() == pytest.approx(kept, rel=1e-4)
+        assert n < 30 or kept < 1e-6
+    same = torch.ones(1)
+    averaging(Schedule(ema_decay=0.0))([same], [weight], 0)
+    assert same.item() == 0
 
 
 def test_mixed_precision_learns_as_well(tmp_path: Path) -> None:

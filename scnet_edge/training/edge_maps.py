@@ -1,0 +1,72 @@
+"""HED's edge maps in a folder: every image is looked at once, however often it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from scnet_edge.errors import InputError
+from scnet_edge.models.hed import HED
+from scnet_edge.types import Frame
+
+EdgeMap: TypeAlias = npt.NDArray[np.uint8]  # (H, W), the HED probability times 255
+MapOf: TypeAlias = Callable[[Frame], EdgeMap]
+
+
+class KeptHED(nn.Module):
+    """An HED that keeps its probability of each image as an 8-bit PNG, named by the image's hash.
+
+    It stands where an `HED` stands in a `Chain`: the binary prior is the same. A folder is of one
+    HED; another one's maps belong into another folder.
+
+    Args:
+        hed: In eval mode, on the CPU.
+        folder: Gets the maps; it may hold earlier ones.
+    """
+
+    def __init__(self, hed: HED, folder: Path) -> None:
+        super().__init__()
+        self.hed = hed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """Return fused edge logits (1, 1, H, W) of an image (1, 3, H, W), BGR in [0, 255]."""
+        kept = torch.from_numpy(self._map(image))[None, None]
+        return (torch.logit(kept / 255, eps=1e-6).to(image.device),)
+
+    def map_of(self, frame: Frame) -> EdgeMap:
+        """Return the map (H, W) uint8 of a frame (H, W, 3) uint8, BGR.
+
+        Raises:
+            InputError: the file of the map cannot be read.
+        """
+        return self._map(torch.from_numpy(frame.transpose(2, 0, 1)[None].astype(np.float32)))
+
+    def _map(self, image: Tensor) -> EdgeMap:
+        pixels = np.ascontiguousarray(image.cpu().numpy())
+        digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=12)
+        path = self.folder / f"{digest.hexdigest()}.png"
+        if not path.exists():
+            self._write(path, image.cpu())
+        kept = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if kept is None:
+            raise InputError(f"{path}: the edge map cannot be read; delete it")
+        return np.asarray(kept, np.uint8)
+
+    def _write(self, path: Path, image: Tensor) -> None:
+        with torch.inference_mode():
+            edges = torch.sigmoid(self.hed(image.contiguous(memory_format=torch.channels_last))[0])
+        part = path.with_suffix(f".{os.getpid()}.png")  # several processes may share the folder
+        if not cv2.imwrite(str(part), (edges[0, 0].numpy() * 255).round().astype(np.uint8)):
+            raise InputError(f"{part}: cannot be written; is the disk full?")
+        part.replace(path)
