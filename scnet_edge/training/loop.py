@@ -95,10 +95,11 @@ def train(
         update(training, loss, schedule)
         progress(training.step, mean_over_processes(loss, world))
         last = training.step == schedule.steps
-        if rank == 0 and (last or training.step % schedule.checkpoint_every == 0):
-            save(out / CHECKPOINT, training)
         if rank == 0 and (last or training.step % schedule.validate_every == 0):
             validate(training.step, finished(training, schedule, material.images))
+        # Last, so that a kill during a validation is followed by that validation.
+        if rank == 0 and (last or training.step % schedule.checkpoint_every == 0):
+            save(out / CHECKPOINT, training)
     return finished(training, schedule, material.images)
 
 
@@ -194,8 +195,8 @@ def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
     """Take one step down the gradient."""
     if not math.isfinite(loss.item()):
         raise InputError(
-            f"the loss is {loss.item()} after {training.step} steps; lower --lr, or resume from "
-            "the checkpoint with fp32"
+            f"the loss is {loss.item()} after {training.step} steps; begin another --out with "
+            "--precision fp32 or a lower --lr, and --start RUN to go on from this run's weights"
         )
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -19,12 +20,13 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import reference_run
-from scnet_edge.experiments import presets
+from scnet_edge.experiments import presets, train
 from scnet_edge.experiments.material import drawn_pipes, split_held_out
 from scnet_edge.experiments.presets import PRESETS, Preset, new_model
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_scnet
+from scnet_edge.training import loop
 from scnet_edge.training.schedule import Schedule
 
 QUICK = Preset(
@@ -90,8 +92,18 @@ def test_run_is_a_model_with_the_threshold_of_held_out_images(
     assert json.loads((tmp_path / "f.json").read_text())["shipped"]["threshold"] == card.threshold
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "time"),
+    [(loop, "update", 4), (train, "_draw", 1), (train, "_draw", 2), (train, "save_weights", 2)],
+    ids=["in a step", "in a validation", "in the last one", "before it wrote anything"],
+)
 def test_killed_and_resumed_equals_uninterrupted(
-    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    time: int,
 ) -> None:
     spec = f"folder:{walls}"
     assert run(monkeypatch, "train", "toy", "--data", spec, "--out", tmp_path / "a" / "run") == 0
@@ -99,26 +111,24 @@ def test_killed_and_resumed_equals_uninterrupted(
     class Killed(BaseException):
         pass
 
-    from scnet_edge.training import loop
+    called, calls = getattr(module, name), []
 
-    update, steps = loop.update, []
-
-    def stop_in_the_fourth(*arguments: object) -> None:
-        steps.append(1)
-        if len(steps) == 4:
+    def stop(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == time:
             raise Killed
-        update(*arguments)  # type: ignore[arg-type]
+        return called(*arguments)
 
-    monkeypatch.setattr(loop, "update", stop_in_the_fourth)
+    monkeypatch.setattr(module, name, stop)
     arguments = ("train", "toy", "--data", spec, "--out", tmp_path / "b" / "run")
     monkeypatch.setattr(sys, "argv", ["scnet-edge", *map(str, arguments)])
     with pytest.raises(Killed):
         main()
-    monkeypatch.setattr(loop, "update", update)
+    monkeypatch.setattr(module, name, called)
     assert run(monkeypatch, *arguments, "--resume") == 0
-    for name in ("run.safetensors", "run.json", "log.jsonl"):
-        a, b = ((tmp_path / side / "run" / name).read_bytes() for side in "ab")
-        assert a == b, name
+    for file in ("run.safetensors", "run.json", "log.jsonl"):
+        a, b = ((tmp_path / side / "run" / file).read_bytes() for side in "ab")
+        assert a == b, file
 
 
 def test_mistakes_are_one_line(

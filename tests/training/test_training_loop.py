@@ -279,6 +279,16 @@ def test_smaller_model_starts_from_a_larger_one() -> None:
     assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [(4, 5), (5, 4)])
+def test_fusion_of_another_depth_keeps_the_common_levels(theirs: int, ours: int) -> None:
+    torch.manual_seed(0)
+    other, model = (SCNet(dataclasses.replace(CONFIG, levels=n)) for n in (theirs, ours))
+    own = model.fuse.weight.detach().clone()  # type: ignore[union-attr]
+    model.load_state_dict(fitted(other.state_dict(), model.state_dict()))
+    assert torch.equal(model.fuse.weight[:, :4], other.fuse.weight[:, :4])  # type: ignore[union-attr]
+    assert torch.equal(model.fuse.weight[:, 4:], own[:, 4:])  # type: ignore[union-attr]
+
+
 def test_wider_model_with_the_prior_starts_as_the_narrower_without() -> None:
     narrow, wide = (
         new_model(),
