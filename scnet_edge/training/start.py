@@ -52,13 +52,23 @@ def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, 
     weights among the copies, unevenly, so that each learns something else. One of a whole fraction
     of the width takes that back: it averages the copies and adds up what reads them. A stem of half
     resolution takes each pixel's weight for the four pixels of its cell. An edge map that the other
-    did not see weighs nothing at first. What the other model lacks stays as it is.
+    did not see weighs nothing at first. What the other model lacks stays as it is, the fusion
+    weights of coarser levels included.
     """
     chance = torch.Generator().manual_seed(0)
-    return {
+    found = {
         key: _fitted(_gathered(key, state[key], value), value, chance) if key in state else value
         for key, value in own.items()
     }
+    if "fuse.weight" in state:
+        found["fuse.weight"] = _fused(state["fuse.weight"], own["fuse.weight"])
+    return found
+
+
+def _fused(theirs: Tensor, own: Tensor) -> Tensor:
+    """Return the weights of the side maps, finest first: theirs of the levels that both have."""
+    common = min(theirs.shape[1], own.shape[1])
+    return torch.cat([theirs[:, :common], own[:, common:]], 1)
 
 
 def _gathered(key: str, theirs: Tensor, own: Tensor) -> Tensor:

@@ -259,7 +259,7 @@ def test_loss_that_is_no_number_stops(tmp_path: Path) -> None:
     model = new_model()
     with torch.no_grad():
         model.fuse.bias.fill_(math.nan)  # type: ignore[union-attr]
-    with pytest.raises(InputError, match=r"the loss is nan after 0 steps"):
+    with pytest.raises(InputError, match=r"the loss is nan after 0 steps; begin another --out"):
         train(model, Material(images=toy_images()), SCHEDULE, tmp_path)
 
 
