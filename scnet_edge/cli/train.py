@@ -58,10 +58,11 @@ def train(
     from scnet_edge.experiments.train import request, train_run
     from scnet_edge.training.several import join, leave
 
+    own = device_of(device)
     wanted = request(
         preset,
         data,
-        device=device_of(device),
+        device=own,
         start=start,
         teachers=teacher or (),
         steps=steps,
@@ -71,7 +72,7 @@ def train(
         precision=precision_of(precision),
         validate_every=validate_every,
     )
-    rank, _ = join()
+    rank, _ = join(own)
     try:
         if rank:
             train_run(wanted, out, resume=resume, writes=False)
@@ -114,15 +115,24 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
 
 
 def device_of(name: str) -> str:
-    """Return the device that `auto` means here, or the one that was named."""
+    """Return the device that `auto` means here, or the one that was named.
+
+    Of several processes that use GPUs, each has its own.
+    """
     import torch
 
+    from scnet_edge.training.several import own_gpu, world_size
+
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     kind = name.partition(":")[0]
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
         raise ConfigError(f"device {name!r}: expected auto, cpu, or cuda where there is one")
-    return name
+    if kind == "cpu" or world_size() == 1:
+        return name
+    if name != "cuda":
+        raise ConfigError(f"device {name!r}: each process takes its own; name auto, cuda or cpu")
+    return own_gpu()
 
 
 def precision_of(name: str | None) -> Precision | None:

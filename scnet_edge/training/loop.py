@@ -67,7 +67,7 @@ def train(
         material: What it learns from.
         schedule: How long and how hard.
         out: A folder; an older `checkpoint.pt` in it is resumed, new ones replace it.
-        device: cpu, cuda or cuda:N.
+        device: cpu, cuda or cuda:N, this process's own.
         progress: Told each step and its loss.
         validate: Given the averaged model with settled norms, every `schedule.validate_every`.
 
@@ -75,7 +75,7 @@ def train(
         InputError: the loss is not a number.
         ConfigError: the batch does not divide among the processes, or the checkpoint is foreign.
     """
-    rank, world = join()
+    rank, world = join(device)
     check_batch(schedule.batch, world)
     out.mkdir(parents=True, exist_ok=True)
     if world > 1:

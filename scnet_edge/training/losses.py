@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scnet_edge.errors import InputError
+from scnet_edge.training.several import sum_over_processes
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 PixelLoss = Literal["focal", "cross-entropy", "balanced"]
@@ -71,8 +72,15 @@ def soft_iou(logits: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:
 
 
 def pooled_iou(logits: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:
-    """Return one minus the soft IoU over all pixels of the batch, as data set scores pool them."""
-    return soft_iou(logits.reshape(1, 1, 1, -1), mask.reshape(1, 1, 1, -1), smooth=smooth)
+    """Return one minus the soft IoU over all pixels of the batch, as data set scores pool them.
+
+    Of several processes, each returns that of the whole batch.
+    """
+    p = torch.sigmoid(logits)
+    sums = torch.stack([(p * mask).sum(), (p + mask - p * mask).sum()])
+    intersection, union = sum_over_processes(sums)
+    loss: Tensor = 1 - (intersection + smooth) / (union + smooth)
+    return loss
 
 
 def dice(logits: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training on several processes: what one batch norm sees, all of them see."""
+"""Training on several processes: what a batch norm or a loss of regions sees, all of them see."""
 
 from __future__ import annotations
 
@@ -12,13 +12,39 @@ from torch.distributed.nn.functional import all_reduce
 from scnet_edge.errors import ConfigError
 
 
-def join() -> tuple[int, int]:
-    """Join the group that `torchrun` describes and return rank and number of processes."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+def world_size() -> int:
+    """Return the number of processes that `torchrun` started, 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def own_gpu() -> str:
+    """Return the GPU of this process, one of several on this machine.
+
+    Raises:
+        ConfigError: there are fewer GPUs than processes.
+    """
+    local, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if local >= found:
+        raise ConfigError(
+            f"process {local + 1} of this machine has no GPU, found {found}; lower "
+            "--nproc-per-node, or pass --device cpu"
+        )
+    return f"cuda:{local}"
+
+
+def join(device: str) -> tuple[int, int]:
+    """Join the group that `torchrun` describes and return rank and number of processes.
+
+    Args:
+        device: Of this process; GPUs talk by NCCL, CPUs by gloo.
+    """
+    world = world_size()
     if world == 1:
         return 0, 1
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if device.startswith("cuda"):
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return dist.get_rank(), world
 
 
@@ -32,6 +58,14 @@ def check_batch(batch: int, world: int) -> None:
     """Raise ConfigError unless every process gets as many crops."""
     if batch % world:
         raise ConfigError(f"batch {batch}: expected a multiple of the {world} processes")
+
+
+def sum_over_processes(value: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes; gradients flow back to each."""
+    if not dist.is_initialized():
+        return value
+    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    return total
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -48,7 +82,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         x = x.float()  # gloo does not add up bfloat16
         sums = torch.stack([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3))])  # (2, C)
         n = world * x.numel() // x.shape[1]
-        mean, square = all_reduce(sums) / n  # type: ignore[no-untyped-call]
+        mean, square = sum_over_processes(sums) / n
         variance = (square - mean * mean).clamp(min=0)
         self._remember(mean.detach(), variance.detach() * n / (n - 1))
         scale = self.weight / torch.sqrt(variance + self.eps)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from scnet_edge.cli.train import device_of
 from scnet_edge.errors import ConfigError
+from scnet_edge.training import several
 from scnet_edge.training.several import check_batch
 
 TRAIN = """
@@ -27,9 +29,10 @@ from tests.training.test_training_loop import toy_images
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-model = SCNet(SCNetConfig(width=1 / 16, levels=3, norm=sys.argv[2], edges=False))
+model = SCNet(SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False))
 schedule = Schedule(
-    steps=4, batch=4, optimizer="sgd", lr=0.05, warmup=0, augmentation=Augmentation(crop=32)
+    steps=3, batch=4, optimizer="sgd", lr=0.05, warmup=0, region=sys.argv[2],
+    augmentation=Augmentation(crop=32)
 )
 losses = []
 train(model, Material(images=toy_images()), schedule, Path(sys.argv[1]),
@@ -46,14 +49,14 @@ def free_port() -> int:
 
 
 def trained(
-    folder: Path, world: int, norm: str, root: Path
+    folder: Path, world: int, region: str, root: Path
 ) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Return the losses and the weights of a run on `world` processes."""
     port, processes = free_port(), []
     for rank in range(world):
         group = {"WORLD_SIZE": world, "RANK": rank, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
         environment = os.environ | {k: str(v) for k, v in group.items()} | {"PYTHONPATH": str(root)}
-        command = [sys.executable, "-c", TRAIN, str(folder), norm]
+        command = [sys.executable, "-c", TRAIN, str(folder), region]
         processes.append(
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=root)
         )
@@ -63,13 +66,42 @@ def trained(
     return losses, torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
 
 
-@pytest.mark.parametrize("norm", ["batch"])
-def test_two_processes_train_as_one(tmp_path: Path, root: Path, norm: str) -> None:
-    alone, weights = trained(tmp_path / "one", 1, norm, root)
-    both, shared = trained(tmp_path / "two", 2, norm, root)
-    assert both == pytest.approx(alone, rel=1e-4)
+@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou"])
+def test_two_processes_train_as_one(tmp_path: Path, root: Path, region: str) -> None:
+    alone, weights = trained(tmp_path / "one", 1, region, root)
+    both, shared = trained(tmp_path / "two", 2, region, root)
+    assert both == pytest.approx(alone, rel=5e-5)
     for key, value in weights.items():
         torch.testing.assert_close(shared[key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), ("cuda:1", "nccl")])
+def test_processes_talk_as_their_device_asks(
+    monkeypatch: pytest.MonkeyPatch, device: str, backend: str
+) -> None:
+    """A machine with GPUs, as far as torch is asked; none of this ran on several."""
+    chosen: list[str] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(several.dist, "init_process_group", chosen.append)
+    monkeypatch.setattr(several.dist, "get_rank", lambda: 1)
+    assert several.join(device) == (1, 2)
+    assert chosen == [d for d in (device, backend) if d != "cpu"]
+
+
+def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [device_of(name) for name in ("auto", "cuda", "cuda:1")] == ["cuda", "cuda", "cuda:1"]
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert [device_of(name) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
+    with pytest.raises(ConfigError, match="'cuda:0': each process takes its own"):
+        device_of("cuda:0")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ConfigError, match="process 3 of this machine has no GPU, found 2"):
+        device_of("auto")
 
 
 def test_batch_must_divide() -> None:
