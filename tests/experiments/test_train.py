@@ -173,6 +173,39 @@ def test_one_image_is_too_few(walls: Path) -> None:
         split_held_out(open_dataset(f"folder:{walls}")[:1])
 
 
+def test_held_out_images_without_a_crack_are_refused(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of twelve images 0 and 8 are held out, as the first and the eleventh by name."""
+    for name in ("0", "8"):
+        cv2.imwrite(str(walls / "masks" / f"{name}.png"), np.zeros((64, 96), np.uint8))
+    out = tmp_path / "run"
+    assert run(monkeypatch, "train", "toy", "--data", f"folder:{walls}", "--out", out) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert (
+        "expected a crack on one of the 2 held-out images, every tenth by name, found none" in error
+    )
+    assert not out.exists()
+
+
+def test_the_twin_of_a_test_image_is_left_out_after_the_split(tmp_path: Path) -> None:
+    """The layout and the names of DeepCrack: 300 images, of which 11158 is the 79th."""
+    mask = np.full((4, 4), 255, np.uint8)
+    names = [str(11158 - 78 + i) for i in range(300)]
+    for folder in ("train_img", "train_lab"):
+        (tmp_path / folder).mkdir()
+    for name in names:
+        (tmp_path / "train_img" / f"{name}.jpg").touch()
+        cv2.imwrite(str(tmp_path / "train_lab" / f"{name}.png"), mask)
+    fit, held = split_held_out(open_dataset(f"deepcrack:{tmp_path}", "train"))
+    assert [s.name for s in held] == names[::10]
+    assert [s.name for s in fit] == [n for n in names if n not in names[::10] and n != "11158"]
+    assert (len(fit), len(held)) == (269, 30)
+
+
 @pytest.mark.parametrize("name", [n for n in PRESETS if n != "toy"])
 def test_presets_have_models_that_take_their_crops(name: str) -> None:
     preset = PRESETS[name]
