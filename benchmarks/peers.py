@@ -92,7 +92,8 @@ def main() -> None:
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
         peer = trained(name, material, schedule, out / "training", chosen.device)
-        chain = Chain(peer, None, frame_hw=DEFAULT_SIZE_HW, size_hw=DEFAULT_SIZE_HW).eval()
+        size = DEFAULT_SIZE_HW
+        chain = Chain(peer, None, frame_hw=size, size_hw=size).eval()  # type: ignore[arg-type]
         write_bundles(chain, fit, held_out, out)
         print(out)
 

@@ -4,7 +4,7 @@
 
 A light HED is distilled from the full one. The net of the `tiny` preset is then trained with each
 prior and seed for the same steps on the same crops, from the same first weights, and scored on the
-whole test images. Run the line again after a kill: what is done is not done twice. It takes about
+whole test images. Run the line again after a kill: what is done is not done twice. It takes
 some 40 minutes of one core at the default length.
 """
 

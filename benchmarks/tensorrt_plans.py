@@ -26,12 +26,12 @@ import onnx
 from scnet_edge.backends.trt_build import BuildSettings, build_plan
 from scnet_edge.backends.trt_layers import summarise
 from scnet_edge.backends.trt_module import tensorrt
-from scnet_edge.bundle.build import open_chain, weights_of
 from scnet_edge.bundle.recipe import Recipe, parse_size
+from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.errors import EngineError
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.lower import fp32_graph, lowered
-from scnet_edge.graph.ranges import find_ranges
+from scnet_edge.graph.ranges import CalibrationFile, find_ranges
 from scnet_edge.models.cards import find_card, shipped_models
 
 Row = dict[str, Any]
@@ -85,7 +85,7 @@ def graphs_of(model: str, size: str) -> dict[str, onnx.ModelProto]:
     return graphs
 
 
-def ranges_of(model: str, edge_threshold: float | None):
+def ranges_of(model: str, edge_threshold: float | None) -> CalibrationFile | None:
     """Return the ranges of a shipped model; None for one that has none yet."""
     if not (Path(__file__).parents[1] / "calibration" / f"{model}.toml").is_file():
         return None

@@ -4,7 +4,7 @@
     SCNET_EDGE_DATA=... python scripts/finetune_int8.py scnet-small --clip 0.1   # tenths
 
 The last resort, where no rung of the ladder with INT8 passes. Trains on DeepCrack's training split
-without its every tenth image, with the model's calibrated ranges. Writes to runs/int8:
+without what training holds out, with the model's calibrated ranges. Writes to runs/int8:
 
     NAME-qat.safetensors   the weights, batch norms folded
     NAME-qat.onnx          the same Q/DQ graph as in any INT8 bundle
@@ -27,15 +27,18 @@ from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.config import write_json
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import open_dataset
+from scnet_edge.experiments.material import split_held_out
 from scnet_edge.graph.lower import fp32_graph
 from scnet_edge.graph.qdq import quantise
 from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.graph.rewrite import fold_batch_norms
-from scnet_edge.int8.annotated import VALIDATION_EVERY, gate_frames
+from scnet_edge.int8.annotated import gate_frames
 from scnet_edge.int8.engine import in_engine
 from scnet_edge.int8.scoring import score
 from scnet_edge.models.cards import find_card
-from scnet_edge.models.weights import save_weights
+from scnet_edge.models.scnet import SCNet
+from scnet_edge.models.weights import open_hed, save_weights
+from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.images import load_images
 from scnet_edge.training.qat import finetune
 from scnet_edge.training.schedule import Schedule
@@ -77,10 +80,11 @@ def main() -> None:
 
     exact = fp32_graph(chain)
     before = f1(exact), f1(quantise(exact, ranges))
-    samples = open_dataset(deepcrack, "train")
-    fit = [s for i, s in enumerate(samples) if i % VALIDATION_EVERY]
-    images = load_images(fit, HED_MAPS if chain.scnet.config.edges else None)
+    fit, _ = split_held_out(open_dataset(deepcrack, "train"))
+    map_of = KeptHED(open_hed(), HED_MAPS).map_of if card.takes_prior else None
+    images = load_images(fit, map_of)
     tuned = copy.deepcopy(chain)
+    assert isinstance(tuned.scnet, SCNet)
     fold_batch_norms(tuned.scnet)
     schedule = Schedule(
         steps=options.steps, lr=options.lr, seed=2, augmentation=Augmentation(crop=192)

@@ -25,7 +25,8 @@ def hashes(samples: list[Sample]) -> dict[str, str]:
 
 def main() -> None:
     root = Path(os.environ["SCNET_EDGE_DATA"])
-    splits, twins = {}, {}
+    splits: dict[str, list[str]] = {}
+    twins: dict[str, str] = {}
     for name in SETS:
         test = list(hashes(open_dataset(f"{name}:{root / name}", "test")))
         splits[f"{name} test"] = sorted(test)
