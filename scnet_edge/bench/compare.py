@@ -64,7 +64,9 @@ def missing(before: Result, after: Result) -> list[Row]:
 def _change(before: Row, after: Row) -> Change:
     speed, low, high = ratio_of_medians(after.round_fps, before.round_fps)
     same_images = (before.data, before.images) == (after.data, after.images)
-    f1 = after.f1 - before.f1 if before.f1 and after.f1 and same_images else None
+    f1 = None
+    if before.f1 is not None and after.f1 is not None and same_images:
+        f1 = after.f1 - before.f1
     rss = after.rss_mb / before.rss_mb
     worse = [
         name

@@ -99,7 +99,7 @@ def compare(
     before: Annotated[Path, typer.Argument(help="The earlier result.")],
     after: Annotated[Path, typer.Argument(help="The later result, of the same machine.")],
 ) -> None:
-    """Say what changed between two results; exit status 1 when something became worse."""
+    """Say what changed between two results; exit status 1 when a row became worse or is gone."""
     from scnet_edge.bench.compare import compare as changes_of
     from scnet_edge.bench.compare import missing
     from scnet_edge.bench.schema import read_result
@@ -114,11 +114,14 @@ def compare(
             f"{c.row.model} {c.row.label}, {c.row.scope}: {c.speed:.3f}x as fast "
             f"[{low:.3f}, {high:.3f}], {f1}, memory {c.rss:.2f}x{verdict}"
         )
-    for row in missing(a, b):
+    gone = missing(a, b)
+    for row in gone:
         typer.echo(f"{row.model} {row.label}, {row.scope}: only in {before}")
     worse = sum(bool(c.worse) for c in changes)
-    typer.echo(f"{worse} of {len(changes)} rows became worse beyond the noise")
-    raise typer.Exit(worse > 0)
+    typer.echo(
+        f"{worse} of {len(changes)} rows became worse beyond the noise, {len(gone)} are gone"
+    )
+    raise typer.Exit(bool(worse or gone))
 
 
 @bench.command()

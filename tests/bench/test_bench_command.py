@@ -132,6 +132,11 @@ def test_compare_finds_a_slower_run(measured: Path, command_line: Run, tmp_path:
     done = command_line("bench", "compare", out, str(tmp_path / "slow.json"))
     assert done.returncode == 1
     assert "WORSE: slower" in done.stdout
+    fewer = msgspec.structs.replace(whole, rows=whole.rows[1:])
+    write_result(tmp_path / "fewer.json", fewer)
+    done = command_line("bench", "compare", out, str(tmp_path / "fewer.json"))
+    assert done.returncode == 1
+    assert "0 of 2 rows became worse beyond the noise, 1 are gone" in done.stdout
 
 
 def test_the_page_stands_alone(measured: Path, command_line: Run, tmp_path: Path) -> None:

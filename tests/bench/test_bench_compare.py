@@ -24,6 +24,7 @@ def test_drift_that_meets_both_alike_leaves_the_ratio_alone() -> None:
         ({"round_fps": (20.0, 20.1, 19.9, 20.2)}, ("slower",)),
         ({"round_fps": (20.0, 45.0, 28.0, 31.0)}, ()),  # too noisy to tell
         ({"f1": 0.80}, ("less accurate",)),
+        ({"f1": 0.0}, ("less accurate",)),
         ({"f1": 0.80, "images": 12}, ()),  # other images
         ({"rss_mb": 300.0}, ("larger in memory",)),
     ],
