@@ -16,12 +16,14 @@ import numpy as np
 
 from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.schema import Case, Failure, Profile, Scope
+from scnet_edge.bench.sensors import sampled
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ScnetEdgeError
-from scnet_edge.runtime.telemetry import Telemetry, read_sysfs
+from scnet_edge.runtime.telemetry import Telemetry
 
 Report = Callable[[str], None]
+SENSORS_S = 0.1  # between two looks at the sensors; twice a turn where that is shorter
 CACHING = ("openvino", "tensorrt")  # engines that keep what they compiled
 
 
@@ -32,6 +34,7 @@ class Timed:
     round_fps: list[float] = field(default_factory=list)
     latency_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    telemetry: list[Telemetry] = field(default_factory=list)
 
     def add(self, turn: dict[str, Any]) -> None:
         """Count one turn, as the worker answers it."""
@@ -54,7 +57,6 @@ class Measured:
     rss_mb: float = float("nan")
     score: dict[str, Any] | None = None
     profile: Profile | None = None
-    telemetry: list[Telemetry] = field(default_factory=list)
 
 
 def measure_group(
@@ -136,8 +138,10 @@ def _opened(case: Case, bundle: Path, suite: Suite, cache: Path, processes: Exit
 
 def _turn(measured: Measured, scope: Scope, suite: Suite) -> None:
     order = Order(do="time", scope=scope, seconds=suite.round_s, frames=suite.frames)
-    measured.timed[scope].add(measured.worker.ask(order))
-    measured.telemetry.append(read_sysfs())
+    timed = measured.timed[scope]
+    with sampled(timed.telemetry, every_s=min(SENSORS_S, suite.round_s / 2)):
+        turn = measured.worker.ask(order)
+    timed.add(turn)
 
 
 def _finish(measured: Measured, suite: Suite, data: str | None, report: Report) -> None:

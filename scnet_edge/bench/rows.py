@@ -10,6 +10,7 @@ from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.group import Measured, Timed, median
 from scnet_edge.bench.schema import Case, Latency, Limits, Row, Scope, Share
 from scnet_edge.bundle.manifest import FUSED
+from scnet_edge.runtime.telemetry import Telemetry
 
 RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
@@ -44,9 +45,9 @@ def _row(
     operations = gflop(case, m.bundle)
     p50, p95, p99 = np.percentile(timed.latency_ms, (50, 95, 99)).round(3).tolist()
     fps = round(float(np.median(timed.round_fps)), 3)
-    watts = [t.total_mw / 1e3 for t in m.telemetry if t.total_mw is not None]
-    hottest = [t.hottest_c for t in m.telemetry if t.hottest_c is not None]
-    clocks = m.telemetry[-1].clocks_mhz or None
+    watts = [t.total_mw / 1e3 for t in timed.telemetry if t.total_mw is not None]
+    hottest = [t.hottest_c for t in timed.telemetry if t.hottest_c is not None]
+    last = timed.telemetry[-1] if timed.telemetry else Telemetry()
     share = _share(m, operations, limits) if scope == "engine" else None
     score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
     row = Row(
@@ -72,8 +73,8 @@ def _row(
         profile=m.profile if scope == "engine" else None,
         joules=round(float(np.mean(watts)) / fps, 4) if watts else None,
         temperature_c=max(hottest, default=None),
-        clocks_mhz=clocks,
-        power_mode=m.telemetry[-1].power_mode,
+        clocks_mhz=last.clocks_mhz or None,
+        power_mode=last.power_mode,
         not_measured={},
     )
     return _with_reasons(row, why_no_f1)
@@ -83,6 +84,7 @@ def _with_reasons(row: Row, why_no_f1: str) -> Row:
     """Return the row with the reason for every figure that it lacks."""
     if row.schedule != "every":
         why_no_f1 = "still images do not show what a kept edge map costs on moving ones"
+    short = "or its turns were too short to read it"
     once = "stated once, in the row of the engine scope"
     reasons = {
         "f1": why_no_f1,
@@ -91,10 +93,10 @@ def _with_reasons(row: Row, why_no_f1: str) -> Row:
         "file_mb": "PyTorch runs the weights, not a bundle",
         "limit": once if row.scope != "engine" else "no limit was measured for this engine",
         "profile": once if row.scope != "engine" else "this engine's counters are not read",
-        "joules": "this machine has no power sensor that we can read",
-        "temperature_c": "this machine has no temperature sensor that we can read",
-        "clocks_mhz": "this machine does not tell its clocks",
-        "power_mode": "this machine has no power modes",
+        "joules": f"this machine has no power sensor that we can read, {short}",
+        "temperature_c": f"this machine has no temperature sensor that we can read, {short}",
+        "clocks_mhz": f"this machine does not tell its clocks, {short}",
+        "power_mode": f"this machine has no power modes, {short}",
         "threads": "left to the engine",
     }
     lacking = {name: why for name, why in reasons.items() if getattr(row, name) is None}

@@ -1,0 +1,97 @@
+"""Power, heat and clocks of a row are those of its own turns, not of the rest between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Semaphore
+
+import pytest
+
+from scnet_edge.bench import sensors
+from scnet_edge.bench.group import Measured, Timed, _turn
+from scnet_edge.bench.rows import rows_of
+from scnet_edge.bench.schema import Case, Scope
+from scnet_edge.bench.suite import Suite
+from scnet_edge.bench.worker import Order
+from scnet_edge.runtime.telemetry import Telemetry, read_sysfs
+
+WATTS: dict[Scope, int] = {"engine": 20, "pipeline": 10}
+IDLE = 5
+
+
+class Board:
+    """A worker on a board whose sensors show work while it works, for two looks."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.looked = root, Semaphore(0)
+        self.show(IDLE)
+
+    def show(self, watts: int) -> None:
+        rail, zone = (
+            self.root / f"sys/class/{p}" for p in ("hwmon/hwmon0", "thermal/thermal_zone0")
+        )
+        clock = self.root / "sys/class/devfreq/17000000.gpu"
+        for folder in (rail, zone, clock):
+            folder.mkdir(parents=True, exist_ok=True)
+        for path, text in {
+            rail / "name": "ina3221",
+            rail / "in1_label": "VDD_IN",
+            rail / "in1_input": "5000",
+            rail / "curr1_input": str(200 * watts),
+            zone / "temp": str(3000 * watts),
+            clock / "cur_freq": str(10**8 * watts),
+        }.items():
+            path.write_text(text)
+
+    def read(self) -> Telemetry:
+        found = read_sysfs(self.root)
+        self.looked.release()
+        return found
+
+    def ask(self, order: Order) -> dict[str, object]:
+        self.show(WATTS[order.scope])
+        for _ in range(2):
+            assert self.looked.acquire(timeout=10)
+        self.show(IDLE)
+        return {"seconds": 0.2, "latency_ms": [100.0, 100.0], "stages_ms": {}}
+
+
+def test_sensors_are_read_while_the_turn_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Board(tmp_path)
+    monkeypatch.setattr(sensors, "read_sysfs", board.read)
+    suite = Suite(sizes_hw=((64, 96),), contenders=(), rounds=2, round_s=0.1)
+    case = Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96))
+    measured = Measured(
+        case=case,
+        bundle=tmp_path,
+        worker=board,  # type: ignore[arg-type]
+        device="a board",
+        first_mask_ms={},
+        timed={scope: Timed() for scope in WATTS},
+    )
+    for _ in range(suite.rounds):
+        for scope in WATTS:
+            _turn(measured, scope, suite)
+    for row in rows_of([measured], None, threads=None, why_no_f1="not asked"):
+        watts = WATTS[row.scope]
+        assert row.joules == pytest.approx(watts / row.fps, rel=1e-3)
+        assert row.temperature_c == 3 * watts
+        assert row.clocks_mhz == {"gpu": 100.0 * watts}
+
+
+def test_a_turn_too_short_to_look_says_so(tmp_path: Path) -> None:
+    timed = Timed(round_fps=[10.0], latency_ms=[100.0])
+    case = Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96))
+    measured = Measured(
+        case=case,
+        bundle=tmp_path,
+        worker=None,  # type: ignore[arg-type]
+        device="a board",
+        first_mask_ms={},
+        timed={"pipeline": timed},
+    )
+    (row,) = rows_of([measured], None, threads=None, why_no_f1="not asked")
+    assert row.clocks_mhz is None
+    assert "too short" in row.not_measured["joules"]
