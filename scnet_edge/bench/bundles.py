@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scnet_edge.bench.operations import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
 from scnet_edge.errors import BundleError
@@ -13,7 +14,7 @@ GRAPHS: dict[str, Precision] = {"fp32": "fp32", "bf16": "fp32", "fp16": "fp16", 
 
 
 def bundle_of(case: Case, folder: Path) -> Path:
-    """Return the bundle of a case in `folder`, built there unless it is there already.
+    """Return the bundle of a case in `folder`, built there unless it is there, of these weights.
 
     BF16 is arithmetic of the engine on the FP32 graph. Building needs PyTorch; a machine without
     it runs the bundles that another one built: copy them to that folder.
@@ -27,13 +28,14 @@ def bundle_of(case: Case, folder: Path) -> Path:
         return _given(case, precision)
     size = "x".join(map(str, case.size_hw))
     bundle = folder / f"{case.model}-{size}-{precision}"
-    if (bundle / MANIFEST).is_file():
+    card = find_card(case.model)
+    if (bundle / MANIFEST).is_file() and read_manifest(bundle).model.sha256 == _weights(card):
         return bundle
     try:
         from scnet_edge.bundle.build import build_bundle
     except ModuleNotFoundError as e:
         raise BundleError(
-            f"{bundle}: no such bundle, and PyTorch and onnx to build it are not installed here; "
+            f"{bundle}: no bundle of these weights, and PyTorch and onnx to build it are not here; "
             "pip install 'scnet-edge[build]', or copy it from a machine that has them"
         ) from e
     from scnet_edge.bundle.recipe import Recipe
@@ -42,10 +44,16 @@ def bundle_of(case: Case, folder: Path) -> Path:
         model=case.model,
         precision=precision,
         size_hw=case.size_hw,
-        halves=find_card(case.model).takes_prior,
+        halves=card.takes_prior,
     )
     build_bundle(recipe, bundle, overwrite=True)
     return bundle
+
+
+def _weights(card: Card) -> dict[str, str]:
+    """Return what a bundle's manifest says of its weights, without PyTorch to open them."""
+    cards = [card, find_card("hed")] if card.takes_prior else [card]
+    return {c.name: c.sha256 for c in cards}
 
 
 def _given(case: Case, precision: Precision) -> Path:
@@ -57,6 +65,10 @@ def _given(case: Case, precision: Precision) -> Path:
         )
     if case.engine == "torch":
         raise BundleError(f"{folder}: PyTorch runs shipped weights, not bundles; leave it out")
+    if not can_count():
+        raise BundleError(
+            f"{folder}: neither OpenVINO nor onnx is here to count its operations; pip install onnx"
+        )
     bundle = folder / precision if (folder / precision).is_dir() else folder
     manifest = read_manifest(bundle)
     found = (manifest.precision, manifest.input.size_hw)
@@ -70,8 +82,6 @@ def _given(case: Case, precision: Precision) -> Path:
 def gflop(case: Case, bundle: Path) -> float:
     """Return 1e9 operations of all convolutions, two a multiply-accumulate: the mean of frames."""
     if case.is_folder:
-        from scnet_edge.bench.profile import gflop_of_convolutions
-
         parts = [FUSED] if case.hed_every == 1 else [SCNET, HED]
         scnet, *hed = (sum(gflop_of_convolutions(bundle / part).values()) for part in parts)
     else:

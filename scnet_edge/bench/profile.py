@@ -9,11 +9,11 @@ import numpy as np
 import openvino as ov
 
 from scnet_edge.backends.openvino_cpu import compile_graph
+from scnet_edge.bench.operations import FOLDED_BIAS, gflop_of_convolutions
 from scnet_edge.bench.schema import Case, LayerTime, Profile
 from scnet_edge.bundle.manifest import FUSED
 
 WARM_UP, TIMED, WORST = 2, 5, 10
-FOLDED_BIAS = "/WithoutBiases"  # OpenVINO's name for a convolution whose bias became its own
 
 
 def profile_openvino(case: Case, bundle: Path, threads: int | None) -> Profile:
@@ -65,15 +65,3 @@ def _profile(times: dict[tuple[str, str], float], gflop: dict[str, float]) -> Pr
         by_kind_ms={k: round(v, 3) for k, v in sorted(by_kind.items(), key=lambda item: -item[1])},
         worst=tuple(layers[:WORST]),
     )
-
-
-def gflop_of_convolutions(graph: Path) -> dict[str, float]:
-    """Return 1e9 operations by convolution, two a multiply-accumulate, of a static ONNX graph."""
-    model = ov.Core().read_model(graph)
-    found = {}
-    for node in model.get_ordered_ops():
-        if node.get_type_name() in ("Convolution", "GroupConvolution"):
-            weight = node.input(1).get_shape()  # (O, I, k, k), grouped (G, O, I, k, k)
-            macs = int(np.prod(node.output(0).get_shape())) * int(np.prod(list(weight)[-3:]))
-            found[node.get_friendly_name().removesuffix(FOLDED_BIAS)] = 2e-9 * macs
-    return found

@@ -9,9 +9,10 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, helper
 
+from scnet_edge.bench import operations
 from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.limits import DEPTH, _chain
-from scnet_edge.bench.profile import gflop_of_convolutions
+from scnet_edge.bench.operations import gflop_of_convolutions
 from scnet_edge.bench.schema import Case, Schedule
 from scnet_edge.models.cards import find_card
 
@@ -31,7 +32,12 @@ def test_the_chain_runs_in_its_arithmetic(quantised: bool, type_name: str) -> No
     assert all(kind.lower().endswith(type_name) for kind in kinds)
 
 
-def test_operations_of_a_graph_are_counted_by_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", operations.READERS)
+def test_operations_of_a_graph_are_counted_by_hand(
+    tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By OpenVINO, and by onnx where OpenVINO is not installed."""
+    monkeypatch.setattr(operations, "find_spec", lambda name: name == reader)
     value = helper.make_tensor_value_info
     weights = [
         helper.make_tensor("full", TensorProto.FLOAT, (8, 4, 3, 3), [0.0] * 288),

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from scnet_edge.bench.bundles import bundle_of
+from scnet_edge.bench import operations
+from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
+from scnet_edge.bundle import build
+from scnet_edge.bundle.manifest import read_manifest, write_manifest
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.models.cards import find_card
 
@@ -69,6 +75,36 @@ def test_a_contender_that_no_engine_knows_is_refused(tmp_path: Path) -> None:
 def test_a_file_and_quick_are_one_too_many() -> None:
     with pytest.raises(ConfigError, match="not both"):
         find_suite(Path("some.toml"), quick=True)
+
+
+def test_a_bundle_of_other_weights_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, darkness_bundle: Callable
+) -> None:
+    case = Case(model="scnet-small", precision="fp32", engine="openvino", size_hw=(64, 96))
+    bundle, built = tmp_path / "scnet-small-64x96-fp32", []
+    monkeypatch.setattr(build, "build_bundle", lambda recipe, out, **_: built.append(out))
+    shutil.copytree(darkness_bundle((64, 96)), bundle)
+    assert bundle_of(case, tmp_path) == bundle
+    assert built == [bundle]
+    manifest = read_manifest(bundle)
+    weights = {"scnet-small": find_card("scnet-small").sha256}
+    model = msgspec.structs.replace(manifest.model, sha256=weights)
+    write_manifest(bundle, msgspec.structs.replace(manifest, model=model))
+    assert bundle_of(case, tmp_path) == bundle
+    assert built == [bundle]
+
+
+def test_a_folder_of_bundles_needs_what_counts_its_operations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, darkness_bundle: Callable
+) -> None:
+    folder = darkness_bundle((64, 96))
+    case = Case(model=f"{folder}/", precision="fp32", engine="tensorrt", size_hw=(64, 96))
+    monkeypatch.setattr(operations, "find_spec", lambda name: name == "onnx")
+    assert bundle_of(case, tmp_path) == folder
+    assert gflop(case, folder) == 0  # it has no convolution
+    monkeypatch.setattr(operations, "find_spec", lambda name: None)
+    with pytest.raises(BundleError, match="neither OpenVINO nor onnx"):
+        bundle_of(case, tmp_path)
 
 
 def test_a_folder_of_bundles_that_is_not_there_is_one_line(tmp_path: Path) -> None:
