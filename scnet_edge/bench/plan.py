@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.bench.devices import ANCHORS, DEVICES, Anchor, Device, GpuPrecision
+from scnet_edge.bench.devices import ANCHORS, DEVICES, Anchor, GpuPrecision, is_device
 from scnet_edge.bench.schema import Result, Row
 from scnet_edge.errors import ConfigError
 
@@ -78,17 +78,21 @@ class Pace:
 
 
 def options(
-    device: str, workloads: Sequence[Workload], results: Sequence[Result]
+    device: str,
+    workloads: Sequence[Workload],
+    results: Sequence[Result],
+    size_hw: tuple[int, int],
 ) -> tuple[str, list[Option]]:
     """Return the device's full name and every bundle's speed on it, the fastest first.
 
     Args:
         device: A name of `DEVICES`, or `here` for the machine of the results.
         workloads: What each model asks.
-        results: Measurements; those of this device are used as they are.
+        results: Measurements; those of this device at this size are used as they are.
+        size_hw: Of the networks.
 
     Raises:
-        ConfigError: an unknown device, or `here` without a result.
+        ConfigError: an unknown device, or `here` without a result at this size.
     """
     if device != HERE and device not in DEVICES:
         raise ConfigError(f"device {device!r}: expected {HERE} or one of {', '.join(DEVICES)}")
@@ -98,10 +102,16 @@ def options(
     found = [
         _measured(row)
         for result in results
-        if device == HERE or _is_of(result, DEVICES[device])
+        if device == HERE or _is_of(result, device)
         for row in result.rows
-        if row.scope == "camera_to_mask"
+        if row.scope == "camera_to_mask" and row.size_hw == size_hw
     ]
+    if device == HERE and not found:
+        height, width = size_hw
+        raise ConfigError(
+            f"--device here: no result is of {height}x{width}; name a --size that was measured, or "
+            "measure this one"
+        )
     if device != HERE:
         known = {(o.model, o.precision) for o in found}
         found += [
@@ -127,9 +137,9 @@ def choose(found: Sequence[Option], target_fps: float) -> Option | None:
     return None
 
 
-def _is_of(result: Result, device: Device) -> bool:
-    words = device.name.removeprefix("Jetson ").split()
-    return all(word.lower() in result.environment.machine.lower() for word in words)
+def _is_of(result: Result, device: str) -> bool:
+    here = result.environment
+    return is_device(device, here.machine, here.memory_gb, here.power_mode)
 
 
 def _measured(row: Row) -> Option:

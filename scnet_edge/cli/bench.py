@@ -132,7 +132,8 @@ def plan(
         str | None, typer.Option(help="Size of the networks, HEIGHTxWIDTH, as of 'build'.")
     ] = None,
     results: Annotated[
-        list[Path] | None, typer.Option(help="Result files to use where they are of the device.")
+        list[Path] | None,
+        typer.Option(help="Result files to use where they are of the device and size."),
     ] = None,
 ) -> None:
     """Name the bundle for a device and a rate, marking estimates; exit status 1 when none is."""
@@ -147,7 +148,7 @@ def plan(
     read = [read_result(path) for path in results or []]
     size_hw = parse_size(size) if size else DEFAULT_SIZE_HW
     asked = [] if device == HERE else workloads(size_hw, read)
-    name, found = options(device, asked, read)
+    name, found = options(device, asked, read, size_hw)
     table = Table("model", "precision", "FPS", "F1", "basis", box=None, padding=(0, 2, 0, 0))
     bases = list(dict.fromkeys(o.basis for o in found))
     for o in found:
