@@ -1,4 +1,4 @@
-"""Output folders that are whole or not there at all."""
+"""Output folders that are whole or not there at all, and places that can be written to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scnet_edge.errors import ConfigError
+
+
+def check_file(path: Path) -> None:
+    """Raise ConfigError unless `path` is free for a file, or one, in a folder that exists."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"{path}: expected a file to write in a folder that exists")
+
+
+def check_folder(path: Path) -> None:
+    """Raise ConfigError where something that is no folder is in the way of a folder `path`."""
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise ConfigError(
+            f"{there}: expected a folder to write, found something else; name another"
+        )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from scnet_edge.bench.schema import (
 from scnet_edge.bench.suite import Suite, suite_sha256
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import ConfigError, ScnetEdgeError
+from scnet_edge.folders import check_file
 
 
 def run_suite(
@@ -92,8 +93,7 @@ def _begun(
         command=command,
         complete=False,
     )
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out}: expected a file to write in a folder that exists")
+    check_file(out)
     if not out.exists() or overwrite:
         return new
     old = read_result(out)

@@ -9,6 +9,7 @@ import typer
 
 from scnet_edge.cli import app
 from scnet_edge.cli.train import device_of, precision_of
+from scnet_edge.folders import check_folder
 
 
 @app.command()
@@ -34,6 +35,7 @@ def ablate(
     from scnet_edge.experiments.ablate import ablate as make
     from scnet_edge.experiments.tables import find_table
 
+    check_folder(out)
     number, rows = find_table(table)
     options = {"steps": steps, "batch": batch, "seed": seed, "precision": precision_of(precision)}
     with Progress(console=Console(stderr=True)) as progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
     from scnet_edge.bench.plan import Option
@@ -86,6 +87,9 @@ def report(
     from scnet_edge.bench.report import page
     from scnet_edge.bench.schema import read_result
 
+    for path in (html, markdown):
+        if path:
+            check_file(path)
     read = [read_result(path) for path in results]
     html.write_text(page(read), encoding="utf-8")
     text = document(read)

@@ -11,6 +11,7 @@ from scnet_edge.cli import app
 from scnet_edge.cli.many import ManyNumbers
 from scnet_edge.cli.subjects import Subject, opened
 from scnet_edge.errors import ConfigError
+from scnet_edge.folders import check_file, check_folder
 
 if TYPE_CHECKING:
     from scnet_edge.data.datasets import Sample, Split
@@ -54,8 +55,10 @@ def evaluate(
     from scnet_edge.evaluation import TOLERANCES_PX, summarise, tally
     from scnet_edge.evaluation.predict import predictions
 
-    if json and (json.is_dir() or not json.parent.is_dir()):
-        raise ConfigError(f"{json}: expected a file to write in a folder that exists")
+    if json:
+        check_file(json)
+    if plots:
+        check_folder(plots)
     tolerances = _tolerances(tolerance or TOLERANCES_PX)
     samples = open_dataset(data, parse_split(split))
     with opened(subject, engine, refine=refine) as open_subject:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.folders import check_folder
 
 
 @app.command()
@@ -23,6 +24,7 @@ def explain(
     from scnet_edge.evaluation.explain import write_explanation
     from scnet_edge.models.weights import open_hed, open_scnet
 
+    check_folder(out)
     card, frame = crack_model(model), read_image(image)
     hed = open_hed() if card.takes_prior else None
     found = explained(open_scnet(card), hed, frame, threshold=card.threshold)

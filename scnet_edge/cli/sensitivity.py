@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.errors import ConfigError
+from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
     from scnet_edge.bundle.recipe import Recipe
@@ -30,8 +30,8 @@ def sensitivity(
     from scnet_edge.config import write_json
     from scnet_edge.int8.sensitivity import measure
 
-    if json and (json.is_dir() or not json.parent.is_dir()):
-        raise ConfigError(f"{json}: expected a file to write in a folder that exists")
+    if json:
+        check_file(json)
     recipe = _recipe(subject)
     with Console(stderr=True).status("tracing ...") as status:
         found = measure(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.folders import check_file
 
 
 @app.command()
@@ -26,6 +27,8 @@ def statistics(
     from scnet_edge.data.datasets import open_dataset
     from scnet_edge.data.statistics import statistics as count
 
+    if json:
+        check_file(json)
     how = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)  # as the paper
     rows = {spec: count(open_dataset(spec, parse_split(split)), how=how) for spec in data}
     table = Table()

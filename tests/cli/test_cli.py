@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,27 @@ def test_a_mistake_is_one_line(arguments: list[str], command_line: Run, tmp_path
     assert done.stderr.startswith("scnet-edge: ")
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "scnet-tiny", "--data", "folder:{tmp}", "--plots", "{tmp}/file"],
+        ["evaluate", "scnet-tiny", "--data", "folder:{tmp}", "--plots", "{tmp}/file/plots"],
+        ["statistics", "--data", "folder:{tmp}", "--json", "{tmp}/none/x.json"],
+        ["explain", "scnet-tiny", "samples/pipe.png", "--out", "{tmp}/file"],
+        ["bench", "report", "{tmp}/file", "--html", "{tmp}/none/x.html"],
+        ["bench", "report", "{tmp}/file", "--html", "{tmp}/x", "--markdown", "{tmp}/none/x.md"],
+        ["ablate", "VII", "--data", "folder:{tmp}", "--out", "{tmp}/file"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    arguments: list[str], command_line: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = command_line(*(a.format(tmp=tmp_path) for a in arguments))
+    assert done.returncode == 1
+    assert re.fullmatch(r"scnet-edge: .+: expected a (file|folder) to write.+\n", done.stderr)
 
 
 def test_the_installed_script_is_the_same_command_line() -> None:
