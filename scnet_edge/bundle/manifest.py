@@ -28,7 +28,7 @@ from typing import Any, Literal
 import msgspec
 
 from scnet_edge.bundle.gate import GateRecord
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 2
@@ -158,8 +158,7 @@ def write_manifest(bundle: Path, manifest: Manifest) -> None:
     The seal finds edits and damage; it is no signature, for whoever can compute it can forge it.
     """
     sealed = msgspec.structs.replace(manifest, seal=seal_of(msgspec.to_builtins(manifest)))
-    write_json(bundle / f"{MANIFEST}.tmp", sealed)
-    (bundle / f"{MANIFEST}.tmp").replace(bundle / MANIFEST)
+    replace_json(bundle / MANIFEST, sealed)
 
 
 def seal_of(fields: dict[str, Any]) -> str:
