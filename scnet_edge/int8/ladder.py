@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import onnx
 
+from scnet_edge.backends.base import default_engine
 from scnet_edge.bundle.gate import GateRecord, Rung, RungPrecision
 from scnet_edge.errors import GateError
 from scnet_edge.graph.lower import lowered
@@ -123,6 +124,8 @@ def _decision(
         return int8, "it passes, FP16 does not"
     if elsewhere:
         return int8, "it passes; its speed on this machine does not count (--elsewhere)"
+    if default_engine() == "tensorrt":
+        return int8, "it passes; the speed of the CPU does not count where TensorRT runs it"
     return _faster(ladder, int8, tried)
 
 

@@ -154,6 +154,12 @@ def test_the_gate_is_asked_and_its_record_kept(tmp_path: Path) -> None:
     assert manifest.precision == shipped.precision
 
 
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_beside_a_gpu_the_cpu_verifies(tmp_path: Path) -> None:
+    manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
+    assert manifest.parity.engine == "openvino CPU"
+
+
 def test_a_bundle_carries_its_ranges(tmp_path: Path) -> None:
     manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
     carried = read_ranges(tmp_path / "b" / "calibration.toml")

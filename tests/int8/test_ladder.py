@@ -48,6 +48,7 @@ def climb(
         excluded: tuple[str, ...] = (),
         gate: Gate = Gate(max_lost_f1=0.02),  # noqa: B008
         allow_loss: bool = False,
+        elsewhere: bool = True,
     ) -> tuple[Step, GateRecord]:
         ladder = Ladder(
             fused=small_fused,
@@ -60,7 +61,7 @@ def climb(
             gate=gate,
             report=lambda step: None,
         )
-        return climb_down(ladder, allow_loss=allow_loss, elsewhere=True)
+        return climb_down(ladder, allow_loss=allow_loss, elsewhere=elsewhere)
 
     return down
 
@@ -72,6 +73,17 @@ def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibr
     assert all(rung.passed for rung in record.rungs)
     assert record.shipped == "INT8"
     assert not record.loss_allowed
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_beside_a_gpu_the_cpu_judges_and_its_speed_does_not_count(
+    climb, calibrated: Calibrated
+) -> None:
+    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    assert step.precision == "int8"
+    assert record.engine == "openvino CPU"
+    assert "does not count where TensorRT runs it" in record.decision
+    assert all(rung.latency_ms is None for rung in record.rungs)
 
 
 @pytest.mark.parametrize("how", BROKEN)
