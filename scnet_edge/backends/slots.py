@@ -13,7 +13,7 @@ deserialised, and with it everything that it depends on.
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -152,7 +152,8 @@ def identity(engine: str) -> dict[str, str]:
 
         trt = tensorrt()
         return {"TensorRT": f"{trt.__name__} {trt.__version__}", "JetPack": jetson_release()}
-    return {"OpenVINO": version("openvino"), "CPU": cpu_name(system_text("/proc/cpuinfo"))}
+    openvino = import_module("openvino").__version__
+    return {"OpenVINO": openvino, "CPU": cpu_name(system_text("/proc/cpuinfo"))}
 
 
 def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
