@@ -10,12 +10,12 @@ import onnx
 
 from scnet_edge.backends.base import default_engine
 from scnet_edge.bundle.gate import GateRecord, Rung, RungPrecision
-from scnet_edge.errors import GateError
+from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.lower import lowered
 from scnet_edge.graph.ranges import CalibrationFile
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.engine import in_engine, latencies_ms
-from scnet_edge.int8.gate import Gate, calibration_doubts, judge
+from scnet_edge.int8.gate import MIN_IMAGES, Gate, calibration_doubts, judge
 from scnet_edge.int8.scoring import Scores, Traits, score, traits
 from scnet_edge.int8.sensitivity import rank
 
@@ -74,8 +74,14 @@ def climb_down(ladder: Ladder, *, allow_loss: bool, elsewhere: bool) -> tuple[St
         elsewhere: Do not ask whether INT8 is faster on this machine.
 
     Raises:
+        InputError: the frames are too few to judge on.
         GateError: not even FP32 can be trusted on these frames.
     """
+    if len(ladder.frames) < MIN_IMAGES:
+        raise InputError(
+            f"the gate needs {MIN_IMAGES} images at least to tell what is lost, found "
+            f"{len(ladder.frames)} in {ladder.data}; give more --data, or none for drawn frames"
+        )
     engine, reference = _scores(ladder, FP32, None)
     kinds = traits(ladder.frames)
     exact = _judged(ladder, FP32, reference, kinds)

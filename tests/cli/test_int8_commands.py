@@ -126,7 +126,7 @@ def test_nothing_passes_is_status_2_and_the_older_bundle_stays(
     data = tmp_path / "flat"
     for part, value in (("images", 128), ("masks", 0)):
         (data / part).mkdir(parents=True)
-        for i in range(3):
+        for i in range(8):
             step = 2 * i if part == "images" else 0
             cv2.imwrite(str(data / part / f"{i}.png"), np.full(SIZE, value + step, np.uint8))
     bundle = tmp_path / "bundle"

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from scnet_edge.bundle.gate import GateRecord
-from scnet_edge.errors import GateError
+from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.ranges import CalibrationFile, key_of
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.gate import Gate
@@ -117,7 +117,9 @@ def test_frames_without_a_crack_let_nothing_pass(climb, calibrated: Calibrated) 
     flat = np.full((*SIZE, 3), 128, np.uint8)
     blank = [
         Annotated(data="b", name=str(i), read=lambda: (flat, np.zeros(SIZE, bool)))
-        for i in range(4)
+        for i in range(8)
     ]
     with pytest.raises(GateError, match="nothing passes"):
         climb(calibrated(good_frames()), frames=blank)
+    with pytest.raises(InputError, match=r"needs 8 images at least .*, found 7 in drawn"):
+        climb(calibrated(good_frames()), frames=blank[:7])
