@@ -140,7 +140,10 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
     engine = engine or default_engine()
     builds = state.of(engine)
     if not builds.previous:
-        raise BundleError(f"{bundle}: no earlier build of {engine} on this device to go back to")
+        raise BundleError(
+            f"{bundle}: no earlier build of {engine} on this device to go back to; "
+            "--engine names another engine's"
+        )
     folder = bundle / DEVICE / builds.previous
     with _refused_on_failure(bundle, state, engine, builds.previous):
         slot = read_slot(folder)

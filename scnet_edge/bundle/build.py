@@ -112,9 +112,9 @@ def build_bundle(
         graphs = graphs_of(fused, recipe, step, calibration)
         for name, graph in graphs.items():
             onnx.save(graph, folder / name)
+        if calibration:
+            write_ranges(folder / CALIBRATION, calibration)
         ranges = calibration if step.precision == "int8" else None
-        if ranges:
-            write_ranges(folder / CALIBRATION, ranges)
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
         golden = golden_frames(chain)
         write_golden(folder / GOLDEN, golden)

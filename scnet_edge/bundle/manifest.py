@@ -6,7 +6,8 @@
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
       hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks), and
                           their typed-hed.onnx and typed-scnet.onnx
-      calibration.toml    INT8: the ranges, the frames' hashes, how the methods compared
+      calibration.toml    where INT8 was asked for, and the gate may have chosen another precision:
+                          the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
 
 Graph inputs and outputs, static shapes, batch 1:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scnet_edge.bundle.gate import Rung, RungPrecision, StratumScore
 from scnet_edge.errors import ConfigError
+from scnet_edge.graph.half import FP16_MAX
 from scnet_edge.graph.ranges import CalibrationFile
 from scnet_edge.int8.annotated import DARK, THIN
 from scnet_edge.int8.choose import MIN_FRAMES, NOISE_SHARPNESS, swapped_colours
@@ -112,7 +113,7 @@ def _broken(ours: Scores, reference: Scores) -> list[str]:
     shares = np.array(ours.crack_share)
     if shares.max() == 0 or shares.min() == 1:
         reasons.append(f"every mask is {'empty' if shares.max() == 0 else 'full'}")
-    blank = [i for i in np.flatnonzero(shares == 0) if finds_crack(reference, i)]
+    blank = [i for i, s in enumerate(shares) if s == 0 and finds_crack(reference, i)]
     if blank and shares.max() > 0:
         reasons.append(f"{len(blank)} masks are empty where FP32 finds cracks")
     return reasons
@@ -141,6 +142,18 @@ def strata(kinds: Sequence[Traits]) -> dict[str, list[int]]:
         for name in names:
             groups.setdefault(name, []).append(i)
     return groups
+
+
+def overflow_doubts(calibration: CalibrationFile) -> list[str]:
+    """Return which inputs FP16 cannot hold: a CPU computes FP16 graphs in FP32 and sees none of it.
+
+    They concern INT8, too: TensorRT computes in FP16 what INT8 leaves.
+    """
+    return [
+        f"the input of {name} reaches {peak:.0f}, FP16 ends at {FP16_MAX:.0f}"
+        for name, peak in calibration.ranges.items()
+        if peak > FP16_MAX
+    ]
 
 
 def calibration_doubts(calibration: CalibrationFile) -> list[str]:

@@ -21,6 +21,7 @@ from scnet_edge.int8.candidates import (
 )
 from scnet_edge.int8.choose import (
     choose_frames,
+    evenly_spaced,
     refuse_swapped,
     refuse_useless,
     without_repeats,
@@ -153,6 +154,12 @@ def test_the_choice_within_a_kind_looks_different(candidate: Candidate) -> None:
     pool = [dataclasses.replace(candidate, name=str(i), look=v) for i, v in enumerate(looks)]
     assert {c.name for c, _ in choose_frames(pool, 3)} > {"20", "21"}
     assert len(choose_frames(pool, 99)) == len(pool)
+
+
+def test_evenly_spaced_is_from_end_to_end() -> None:
+    assert evenly_spaced(range(237), 6) == [0, 47, 94, 142, 189, 236]
+    assert evenly_spaced("abc", 9) == ["a", "b", "c"]
+    assert evenly_spaced(range(9), 1) == [0]
 
 
 def test_sources_are_read_evenly_and_named_apart(tmp_path: Path) -> None:

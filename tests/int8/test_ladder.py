@@ -113,6 +113,17 @@ def test_the_worst_layers_go_to_fp16_when_that_is_enough(climb, calibrated: Cali
     assert [rung.passed for rung in record.rungs] == [False, True, True]
 
 
+def test_what_fp16_cannot_hold_ships_in_fp32(climb, calibrated: Calibrated) -> None:
+    """No score shows it: OpenVINO computes FP16 graphs in FP32, as it does what INT8 leaves."""
+    good = calibrated(good_frames())
+    name = list(good.ranges)[3]
+    wide = msgspec.structs.replace(good, ranges=good.ranges | {name: 1e5})
+    step, record = climb(msgspec.structs.replace(wide, key=key_of(wide)), excluded=(name,))
+    assert step.precision == "fp32"
+    reason = f"the input of {name} reaches 100000, FP16 ends at 65504"
+    assert [rung.reasons for rung in record.rungs] == [(reason,), (reason,), ()]
+
+
 def test_frames_without_a_crack_let_nothing_pass(climb, calibrated: Calibrated) -> None:
     flat = np.full((*SIZE, 3), 128, np.uint8)
     blank = [
