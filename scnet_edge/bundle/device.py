@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.slots import check_slot, identity, mend
+from scnet_edge.backends.slots import check_slot, identity
 from scnet_edge.backends.trt_module import capabilities
 from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import FUSED, TYPED, Manifest
@@ -66,17 +66,18 @@ def read_state(bundle: Path) -> State:
         BundleError: the file is damaged; the message has the command that mends it.
     """
     path = bundle / DEVICE / STATE
+    again = f"run 'scnet-edge build --on-device {bundle}' on this machine"
     if not path.is_file():
         return State()
     try:
         state = read_json(path, State, error=BundleError)
     except BundleError as e:
-        raise BundleError(f"{e}; {mend(path)}") from e
+        raise BundleError(f"{e}; {again}") from e
     for engine, builds in state.engines.items():
         for name in filter(None, (builds.active, builds.previous)):
             if Path(name).name != name or not name.startswith(f"{engine}-"):
                 raise BundleError(
-                    f"{path}: {name!r} is not a build of {engine} inside {DEVICE}; {mend(path)}"
+                    f"{path}: {name!r} is not a build of {engine} inside {DEVICE}; {again}"
                 )
     return state
 

@@ -69,7 +69,7 @@ def refused(bundle: Path, said: str) -> None:
     with pytest.raises(EngineError, match=said) as error:
         check_slot(folder, graph, IDENTITY)
     assert "\n" not in str(error.value)
-    assert f"scnet-edge build --on-device {bundle}'" in str(error.value)
+    assert f"scnet-edge build --on-device {bundle} --engine tensorrt'" in str(error.value)
     with pytest.raises(EngineError, match=said):
         open_backend("tensorrt", graph, cache=folder)
     assert compiled_for(bundle, graph, "tensorrt") == bundle / DEVICE / "tensorrt-1"
