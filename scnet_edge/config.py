@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +38,18 @@ def read_json(path: Path, kind: type[T], *, error: type[ScnetEdgeError] = Config
 def write_json(path: Path, value: msgspec.Struct) -> None:
     """Write a struct as indented JSON."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def replace_json(path: Path, value: msgspec.Struct) -> None:
+    """Write a struct as indented JSON over what was there, whole or not at all, a power cut or not.
+
+    Without the fsync, what a power cut leaves under the name may be an empty file.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    write_json(temporary, value)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _text(path: Path, error: type[ScnetEdgeError]) -> str:

@@ -38,6 +38,7 @@ def new_folder(out: Path, *, marker: str, overwrite: bool = False) -> Iterator[P
         ConfigError: `out` is in the way.
     """
     _check_free(out, marker, overwrite)
+    out = out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
         folder = Path(temporary) / out.name
@@ -50,9 +51,14 @@ def new_folder(out: Path, *, marker: str, overwrite: bool = False) -> Iterator[P
 
 def _check_free(out: Path, marker: str, overwrite: bool) -> None:
     if not out.exists() and not out.is_symlink():
+        above = next(parent for parent in out.absolute().parents if parent.exists())
+        if not above.is_dir():
+            raise ConfigError(f"{above}: expected a folder, found a file; name another")
         return
     if out.is_symlink() or not out.is_dir():
         raise ConfigError(f"{out}: expected a folder to write, found something else; name another")
+    if out.samefile(Path.cwd()):
+        raise ConfigError(f"{out}: you are in it, so it cannot be replaced; name a new folder")
     if not any(out.iterdir()):
         return
     if not overwrite:

@@ -7,10 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from scnet_edge.backends import base
 from scnet_edge.bundle.manifest import SCHEMA, seal_of
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +46,14 @@ def command_line(
         return python(MAIN, list(arguments))
 
     return run
+
+
+@pytest.fixture
+def beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this machine have an NVIDIA GPU with TensorRT, as far as choosing an engine asks."""
+    there = {"tensorrt", "cuda"}
+    monkeypatch.setattr(base, "GPU_DEVICES", ("/",))
+    monkeypatch.setattr(base, "find_spec", lambda name: name in there or find_spec(name))
 
 
 @pytest.fixture(scope="session")

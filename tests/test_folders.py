@@ -60,6 +60,22 @@ def test_file_and_link_in_the_way_are_refused(tmp_path: Path) -> None:
             fill(tmp_path / name, "x", overwrite=True)
 
 
+def test_a_file_above_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for name in ("file/b", "file/b/c"):
+        with pytest.raises(ConfigError, match="file: expected a folder, found a file"):
+            fill(tmp_path / name, "x")
+
+
+def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".", "", str(tmp_path)):
+        with pytest.raises(ConfigError, match="you are in it"):
+            fill(Path(name), "x")
+    fill(Path("out"), "x")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     fill(tmp_path / "out", "x")

@@ -95,7 +95,7 @@ def installed_engines() -> list[str]:
 
 
 def default_engine() -> str:
-    """Return the engine for this machine: TensorRT where it can run, else the first installed.
+    """Return the engine for this machine: TensorRT where it can run, else that of the CPU.
 
     TensorRT can run beside an NVIDIA GPU with cuda-python or PyCUDA; its wheels alone also serve
     to build plans.
@@ -103,14 +103,25 @@ def default_engine() -> str:
     Raises:
         EngineError: no engine is installed.
     """
-    installed = installed_engines()
     on_gpu = any(Path(node).exists() for node in GPU_DEVICES)
-    if on_gpu and "tensorrt" in installed and any(map(find_spec, CUDA_PACKAGES)):
+    if on_gpu and "tensorrt" in installed_engines() and any(map(find_spec, CUDA_PACKAGES)):
         return "tensorrt"
+    return cpu_engine()
+
+
+def cpu_engine() -> str:
+    """Return the engine that graphs are calibrated and judged in: OpenVINO, else ONNX Runtime.
+
+    TensorRT is not asked: it would run the portable graph, where the robot runs the typed one, and
+    build a plan for every layer that is ranked. `build --on-device` verifies what runs there.
+
+    Raises:
+        EngineError: neither is installed.
+    """
     for engine in ("openvino", "onnxruntime"):
-        if engine in installed:
+        if engine in installed_engines():
             return engine
-    raise EngineError(f"no inference engine is installed here; {CPU_REMEDY}")
+    raise EngineError(f"no engine for the CPU is installed here; {CPU_REMEDY}")
 
 
 def open_backend(

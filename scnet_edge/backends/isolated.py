@@ -50,7 +50,8 @@ class IsolatedBackend:
         max_restarts: crashes within a minute that another child follows; 0 for a trial.
 
     Raises:
-        EngineError: the engines refuse the graph or are not installed.
+        EngineError: the engines refuse the graph or are not installed; with the child's reason,
+            whatever error of ours it was there.
         EngineGone: none of them lives long enough to open.
     """
 

@@ -13,7 +13,7 @@ deserialised, and with it everything that it depends on.
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -152,7 +152,8 @@ def identity(engine: str) -> dict[str, str]:
 
         trt = tensorrt()
         return {"TensorRT": f"{trt.__name__} {trt.__version__}", "JetPack": jetson_release()}
-    return {"OpenVINO": version("openvino"), "CPU": cpu_name(system_text("/proc/cpuinfo"))}
+    openvino = import_module("openvino").__version__
+    return {"OpenVINO": openvino, "CPU": cpu_name(system_text("/proc/cpuinfo"))}
 
 
 def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
@@ -161,8 +162,11 @@ def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
 
 
 def mend(folder: Path) -> str:
-    """Return the command that makes the compiled code of a bundle anew."""
-    return f"run 'scnet-edge build --on-device {folder.parents[1]}' on this machine"
+    """Return the command that makes the compiled code in `BUNDLE/device/ENGINE-N` anew."""
+    engine = folder.name.rpartition("-")[0]
+    return (
+        f"run 'scnet-edge build --on-device {folder.parents[1]} --engine {engine}' on this machine"
+    )
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:

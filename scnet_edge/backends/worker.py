@@ -18,7 +18,7 @@ import msgspec
 from scnet_edge.backends.base import Backend, open_backend
 from scnet_edge.backends.shared import SharedArrays, Slot
 from scnet_edge.backends.slots import Arithmetic
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import ScnetEdgeError
 
 MAX_MESSAGE_BYTES = 1 << 16
 
@@ -55,7 +55,7 @@ def main(control_fd: int, feeds_fd: int, outputs_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     try:
         backend = open_one(msgspec.json.decode(control.recv(MAX_MESSAGE_BYTES), type=Opening))
-    except EngineError as e:
+    except ScnetEdgeError as e:  # TensorRT's parser raises GraphError
         control.send(msgspec.json.encode(Reply(error=str(e))))
         return
     control.send(msgspec.json.encode(Reply(name=backend.name)))
@@ -85,7 +85,7 @@ def open_one(opening: Opening) -> Backend:
 def _run(backend: Backend, feeds: Mapping[str, Any], outputs: SharedArrays) -> Reply:
     try:
         return Reply(outputs=outputs.write(backend.run(feeds)))
-    except EngineError as e:
+    except ScnetEdgeError as e:
         return Reply(error=str(e))
 
 

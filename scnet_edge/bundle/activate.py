@@ -2,11 +2,13 @@
 
     compile -> hash -> load in a child process -> golden frames -> compare -> activate
 
-What was active before is kept, for `roll_back`. Whatever fails leaves it active.
+What ran before is kept, for `roll_back`; each engine has an active and a previous one of its own.
+Whatever fails leaves them as they were.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +23,19 @@ from scnet_edge.backends.slots import SLOT, Slot, read_slot
 from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.bundle.arithmetic import choose_rest
 from scnet_edge.bundle.compile import COMPILING, compile_slot, graphs_for, inspected, try_slot
-from scnet_edge.bundle.device import DEVICE, State, read_state, write_state
+from scnet_edge.bundle.device import (
+    DEVICE,
+    Builds,
+    State,
+    newest_whole,
+    read_state,
+    write_state,
+)
 from scnet_edge.bundle.manifest import Parity, read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
 
@@ -35,7 +46,7 @@ class Activation:
 
     Attributes:
         name: Its folder in `BUNDLE/device`.
-        previous: The one before, kept; empty for none.
+        previous: The one of its engine before it, kept; empty for none.
         compile_s: Seconds that compiling took.
         open_s: Seconds that a process took from its start to an opened engine.
     """
@@ -77,8 +88,9 @@ def build_on_device(
             f"engine {engine!r} keeps no compiled code, so there is nothing to build on the "
             f"device; expected {' or '.join(COMPILING)}"
         )
-    graphs, state = graphs_for(bundle, manifest, engine), read_state(bundle)
-    name = _new_name(bundle, engine)
+    graphs, state = graphs_for(bundle, manifest, engine), _state(bundle)
+    previous, _ = newest_whole(bundle, state.of(engine), graphs[0], engine)
+    name = _new_name(bundle, engine, state)
     report("choosing the arithmetic")
     rest = choose_rest(bundle, manifest, engine, threads)
     with _new_slot(bundle, name) as folder:
@@ -90,44 +102,67 @@ def build_on_device(
             engine,
             threads=threads,
             rest=rest,
-            measured=folder.parent / state.active if state.active else None,
+            measured=folder.parent / previous if previous else None,
             progress=progress,
         )
         compile_s = time.perf_counter() - start_s
         report("loading it in a process of its own and running the golden frames")
-        with _marked_bad_on_failure(bundle, name):
+        with _refused_on_failure(bundle, state, engine, name):
             parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
         if plans:
             slot = inspected(folder, graphs, slot, plans)
         slot = msgspec.structs.replace(slot, parity=parity)
         write_json(folder / SLOT, slot)
-    write_state(bundle, State(active=name, previous=state.active, bad=state.bad))
-    _sweep(bundle, {name, state.active})
+    state = state.put(engine, Builds(active=name, previous=previous))
+    write_state(bundle, state)
+    _sweep(bundle, state)
     return Activation(
-        name=name, previous=state.active, slot=slot, parity=parity, compile_s=compile_s,
+        name=name, previous=previous, slot=slot, parity=parity, compile_s=compile_s,
         open_s=open_s,
     )  # fmt: skip
 
 
-def roll_back(bundle: Path, *, threads: int | None = None) -> Activation:
-    """Make the previous compiled code active again after trying it once more.
+def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = None) -> Activation:
+    """Make the previous compiled code of an engine active again after trying it once more.
+
+    A previous build that fails is not kept as one: it would run where the active one is damaged.
+
+    Args:
+        bundle: As for `build_on_device`.
+        engine: Whose build; None for the engine of this machine.
+        threads: CPU threads of the trial.
 
     Raises:
         BundleError: there is none, or it has drifted from the reference.
         EngineError: it is damaged, not for this machine any more, or its process crashes.
     """
     manifest, state = read_manifest(bundle), read_state(bundle)
-    if not state.previous:
-        raise BundleError(f"{bundle}: no earlier build on this device to go back to")
-    folder = bundle / DEVICE / state.previous
-    slot = read_slot(folder)
-    with _marked_bad_on_failure(bundle, state.previous):
+    engine = engine or default_engine()
+    builds = state.of(engine)
+    if not builds.previous:
+        raise BundleError(
+            f"{bundle}: no earlier build of {engine} on this device to go back to; "
+            "--engine names another engine's"
+        )
+    folder = bundle / DEVICE / builds.previous
+    with _refused_on_failure(bundle, state, engine, builds.previous):
+        slot = read_slot(folder)
         parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
-    write_state(bundle, State(active=state.previous, previous=state.active, bad=state.bad))
+    swapped = Builds(active=builds.previous, previous=builds.active)
+    write_state(bundle, state.put(engine, swapped))
     return Activation(
-        name=state.previous, previous=state.active, slot=slot, parity=parity, compile_s=0.0,
+        name=swapped.active, previous=swapped.previous, slot=slot, parity=parity, compile_s=0.0,
         open_s=open_s,
     )  # fmt: skip
+
+
+def _state(bundle: Path) -> State:
+    """Return what is active, or nothing where that cannot be read: this build mends it."""
+    try:
+        return read_state(bundle)
+    except BundleError as e:
+        log.error("%s; building as if nothing had been built here", e)
+        return State()
 
 
 @contextmanager
@@ -143,24 +178,24 @@ def _new_slot(bundle: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _marked_bad_on_failure(bundle: Path, name: str) -> Iterator[None]:
+def _refused_on_failure(bundle: Path, state: State, engine: str, name: str) -> Iterator[None]:
     """Record why compiled code was refused when the block fails."""
     try:
         yield
     except ScnetEdgeError as e:
-        state = read_state(bundle)
-        write_state(bundle, msgspec.structs.replace(state, bad=state.bad | {name: str(e)}))
+        write_state(bundle, state.refuse(engine, name, str(e)))
         raise
 
 
-def _new_name(bundle: Path, engine: str) -> str:
+def _new_name(bundle: Path, engine: str, state: State) -> str:
     """Return the first `ENGINE-N` that never was."""
-    known = {path.name for path in (bundle / DEVICE).glob("*")} | set(read_state(bundle).bad)
+    known = {path.name for path in (bundle / DEVICE).glob("*")} | set(state.bad)
     return next(name for n in range(1, len(known) + 2) if (name := f"{engine}-{n}") not in known)
 
 
-def _sweep(bundle: Path, kept: set[str]) -> None:
-    """Remove compiled code that is neither active nor previous."""
+def _sweep(bundle: Path, state: State) -> None:
+    """Remove compiled code that is neither active nor previous in any engine."""
+    kept = {name for builds in state.engines.values() for name in (builds.active, builds.previous)}
     for path in (bundle / DEVICE).iterdir():
         if path.is_dir() and path.name not in kept:
             shutil.rmtree(path)

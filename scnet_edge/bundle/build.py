@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from scnet_edge.backends.base import default_engine, open_backend
+from scnet_edge.backends.base import cpu_engine, open_backend
 from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.manifest import (
@@ -112,15 +112,15 @@ def build_bundle(
         graphs = graphs_of(fused, recipe, step, calibration)
         for name, graph in graphs.items():
             onnx.save(graph, folder / name)
+        if calibration:
+            write_ranges(folder / CALIBRATION, calibration)
         ranges = calibration if step.precision == "int8" else None
-        if ranges:
-            write_ranges(folder / CALIBRATION, ranges)
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
         golden = golden_frames(chain)
         write_golden(folder / GOLDEN, golden)
         report("verifying the engine against it")
         threshold = recipe.threshold or card.threshold
-        engine = open_backend(default_engine(), folder / FUSED)
+        engine = open_backend(cpu_engine(), folder / FUSED)
         parity = parity_of(engine, golden, threshold, edge_threshold)
         manifest = Manifest(
             schema=SCHEMA,
@@ -144,9 +144,7 @@ def build_bundle(
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         )
         require_parity(parity, manifest.min_mask_f1)
-        require_the_rest(
-            lambda name: open_backend(default_engine(), folder / name), manifest, golden
-        )
+        require_the_rest(lambda name: open_backend(cpu_engine(), folder / name), manifest, golden)
         write_manifest(folder, manifest)
     return manifest
 

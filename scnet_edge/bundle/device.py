@@ -1,7 +1,7 @@
 """What a bundle holds for the machine it lies on: the compiled code that was tried and activated.
 
     BUNDLE/device/
-      state.json     which folder is active, which was before, which failed and why
+      state.json     by engine: which folder is active, which was before; which failed and why
       ENGINE-N/      compiled code; see `scnet_edge.backends.slots`
 
 The manifest does not list it: it is made on the device, and never moved to another.
@@ -18,7 +18,7 @@ from scnet_edge.backends.slots import check_slot, identity
 from scnet_edge.backends.trt_module import capabilities
 from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import FUSED, TYPED, Manifest
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError, EngineError
 
 log = logging.getLogger(__name__)
@@ -26,31 +26,65 @@ log = logging.getLogger(__name__)
 DEVICE, STATE = "device", "state.json"
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Folders of `BUNDLE/device`, by name; empty for none."""
+class Builds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The folders of one engine that may run, by name; empty for none."""
 
     active: str = ""
     previous: str = ""
-    bad: dict[str, str] = msgspec.field(default_factory=dict)  # name -> why it was refused
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What lies in `BUNDLE/device`.
+
+    Attributes:
+        engines: Engine -> its builds.
+        bad: Name of a folder that failed its trial -> why; it never runs again.
+    """
+
+    engines: dict[str, Builds] = {}
+    bad: dict[str, str] = {}
+
+    def of(self, engine: str) -> Builds:
+        """Return the builds of an engine."""
+        return self.engines.get(engine, Builds())
+
+    def put(self, engine: str, builds: Builds) -> State:
+        """Return the state with other builds of an engine."""
+        return msgspec.structs.replace(self, engines=self.engines | {engine: builds})
+
+    def refuse(self, engine: str, name: str, why: str) -> State:
+        """Return the state after a failed trial of what is not active."""
+        kept = msgspec.structs.replace(self, bad=self.bad | {name: why})
+        builds = self.of(engine)
+        return kept.put(engine, Builds(active=builds.active)) if name == builds.previous else kept
 
 
 def read_state(bundle: Path) -> State:
-    """Return what is active; nothing where no build on the device was made."""
+    """Return what is active; nothing where no build on the device was made.
+
+    Raises:
+        BundleError: the file is damaged; the message has the command that mends it.
+    """
     path = bundle / DEVICE / STATE
+    again = f"run 'scnet-edge build --on-device {bundle}' on this machine"
     if not path.is_file():
         return State()
-    state = read_json(path, State, error=BundleError)
-    for name in (state.active, state.previous):
-        if name and Path(name).name != name:
-            raise BundleError(f"{path}: {name!r} is not a plain name inside {DEVICE}")
+    try:
+        state = read_json(path, State, error=BundleError)
+    except BundleError as e:
+        raise BundleError(f"{e}; {again}") from e
+    for engine, builds in state.engines.items():
+        for name in filter(None, (builds.active, builds.previous)):
+            if Path(name).name != name or not name.startswith(f"{engine}-"):
+                raise BundleError(
+                    f"{path}: {name!r} is not a build of {engine} inside {DEVICE}; {again}"
+                )
     return state
 
 
 def write_state(bundle: Path, state: State) -> None:
     """Write what is active, whole or not at all."""
-    folder = bundle / DEVICE
-    write_json(folder / f"{STATE}.tmp", state)
-    (folder / f"{STATE}.tmp").replace(folder / STATE)
+    replace_json(bundle / DEVICE / STATE, state)
 
 
 def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> Path:
@@ -75,7 +109,7 @@ def opening_for(
     """Return how to open a part of a bundle: by what was compiled here, if anything.
 
     Raises:
-        EngineError: as `compiled_for`.
+        BundleError, EngineError: as `compiled_for`.
     """
     graph = graph_for(bundle, manifest, engine, part)
     code = cache or compiled_for(bundle, graph, engine)
@@ -89,21 +123,30 @@ def compiled_for(bundle: Path, graph: Path, engine: str) -> Path | None:
     The active one, or where that is damaged the one before it, which is logged.
 
     Raises:
-        EngineError: there is compiled code for this engine and none of it can be used; the message
-            has the reason and the command that mends it.
+        BundleError: what is active cannot be read.
+        EngineError: there is compiled code for this engine and none of it can be used.
+            Either message has the reason and the command that mends it.
     """
-    state = read_state(bundle)
+    name, refused = newest_whole(bundle, read_state(bundle).of(engine), graph, engine)
+    if name and refused:
+        log.error("%s; running the previous %s instead", refused[0], name)
+    if refused and not name:
+        raise refused[0]
+    return bundle / DEVICE / name if name else None
+
+
+def newest_whole(
+    bundle: Path, builds: Builds, graph: Path, engine: str
+) -> tuple[str, list[EngineError]]:
+    """Return the newest build that is whole and for this machine, and why newer ones are not.
+
+    The name is empty where there is none.
+    """
     refused: list[EngineError] = []
-    for name in filter(None, (state.active, state.previous)):
-        if not name.startswith(f"{engine}-"):
-            continue
+    for name in filter(None, (builds.active, builds.previous)):
         try:
             check_slot(bundle / DEVICE / name, graph, identity(engine))
-            if refused:
-                log.error("%s; running the previous %s instead", refused[0], name)
-            return bundle / DEVICE / name
+            return name, refused
         except EngineError as e:
             refused.append(e)
-    if refused:
-        raise refused[0]
-    return None
+    return "", refused

@@ -6,7 +6,8 @@
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
       hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks), and
                           their typed-hed.onnx and typed-scnet.onnx
-      calibration.toml    INT8: the ranges, the frames' hashes, how the methods compared
+      calibration.toml    where INT8 was asked for, and the gate may have chosen another precision:
+                          the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
 
 Graph inputs and outputs, static shapes, batch 1:
@@ -28,7 +29,7 @@ from typing import Any, Literal
 import msgspec
 
 from scnet_edge.bundle.gate import GateRecord
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError
 
 SCHEMA = 2
@@ -158,8 +159,7 @@ def write_manifest(bundle: Path, manifest: Manifest) -> None:
     The seal finds edits and damage; it is no signature, for whoever can compute it can forge it.
     """
     sealed = msgspec.structs.replace(manifest, seal=seal_of(msgspec.to_builtins(manifest)))
-    write_json(bundle / f"{MANIFEST}.tmp", sealed)
-    (bundle / f"{MANIFEST}.tmp").replace(bundle / MANIFEST)
+    replace_json(bundle / MANIFEST, sealed)
 
 
 def seal_of(fields: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from scnet_edge.bundle.manifest import Manifest, Precision
     from scnet_edge.bundle.recipe import Recipe
 
+DEFAULT_GATE = "f1:0.005"
+
 
 @app.command()
 def build(
@@ -39,8 +41,9 @@ def build(
         str | None, typer.Option(help="INT8 ranges: a name in calibration/, or a .toml file.")
     ] = None,
     gate: Annotated[
-        str, typer.Option(help="How much F1 INT8 may lose against FP32, f1:LOSS.")
-    ] = "f1:0.005",
+        str | None,
+        typer.Option(help=f"How much F1 INT8 may lose against FP32; default: {DEFAULT_GATE}."),
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(help="NAME:DIR whose test split the gate scores; default: drawn frames."),
@@ -56,7 +59,8 @@ def build(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an old bundle.")] = False,
     engine: Annotated[
-        str | None, typer.Option(help="With --on-device: tensorrt or openvino.")
+        str | None,
+        typer.Option(help="With --on-device: tensorrt or openvino; default: this machine's."),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="With --on-device: CPU threads.")
@@ -75,6 +79,10 @@ def build(
     if on_device is not None:
         build_here(on_device, engine=engine, threads=threads, rollback=rollback)
         return
+    _refuse(
+        {"--engine": engine, "--threads": threads, "--rollback": rollback},
+        "only for a bundle that is compiled here; give --on-device BUNDLE, or leave it out",
+    )
     if out is None:
         raise ConfigError("expected --out FOLDER for a new bundle, or --on-device BUNDLE")
     from rich.console import Console
@@ -94,8 +102,20 @@ def build(
             "halves": halves or None,
         },
     )
+    if chosen.precision != "int8":
+        _refuse(
+            {
+                "--calibration": calibration,
+                "--gate": gate,
+                "--data": data,
+                "--allow-loss": allow_loss,
+                "--elsewhere": elsewhere,
+            },
+            f"only for INT8, which alone is judged; give --int8 in place of {chosen.precision}, "
+            "or leave it out",
+        )
     request = GateRequest(
-        gate=parse_gate(gate),
+        gate=parse_gate(gate or DEFAULT_GATE),
         data=tuple(data or ()),
         allow_loss=allow_loss,
         elsewhere=elsewhere,
@@ -110,6 +130,13 @@ def build(
             report=lambda step: status.update(f"{step} ..."),
         )
     print(_summary(out, manifest))
+
+
+def _refuse(options: dict[str, object], why: str) -> None:
+    """Raise ConfigError when one of the options was given: it would do nothing."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise ConfigError(f"{', '.join(given)}: {why}")
 
 
 def _precision(flags: dict[Precision, bool]) -> Precision | None:

@@ -112,7 +112,12 @@ def _frames(
     """Return the chosen frames, those that compare the methods with their name, and notes."""
     from scnet_edge.int8.annotated import drawn_frames, drawn_name, unannotated, validation_frames
     from scnet_edge.int8.candidates import packaged_detector, read_candidates
-    from scnet_edge.int8.choose import choose_frames, refuse_useless, without_repeats
+    from scnet_edge.int8.choose import (
+        choose_frames,
+        evenly_spaced,
+        refuse_useless,
+        without_repeats,
+    )
     from scnet_edge.int8.leakage import evaluation_hashes, held_back, refuse_leaks
 
     judged, name = validation_frames(validation) if validation else ([], "")
@@ -124,8 +129,7 @@ def _frames(
     chosen = choose_frames(distinct, wanted)
     rest = [c for c in distinct if c.name not in {taken.name for taken, _ in chosen}]
     if not judged and len(rest) >= VALIDATION_FRAMES // 2:
-        step = max(1, len(rest) // VALIDATION_FRAMES)
-        few = rest[::step][:VALIDATION_FRAMES]
+        few = evenly_spaced(rest, VALIDATION_FRAMES)
         judged = unannotated([(c.name, c.frame) for c in few])
         name = f"the masks of FP32 on {len(few)} frames that were not chosen"
     elif not judged:

@@ -26,7 +26,7 @@ def build_here(bundle: Path, *, engine: str | None, threads: int | None, rollbac
 
         if rollback:
             report("trying the previous build again")
-            done = roll_back(bundle, threads=threads)
+            done = roll_back(bundle, engine=engine, threads=threads)
         else:
             done = build_on_device(
                 bundle, engine=engine, threads=threads, report=report, progress=_shown(report)
@@ -61,7 +61,8 @@ def _summary(bundle: Path, done: Activation, *, rollback: bool) -> str:
     for graph, compiled in slot.graphs.items():
         lines += _compiled_lines(graph, compiled)
     if done.previous:
-        lines.append(f"  kept: device/{done.previous}; --rollback makes it active again")
+        again = f"--rollback --engine {slot.engine}"
+        lines.append(f"  kept: device/{done.previous}; {again} makes it active again")
     return "\n".join(lines)
 
 

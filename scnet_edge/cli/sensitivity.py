@@ -43,7 +43,11 @@ def sensitivity(
 
 
 def _recipe(subject: Path) -> Recipe:
-    """Return the recipe of a file, or the one that a bundle was built from."""
+    """Return the recipe of a file, or the one that a bundle was built from.
+
+    A bundle that was built in FP16 or FP32 without INT8 being judged has no ranges of its own; the
+    model's are taken.
+    """
     from scnet_edge.bundle.manifest import CALIBRATION, read_manifest
     from scnet_edge.bundle.recipe import Recipe, read_recipe
     from scnet_edge.data.preprocess import EDGE_THRESHOLD
@@ -66,6 +70,7 @@ def _summary(found: Sensitivity) -> str:
     lines = [
         f"{found.model} on {found.images} frames of {found.data}, {found.engine}, threshold "
         f"{found.threshold:.2f}: F1 {found.f1_fp32:.4f} in FP32",
+        f"ranges: {found.ranges}",
         "INT8 in one network, the others exact:" if len(found.chain) > 1 else "INT8 throughout:",
     ]
     for part in found.chain:

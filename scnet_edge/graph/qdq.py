@@ -84,8 +84,12 @@ def weight_scales(weight: Floats) -> Floats:
 
 def _check_names(model: onnx.ModelProto, ranges: Ranges, exclude: Collection[str]) -> None:
     convolutions = {n.name for n in model.graph.node if n.op_type == "Conv"}
-    unknown = sorted((set(ranges) | set(exclude)) - convolutions)
-    if unknown:
+    if unknown := sorted(set(exclude) - convolutions):
+        raise GraphError(
+            f"exclude: no convolution is named {', '.join(unknown[:3])}; "
+            "'scnet-edge sensitivity' lists their names"
+        )
+    if unknown := sorted(set(ranges) - convolutions):
         raise GraphError(
             f"no convolution is named {', '.join(unknown[:3])}; the ranges are of another model"
         )

@@ -1,14 +1,15 @@
 """Calibrated ranges as a file: what was seen, how it was chosen, and what came of it.
 
 A TOML file under `calibration/`. Its key covers weights, frames, preprocessing, method and ranges,
-so a file that was edited is refused, as is one of other weights or another preprocessing.
+so a file that was edited is refused, as is one of other weights or another edge threshold. The size
+is for the record: ranges serve graphs of any size, and the gate judges them there.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,7 +27,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     size_hw: tuple[int, int]
     edge_threshold: float | None = None  # None for a model without the prior
-    colour: str = "bgr"
+    colour: Literal["bgr"] = "bgr"
 
 
 class ChosenFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 
 from scnet_edge.data.datasets import Sample, open_dataset
@@ -16,6 +16,7 @@ from scnet_edge.simulation.stills import render_stills
 from scnet_edge.types import Frame, Mask
 
 STRATA_FILE = "strata.json"
+THIN, DARK = "thin", "dark"  # strata of the gate's own, the thinnest and the darkest quarter
 VALIDATION_EVERY = 10  # the slice of a training split that chooses, and never trains nor calibrates
 DRAWN_FRAMES, DRAWN_SEED = 24, 7_000
 
@@ -25,7 +26,7 @@ class Annotated:
     """One frame and where its cracks are.
 
     Attributes:
-        data: The data set it is from.
+        data: The data set it is from, no two of them alike.
         read: Returns the frame, (h, w, 3) uint8 BGR, and its mask, (h, w) bool; None for the mask
             where what FP32 finds is the truth.
         tags: Strata that a user assigned, such as `wet`.
@@ -41,14 +42,19 @@ def gate_frames(data: Sequence[str], frame_hw: tuple[int, int]) -> tuple[list[An
     """Return the test splits of data sets, or drawn frames where none is given, and their name."""
     if not data:
         return drawn_frames(frame_hw), drawn_name()
-    frames = [frame for spec in data for frame in _annotated(spec, open_dataset(spec, "test"))]
-    return frames, ", ".join(f"{spec.partition(':')[0]} test" for spec in data)
+    labels = _labels(data)
+    frames = [
+        frame
+        for spec, label in zip(data, labels, strict=True)
+        for frame in _annotated(label, open_dataset(spec, "test"), _strata(spec, labels))
+    ]
+    return frames, ", ".join(f"{label} test" for label in labels)
 
 
 def validation_frames(spec: str) -> tuple[list[Annotated], str]:
     """Return every tenth image of a training split, which never calibrates, and its name."""
-    held = open_dataset(spec, "train")[::VALIDATION_EVERY]
-    return _annotated(spec, held), f"every tenth of {spec.partition(':')[0]} train"
+    held, name = open_dataset(spec, "train")[::VALIDATION_EVERY], spec.partition(":")[0]
+    return _annotated(name, held, {}), f"every tenth of {name} train"
 
 
 def drawn_frames(frame_hw: tuple[int, int]) -> list[Annotated]:
@@ -77,28 +83,50 @@ def _held(data: str, name: str, frame: Frame, mask: Mask | None) -> Annotated:
     return Annotated(data=data, name=name, read=lambda: (frame, mask))
 
 
-def _annotated(spec: str, samples: list[Sample]) -> list[Annotated]:
-    name, _, folder = spec.partition(":")
-    tags = _strata(Path(folder) / STRATA_FILE)
+def _labels(data: Sequence[str]) -> list[str]:
+    """Return what data sets are called: by name, and by folder too where a name comes again."""
+    repeated = sorted({spec for spec in data if data.count(spec) > 1})
+    if repeated:
+        raise InputError(f"data set {repeated[0]!r}: given twice; give it once")
+    names = [spec.partition(":")[0] for spec in data]
+    return [s if names.count(n) > 1 else n for s, n in zip(data, names, strict=True)]
+
+
+def _annotated(
+    label: str, samples: Sequence[Sample], strata: Mapping[str, list[str]]
+) -> list[Annotated]:
     return [
         Annotated(
-            data=name,
+            data=label,
             name=sample.name,
             read=lambda sample=sample: (sample.read_frame(), sample.read_mask()),  # type: ignore[misc]
-            tags=frozenset(stratum for stratum, stems in tags.items() if sample.name in stems),
+            tags=frozenset(stratum for stratum, stems in strata.items() if sample.name in stems),
         )
         for sample in samples
     ]
 
 
-def _strata(path: Path) -> dict[str, list[str]]:
-    """Return stratum -> names of images, from a JSON file that a user may put beside the images."""
+def _strata(spec: str, labels: Sequence[str]) -> dict[str, list[str]]:
+    """Return stratum -> names of images, from a JSON file that a user may put beside the images.
+
+    Raises:
+        InputError: it is no such file, a name fits no image of any split, or a stratum is called
+            as one of the gate's own.
+    """
+    path = Path(spec.partition(":")[2]) / STRATA_FILE
     if not path.is_file():
         return {}
     try:
-        strata = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise InputError(f"{path}: expected JSON, a list of image names by stratum ({e})") from e
-    if not isinstance(strata, dict) or not all(isinstance(v, list) for v in strata.values()):
-        raise InputError(f'{path}: expected a list of image names by stratum, as {{"wet": ["a"]}}')
+        strata = msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
+    except (OSError, msgspec.MsgspecError) as e:
+        raise InputError(
+            f'{path}: expected a list of image names by stratum, as {{"wet": ["a"]}} ({e})'
+        ) from e
+    if taken := sorted(strata.keys() & {THIN, DARK, *labels}):
+        raise InputError(f"{path}: {taken[0]!r} is a stratum of the gate's own; use another word")
+    images = {sample.name for sample in open_dataset(spec, "all")}
+    if unknown := sorted({name for stems in strata.values() for name in stems} - images):
+        raise InputError(
+            f"{path}: no image is named {unknown[0]!r}; write the file's name without its ending"
+        )
     return strata

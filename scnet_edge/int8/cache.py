@@ -2,7 +2,8 @@
 
 Collecting is what takes the time; reading ranges from histograms does not. The key covers the graph
 (and with it weights, size, preprocessing and the ranges of the networks before), every frame's
-bytes and the engine, so whatever changes one of them asks for a new collection.
+bytes, how they are sampled and binned, and the versions of the engine and of this package, so
+whatever changes one of them asks for a new collection.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from scnet_edge.backends.base import default_engine
-from scnet_edge.graph.calibrate import Histograms
-from scnet_edge.graph.histograms import Histogram
+from scnet_edge.backends.base import cpu_engine
+from scnet_edge.graph.calibrate import SAMPLED, Histograms
+from scnet_edge.graph.histograms import BINS, Histogram
 
 NOT_OURS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -32,7 +35,9 @@ def default_cache() -> Path:
 def key_of(graph: onnx.ModelProto, frames_sha256: Iterable[str]) -> str:
     """Return the key of collecting the magnitudes of a graph over frames in this engine."""
     digest = hashlib.sha256(graph.SerializeToString(deterministic=True))
-    for part in (default_engine(), *frames_sha256):
+    engine = cpu_engine()
+    by = (engine, import_module(engine).__version__, version("scnet-edge"), f"{SAMPLED}, {BINS}")
+    for part in (*by, *frames_sha256):
         digest.update(part.encode())
     return digest.hexdigest()
 

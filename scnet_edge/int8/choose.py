@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ MIN_FRAMES = 8
 NOISE_SHARPNESS = 8.0  # white noise has 20, photographs of concrete stay under 3
 COLD = -1.0  # mean of red minus blue, in grey levels, under which the colours look swapped
 Cell = tuple[str, str, str]
+T = TypeVar("T")
 
 
 def without_repeats(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -83,6 +85,12 @@ def choose_frames(candidates: Sequence[Candidate], wanted: int) -> list[tuple[Ca
             apart = np.minimum(apart, ((looks - looks[pick]) ** 2).sum(1))
             chosen.append((candidates[pick], ", ".join(cell)))
     return chosen
+
+
+def evenly_spaced(items: Sequence[T], wanted: int) -> list[T]:
+    """Return up to `wanted` items, from the first to the last at equal distances."""
+    places = np.linspace(0, len(items) - 1, min(wanted, len(items)))
+    return [items[round(place)] for place in places]
 
 
 def _farthest(

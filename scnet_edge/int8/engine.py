@@ -1,4 +1,4 @@
-"""Graphs in memory, put into the engine of this machine."""
+"""Graphs in memory, put into the engine of the CPU."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from scnet_edge.backends.base import Array, Backend, default_engine, open_backend
+from scnet_edge.backends.base import Array, Backend, cpu_engine, open_backend
 from scnet_edge.graph.calibrate import Load, Run
 
 
 @contextmanager
 def in_engine(graph: onnx.ModelProto) -> Iterator[Backend]:
-    """Open a graph in the default engine.
+    """Open a graph in the CPU's engine.
 
     Raises:
-        EngineError: no engine is installed, or it refuses the graph.
+        EngineError: no engine for the CPU is installed, or it refuses the graph.
     """
     backend = _opened(graph)
     try:
@@ -32,7 +32,7 @@ def in_engine(graph: onnx.ModelProto) -> Iterator[Backend]:
 
 @contextmanager
 def loader() -> Iterator[Load]:
-    """Yield what puts a graph into the default engine; all of them are closed at the end."""
+    """Yield what puts a graph into the CPU's engine; all of them are closed at the end."""
     opened: list[Backend] = []
 
     def load(graph: onnx.ModelProto) -> Run:
@@ -55,7 +55,7 @@ def _opened(graph: onnx.ModelProto) -> Backend:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         onnx.save(graph, path)
-        return open_backend(default_engine(), path)
+        return open_backend(cpu_engine(), path)
 
 
 def latencies_ms(

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import msgspec
 import onnx
 
+from scnet_edge.backends.base import default_engine
 from scnet_edge.bundle.gate import GateRecord, Rung, RungPrecision
-from scnet_edge.errors import GateError
+from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.lower import lowered
 from scnet_edge.graph.ranges import CalibrationFile
 from scnet_edge.int8.annotated import Annotated
+from scnet_edge.int8.choose import evenly_spaced
 from scnet_edge.int8.engine import in_engine, latencies_ms
-from scnet_edge.int8.gate import Gate, calibration_doubts, judge
+from scnet_edge.int8.gate import MIN_IMAGES, Gate, calibration_doubts, judge, overflow_doubts
 from scnet_edge.int8.scoring import Scores, Traits, score, traits
 from scnet_edge.int8.sensitivity import rank
 
@@ -73,8 +75,14 @@ def climb_down(ladder: Ladder, *, allow_loss: bool, elsewhere: bool) -> tuple[St
         elsewhere: Do not ask whether INT8 is faster on this machine.
 
     Raises:
+        InputError: the frames are too few to judge on.
         GateError: not even FP32 can be trusted on these frames.
     """
+    if len(ladder.frames) < MIN_IMAGES:
+        raise InputError(
+            f"the gate needs {MIN_IMAGES} images at least to tell what is lost, found "
+            f"{len(ladder.frames)} in {ladder.data}; give more --data, or none for drawn frames"
+        )
     engine, reference = _scores(ladder, FP32, None)
     kinds = traits(ladder.frames)
     exact = _judged(ladder, FP32, reference, kinds)
@@ -123,17 +131,19 @@ def _decision(
         return int8, "it passes, FP16 does not"
     if elsewhere:
         return int8, "it passes; its speed on this machine does not count (--elsewhere)"
+    if default_engine() == "tensorrt":
+        return int8, "it passes; the speed of the CPU does not count where TensorRT runs it"
     return _faster(ladder, int8, tried)
 
 
 def _int8_steps(ladder: Ladder) -> Iterator[Step]:
     """Yield INT8, then INT8 without an eighth and a quarter of its layers, the worst first."""
     yield Step(name="INT8", precision="int8")
-    if calibration_doubts(ladder.calibration):
-        return  # every range is in doubt, not those of a few layers
+    if _doubts(ladder, "int8"):
+        return  # nothing that a few layers in FP16 would mend
     ladder.report("ranking the layers by what they lose")
     layers = [n for n in ladder.calibration.ranges if n not in ladder.excluded]
-    few = ladder.frames[:: max(1, len(ladder.frames) // RANKED_FRAMES)][:RANKED_FRAMES]
+    few = evenly_spaced(ladder.frames, RANKED_FRAMES)
     worst = rank(ladder.fused, ladder.calibration, layers, few, ladder.frame_hw, ladder.threshold)
     for part in (8, 4):
         k = -(-len(layers) // part)
@@ -147,10 +157,18 @@ def _int8_steps(ladder: Ladder) -> Iterator[Step]:
 def _judged(ladder: Ladder, step: Step, reference: Scores, kinds: Sequence[Traits]) -> Rung:
     ladder.report(f"scoring {step.name} on {len(ladder.frames)} frames")
     scores = reference if step.precision == "fp32" else _scores(ladder, step, reference)[1]
-    doubts = calibration_doubts(ladder.calibration) if step.precision == "int8" else []
+    doubts = _doubts(ladder, step.precision)
     return judge(
         step.name, step.precision, step.half, scores, reference, kinds, ladder.gate, doubts
     )
+
+
+def _doubts(ladder: Ladder, precision: RungPrecision) -> list[str]:
+    """Return what is against a precision whatever it scores."""
+    if precision == "fp32":
+        return []
+    frames = calibration_doubts(ladder.calibration) if precision == "int8" else []
+    return [*frames, *overflow_doubts(ladder.calibration)]
 
 
 def _scores(ladder: Ladder, step: Step, reference: Scores | None) -> tuple[str, Scores]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +16,7 @@ from scnet_edge.int8.annotated import Annotated, mean_width_px
 from scnet_edge.types import Map, Mask
 
 RESAMPLES = 2000
+SMALLEST_CRACK_PX = 20  # the connected pixels from which on a crack is measured and reported
 Progress = Callable[[str], None]
 
 
@@ -112,6 +114,13 @@ def traits(frames: Sequence[Annotated]) -> list[Traits]:
 def mask_of(probability: Map | npt.NDArray[np.float16], threshold: float) -> Mask:
     """Return where a map calls crack."""
     return np.asarray(probability.astype(np.float32) >= threshold)
+
+
+def finds_crack(scores: Scores, i: int) -> bool:
+    """Return whether a frame's mask has a crack that would be reported."""
+    mask = mask_of(scores.probabilities[i], scores.threshold).astype(np.uint8)
+    stats = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]  # the background comes first
+    return bool(stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= SMALLEST_CRACK_PX)
 
 
 def agreement(ours: Scores, reference: Scores) -> float:

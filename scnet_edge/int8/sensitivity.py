@@ -14,6 +14,7 @@ from scnet_edge.graph.calibrate import NETWORKS
 from scnet_edge.graph.lower import fp32_graph, int8_graph
 from scnet_edge.graph.ranges import CalibrationFile, find_ranges
 from scnet_edge.int8.annotated import Annotated, gate_frames
+from scnet_edge.int8.choose import evenly_spaced
 from scnet_edge.int8.engine import in_engine
 from scnet_edge.int8.scoring import Scores, mean_error, score
 from scnet_edge.models.cards import find_card
@@ -47,6 +48,7 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Where the error of an INT8 graph enters.
 
     Attributes:
+        ranges: The calibration file, as the recipe names it or the model's own, and its key.
         f1_fp32: F1 of the FP32 graph on the same engine and frames.
         chain: HED in INT8, SCNet in INT8, both; only HED's flips reach SCNet.
         layers: Every quantised convolution, the worst first.
@@ -54,6 +56,7 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     model: str
+    ranges: str
     data: str
     images: int
     engine: str
@@ -155,10 +158,11 @@ def measure(
     card = find_card(recipe.model)
     chain = open_chain(card, recipe)
     edge_threshold = None if chain.hed is None else recipe.edge_threshold
-    calibration = find_ranges(recipe.calibration or card.name, weights_of(card), edge_threshold)
+    ranges = recipe.calibration or card.name
+    calibration = find_ranges(ranges, weights_of(card), edge_threshold)
     fused = fp32_graph(chain, calibration)
     everything, name = gate_frames([data] if data else [], chain.frame_hw)
-    frames = everything[:: max(1, len(everything) // images)][:images]
+    frames = evenly_spaced(everything, images)
     threshold = recipe.threshold or card.threshold
     report("the networks apart")
     parts, f1_fp32, engine = chain_entries(
@@ -169,6 +173,7 @@ def measure(
     )
     return Sensitivity(
         model=card.name,
+        ranges=f"{ranges}, {calibration.method}, key {calibration.key}",
         data=name,
         images=len(frames),
         engine=engine,

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scnet_edge.backends.base import ENGINES, default_engine, installed_engines
+from scnet_edge.backends.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
 from scnet_edge.backends.board import system_text
 from scnet_edge.errors import EngineError, ModelError
 from scnet_edge.models.cards import shipped_models
@@ -83,7 +83,7 @@ def check_engine(engine: str) -> Check:
     return Check(
         name=engine,
         verdict="ok" if usable else "warn",
-        found=f"{version(engine)}, {', '.join(devices)}",
+        found=f"{module.__version__}, {', '.join(devices)}",
         remedy="" if usable else f"it lists no CPU; {remedy}",
     )
 
@@ -114,11 +114,12 @@ def check_default_engine(engines: list[Check]) -> Check:
         name = default_engine()
     except EngineError as e:
         return Check(name="default engine", verdict="missing", found=str(e))
-    works = any(check.name == name and check.verdict == "ok" for check in engines)
-    remedy = "" if works else "see its line above, or name another: --engine openvino"
-    return Check(
-        name="default engine", verdict="ok" if works else "warn", found=name, remedy=remedy
-    )
+    working = [check.name for check in engines if check.verdict == "ok"]
+    if name in working:
+        return Check(name="default engine", verdict="ok", found=name)
+    other = f"name another: --engine {working[0]}" if working else f"get another: {CPU_REMEDY}"
+    remedy = f"see its line above, or {other}"
+    return Check(name="default engine", verdict="warn", found=name, remedy=remedy)
 
 
 def check_build_package(name: str) -> Check:

@@ -29,7 +29,7 @@ def check_tensorrt(gpu: Check) -> Check:
     except (ImportError, OSError) as e:
         found = f"installed, but does not import: {one_line(e)}"
         return Check(name="tensorrt", verdict="missing", found=found, remedy=remedy)
-    found = f"{names[0]} {version}"
+    found = f"{names[0]} {version}{known_note(names[0], version, capability_of(gpu.found))}"
     if gpu.verdict != "ok":
         remedy = "without a GPU it only builds plans ahead of time; nothing to do"
     elif not any(map(find_spec, CUDA_PACKAGES)):
@@ -46,7 +46,7 @@ def capability_of(gpu: str) -> str:
 
 
 def known_trouble(module: str, version: str, capability: str) -> str:
-    """Return what is known to be wrong with a TensorRT on a GPU, and what to do; empty for nothing.
+    """Return why a TensorRT is known not to run on a GPU, and what to do; empty for nothing.
 
     Args:
         module: `tensorrt` or `tensorrt_rtx`.
@@ -62,15 +62,21 @@ def known_trouble(module: str, version: str, capability: str) -> str:
         return "10.2.0 fails to load its builder (ultralytics#24367): install another 10.x"
     if numbers[:3] == (10, 13, 3) and capability == ORIN:
         return "10.13.3 has no kernels for Orin (isaac-ros-cli#22): install JetPack 7.2's 10.16"
-    if numbers[:2] == (10, 3) and capability == ORIN:
-        return (
-            "10.3 cannot build INT8 by calibrators on Orin (TensorRT#4797); our bundles use none, "
-            "but look at what 'build --on-device' says"
-        )
     if numbers >= (10, 5) and capability and _pair(capability) < (7, 5):
         return f"TensorRT 10.5 and later have no kernels for compute capability {capability}"
     if (11, 0) <= numbers < (11, 4, 1) and capability == ORIN:
         return "11.0 to 11.4.0 do not support JetPack: install 11.4.1, or JetPack's own 10.x"
+    return ""
+
+
+def known_note(module: str, version: str, capability: str) -> str:
+    """Return what else is known of a TensorRT that runs, to follow its version; empty for nothing.
+
+    Args:
+        module: As for `known_trouble`, and so are the others.
+    """
+    if module == "tensorrt" and version.startswith("10.3.") and capability == ORIN:
+        return ", which cannot build INT8 by calibrators on Orin (TensorRT#4797): bundles use none"
     return ""
 
 

@@ -27,12 +27,14 @@ def recover(path: Path, out: Path) -> Recovered:
     """Write every whole record of a `.jsonl` or `.mcap` file to `out`; `path` stays as it is.
 
     Raises:
-        InputError: no such file, another kind of file, or `out` exists.
+        InputError: no such file, another kind of file, or `out` exists or has no folder to be in.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if out.exists():
         raise InputError(f"{out}: exists; name another file")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: expected a file to write in a folder that exists")
     if path.suffix == ".jsonl":
         return _recover_lines(path, out)
     if path.suffix == ".mcap":

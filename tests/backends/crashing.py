@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scnet_edge.backends.base import Array
 from scnet_edge.backends.fake import FakeBackend
+from scnet_edge.errors import GraphError
 
 BLACK = 0  # a frame that is black all over makes the engine misbehave
 
@@ -24,6 +25,8 @@ class _Crashing(FakeBackend):
         if feeds["frame"].max() == BLACK:
             if self._how == "hang":
                 time.sleep(60)
+            if self._how == "refuse":
+                raise GraphError("node 7 cannot run")
             os.abort()
         return super().run(feeds)
 
@@ -34,6 +37,14 @@ def crash_on_black() -> FakeBackend:
 
 def hang_on_black() -> FakeBackend:
     return _Crashing("hang")
+
+
+def refuse_black() -> FakeBackend:
+    return _Crashing("refuse")
+
+
+def refuse_the_graph() -> FakeBackend:
+    raise GraphError("node 7 cannot be parsed")
 
 
 def crash_while_loading(starts: str = "") -> FakeBackend:

@@ -109,6 +109,16 @@ def test_a_refused_graph_is_not_tried_again() -> None:
     assert not isinstance(caught.value, EngineCrash)
 
 
+def test_a_graph_that_the_engine_cannot_parse_is_no_crash() -> None:
+    with pytest.raises(EngineError, match="node 7 cannot be parsed") as caught:
+        IsolatedBackend([opening("refuse_the_graph")])
+    assert not isinstance(caught.value, EngineCrash)
+    with closing(IsolatedBackend([opening("refuse_black")])) as backend:
+        with pytest.raises(EngineError, match="node 7 cannot run"):
+            backend.run({"frame": BLACK})
+        assert backend.crashes == 0
+
+
 def test_nothing_leaks_over_crashes(crashing: IsolatedBackend) -> None:
     crashing.run({"frame": WHITE})
     before, blocks = open_fds(), set(Path("/dev/shm").iterdir())

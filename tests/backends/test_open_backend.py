@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from scnet_edge.backends import base
-from scnet_edge.backends.base import ENGINES, default_engine, installed_engines, open_backend
+from scnet_edge.backends.base import (
+    ENGINES,
+    cpu_engine,
+    default_engine,
+    installed_engines,
+    open_backend,
+)
 from scnet_edge.errors import EngineError
 
 
@@ -26,6 +32,18 @@ def test_no_engine_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         default_engine()
     with pytest.raises(EngineError, match=r"'openvino' is not installed here; pip install"):
         open_backend("openvino", Path("graph.onnx"))
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_graphs_are_judged_on_the_cpu_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_engine() == "tensorrt"
+    assert cpu_engine() == "openvino"
+    monkeypatch.setattr(base, "find_spec", lambda name: name in {"tensorrt", "cuda"})
+    assert default_engine() == "tensorrt"
+    with pytest.raises(
+        EngineError, match=r"CPU is installed here; pip install 'scnet-edge\[cpu\]'"
+    ):
+        cpu_engine()
 
 
 def test_unknown_engine_names_the_known() -> None:

@@ -22,7 +22,7 @@ from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.compile import opened
-from scnet_edge.bundle.device import compiled_for, read_state
+from scnet_edge.bundle.device import Builds, compiled_for, read_state, write_state
 from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import Golden, read_golden, verify_bundle
@@ -55,7 +55,7 @@ def test_what_was_built_is_verified_and_runs(bundle: Path) -> None:
     assert slot["parity"]["mask_f1"] == pytest.approx(1)
     assert slot["parity"]["max_abs_error"] < 1e-4
     assert "OpenVINO" in slot["identity"]
-    assert read_state(bundle).active == "openvino-1"
+    assert read_state(bundle).of("openvino").active == "openvino-1"
     code = code_of(bundle, "openvino-1")
     before = code.stat().st_mtime_ns
     manifest, parity = verify_bundle(bundle, engine="openvino", threads=1)
@@ -76,20 +76,72 @@ def test_a_second_build_keeps_the_first_and_rolls_back_to_it(bundle: Path) -> No
     assert {p.name for p in (bundle / "device").iterdir()} == {
         "state.json", "openvino-2", "openvino-3"
     }  # fmt: skip
-    assert roll_back(bundle, threads=1).name == "openvino-2"
-    state = read_state(bundle)
-    assert (state.active, state.previous) == ("openvino-2", "openvino-3")
+    assert roll_back(bundle, engine="openvino", threads=1).name == "openvino-2"
+    swapped = Builds(active="openvino-2", previous="openvino-3")
+    assert read_state(bundle).of("openvino") == swapped
 
 
 def test_nothing_to_go_back_to(bundle: Path) -> None:
-    with pytest.raises(BundleError, match="no earlier build on this device"):
-        roll_back(bundle)
+    with pytest.raises(BundleError, match="no earlier build of openvino on this device"):
+        roll_back(bundle, engine="openvino")
+
+
+def test_a_build_beside_a_damaged_active_keeps_the_good_one(bundle: Path) -> None:
+    build_on_device(bundle, engine="openvino", threads=1)
+    code_of(bundle, "openvino-2").write_bytes(b"")
+    done = build_on_device(bundle, engine="openvino", threads=1)
+    assert (done.name, done.previous) == ("openvino-3", "openvino-1")
+    assert roll_back(bundle, engine="openvino", threads=1).name == "openvino-1"
+
+
+def test_each_engine_has_its_own_two(bundle: Path) -> None:
+    tensorrt = bundle / "device" / "tensorrt-1"
+    shutil.copytree(bundle / "device" / "openvino-1", tensorrt)
+    builds = Builds(active="tensorrt-1")
+    write_state(bundle, read_state(bundle).put("tensorrt", builds))
+    build_on_device(bundle, engine="openvino", threads=1)
+    assert read_state(bundle).of("tensorrt") == builds
+    assert tensorrt.is_dir()
+    with pytest.raises(BundleError, match="no earlier build of tensorrt"):
+        roll_back(bundle, engine="tensorrt")
+    assert roll_back(bundle, engine="openvino", threads=1).name == "openvino-1"
+
+
+def test_what_failed_its_trial_never_runs(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_on_device(bundle, engine="openvino", threads=1)
+    with monkeypatch.context() as patched:
+
+        def drifted(*arguments: object) -> None:
+            raise BundleError("mask F1 against PyTorch is 0.1")
+
+        patched.setattr(activate, "try_slot", drifted)
+        with pytest.raises(BundleError, match=r"is 0\.1"):
+            roll_back(bundle, engine="openvino")
+    state = read_state(bundle)
+    assert state.of("openvino") == Builds(active="openvino-2")
+    assert "0.1" in state.bad["openvino-1"]
+    code_of(bundle, "openvino-2").write_bytes(b"")
+    with pytest.raises(EngineError, match=r"altered or damaged.*--on-device"):
+        compiled_for(bundle, bundle / "fused.onnx", "openvino")
+    with pytest.raises(BundleError, match="no earlier build"):
+        roll_back(bundle, engine="openvino")
+
+
+def test_a_damaged_state_is_mended_by_a_build(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (bundle / "device" / "state.json").write_text("")
+    done = build_on_device(bundle, engine="openvino", threads=1)
+    assert "building as if nothing had been built here" in caplog.text
+    assert (done.name, done.previous) == ("openvino-2", "")
+    folder = compiled_for(bundle, bundle / "fused.onnx", "openvino")
+    assert folder == bundle / "device" / "openvino-2"
 
 
 def test_an_engine_that_keeps_no_code(bundle: Path) -> None:
     with pytest.raises(EngineError, match=r"keeps no compiled code.*expected tensorrt or openvino"):
         build_on_device(bundle, engine="onnxruntime")
-    assert read_state(bundle).active == "openvino-1"
+    assert read_state(bundle).of("openvino").active == "openvino-1"
 
 
 def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +169,7 @@ def test_an_engine_that_could_not_write_its_code_is_refused(
     with pytest.raises(EngineError, match=r"kept no compiled code of fused\.onnx; free some space"):
         build_on_device(bundle, engine="openvino", threads=1)
     assert sorted((bundle / "device").rglob("*")) == before
-    assert read_state(bundle).active == "openvino-1"
+    assert read_state(bundle).of("openvino").active == "openvino-1"
 
 
 def test_other_engines_are_not_concerned(bundle: Path) -> None:

@@ -20,10 +20,11 @@ from scnet_edge.bundle.manifest import Precision, file_sha256, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
-from scnet_edge.errors import BundleError, ConfigError, ModelError
+from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.ranges import find_ranges, read_ranges
 from scnet_edge.int8.gate import Gate
+from scnet_edge.int8.ladder import FP16
 from scnet_edge.models.cards import find_card
 from scnet_edge.simulation.clip import render_clip
 
@@ -117,7 +118,11 @@ def test_a_typed_graph_that_strays_writes_nothing(
         ({"model": "scnet-tremendous"}, ModelError, "scnet-small"),
         ({"size_hw": (100, 128)}, ModelError, "the next that fits is 128x128"),
         ({"calibration": "nothing"}, ConfigError, "scnet-edge calibrate"),
-        ({"exclude": ("scnet.nowhere",)}, Exception, "no convolution is named"),
+        (
+            {"exclude": ("scnet.nowhere",)},
+            GraphError,
+            "exclude: no convolution is named scnet.nowhere",
+        ),
         ({"halves": True}, ConfigError, "expected a model behind HED, found scnet-small"),
     ],
 )
@@ -154,12 +159,31 @@ def test_the_gate_is_asked_and_its_record_kept(tmp_path: Path) -> None:
     assert manifest.precision == shipped.precision
 
 
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_beside_a_gpu_the_cpu_verifies(tmp_path: Path) -> None:
+    manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
+    assert manifest.parity.engine == "openvino CPU"
+
+
 def test_a_bundle_carries_its_ranges(tmp_path: Path) -> None:
     manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
     carried = read_ranges(tmp_path / "b" / "calibration.toml")
     assert manifest.calibration is not None
     assert carried == find_ranges("scnet-small", weights_of(find_card("scnet-small")))
     assert (manifest.calibration.key, manifest.calibration.sha256) == (carried.key, carried.sha256)
+
+
+def test_ranges_that_were_judged_stay_beside_another_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So `sensitivity BUNDLE` looks at what failed, and not at the ranges that ship."""
+    monkeypatch.setattr(build, "gated", lambda *arguments: (FP16, None))
+    request = GateRequest(gate=Gate())
+    manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b", gate=request)
+    assert manifest.precision == "fp16"
+    assert manifest.calibration is None
+    assert "calibration.toml" in manifest.files
+    assert read_ranges(tmp_path / "b" / "calibration.toml").model == "scnet-small"
 
 
 def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
     done = command_line("sensitivity", str(bundle), "--images", "1", "--json", str(ranking))
     assert done.returncode == 0, done.stderr
     found = read_json(ranking, Sensitivity)
+    assert found.ranges == f"{bundle / 'calibration.toml'}, mse, key {calibration.key}"
+    assert f"ranges: {found.ranges}" in done.stdout
     assert {layer.name for layer in found.layers} == set(calibration.ranges)
     lost = [layer.lost_f1 for layer in found.layers]
     assert lost == sorted(lost, reverse=True)
@@ -109,6 +111,14 @@ def test_bad_frames_are_refused_in_one_line(
         ["calibrate", "--data", "{tmp}", "--frames", "7", "--out", "{tmp}/o.toml"],
         ["build", "--int8", "--gate", "map:1", "--out", "{tmp}/b"],
         ["build", "--int8", "--calibration", "{tmp}/none.toml", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--gate", "f1:0.1", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--data", "folder:/no/such", "--out", "{tmp}/b"],
+        ["build", "--fp32", "--calibration", "nonsense", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--allow-loss", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--elsewhere", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--rollback", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--engine", "openvino", "--out", "{tmp}/b"],
+        ["build", "--fp16", "--threads", "1", "--out", "{tmp}/b"],
         ["sensitivity", "{tmp}/none.toml"],
         ["sensitivity", "{tmp}"],
     ],
@@ -126,7 +136,7 @@ def test_nothing_passes_is_status_2_and_the_older_bundle_stays(
     data = tmp_path / "flat"
     for part, value in (("images", 128), ("masks", 0)):
         (data / part).mkdir(parents=True)
-        for i in range(3):
+        for i in range(8):
             step = 2 * i if part == "images" else 0
             cv2.imwrite(str(data / part / f"{i}.png"), np.full(SIZE, value + step, np.uint8))
     bundle = tmp_path / "bundle"

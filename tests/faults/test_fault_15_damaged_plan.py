@@ -12,10 +12,10 @@ import pytest
 from scnet_edge.backends import base, slots, trt_module
 from scnet_edge.backends.base import open_backend
 from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
-from scnet_edge.bundle.device import DEVICE, State, compiled_for, write_state
+from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_state
 from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import BundleError, EngineError
 
 PLAN, LAYERS = "fused.plan", "fused.layers.json"
 PLAN_BYTES = bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8))
@@ -50,7 +50,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (bundle / "fused.onnx").write_bytes(b"a graph")
     write_slot(bundle, "tensorrt-1")
     write_slot(bundle, "tensorrt-2")
-    write_state(bundle, State(active="tensorrt-2", previous="tensorrt-1"))
+    builds = Builds(active="tensorrt-2", previous="tensorrt-1")
+    write_state(bundle, State(engines={"tensorrt": builds}))
     monkeypatch.setattr(slots, "identity", lambda engine: IDENTITY)
     monkeypatch.setattr(base, "identity", lambda engine: IDENTITY)
     monkeypatch.setattr("scnet_edge.bundle.device.identity", lambda engine: IDENTITY)
@@ -68,7 +69,7 @@ def refused(bundle: Path, said: str) -> None:
     with pytest.raises(EngineError, match=said) as error:
         check_slot(folder, graph, IDENTITY)
     assert "\n" not in str(error.value)
-    assert f"scnet-edge build --on-device {bundle}'" in str(error.value)
+    assert f"scnet-edge build --on-device {bundle} --engine tensorrt'" in str(error.value)
     with pytest.raises(EngineError, match=said):
         open_backend("tensorrt", graph, cache=folder)
     assert compiled_for(bundle, graph, "tensorrt") == bundle / DEVICE / "tensorrt-1"
@@ -148,6 +149,17 @@ def test_what_the_inspector_said_is_not_edited_either(bundle: Path) -> None:
 
 def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle / DEVICE / "tensorrt-1", tmp_path / "tensorrt-x")
-    write_state(bundle, State(active="../../tensorrt-x"))
-    with pytest.raises(Exception, match="not a plain name"):
+    write_state(bundle, State(engines={"tensorrt": Builds(active="../../tensorrt-x")}))
+    with pytest.raises(BundleError, match="not a build of tensorrt inside device"):
         compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"engines": {"tensorrt"', "null", '{"active": "tensorrt-2"}']
+)
+def test_a_state_that_cannot_be_read_names_what_mends_it(bundle: Path, text: str) -> None:
+    (bundle / DEVICE / "state.json").write_text(text)
+    mended = rf"state\.json: .*run 'scnet-edge build --on-device {bundle}' on this machine"
+    with pytest.raises(BundleError, match=mended) as error:
+        compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
+    assert "\n" not in str(error.value)

@@ -104,7 +104,8 @@ def test_another_tensorrt_or_jetpack(folder: Path, key: str, value: str) -> None
     assert check_slot(folder, graph, HERE)
     with pytest.raises(EngineError, match=rf"compiled for {key} .*, found {value}") as error:
         check_slot(folder, graph, HERE | {key: value})
-    assert f"run 'scnet-edge build --on-device {folder.parents[1]}'" in str(error.value)
+    mended = f"run 'scnet-edge build --on-device {folder.parents[1]} --engine tensorrt'"
+    assert mended in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle import activate, compile
 from scnet_edge.bundle.activate import build_on_device
 from scnet_edge.bundle.build import build_bundle
-from scnet_edge.bundle.device import read_state
+from scnet_edge.bundle.device import Builds, read_state
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.errors import BundleError, EngineError
 
@@ -92,8 +92,10 @@ def test_a_first_load_that_aborts_spares_the_parent(
 def check_untouched(bundle: Path, reason: str) -> None:
     """Check that the older build is active and whole, and the new one gone and marked bad."""
     state = read_state(bundle)
-    assert (state.active, state.previous) == ("openvino-1", "")
+    assert state.of("openvino") == Builds(active="openvino-1")
     assert reason in state.bad["openvino-2"]
     assert sorted(p.name for p in (bundle / "device").iterdir()) == ["openvino-1", "state.json"]
-    assert activate._new_name(bundle, "openvino") == "openvino-3"  # never the same name again
+    assert (
+        activate._new_name(bundle, "openvino", state) == "openvino-3"
+    )  # never the same name again
     assert msgspec.json.decode((bundle / "device" / "state.json").read_bytes())["bad"]

@@ -145,5 +145,9 @@ def test_other_schema_and_unknown_name_are_refused(
     (tmp_path / "old.toml").write_text("schema = 1\n")
     with pytest.raises(ConfigError, match="schema 1"):
         read_ranges(tmp_path / "old.toml")
+    write_ranges(tmp_path / "m.toml", calibration)
+    (tmp_path / "m.toml").write_text((tmp_path / "m.toml").read_text().replace("bgr", "rgb"))
+    with pytest.raises(ConfigError, match="Invalid enum value 'rgb'"):
+        read_ranges(tmp_path / "m.toml")
     with pytest.raises(ConfigError, match="no INT8 ranges named 'nothing'"):
         find_ranges("nothing", {})

@@ -101,8 +101,12 @@ def test_bad_ranges_are_refused(
 
 
 def test_exclusion_of_nothing_is_refused(fused: onnx.ModelProto) -> None:
-    with pytest.raises(GraphError, match="no convolution is named"):
+    with pytest.raises(
+        GraphError, match=r"exclude: no convolution is named nowhere; .*sensitivity"
+    ):
         quantise(fused, {}, exclude=["nowhere"])
+    with pytest.raises(GraphError, match=r"named nowhere; the ranges are of another model"):
+        quantise(fused, {"nowhere": 1.0})
 
 
 def test_without_ranges_nothing_changes(fused: onnx.ModelProto, frame: np.ndarray) -> None:

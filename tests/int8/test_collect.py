@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 
+from scnet_edge.backends.base import cpu_engine
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import weights_of
 from scnet_edge.graph.histograms import METHODS, Histogram
@@ -46,8 +49,8 @@ def test_the_best_method_by_f1_is_kept_beside_the_others(
     assert list(tmp_path.glob("*.npz"))
 
 
-def test_the_cache_knows_graph_frames_and_damage(
-    small_fused: onnx.ModelProto, tmp_path: Path
+def test_the_cache_knows_graph_frames_versions_and_damage(
+    small_fused: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = histogram_cache.key_of(small_fused, ["a", "b"])
     assert histogram_cache.kept(tmp_path, key) is None
@@ -66,7 +69,17 @@ def test_the_cache_knows_graph_frames_and_damage(
         histogram_cache.key_of(small_fused, ["a", "c"]),
         histogram_cache.key_of(other, ["a", "b"]),
     }
-    assert len(keys) == 3
+    changes = [
+        (histogram_cache, "version", lambda name: "9.9"),
+        (histogram_cache, "BINS", 99),
+        (histogram_cache, "SAMPLED", 99),
+        (import_module(cpu_engine()), "__version__", "9.9"),
+    ]
+    for module, name, value in changes:
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, value)
+            keys.add(histogram_cache.key_of(small_fused, ["a", "b"]))
+    assert len(keys) == 7
     path = tmp_path / f"{key}.npz"
     path.write_bytes(path.read_bytes()[:-40])
     assert histogram_cache.kept(tmp_path, key) is None

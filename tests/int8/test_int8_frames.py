@@ -21,6 +21,7 @@ from scnet_edge.int8.candidates import (
 )
 from scnet_edge.int8.choose import (
     choose_frames,
+    evenly_spaced,
     refuse_swapped,
     refuse_useless,
     without_repeats,
@@ -155,6 +156,12 @@ def test_the_choice_within_a_kind_looks_different(candidate: Candidate) -> None:
     assert len(choose_frames(pool, 99)) == len(pool)
 
 
+def test_evenly_spaced_is_from_end_to_end() -> None:
+    assert evenly_spaced(range(237), 6) == [0, 47, 94, 142, 189, 236]
+    assert evenly_spaced("abc", 9) == ["a", "b", "c"]
+    assert evenly_spaced(range(9), 1) == [0]
+
+
 def test_sources_are_read_evenly_and_named_apart(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -199,12 +206,36 @@ def test_gate_frames_know_their_data_set_and_tags(tmp_path: Path) -> None:
     assert frame.shape == (*SIZE, 3)
     assert mask is not None
     assert mask.any()
-    (tmp_path / "d" / "strata.json").write_text('["wet"]')
-    with pytest.raises(InputError, match="by stratum"):
-        gate_frames([spec], SIZE)
+    for text, said in (
+        ('["wet"]', "by stratum"),
+        ('{"wet": [0]}', "by stratum"),
+        ('{"wet": ["00.png"]}', r"no image is named '00\.png'; .* without its ending"),
+        ('{"dark": ["00"]}', "'dark' is a stratum of the gate's own"),
+        ('{"folder": ["00"]}', "'folder' is a stratum of the gate's own"),
+    ):
+        (tmp_path / "d" / "strata.json").write_text(text)
+        with pytest.raises(InputError, match=said):
+            gate_frames([spec], SIZE)
     drawn, name = gate_frames([], SIZE)
     assert len(drawn) == 24
     assert "drawn" in name
+
+
+def test_data_sets_of_one_kind_are_strata_of_their_own(tmp_path: Path) -> None:
+    a, b = (data_set(tmp_path / name, 2) for name in ("a", "b"))
+    frames, name = gate_frames([a, b], SIZE)
+    assert [frame.data for frame in frames] == [a, a, b, b]
+    assert name == f"{a} test, {b} test"
+    with pytest.raises(InputError, match="given twice"):
+        gate_frames([a, b, a], SIZE)
+
+
+def test_a_stratum_may_name_images_of_any_split(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        data_set(tmp_path / "d" / part, 12 if part == "train" else 3)
+    (tmp_path / "d" / "strata.json").write_text('{"wet": ["01", "11"]}')
+    frames, _ = gate_frames([f"folder:{tmp_path / 'd'}"], SIZE)
+    assert [frame.tags for frame in frames] == [set(), {"wet"}, set()]
 
 
 def test_every_tenth_image_validates(tmp_path: Path) -> None:

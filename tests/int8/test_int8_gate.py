@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import msgspec
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import count
 from scnet_edge.graph.ranges import CalibrationFile
+from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.int8.gate import Gate, calibration_doubts, judge, parse_gate, strata
-from scnet_edge.int8.scoring import Scores, Traits
+from scnet_edge.int8.scoring import SMALLEST_CRACK_PX, Scores, Traits
 
 TRUTH = np.zeros((40, 50), bool)
 TRUTH[10:20] = True
@@ -94,6 +97,17 @@ def test_broken_masks_fail() -> None:
     sick = scores_of([TRUTH * 0.9] * 8)
     sick.finite = False
     assert "probabilities are not finite" in verdict(sick, reference).reasons
+
+
+def test_the_smallest_crack_that_is_reported_may_not_vanish() -> None:
+    """20 connected pixels of 2000 count as a crack, 19 or a scatter do not."""
+    assert signature(trace_cracks).parameters["min_area_px"].default == SMALLEST_CRACK_PX
+    crack, speck, scatter = (np.zeros((40, 50)) for _ in range(3))
+    crack[5, 10:30] = speck[5, 10:29] = scatter[::4, ::4] = 0.9
+    whole = [TRUTH * 0.9] * 7
+    for last, vanishes in ((crack, True), (speck, False), (scatter, False)):
+        rung = verdict(scores_of([*whole, TRUTH * 0.0]), scores_of([*whole, last]))
+        assert any("1 masks are empty" in r for r in rung.reasons) == vanishes
 
 
 def test_the_optimum_threshold_is_reported_and_the_shipped_one_stays() -> None:

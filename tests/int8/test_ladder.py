@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from scnet_edge.bundle.gate import GateRecord
-from scnet_edge.errors import GateError
+from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.ranges import CalibrationFile, key_of
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.gate import Gate
@@ -48,6 +48,7 @@ def climb(
         excluded: tuple[str, ...] = (),
         gate: Gate = Gate(max_lost_f1=0.02),  # noqa: B008
         allow_loss: bool = False,
+        elsewhere: bool = True,
     ) -> tuple[Step, GateRecord]:
         ladder = Ladder(
             fused=small_fused,
@@ -60,7 +61,7 @@ def climb(
             gate=gate,
             report=lambda step: None,
         )
-        return climb_down(ladder, allow_loss=allow_loss, elsewhere=True)
+        return climb_down(ladder, allow_loss=allow_loss, elsewhere=elsewhere)
 
     return down
 
@@ -72,6 +73,17 @@ def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibr
     assert all(rung.passed for rung in record.rungs)
     assert record.shipped == "INT8"
     assert not record.loss_allowed
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_beside_a_gpu_the_cpu_judges_and_its_speed_does_not_count(
+    climb, calibrated: Calibrated
+) -> None:
+    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    assert step.precision == "int8"
+    assert record.engine == "openvino CPU"
+    assert "does not count where TensorRT runs it" in record.decision
+    assert all(rung.latency_ms is None for rung in record.rungs)
 
 
 @pytest.mark.parametrize("how", BROKEN)
@@ -101,11 +113,24 @@ def test_the_worst_layers_go_to_fp16_when_that_is_enough(climb, calibrated: Cali
     assert [rung.passed for rung in record.rungs] == [False, True, True]
 
 
+def test_what_fp16_cannot_hold_ships_in_fp32(climb, calibrated: Calibrated) -> None:
+    """No score shows it: OpenVINO computes FP16 graphs in FP32, as it does what INT8 leaves."""
+    good = calibrated(good_frames())
+    name = list(good.ranges)[3]
+    wide = msgspec.structs.replace(good, ranges=good.ranges | {name: 1e5})
+    step, record = climb(msgspec.structs.replace(wide, key=key_of(wide)), excluded=(name,))
+    assert step.precision == "fp32"
+    reason = f"the input of {name} reaches 100000, FP16 ends at 65504"
+    assert [rung.reasons for rung in record.rungs] == [(reason,), (reason,), ()]
+
+
 def test_frames_without_a_crack_let_nothing_pass(climb, calibrated: Calibrated) -> None:
     flat = np.full((*SIZE, 3), 128, np.uint8)
     blank = [
         Annotated(data="b", name=str(i), read=lambda: (flat, np.zeros(SIZE, bool)))
-        for i in range(4)
+        for i in range(8)
     ]
     with pytest.raises(GateError, match="nothing passes"):
         climb(calibrated(good_frames()), frames=blank)
+    with pytest.raises(InputError, match=r"needs 8 images at least .*, found 7 in drawn"):
+        climb(calibrated(good_frames()), frames=blank[:7])

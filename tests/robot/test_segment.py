@@ -145,7 +145,7 @@ def test_halves_that_stray_are_not_made_active(halved: Path) -> None:
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
     with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
         build_on_device(bundle, engine="openvino", threads=1)
-    assert read_state(bundle).active == ""
+    assert read_state(bundle).engines == {}
     with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
         verify_bundle(bundle, engine="openvino", threads=1)
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
 from scnet_edge.backends.board import l4t_version
-from scnet_edge.runtime.doctor import built_with, can_run, check_gpu, checks
+from scnet_edge.backends.slots import identity
+from scnet_edge.runtime import doctor
+from scnet_edge.runtime.doctor import (
+    built_with,
+    can_run,
+    check_default_engine,
+    check_engine,
+    check_gpu,
+    checks,
+)
 from scnet_edge.runtime.machine import (
     Check,
     check_bf16,
@@ -179,6 +189,26 @@ def test_one_working_engine_is_enough() -> None:
     assert can_run([missing, works])
     assert not can_run([missing])
     assert not can_run([Check(name="opencv", verdict="ok", found="5.0.0")])
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_another_engine_is_advised_only_where_it_works() -> None:
+    tensorrt = Check(name="tensorrt", verdict="warn", found="tensorrt 10.2.0")
+    works = Check(name="onnxruntime", verdict="ok", found="1.23.2, CPUExecutionProvider")
+    assert check_default_engine([tensorrt, works]).remedy.endswith("--engine onnxruntime")
+    assert check_default_engine([tensorrt]).remedy.endswith("pip install 'scnet-edge[cpu]'")
+
+
+def test_an_engine_under_another_package_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`onnxruntime-gpu` is the module onnxruntime, of which no package of that name is known."""
+
+    def unknown(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", unknown)
+    monkeypatch.setattr(doctor, "version", unknown)
+    assert check_engine("onnxruntime").verdict == "ok"
+    assert identity("openvino")["OpenVINO"]
 
 
 def test_this_machine() -> None:

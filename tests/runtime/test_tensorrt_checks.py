@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from scnet_edge.runtime import tensorrt_checks
+from scnet_edge.runtime.doctor import can_run
 from scnet_edge.runtime.machine import Check
 from scnet_edge.runtime.tensorrt_checks import (
     capability_of,
     check_power_mode,
     check_swap,
     check_tensorrt,
+    known_note,
     known_trouble,
 )
 
@@ -18,7 +23,7 @@ from scnet_edge.runtime.tensorrt_checks import (
     ("module", "version", "capability", "said"),
     [
         ("tensorrt", "10.2.0.19", "8.9", "10.2.0"),
-        ("tensorrt", "10.3.0", "8.7", "TensorRT#4797"),
+        ("tensorrt", "10.3.0", "8.7", ""),
         ("tensorrt", "10.3.0", "8.9", ""),
         ("tensorrt", "10.13.3.9", "8.7", "no kernels for Orin"),
         ("tensorrt", "10.13.3.9", "11.0", ""),
@@ -35,6 +40,20 @@ def test_known_trouble(module: str, version: str, capability: str, said: str) ->
     found = known_trouble(module, version, capability)
     assert said in found
     assert bool(found) == bool(said)
+
+
+def test_a_note_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT 10.3 on Orin is JetPack 6's own: a bundle runs there."""
+    assert "TensorRT#4797" in known_note("tensorrt", "10.3.0.30", "8.7")
+    assert known_note("tensorrt", "10.3.0", "8.9") == known_note("tensorrt", "10.30.0", "8.7") == ""
+    monkeypatch.setattr(tensorrt_checks, "find_spec", lambda name: name != "tensorrt_rtx")
+    module = SimpleNamespace(__version__="10.3.0")
+    monkeypatch.setattr(tensorrt_checks, "import_module", lambda name: module)
+    orin = Check(name="gpu", verdict="ok", found="Orin (compute capability 8.7); driver for CUDA")
+    check = check_tensorrt(orin)
+    assert (check.verdict, check.remedy) == ("ok", "")
+    assert "bundles use none" in check.found
+    assert can_run([check])
 
 
 def test_capability_of_what_the_gpu_check_found() -> None:

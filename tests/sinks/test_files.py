@@ -173,6 +173,14 @@ def test_what_cannot_be_recovered(tmp_path: Path, name: str) -> None:
         recover(tmp_path / name, out)
 
 
+@pytest.mark.parametrize("name", ["run.jsonl", "run.mcap"])
+def test_recovering_into_no_folder_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}\n")
+    for out in (tmp_path / "none" / name, tmp_path / name / "again"):
+        with pytest.raises(InputError, match="in a folder that exists"):
+            recover(tmp_path / name, out)
+
+
 def test_a_video_without_its_end_still_plays(tmp_path: Path) -> None:
     video = OverlayVideo(tmp_path / "run.avi", fps=10, room_bytes=0)
     frames = np.random.default_rng(0).integers(0, 256, (30, 240, 320, 3), np.uint8)
