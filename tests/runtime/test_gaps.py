@@ -26,28 +26,28 @@ def summary(gap: Event) -> tuple[str, float | None, float, int | None, int | Non
 
 def test_faulty_frames_make_a_gap_from_the_last_to_the_next_good_one() -> None:
     watch = GapWatch()
-    assert watch.follow(frame(0, 10.0)) == ()
-    assert watch.follow(frame(1, 10.5), "frozen") == ()
-    assert watch.follow(frame(2, 11.0), "black") == ()
-    [gap] = watch.follow(frame(3, 11.5))
+    assert watch.inspect(frame(0, 10.0)) == ()
+    watch.miss(frame(1, 10.5), "frozen")
+    watch.miss(frame(2, 11.0), "black")
+    [gap] = watch.inspect(frame(3, 11.5))
     assert summary(gap) == ("frozen", 10.0, 11.5, 1, 2)
-    assert watch.follow(frame(4, 12.0)) == ()
+    assert watch.inspect(frame(4, 12.0)) == ()
 
 
 def test_a_lost_camera_makes_a_gap_without_frames() -> None:
     watch = GapWatch()
-    watch.follow(frame(0, 1.0))
-    watch.follow(lost(3.0))
-    [gap] = watch.follow(frame(1, 9.0))
+    watch.inspect(frame(0, 1.0))
+    watch.note(lost(3.0))
+    [gap] = watch.inspect(frame(1, 9.0))
     assert summary(gap) == ("camera_lost", 1.0, 9.0, None, None)
 
 
 def test_a_run_may_begin_and_end_with_a_gap() -> None:
     watch = GapWatch()
-    watch.follow(lost(1.0))
-    [first] = watch.follow(frame(0, 4.0))
+    watch.note(lost(1.0))
+    [first] = watch.inspect(frame(0, 4.0))
     assert summary(first) == ("camera_lost", 1.0, 4.0, None, None)
-    watch.follow(frame(1, 5.0), "black")
+    watch.miss(frame(1, 5.0), "black")
     [last] = watch.end(round(7.0 * S))
     assert summary(last) == ("black", 4.0, 7.0, 1, 1)
     assert watch.end() == ()
@@ -55,8 +55,25 @@ def test_a_run_may_begin_and_end_with_a_gap() -> None:
 
 def test_a_single_bad_frame_and_thinned_frames_are_no_gap() -> None:
     watch = GapWatch()
-    watch.follow(frame(0, 1.0))
-    watch.follow(frame(1, 1.1), "corrupt")
-    assert watch.follow(frame(2, 1.2)) == ()
-    watch.follow(frame(3, 2.5), "rate")
-    assert watch.follow(frame(4, 4.0)) == ()
+    watch.inspect(frame(0, 1.0))
+    watch.miss(frame(1, 1.1), "corrupt")
+    assert watch.inspect(frame(2, 1.2)) == ()
+    watch.miss(frame(3, 2.5), "rate")
+    assert watch.inspect(frame(4, 4.0)) == ()
+
+
+def test_an_engine_that_stalls_makes_a_gap_of_the_frames_it_dropped() -> None:
+    watch = GapWatch()
+    steady = [watch.inspect(frame(i, i / 10)) for i in range(5)]
+    assert steady == [()] * 5
+    [gap] = watch.inspect(frame(54, 5.4))
+    assert summary(gap) == ("dropped", 0.4, 5.4, 5, 53)
+    [again] = watch.inspect(frame(94, 9.4))
+    assert summary(again) == ("dropped", 5.4, 9.4, 55, 93)
+    assert watch.inspect(frame(95, 19.4)) == ()  # a slow camera, of which nothing was dropped
+
+
+def test_an_engine_that_is_steadily_slow_makes_no_gaps_for_long() -> None:
+    watch = GapWatch()
+    ended = [len(watch.inspect(frame(30 * i, float(i)))) for i in range(20)]
+    assert sum(ended) == sum(ended[:3]) <= 2

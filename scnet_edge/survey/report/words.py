@@ -40,6 +40,8 @@ REASONS = {
     "blurred": "the picture was blurred",
     "corrupt": "frames were damaged",
     "geometry": "frames had another size",
+    "engine_crashed": "the model's engine crashed or hung",
+    "dropped": "frames were dropped for lack of time",
 }
 REVIEWS = {"needs_review": "to review", "accepted": "accepted", "rejected": "rejected"}
 
