@@ -16,8 +16,7 @@ from scnet_edge.runtime.delivery import CallbackSink, Observed
 from scnet_edge.runtime.events import Event, event_now
 from scnet_edge.runtime.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import Source
-from scnet_edge.types import Captured, Frame, Result
+from scnet_edge.types import Frame, Result
 
 
 class Recorder:
@@ -240,56 +239,3 @@ def test_an_engine_that_crashes_loses_one_frame_and_says_so() -> None:
     assert (crash.kind, "SIGSEGV" in crash.detail) == ("engine_crashed", True)
     assert counters.dropped == {"engine_crashed": 1}
     assert balanced(counters)
-
-
-def test_a_stretch_lost_to_a_crash_is_a_gap_told_before_the_frame_that_ends_it() -> None:
-    told: list[object] = []
-    calls = itertools.count()
-    gaps: list[Event] = []
-
-    def segment(frame: Frame) -> Result:
-        if next(calls) in (2, 3, 4):
-            raise EngineCrash("engine fake: no answer within 20 s")
-        return dark(frame)
-
-    def note(event: Event) -> None:
-        told.append(event.kind)
-        gaps.extend([event] if event.kind == "gap" else [])
-
-    sink = CallbackSink(lambda o: told.append(o.captured.frame_id), note)
-    run_loop(filmed(8, fps=4.0), segment, [sink])
-    assert told == [0, 1, *["engine_crashed"] * 3, "gap", 5, 6, 7, "run_closed"]
-    [gap] = gaps
-    assert (gap.reason, gap.first_frame_id, gap.last_frame_id) == ("engine_crashed", 2, 4)
-    assert gap.from_mono_ns == 250_000_000
-    assert gap.mono_ns == 1_250_000_000
-
-
-def test_a_stretch_lost_while_the_engine_hung_is_a_gap() -> None:
-    free, calls, events = threading.Event(), itertools.count(), list[Event]()
-
-    def segment(frame: Frame) -> Result:
-        if next(calls) == 1:
-            free.wait(5)
-        return dark(frame)
-
-    def frames() -> Iterator[Frame]:
-        for i, frame in enumerate(drawn_frames(24)):
-            if i == 22:
-                free.set()
-            yield frame
-
-    run_loop(fake_source(frames(), fps=20), segment, [CallbackSink(on_event=events.append)])
-    gap = next(event for event in events if event.kind == "gap")
-    assert gap.reason == "dropped"
-    assert gap.from_mono_ns is not None
-    assert gap.mono_ns - gap.from_mono_ns > 0.5e9
-
-
-def filmed(count: int, *, fps: float) -> Source:
-    """Return a file's source, whose frames are as far apart as they were filmed."""
-    items = (
-        Captured(frame_id=i, name=str(i), frame=frame, mono_ns=round(i * 1e9 / fps))
-        for i, frame in enumerate(drawn_frames(count))
-    )
-    return Source(items=items, count=count, fps=fps)
