@@ -35,11 +35,13 @@ def survey(
     frames: int | None = None,
 ) -> Survey:
     """Drive, a camera in step with the engine, so that none of its frames is dropped."""
-    free = threading.Semaphore()
+    free, stop = threading.Semaphore(), threading.Event()
 
     def in_step() -> Generator[Any]:
         for item in items:
-            assert not live or free.acquire(timeout=10)
+            while live and not free.acquire(timeout=0.05):
+                if stop.is_set():
+                    return
             yield item
 
     def stepping(frame: Frame) -> Result:
@@ -53,7 +55,7 @@ def survey(
         open_odometry("step://6mm", PIPE) as where,
     ):
         inspector = Inspector(journal, PIPE, where, live=live)
-        source = Source(items=in_step(), count=None, live=live)
+        source = Source(items=in_step(), count=None, live=live, stop=stop)
         drive(source, stepping, inspector, frames=frames)
     return read_survey(folder)
 
