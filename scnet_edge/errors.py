@@ -2,6 +2,7 @@
 
     ScnetEdgeError
     +-- InputError       a frame, image, folder or video that cannot be used
+    |   +-- CutShort     a video that ends before its time; all that is there was given
     +-- ModelError       a model definition or a weight file
     +-- GraphError       an ONNX graph that cannot be rewritten, quantised or trusted
     +-- EngineError      an inference engine that is missing or fails
@@ -28,6 +29,10 @@ class ScnetEdgeError(Exception):
 
 class InputError(ScnetEdgeError):
     """A frame, image, folder or video cannot be used."""
+
+
+class CutShort(InputError):
+    """A video ends before its time; the frames that are there were given before."""
 
 
 class ModelError(ScnetEdgeError):

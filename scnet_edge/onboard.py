@@ -121,10 +121,13 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 
     The second one ends the process at once. Only in the main thread, where signals arrive.
     """
+    asked = False  # `stop` does not tell: it is set at the end of every run
 
     def end(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked:
             os._exit(128 + number)
+        asked = True
         stop.set()
 
     before = {number: signal.signal(number, end) for number in STOPPING}

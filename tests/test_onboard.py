@@ -66,6 +66,23 @@ def test_a_signal_ends_a_run_in_order_within_five_seconds(
     assert len([r for r in records if r["kind"] == "frame"]) > 0
 
 
+def test_the_first_signal_is_orderly_although_the_run_is_over() -> None:
+    signals = """
+import os, signal, sys, threading
+from scnet_edge.onboard import stopped_by_signals
+
+stop = threading.Event()
+with stopped_by_signals(stop):
+    stop.set()  # as every run does at its end
+    os.kill(os.getpid(), signal.SIGINT)
+    print("the page is written", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("not reached", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", signals], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "the page is written\n")
+
+
 def wait_until_ready(url: str) -> None:
     deadline_s = time.monotonic() + 20
     while True:

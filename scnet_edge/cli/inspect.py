@@ -35,8 +35,6 @@ def inspect(
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
 ) -> None:
     """Inspect a pipe or a wall: every crack found once, measured, placed and recorded."""
-    from dataclasses import replace
-
     from scnet_edge import __version__
     from scnet_edge.cli.run_output import quiet_decoders, show
     from scnet_edge.inspection.odometry import moves, open_odometry, usual_odometry
@@ -44,11 +42,11 @@ def inspect(
     from scnet_edge.onboard import stopped_by_signals
     from scnet_edge.robot.cameras import open_any
     from scnet_edge.runtime.health import watched
-    from scnet_edge.runtime.loop import run_loop
     from scnet_edge.runtime.page import machine_name
     from scnet_edge.runtime.pipeline import Pipeline
     from scnet_edge.runtime.uris import redacted
     from scnet_edge.survey.begin import facts_of, open_survey
+    from scnet_edge.survey.drive import drive
     from scnet_edge.survey.folder import next_segment, read_survey
     from scnet_edge.survey.inspector import Inspector
 
@@ -72,7 +70,7 @@ def inspect(
         )
         with open_survey(out, facts, live=opened.live) as journal:
             if journal.progress is not None and journal.progress.finished and not opened.live:
-                typer.echo(f"{out}: finished before, nothing left to look at")
+                typer.echo(f"{out}: finished before; to look again, choose another folder")
                 return _print_summary(journal)
             first_segment = next_segment(read_survey(out)) if opened.live else 0
             separate = opened.fps is None and not opened.live and odometry is None
@@ -91,11 +89,11 @@ def inspect(
                 )
                 if opened.live:
                     opened = watched(opened, moving=lambda: moves(where))
-                unseen = replace(opened, items=inspector.unseen(opened.items))
                 terminal.begin(opened.count)
-                run_loop(unseen, pipeline, [inspector, terminal], frames=frames)
-                inspector.close(finished=inspector.exhausted)
+                cut = drive(opened, pipeline, inspector, [terminal], frames=frames)
             _print_summary(journal)
+            if cut is not None:
+                raise cut
 
 
 def _print_summary(journal: Journal) -> None:

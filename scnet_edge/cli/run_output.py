@@ -127,7 +127,8 @@ def _print_places(out: Path) -> None:
         ("JSON lines", RESULTS),
         ("page", REPORT),
     ):
-        typer.echo(f"{label:>10}  {out / name}")
+        if (out / name).exists():
+            typer.echo(f"{label:>10}  {out / name}")
 
 
 def known_masks(truth: Path) -> Callable[[str], Mask]:

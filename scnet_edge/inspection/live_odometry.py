@@ -64,6 +64,7 @@ class LiveOdometry:
                 chainage_m, roll_deg = parsed(line)
                 with self._lock:
                     self._readings.add(now_s, chainage_m, roll_deg)
+                    self._readings.forget()
 
 
 class _Message(msgspec.Struct):

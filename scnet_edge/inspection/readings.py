@@ -9,7 +9,7 @@ import msgspec
 
 _SLACK_M = 0.05  # what an encoder may slip or bounce between two readings
 _SOON_S = 1.0  # how long the last reading is still believed
-_KEPT = 20_000  # readings of a live odometer; minutes at any usual rate
+KEPT = 20_000  # readings of a live odometer; minutes at any usual rate
 
 
 class Pose(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +73,11 @@ class Readings:
             self._segment += bool(flags)
             since_m = 0.0 if flags else last.since_m + abs(chainage_m - last.chainage_m)
         self._kept.append(_Reading(t_s, chainage_m, roll_deg, self._segment, flags, since_m))
-        if len(self._kept) > 2 * _KEPT:
-            del self._kept[:_KEPT]
+
+    def forget(self) -> None:
+        """Drop the oldest of too many readings: for a live odometer, which runs for days."""
+        if len(self._kept) > 2 * KEPT:
+            del self._kept[:KEPT]
 
     def at(self, t_s: float) -> Pose:
         """Return the pose at a time: between two readings linearly, never across a leap."""

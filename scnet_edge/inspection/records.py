@@ -112,7 +112,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stretch that was not inspected, and why: `camera_lost`, `frozen`, `black`, ..."""
+    """A stretch that was not inspected, and why: `camera_lost`, `engine_crashed`, a fault, ..."""
 
     reason: str
     segment: int

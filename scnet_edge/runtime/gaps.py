@@ -8,33 +8,45 @@ from scnet_edge.runtime.events import Event, event_now
 from scnet_edge.types import Captured
 
 LEAST_S = 0.5  # a shorter one is a frame or two, which the frames on either side still show
+STALL = 2  # times the usual step from frame to frame; less is an engine that is merely slow
 
 
 class GapWatch:
-    """Follows items and what became of them; says when a gap has ended.
+    """Follows what became of every item; says when a gap has ended.
 
-    A gap lasts from the last frame that was segmented to the next one. Its reason is what began it.
+    A gap lasts from the last frame that was inspected to the next one. Its reason is what began it:
+    a lost camera, a fault, a crash of the engine or, of a `live` source, `dropped` where there was
+    no time for its frames.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool = True) -> None:
+        self._live = live
         self._gap: Event | None = None
-        self._inspected_ns: int | None = None
+        self._inspected: tuple[int, int] | None = None  # the last one's id and time
+        self._usual_ns = LEAST_S * 1e9 / STALL  # from one inspected frame to the next
+        self._missed = 0  # frames since the last one that the loop had and did not inspect
         self._latest_ns = 0
 
-    def follow(self, item: Captured | Event, skipped: str | None = None) -> tuple[Event, ...]:
-        """Take an item and, for a frame, why it was not segmented; return the gap it ends."""
-        self._latest_ns = item.mono_ns
-        if isinstance(item, Event):
-            if item.kind in ("camera_lost", "camera_waiting"):
-                self._begin("camera_lost", item.mono_ns)
-            return ()
-        if skipped is None:
-            self._inspected_ns = item.mono_ns
-            return self.end(item.mono_ns)
-        if skipped != "rate":  # thinned out on purpose: its neighbours are inspected
-            self._begin(skipped, item.mono_ns)
-            self._extend(item.frame_id)
-        return ()
+    def note(self, event: Event) -> None:
+        """Take an event: without a camera, a gap begins."""
+        self._latest_ns = event.mono_ns
+        if event.kind in ("camera_lost", "camera_waiting"):
+            self._begin("camera_lost", event.mono_ns)
+
+    def miss(self, captured: Captured, reason: str) -> None:
+        """Take a frame that was not inspected, and why."""
+        self._latest_ns = captured.mono_ns
+        self._missed += 1
+        if reason != "rate":  # thinned out on purpose: its neighbours are inspected
+            self._begin(reason, captured.mono_ns)
+            self._extend(captured.frame_id, captured.frame_id)
+
+    def inspect(self, captured: Captured) -> tuple[Event, ...]:
+        """Take a frame that was inspected; return the gap it ends."""
+        if self._live and self._inspected is not None:
+            self._step(*self._inspected, captured)
+        self._inspected, self._missed = (captured.frame_id, captured.mono_ns), 0
+        return self.end(captured.mono_ns)
 
     def end(self, mono_ns: int | None = None) -> tuple[Event, ...]:
         """Close the gap that is open, by default at the latest item; nothing if it is too short."""
@@ -47,13 +59,21 @@ class GapWatch:
         now = event_now("gap", gap.reason, detail)
         return (replace(gap, detail=detail, mono_ns=end_ns, utc_ns=now.utc_ns),)
 
+    def _step(self, last_id: int, last_ns: int, captured: Captured) -> None:
+        """Begin a gap where frames were dropped and the step to this one is unusually long."""
+        step_ns, dropped = captured.mono_ns - last_ns, captured.frame_id - last_id - 1
+        if self._gap is None and dropped > self._missed and step_ns > STALL * self._usual_ns:
+            self._begin("dropped", last_ns)
+            self._extend(last_id + 1, captured.frame_id - 1)
+        self._usual_ns = min(step_ns, STALL * self._usual_ns)
+
     def _begin(self, reason: str, mono_ns: int) -> None:
         if self._gap is None:
-            since_ns = mono_ns if self._inspected_ns is None else self._inspected_ns
+            since_ns = mono_ns if self._inspected is None else self._inspected[1]
             self._gap = replace(event_now("gap", reason), from_mono_ns=since_ns)
 
-    def _extend(self, frame_id: int) -> None:
+    def _extend(self, first_id: int, last_id: int) -> None:
         assert self._gap is not None
-        first_id = self._gap.first_frame_id
-        first_id = frame_id if first_id is None else first_id
-        self._gap = replace(self._gap, first_frame_id=first_id, last_frame_id=frame_id)
+        if self._gap.first_frame_id is not None:
+            first_id = self._gap.first_frame_id
+        self._gap = replace(self._gap, first_frame_id=first_id, last_frame_id=last_id)

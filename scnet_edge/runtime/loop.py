@@ -78,25 +78,30 @@ def run_loop(
         InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises, but
             for `EngineCrash`, which costs its frame and is told to the sinks.
     """
-    counters, gaps, segmented = counters or Counters(), GapWatch(), 0
+    counters, gaps, segmented = counters or Counters(), GapWatch(live=source.live), 0
     policy = policy or ("newest" if source.live else "every")
     with (
         arriving(source, policy, counters) as inbox,
         delivering(sinks, measure, counters) as deliver,
     ):
         for item in inbox:
-            reason = skip(item) if isinstance(item, Captured) else None
-            for event in (*gaps.follow(item, reason), *_waiting(asides)):
+            for event in _waiting(asides):
                 deliver(event)
             if isinstance(item, Event):
+                gaps.note(item)
                 deliver(item)
-            elif reason:
+            elif reason := skip(item):
+                gaps.miss(item, reason)
                 counters.drop(reason)
             else:
                 try:
                     with counters.dropped_on_error():
-                        deliver(_observed(item, segment, live=source.live))
+                        observed = _observed(item, segment, live=source.live)
+                        for event in gaps.inspect(item):
+                            deliver(event)
+                        deliver(observed)
                 except EngineCrash as e:  # an isolated engine: the next frame starts it again
+                    gaps.miss(item, "engine_crashed")
                     deliver(event_now("engine_crashed", detail=str(e)))
                     continue
                 segmented += 1

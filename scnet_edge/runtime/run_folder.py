@@ -61,7 +61,9 @@ class RunFolder:
         """Leave the files to `open_run_folder`, which opened them."""
 
     def write_page(self, facts: Mapping[str, str]) -> None:
-        """Write `report.html`."""
+        """Write `report.html`, unless there was no frame to show."""
+        if not self.records:
+            return
         if self._frames > MAX_RECORDS:
             covers = f"the first {MAX_RECORDS:,} of {self._frames:,} frames; {RESULTS} has all"
             facts = {**facts, "This page": covers}

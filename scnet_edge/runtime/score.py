@@ -97,15 +97,24 @@ class Scoreboard:
 
 
 def percentiles_ms(timings: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Return (p50, p95) milliseconds by stage over all frames, the sum of stages last, as `total`.
+    """Return (p50, p95) milliseconds by stage, the sum of each frame's stages last, as `total`.
 
     Args:
-        timings: one mapping of stage to milliseconds per frame, all with the same stages.
+        timings: one mapping of stage to milliseconds per frame, at least one; a stage is counted
+            over the frames that had it, since behind a gate not every frame has all.
     """
-    table = np.array([list(timing.values()) for timing in timings])  # (frames, stages)
-    table = np.column_stack([table, table.sum(axis=1)])
-    p50, p95 = np.percentile(table, (50, 95), axis=0).tolist()
-    return dict(zip([*timings[0], "total"], zip(p50, p95, strict=True), strict=True))
+    longest_first = sorted(timings, key=len, reverse=True)  # their stages are in the order they ran
+    durations_ms: dict[str, list[float]] = {stage: [] for t in longest_first for stage in t}
+    for timing in timings:
+        for stage, duration_ms in timing.items():
+            durations_ms[stage].append(duration_ms)
+    durations_ms["total"] = [sum(timing.values()) for timing in timings]
+    return {stage: _median_and_p95(values) for stage, values in durations_ms.items()}
+
+
+def _median_and_p95(values: Sequence[float]) -> tuple[float, float]:
+    p50, p95 = np.percentile(values, (50, 95)).tolist()
+    return p50, p95
 
 
 def _grown(mask: Mask, radius_px: int) -> Mask:

@@ -5,6 +5,8 @@ OUT/
   overlay.mp4      the cracks drawn on the frames, MPEG-4 part 2
   results.jsonl    one `FrameRecord` a line
   report.html      the page
+
+Of a run without a frame there is neither overlay nor page.
 """
 
 from __future__ import annotations
@@ -174,4 +176,7 @@ def _check_free(out: Path, overwrite: bool) -> None:
 def _replace(made: Path, target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
-    made.replace(target)
+    if made.exists():
+        made.replace(target)
+    else:
+        target.unlink(missing_ok=True)

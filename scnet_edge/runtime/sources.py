@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import cv2
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import CutShort, InputError
 from scnet_edge.runtime.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.frames import as_bgr, read_image
@@ -167,7 +167,7 @@ def _video_frames(capture: cv2.VideoCapture, path: Path, declared: int) -> Gener
     if not read:
         raise InputError(f"{path}: no frame could be decoded; convert it to H.264 or MJPEG")
     if declared - read > max(2, 0.02 * declared):
-        raise InputError(
+        raise CutShort(
             f"{path}: ends after {read} of {declared} frames, the file is cut or damaged; "
             f"copy it again, or pass --frames {read}"
         )

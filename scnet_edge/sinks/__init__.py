@@ -3,7 +3,7 @@
     jsonl:PATH            one line of JSON for every frame and event, synced every second
     mcap:PATH             the same and the overlay as pictures, for replay; parts of ten minutes
     video:PATH            the overlay as a video that can be read up to a power cut
-    masks:FOLDER          one PNG for every frame with a crack
+    masks:FOLDER          one PNG for every frame with a crack, in FOLDER/RUN_ID
     mqtt://HOST/TOPIC     frames with cracks, events, telemetry once a second, and a last will
     prometheus://HOST:PORT   counters and gauges for a scraper, see `scnet_edge.live`
 

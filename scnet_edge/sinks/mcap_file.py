@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -82,22 +84,31 @@ class McapFile:
             part.finish()
         if self._part is None:
             self._part = _Part(free_path(self._path), self._recorder)
-        try:
+        with self._abandoned_on_error():
             self._part.write(*item)
-        except OSError:
-            self._part.abandon()
-            self._part = None
-            raise
 
     def flush(self) -> None:
-        """Finish the chunk and bring it to the disk."""
+        """Finish the chunk and bring it to the disk; after an error `put` begins a new part."""
         if self._part is not None:
-            self._part.sync()
+            with self._abandoned_on_error():
+                self._part.sync()
 
     def close(self) -> None:
         """Write the index and close."""
         if self._part is not None:
             self._part.finish()
+
+    @contextmanager
+    def _abandoned_on_error(self) -> Iterator[None]:
+        """Let go of a part that may be torn: nobody can read what is written behind the tear."""
+        part = self._part
+        try:
+            yield
+        except OSError:
+            self._part = None
+            if part is not None:
+                part.abandon()
+            raise
 
 
 class _Unbuffered:
@@ -122,7 +133,7 @@ class _Unbuffered:
 
 
 class _Part:
-    """One file being written."""
+    """One file being written; one that cannot be begun leaves nothing."""
 
     def __init__(self, path: Path, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -130,10 +141,15 @@ class _Part:
         self._file = _Unbuffered(path)
         stream = cast(BinaryIO, self._file)
         self._writer = Writer(stream, chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
-        self._writer.start(library="scnet-edge")
-        self._channels = {topic: self._channel(topic) for topic in SCHEMAS}
-        self._add("/run", time.monotonic_ns(), msgspec.json.encode(recorder.run))
-        self.sync()
+        try:
+            self._writer.start(library="scnet-edge")
+            self._channels = {topic: self._channel(topic) for topic in SCHEMAS}
+            self._add("/run", time.monotonic_ns(), msgspec.json.encode(recorder.run))
+            self.sync()
+        except OSError:
+            self.abandon()
+            path.unlink()
+            raise
 
     @property
     def age_s(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import cv2
@@ -73,7 +73,10 @@ class OverlayVideo:
 
 
 class MaskFiles:
-    """An `Outlet` that writes FOLDER/NAME.png, 255 where a crack is, for frames with a crack."""
+    """An `Outlet` that writes FOLDER/NAME.png, 255 where a crack is, for frames with a crack.
+
+    The folder is of this run alone, since a camera's frames have the same names in every run.
+    """
 
     depth = 4
 
@@ -104,4 +107,6 @@ class MaskFiles:
         """Leave it to the file system: each file is whole by itself."""
 
     def close(self) -> None:
-        """Do nothing: no file is open."""
+        """Leave no empty folder."""
+        with suppress(OSError):
+            self._folder.rmdir()

@@ -76,7 +76,7 @@ def _outlet(
             case "masks":
                 from scnet_edge.sinks.media import MaskFiles
 
-                return MaskFiles(Path(rest))
+                return MaskFiles(Path(rest) / recorder.run.run_id)
             case "mqtt" | "mqtts":
                 from scnet_edge.sinks.mqtt import Mqtt
 

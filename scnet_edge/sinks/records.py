@@ -19,7 +19,10 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="run"):
-    """The first record of a run; monotonic times compare within one `boot_id` alone."""
+    """The first record of a run; monotonic times compare within one `boot_id` alone.
+
+    The mask of one of its frames is `RUN_ID/NAME.png` in the folder of a `masks:` sink.
+    """
 
     run_id: str
     boot_id: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
 
 TAIL_BYTES = 1 << 20
 
@@ -43,32 +44,44 @@ def recover(path: Path, out: Path) -> Recovered:
 
 
 def cut_torn_tail(path: Path) -> int:
-    """Cut off what follows the last whole line of JSON; return how many bytes that was."""
+    """Cut off what follows the last newline, a torn record; return how many bytes that was.
+
+    A last record that lacks its newline alone is given it.
+
+    Raises:
+        ConfigError: not a line of it is JSON, so that it is another program's file.
+    """
     with path.open("r+b") as f:
+        ours = any(_is_json(line) for line in f)
         size = f.seek(0, os.SEEK_END)
-        for window in (TAIL_BYTES, size):
-            start = max(0, size - window)
-            f.seek(start)
-            end = _whole_end(f.read())
-            if end or start == 0:
-                break
-        lost = size - start - end
-        if lost:
-            f.truncate(start + end)
-            os.fsync(f.fileno())
-            logger.warning("%s: %d bytes of a torn last record were cut off", path, lost)
-    return lost
+        tail = _tail(f, size)
+        if not (ours or size == 0 or (len(tail) == size and _is_torn(tail))):
+            raise ConfigError(f"{path}: expected lines of JSON, found none; name another file")
+        if not tail:
+            return 0
+        if _is_json(tail):
+            f.seek(size)
+            f.write(b"\n")
+            return 0
+        f.truncate(size - len(tail))
+        os.fsync(f.fileno())
+    logger.warning("%s: %d bytes of a torn last record were cut off", path, len(tail))
+    return len(tail)
 
 
-def _whole_end(data: bytes) -> int:
-    """Return where the last line that is JSON ends; 0 if none is."""
-    end = data.rfind(b"\n") + 1
-    while end:
-        start = data.rfind(b"\n", 0, end - 1) + 1
-        if _is_json(data[start:end]):
-            return end
-        end = start
-    return 0
+def _tail(f: BinaryIO, size: int) -> bytes:
+    """Return what follows the last newline."""
+    for window in (TAIL_BYTES, size):
+        f.seek(max(0, size - window))
+        data = f.read()
+        if b"\n" in data:
+            break
+    return data[data.rfind(b"\n") + 1 :]
+
+
+def _is_torn(data: bytes) -> bool:
+    """Return whether this may be the beginning of a record, or a tail that was never filled."""
+    return data[:1] == b"{" or not data.strip(b"\0")
 
 
 def _recover_lines(path: Path, out: Path) -> Recovered:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from msgspec.structs import replace
 
+from scnet_edge.errors import CutShort
 from scnet_edge.inspection.following import Follower
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.odometry import Odometry
@@ -34,7 +35,7 @@ class Inspector:
     """Give it every frame in order, as a sink of `run_loop`; then `close` it.
 
     Attributes:
-        exhausted: the source has ended, all of it was looked at.
+        exhausted: the source has ended, all of it was given; of a file that is cut what is there.
 
     After a crash a file is read again from the first frame of the oldest crack that was in view
     then; what is found again up to the last frame that was done with is in the journal already.
@@ -59,6 +60,7 @@ class Inspector:
             separate: photographs of different places, not of one drive.
         """
         self.exhausted = False
+        self._broken = False  # a frame was begun and not done with
         before = journal.progress
         self.journal, self._setup, self._odometry = journal, setup, odometry
         self._live, self._separate = live, separate
@@ -78,16 +80,47 @@ class Inspector:
 
     def unseen(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
         """Yield a source's items without the frames that need not be looked at again."""
-        with closing(items):
-            for item in items:
-                if isinstance(item, Captured) and item.frame_id < self._resume_at:
-                    self._odometry.at(item)  # whose clock may start at the first frame
-                else:
-                    yield item
+        try:
+            with closing(items):
+                for item in items:
+                    if isinstance(item, Captured) and item.frame_id < self._resume_at:
+                        self._odometry.at(item)  # whose clock may start at the first frame
+                    else:
+                        yield item
+        except CutShort:
+            self.exhausted = True
+            raise
         self.exhausted = True
 
     def write(self, observed: Observed) -> None:
         """Take one frame's mask: place its cracks, follow them, record those that have passed."""
+        self._broken = True
+        self._look(observed)
+        self._broken = False
+
+    def note(self, event: Event) -> None:
+        """Take what happened between two frames: gaps, engines that crash, degraded working."""
+        if event.kind == "gap":
+            self._gaps.append((event, self._pose))
+        elif event.kind == "engine_crashed":
+            self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
+        elif event.kind in ("degraded", "recovered"):
+            self._degraded = event.kind == "degraded"
+
+    def close(self, *, finished: bool = True) -> None:
+        """Record what is still in view, unless the source is read again from there later.
+
+        After an error in the midst of a frame nothing is: what is in memory is not to be trusted.
+        """
+        if self._broken:
+            return
+        ended = self._ended_gap(self._pose)
+        closed = []
+        if self._follower is not None and (finished or self._live):
+            closed = self._follower.finish()
+        self._commit(closed, ended, finished=finished)
+
+    def _look(self, observed: Observed) -> None:
         captured, mask = self._numbered(observed.captured), observed.result.mask
         pose = self._odometry.at(captured)
         ended = self._ended_gap(pose)
@@ -108,23 +141,6 @@ class Inspector:
             self._commit(closed, ended)
         needed = follower.best_frame_ids()
         self._views = {i: view for i, view in self._views.items() if i in needed}
-
-    def note(self, event: Event) -> None:
-        """Take what happened between two frames: gaps, engines that crash, degraded working."""
-        if event.kind == "gap":
-            self._gaps.append((event, self._pose))
-        elif event.kind == "engine_crashed":
-            self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
-        elif event.kind in ("degraded", "recovered"):
-            self._degraded = event.kind == "degraded"
-
-    def close(self, *, finished: bool = True) -> None:
-        """Record what is still in view, unless the source is read again from there later."""
-        ended = self._ended_gap(self._pose)
-        closed = []
-        if self._follower is not None and (finished or self._live):
-            closed = self._follower.finish()
-        self._commit(closed, ended, finished=finished)
 
     def _numbered(self, captured: Captured) -> Captured:
         if not self._first_id:

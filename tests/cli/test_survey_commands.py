@@ -93,6 +93,30 @@ def test_an_odometer_that_ends_early_costs_positions_not_cracks(
     assert command_line("report", str(out)).returncode == 0
 
 
+def test_a_cut_video_is_inspected_to_its_end_and_said_to_be_cut(
+    command_line: Run,
+    bundle: Path,  # noqa: F811
+    drive: Path,
+    tmp_path: Path,
+) -> None:
+    whole, video = tmp_path / "whole.avi", tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(
+        str(whole), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10, SIZE_HW[::-1]
+    )
+    for i in range(FRAMES):
+        writer.write(cv2.imread(str(drive / "frames" / f"f {i}';&.png")))
+    writer.release()
+    video.write_bytes(whole.read_bytes()[: int(0.7 * whole.stat().st_size)])
+    arguments = inspecting(bundle, drive, tmp_path / "out", "--odometry", "step://4mm")
+    arguments[arguments.index("--source") + 1] = str(video)
+    done = command_line(*arguments)
+    assert done.returncode == 1
+    assert f"of {FRAMES} frames, the file is cut" in done.stderr
+    assert "recorded in" in done.stdout
+    assert "not finished" not in done.stdout
+    assert len(read_survey(tmp_path / "out").observations) >= 1
+
+
 def test_sigterm_leaves_a_survey_that_goes_on(
     command_line: Run,
     bundle: Path,  # noqa: F811

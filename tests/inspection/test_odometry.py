@@ -14,7 +14,7 @@ import pytest
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import parsed
 from scnet_edge.inspection.odometry import Odometry, moves, open_odometry
-from scnet_edge.inspection.readings import Pose
+from scnet_edge.inspection.readings import KEPT, Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.types import Captured
 
@@ -59,6 +59,24 @@ def test_a_file_that_ends_early_says_so_and_gives_no_chainage(tmp_path: Path) ->
     assert soon.sigma_m is not None
     assert soon.sigma_m > 0.05
     assert (late.chainage_m, late.flags) == (None, ("odometry_lost",))
+
+
+def test_a_long_file_keeps_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "survey.csv"
+    rows = [f"{i},{i / 100}" for i in range(2 * KEPT + 10)]
+    path.write_text("\n".join(["frame_id,chainage_m", *rows]))
+    with open_odometry(str(path), SETUP) as odometry:
+        first = odometry.at(frame_at(0, frame_id=7))
+    assert (first.chainage_m, first.flags) == (0.07, ())
+
+
+def test_a_live_odometer_forgets_what_is_long_past() -> None:
+    readings = Readings(max_speed_mps=1.0, sigma_share=0.01)
+    for i in range(2 * KEPT + 10):
+        readings.add(float(i), i / 100)
+        readings.forget()
+    assert readings.at(7.0).flags == ("odometry_lost",)
+    assert readings.at(2.0 * KEPT).chainage_m == 2 * KEPT / 100
 
 
 @pytest.mark.parametrize(

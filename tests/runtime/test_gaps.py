@@ -1,10 +1,18 @@
+import itertools
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from scnet_edge.errors import EngineCrash
+from scnet_edge.runtime.delivery import CallbackSink
 from scnet_edge.runtime.events import Event, event_now
+from scnet_edge.runtime.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.gaps import GapWatch
-from scnet_edge.types import Captured
+from scnet_edge.runtime.loop import run_loop
+from scnet_edge.runtime.sources import Source
+from scnet_edge.types import Captured, Frame, Result
 
 S = 10**9
 FRAME = np.zeros((16, 16, 3), np.uint8)
@@ -19,6 +27,11 @@ def lost(second: float) -> Event:
     return replace(event_now("camera_lost", "timeout"), mono_ns=round(second * S))
 
 
+def dark(frame: Frame) -> Result:
+    mask = frame[..., 0] < 128
+    return Result(mask=mask, probability=mask.astype(np.float32), edges=None)
+
+
 def summary(gap: Event) -> tuple[str, float | None, float, int | None, int | None]:
     start_s = None if gap.from_mono_ns is None else gap.from_mono_ns / S
     return gap.reason, start_s, gap.mono_ns / S, gap.first_frame_id, gap.last_frame_id
@@ -26,28 +39,28 @@ def summary(gap: Event) -> tuple[str, float | None, float, int | None, int | Non
 
 def test_faulty_frames_make_a_gap_from_the_last_to_the_next_good_one() -> None:
     watch = GapWatch()
-    assert watch.follow(frame(0, 10.0)) == ()
-    assert watch.follow(frame(1, 10.5), "frozen") == ()
-    assert watch.follow(frame(2, 11.0), "black") == ()
-    [gap] = watch.follow(frame(3, 11.5))
+    assert watch.inspect(frame(0, 10.0)) == ()
+    watch.miss(frame(1, 10.5), "frozen")
+    watch.miss(frame(2, 11.0), "black")
+    [gap] = watch.inspect(frame(3, 11.5))
     assert summary(gap) == ("frozen", 10.0, 11.5, 1, 2)
-    assert watch.follow(frame(4, 12.0)) == ()
+    assert watch.inspect(frame(4, 12.0)) == ()
 
 
 def test_a_lost_camera_makes_a_gap_without_frames() -> None:
     watch = GapWatch()
-    watch.follow(frame(0, 1.0))
-    watch.follow(lost(3.0))
-    [gap] = watch.follow(frame(1, 9.0))
+    watch.inspect(frame(0, 1.0))
+    watch.note(lost(3.0))
+    [gap] = watch.inspect(frame(1, 9.0))
     assert summary(gap) == ("camera_lost", 1.0, 9.0, None, None)
 
 
 def test_a_run_may_begin_and_end_with_a_gap() -> None:
     watch = GapWatch()
-    watch.follow(lost(1.0))
-    [first] = watch.follow(frame(0, 4.0))
+    watch.note(lost(1.0))
+    [first] = watch.inspect(frame(0, 4.0))
     assert summary(first) == ("camera_lost", 1.0, 4.0, None, None)
-    watch.follow(frame(1, 5.0), "black")
+    watch.miss(frame(1, 5.0), "black")
     [last] = watch.end(round(7.0 * S))
     assert summary(last) == ("black", 4.0, 7.0, 1, 1)
     assert watch.end() == ()
@@ -55,8 +68,78 @@ def test_a_run_may_begin_and_end_with_a_gap() -> None:
 
 def test_a_single_bad_frame_and_thinned_frames_are_no_gap() -> None:
     watch = GapWatch()
-    watch.follow(frame(0, 1.0))
-    watch.follow(frame(1, 1.1), "corrupt")
-    assert watch.follow(frame(2, 1.2)) == ()
-    watch.follow(frame(3, 2.5), "rate")
-    assert watch.follow(frame(4, 4.0)) == ()
+    watch.inspect(frame(0, 1.0))
+    watch.miss(frame(1, 1.1), "corrupt")
+    assert watch.inspect(frame(2, 1.2)) == ()
+    watch.miss(frame(3, 2.5), "rate")
+    assert watch.inspect(frame(4, 4.0)) == ()
+
+
+def test_an_engine_that_stalls_makes_a_gap_of_the_frames_it_dropped() -> None:
+    watch = GapWatch()
+    steady = [watch.inspect(frame(i, i / 10)) for i in range(5)]
+    assert steady == [()] * 5
+    [gap] = watch.inspect(frame(54, 5.4))
+    assert summary(gap) == ("dropped", 0.4, 5.4, 5, 53)
+    [again] = watch.inspect(frame(94, 9.4))
+    assert summary(again) == ("dropped", 5.4, 9.4, 55, 93)
+    assert watch.inspect(frame(95, 19.4)) == ()  # a slow camera, of which nothing was dropped
+
+
+def test_an_engine_that_is_steadily_slow_makes_no_gaps_for_long() -> None:
+    watch = GapWatch()
+    ended = [len(watch.inspect(frame(30 * i, float(i)))) for i in range(20)]
+    assert sum(ended) == sum(ended[:3]) <= 2
+
+
+def test_a_stretch_lost_to_a_crash_is_a_gap_told_before_the_frame_that_ends_it() -> None:
+    told: list[object] = []
+    calls = itertools.count()
+    gaps: list[Event] = []
+
+    def segment(frame: Frame) -> Result:
+        if next(calls) in (2, 3, 4):
+            raise EngineCrash("engine fake: no answer within 20 s")
+        return dark(frame)
+
+    def note(event: Event) -> None:
+        told.append(event.kind)
+        gaps.extend([event] if event.kind == "gap" else [])
+
+    sink = CallbackSink(lambda o: told.append(o.captured.frame_id), note)
+    run_loop(filmed(8, fps=4.0), segment, [sink])
+    assert told == [0, 1, *["engine_crashed"] * 3, "gap", 5, 6, 7, "run_closed"]
+    [gap] = gaps
+    assert (gap.reason, gap.first_frame_id, gap.last_frame_id) == ("engine_crashed", 2, 4)
+    assert gap.from_mono_ns == 250_000_000
+    assert gap.mono_ns == 1_250_000_000
+
+
+def test_a_stretch_lost_while_the_engine_hung_is_a_gap() -> None:
+    free, calls, events = threading.Event(), itertools.count(), list[Event]()
+
+    def segment(frame: Frame) -> Result:
+        if next(calls) == 1:
+            free.wait(5)
+        return dark(frame)
+
+    def frames() -> Iterator[Frame]:
+        for i, frame in enumerate(drawn_frames(24)):
+            if i == 22:
+                free.set()
+            yield frame
+
+    run_loop(fake_source(frames(), fps=20), segment, [CallbackSink(on_event=events.append)])
+    gap = next(event for event in events if event.kind == "gap")
+    assert gap.reason == "dropped"
+    assert gap.from_mono_ns is not None
+    assert gap.mono_ns - gap.from_mono_ns > 0.5e9
+
+
+def filmed(count: int, *, fps: float) -> Source:
+    """Return a file's source, whose frames are as far apart as they were filmed."""
+    items = (
+        Captured(frame_id=i, name=str(i), frame=frame, mono_ns=round(i * 1e9 / fps))
+        for i, frame in enumerate(drawn_frames(count))
+    )
+    return Source(items=items, count=count, fps=fps)

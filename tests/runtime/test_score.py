@@ -57,3 +57,11 @@ def test_percentiles_of_the_total_are_those_of_the_sums() -> None:
         "mask": (50.0, 95.0),
         "total": (100.0, 100.0),
     }
+
+
+def test_a_stage_is_counted_over_the_frames_that_had_it() -> None:
+    gated = {"gate_engine": 1.0, "measure": 1.0}
+    woken = {"gate_engine": 1.0, "engine": 10.0, "measure": 3.0}
+    found = percentiles_ms([gated, gated, woken])
+    assert list(found) == ["gate_engine", "engine", "measure", "total"]
+    assert [p50 for p50, _ in found.values()] == [1.0, 10.0, 1.0, 2.0]

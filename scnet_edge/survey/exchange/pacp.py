@@ -10,6 +10,7 @@ from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.exchange.located import comment, hour, located, video_time
 from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import Survey
+from scnet_edge.survey.report.words import extent_h
 
 TABLES: dict[str, tuple[str, ...]] = {
     "Inspections": (
@@ -104,7 +105,9 @@ def _conditions(survey: Survey, codes: Codes) -> Iterator[tuple[dict[str, object
 
 
 def _clock(observation: Observation) -> dict[str, object]:
+    """Return both ends, clockwise; within one hour the first alone, all around from 12 to 12."""
     if observation.clock_from is None or observation.clock_to is None:
         return {}
     start, end = hour(observation.clock_from), hour(observation.clock_to)
-    return {"Clock_At_From": start, "Clock_To": "" if start == end else end}
+    alone = start == end and extent_h(observation.clock_from, observation.clock_to) < 1
+    return {"Clock_At_From": start, "Clock_To": "" if alone else end}

@@ -40,7 +40,10 @@ REASONS = {
     "blurred": "the picture was blurred",
     "corrupt": "frames were damaged",
     "geometry": "frames had another size",
+    "engine_crashed": "the model's engine crashed or hung",
+    "dropped": "frames were dropped for lack of time",
 }
+ALL_AROUND, RING_H = "all around", 11.9  # a crack all around is recorded from 0 to 11.99 h
 REVIEWS = {"needs_review": "to review", "accepted": "accepted", "rejected": "rejected"}
 
 
@@ -80,11 +83,18 @@ def place_text(observation: Observation) -> str:
 
 
 def clock_text(observation: Observation) -> str:
-    """Return where around the pipe: `2:30 \u2013 3:15`; empty where that is not known."""
+    """Return `2:30 \u2013 3:15` around the pipe, or `all around`; empty where that is not known."""
     if observation.clock_from is None or observation.clock_to is None:
         return ""
+    if extent_h(observation.clock_from, observation.clock_to) >= RING_H:
+        return ALL_AROUND
     start, end = _hours(observation.clock_from), _hours(observation.clock_to)
     return start if start == end else f"{start} \u2013 {end}"
+
+
+def extent_h(clock_from: float, clock_to: float) -> float:
+    """Return how many hours it is clockwise: two ends that round to one may be a circle apart."""
+    return (clock_to - clock_from) % 12
 
 
 def time_text(seconds: float) -> str:

@@ -203,3 +203,18 @@ def test_the_other_formats_hold_any_survey(tmp_path: Path, format: Format) -> No
     if format == "geojson":
         [feature] = json.loads(path.read_text(encoding="utf-8"))["features"]
         assert feature["geometry"] is None
+
+
+@pytest.mark.parametrize(
+    ("clock", "expected"),
+    [((2.6, 3.4), ("3", "")), ((0.0, 11.99), ("12", "12")), ((3.4, 2.6), ("3", "3"))],
+    ids=["within an hour", "all around", "11.2 hours"],
+)
+def test_pacp_clocks_of_a_long_crack_have_both_ends(
+    tmp_path: Path, clock: tuple[float, float], expected: tuple[str, str]
+) -> None:
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        record(journal, observation(1, clock_from=clock[0], clock_to=clock[1]), *picture(1))
+    paths = {p.stem: p for p in export(read_survey(tmp_path), CODES, "pacp-csv", tmp_path)}
+    [condition] = rows_of(paths["Conditions"])
+    assert (condition["Clock_At_From"], condition["Clock_To"]) == expected

@@ -85,6 +85,15 @@ def test_nothing_breaks_out_and_nothing_is_asked_for(hostile: Survey) -> None:
     assert not re.search(r"@import|url\((?!#)", text)
 
 
+def test_a_crack_all_around_is_no_point_at_twelve(tmp_path: Path) -> None:
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        record(journal, observation(1, clock_from=0.0, clock_to=11.99), *picture(1))
+    page = Page(rendered(read_survey(tmp_path)))
+    assert "all around" in [text for tag, text in page.texts if tag == "td"]
+    [title] = [text for tag, text in page.texts if tag == "h2" and text.startswith("No. 1")]
+    assert title.endswith(", all around")
+
+
 def test_only_the_pages_own_script_may_run(hostile: Survey) -> None:
     text = rendered(hostile)
     [policy] = [m["content"] for m in Page(text).all("meta") if "http-equiv" in m]
