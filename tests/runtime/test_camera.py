@@ -162,6 +162,7 @@ def test_opencv_gives_up_no_stream_by_itself(monkeypatch: pytest.MonkeyPatch) ->
             pass
 
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")  # which it sets: put back afterwards
     wanted = parse_camera("rtsp://camera/1")
     assert wanted
     with pytest.raises(CameraTrouble, match="no video stream"):
