@@ -8,10 +8,10 @@ import socket
 import termios
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import monotonic_ns
+from time import monotonic, monotonic_ns, sleep
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +23,7 @@ from scnet_edge.types import Captured
 
 Receive: TypeAlias = Callable[[float], list[bytes]]  # what came within so many seconds
 _POLL_S = 0.1
+_RETRY_S = 1.0  # between two tries to open a line that was unplugged
 _MOVING_M = 0.002  # less between a second ago and now is an encoder's flicker
 _LONGEST_BYTES = 4096  # a line of a reading is shorter; a longer one is noise
 
@@ -106,7 +107,58 @@ def lines_of_udp(uri: str) -> Iterator[Receive]:
 
 @contextmanager
 def lines_of_serial(uri: str) -> Iterator[Receive]:
-    """Read `serial:///dev/ttyUSB0?baud=115200`, eight bits, no parity, one stop bit."""
+    """Read `serial:///dev/ttyUSB0?baud=115200`, eight bits, no parity, one stop bit.
+
+    Unplugged, it is tried anew every second; without readings the poses say `odometry_lost`.
+    """
+    line = _SerialLine(uri)
+    try:
+        yield line.receive
+    finally:
+        line.close()
+
+
+class _SerialLine:
+    """A serial line that may be unplugged and plugged in again."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._fd: int | None = _opened(uri)
+        self._rest = b""
+        self._retry_s = 0.0
+
+    def receive(self, wait_s: float) -> list[bytes]:
+        if self._fd is None:
+            self._retry(wait_s)
+            return []
+        if not select.select([self._fd], [], [], wait_s)[0]:
+            return []
+        try:
+            read = os.read(self._fd, _LONGEST_BYTES)
+        except OSError:
+            read = b""
+        if not read:  # a line that was unplugged can be read, without end, and gives nothing
+            self.close()
+            return []
+        *whole, rest = (self._rest + read).split(b"\n")
+        self._rest = rest[-_LONGEST_BYTES:]
+        return [part for part in whole if part.strip()]
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd, self._rest, self._retry_s = None, b"", monotonic() + _RETRY_S
+
+    def _retry(self, wait_s: float) -> None:
+        sleep(wait_s)
+        if monotonic() >= self._retry_s:
+            self._retry_s = monotonic() + _RETRY_S
+            with suppress(ConfigError):
+                self._fd = _opened(self._uri)
+
+
+def _opened(uri: str) -> int:
+    """Return the descriptor of a serial line, set to its speed and to raw bytes."""
     parts = urlsplit(uri)
     baud = parse_qs(parts.query).get("baud", ["115200"])[0]
     speed = getattr(termios, f"B{baud}", None)
@@ -119,39 +171,18 @@ def lines_of_serial(uri: str) -> Iterator[Receive]:
     except OSError as e:
         raise ConfigError(f"{uri}: {Path(parts.path)} cannot be opened ({e.strerror})") from e
     try:
-        _set_raw(line, speed, uri)
-        yield _lines(line)
-    finally:
-        os.close(line)
-
-
-def _set_raw(line: int, speed: int, uri: str) -> None:
-    try:
-        tty.setraw(line)
-        attributes = termios.tcgetattr(line)
-        attributes[4] = attributes[5] = speed
-        termios.tcsetattr(line, termios.TCSANOW, attributes)
+        _set_raw(line, speed)
     except termios.error as e:
+        os.close(line)
         raise ConfigError(f"{uri}: not a serial line ({e.args[-1]})") from e
+    return line
 
 
-def _lines(line: int) -> Receive:
-    rest = b""
-
-    def receive(wait_s: float) -> list[bytes]:
-        nonlocal rest
-        if not select.select([line], [], [], wait_s)[0]:
-            return []
-        try:
-            rest += os.read(line, _LONGEST_BYTES)
-        except OSError:  # unplugged: no more readings, and the poses say `odometry_lost`
-            Event().wait(wait_s)
-            return []
-        *whole, rest = rest.split(b"\n")
-        rest = rest[-_LONGEST_BYTES:]
-        return [part for part in whole if part.strip()]
-
-    return receive
+def _set_raw(line: int, speed: int) -> None:
+    tty.setraw(line)
+    attributes = termios.tcgetattr(line)
+    attributes[4] = attributes[5] = speed
+    termios.tcsetattr(line, termios.TCSANOW, attributes)
 
 
 def _port(uri: str) -> int:

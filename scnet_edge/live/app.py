@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,24 +116,48 @@ def _stream(show: Show) -> Callable[[WebSocket], Any]:
             await socket.close(1013)
             return
         await socket.accept()
+        asked = asyncio.Event()
         show.watchers += 1
-        tell = asyncio.create_task(_tell_status(socket, show))
         try:
-            await _send_frames(socket, show)
+            await _until_one_ends(
+                _listen(socket, asked),
+                _send_frames(socket, show, asked),
+                _tell_status(socket, show),
+            )
         except WebSocketDisconnect:
-            pass  # the page was closed
+            pass  # the page was closed while something was sent to it
         finally:
             show.watchers -= 1
-            tell.cancel()
 
     return answer
 
 
-async def _send_frames(socket: WebSocket, show: Show) -> None:
+async def _until_one_ends(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run them side by side until the first ends, and end the others; raise what it raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
+async def _listen(socket: WebSocket, asked: asyncio.Event) -> None:
+    """Note that the page asks for a frame, until it is gone."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        asked.set()
+        await asyncio.sleep(LOOK_S)  # one that asks without end gets no more of us
+
+
+async def _send_frames(socket: WebSocket, show: Show, asked: asyncio.Event) -> None:
     """Send the newest frame each time the page asks, so that a slow page just asks less often."""
     sent = -1
     while True:
-        await socket.receive_text()
+        await asked.wait()
+        asked.clear()
         asked_s = time.monotonic()
         while show.board.frame_id == sent:
             await asyncio.sleep(LOOK_S)

@@ -37,6 +37,7 @@ from scnet_edge.types import Captured, Frame
 
 OPEN_S = 15.0  # until the first frame
 FRAME_S = 5.0  # between frames
+ANSWER_S = 5.0  # a host that says neither yes nor no for longer is left to the capture process
 GRACE_S = 1.0  # from SIGTERM to SIGKILL: a driver may need it to let go of its camera
 POLL_S = 0.1  # how soon a stop is seen
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
@@ -59,7 +60,8 @@ def camera_items(
     than those before it, has no pixels, (0, 0, 3), and says so in its faults.
 
     Raises:
-        InputError: no try can succeed, such as a pipeline with a spelling mistake.
+        InputError: no try can succeed, such as a pipeline with a spelling mistake. A camera that
+            has given a frame is never given up: while it starts anew it may answer with anything.
     """
     next_id, tries, seen = 0, 0, False
     while not stop.is_set():
@@ -72,7 +74,7 @@ def camera_items(
                 yield captured
             return
         except CameraTrouble as e:
-            if e.hopeless:
+            if e.hopeless and not seen:
                 raise InputError(f"{camera.label}: {redacted(e.detail)}") from e
             kind: Kind = "camera_lost" if seen and not tries else "camera_waiting"
             tries += 1
@@ -100,7 +102,7 @@ def _session(
     Raises:
         CameraTrouble: it ended, crashed or hung.
     """
-    _check_present(camera)
+    _check_present(camera, open_s)
     memory_fd = create_memory()
     try:
         with _child(camera, memory_fd) as link:
@@ -191,7 +193,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _check_present(camera: Camera) -> None:
+def _check_present(camera: Camera, open_s: float) -> None:
     """Find out cheaply, without a process, that there is nothing to read yet.
 
     Raises:
@@ -206,6 +208,8 @@ def _check_present(camera: Camera) -> None:
         parts = urlsplit(camera.target)
         address = (parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme.lower()])
         try:
-            socket.create_connection(address, timeout=FRAME_S).close()
+            socket.create_connection(address, timeout=min(ANSWER_S, open_s)).close()
+        except TimeoutError:
+            return  # it may only be slow: the capture process has `open_s`
         except OSError as e:
             raise CameraTrouble("unreachable", f"{address[0]}: {e.strerror or e}") from e

@@ -24,7 +24,7 @@ class Counters:
             `overrun` for one lost between camera and loop, `rate`, `stopped`, `failed` for the one
             whose error ended the run, or a fault.
         faults: reason -> frames that had it, dropped or not.
-        last_processed_ns: CLOCK_MONOTONIC of the last processed frame; what a watchdog watches.
+        last_processed_ns: CLOCK_MONOTONIC of the last processed frame; what health is judged by.
     """
 
     def __init__(self) -> None:
@@ -40,6 +40,12 @@ class Counters:
         """Frames waiting or being worked on."""
         with self._lock:
             return self.captured - self.processed - self.dropped.total()
+
+    @property
+    def settled(self) -> int:
+        """Frames that the engine is done with: processed, or lost to a crash that was survived."""
+        with self._lock:
+            return self.processed + self.dropped["engine_crashed"]
 
     def capture(self, frames: int = 1, *, faults: tuple[str, ...] = ()) -> None:
         """Count frames that the camera gave."""

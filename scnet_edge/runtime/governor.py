@@ -37,7 +37,7 @@ class Rule:
         hot_c: hot when the temperature is at least this, cool when 5 degrees below; None for never.
         settle_s: so long a step has to show its effect before the next one down.
         recover_s: all must have been well for so long before a step up. It doubles each time that
-            a step up had to be taken back within it.
+            a step up had to be taken back within it, up to ten minutes.
     """
 
     late_ms: float | None = None
@@ -115,7 +115,8 @@ class Governor:
             self._well_since_s = now_s
             if now_s - self._changed_s >= self._rule.settle_s and self.step is not self._steps[-1]:
                 if self._stepped_up and now_s - self._changed_s < self._recover_s:
-                    self._recover_s = min(2 * self._recover_s, LONGEST_RECOVERY_S)
+                    doubled_s = min(2 * self._recover_s, LONGEST_RECOVERY_S)
+                    self._recover_s = max(self._recover_s, doubled_s)
                 self._move(1, reason, now_s)
         elif self._level and now_s - self._well_since_s >= self._recover_s:
             self._move(-1, "well", now_s)

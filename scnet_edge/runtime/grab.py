@@ -1,4 +1,7 @@
-"""How each kind of camera is read: in the capture process, where it may hang or crash."""
+"""How each kind of camera is read: in the capture process, where it may hang or crash.
+
+Nothing here has a deadline of its own: `camera` kills this process at the one that it was given.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from scnet_edge.runtime.trouble import CameraTrouble
 from scnet_edge.runtime.uris import Camera
 from scnet_edge.types import Frame
 
-OPEN_MS, READ_MS = 5000, 5000
 # To RGB in a format that tells the size of every frame. The leaky queue keeps the newest frame:
 # what the camera gives faster than we read is dropped here, and never becomes a delay.
 GST_TAIL = (
     "! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 "
     "! videoconvert ! video/x-raw,format=RGB ! pnmenc ! fdsink fd=1 sync=false"
 )
+NO_TIMEOUT_MS = 0  # OpenCV's own would be 30 s
 RTSP_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
 
 
@@ -57,11 +60,21 @@ def gst_pipeline(camera: Camera) -> str:
 
 
 def gst_frames(pipeline: str) -> Generator[Frame | None]:
-    """Yield the PPM frames that `gst-launch-1.0` writes."""
-    command = ["gst-launch-1.0", "-q", *shlex.split(pipeline)]
+    """Yield the PPM frames that `gst-launch-1.0` writes.
+
+    Raises:
+        CameraTrouble: the pipeline cannot be built, or it ended.
+    """
+    try:
+        command = ["gst-launch-1.0", "-q", *shlex.split(pipeline)]
+    except ValueError as e:
+        detail = f"the pipeline cannot be split into words ({e}); close the quotation"
+        raise CameraTrouble("pipeline", detail, hopeless=True) from e
+    # Its messages tell whether another try can help; they are read in English.
+    english = {k: v for k, v in os.environ.items() if k != "LANGUAGE"} | {"LC_ALL": "C"}
     with (
         tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=english) as process,
     ):
         assert process.stdout is not None
         try:
@@ -94,7 +107,7 @@ def _gst_trouble(log: IO[bytes]) -> CameraTrouble:
     lines = log.read(65_536).decode(errors="replace").splitlines()
     said = [line for line in lines if line.startswith(("ERROR", "WARNING"))]
     detail = said[0].split(": ", 1)[-1] if said else "the pipeline ended"
-    hopeless = "erroneous pipeline" in detail
+    hopeless = detail.startswith(("erroneous pipeline", "pipeline could not be constructed"))
     return CameraTrouble("pipeline" if said else "ended", detail, hopeless=hopeless)
 
 
@@ -115,8 +128,8 @@ def _v4l2_frames(camera: Camera) -> Generator[Frame | None]:
 def _rtsp_frames(camera: Camera) -> Generator[Frame | None]:
     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = RTSP_OPTIONS
     limits = [
-        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS),
-        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS),
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, NO_TIMEOUT_MS),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, NO_TIMEOUT_MS),
     ]
     capture = cv2.VideoCapture(camera.target, cv2.CAP_FFMPEG, limits)
     return _opencv_frames(capture, "no video stream there, or the password is wrong")

@@ -17,7 +17,9 @@ from scnet_edge.runtime.systemd import notify, watchdog_s
 
 State: TypeAlias = Literal["starting", "waiting_camera", "running", "stalled", "closed"]
 FRESH_S = 5.0  # without a processed frame for longer than this we are not ready
-STALLED_S = 30.0  # with a frame at hand and none processed for longer than this we are not alive
+# With a frame at hand and none processed for longer than this we are not alive. An engine may hang
+# for 20 s, start again, and take a minute for its first frame.
+STALLED_S = 90.0
 LOG_LINES = 200  # of the fault log that are kept
 
 logger = logging.getLogger(__name__)
@@ -87,10 +89,11 @@ class Liveness:
 
 
 class Watchdog:
-    """Keeps systemd's watchdog quiet while frames are processed, or while there are none.
+    """Keeps systemd's watchdog quiet while frames are settled, or while there are none.
 
-    It pings only if another frame was processed since the last ping, or none is at hand. A loop
-    that hangs has a frame at hand and processes none, so systemd ends it after `WatchdogSec`.
+    It pings only if another frame was processed, or lost to a crash of the engine, since the last
+    look, or none is at hand. A loop that hangs has a frame at hand and settles none, so systemd
+    ends it after `WatchdogSec`.
 
     Args:
         interval_s: how often to look; None for a third of what systemd asks for.
@@ -107,7 +110,7 @@ class Watchdog:
         self._interval_s = interval_s or (asked_s / 3 if asked_s else None)
         self._counters = counters
         self._tell = tell
-        self._processed = -1
+        self._settled = -1
         self._stop = Flag()
         self._thread = Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -127,12 +130,12 @@ class Watchdog:
 
     def look(self) -> None:
         """Ping, or hold the ping back."""
-        processed = self._counters.processed
-        if processed != self._processed or not self._counters.in_flight:
+        settled = self._counters.settled
+        if settled != self._settled or not self._counters.in_flight:
             self._tell("WATCHDOG=1")
         else:
-            logger.error("no frame was processed since the last look; the watchdog is not told")
-        self._processed = processed
+            logger.error("no frame was settled since the last look; the watchdog is not told")
+        self._settled = settled
 
     def _watch(self) -> None:
         while not self._stop.wait(self._interval_s):

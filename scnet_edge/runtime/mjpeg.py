@@ -15,7 +15,6 @@ from scnet_edge.runtime.frames import decode_image
 from scnet_edge.runtime.trouble import CameraTrouble
 from scnet_edge.types import Frame
 
-TIMEOUT_S = 5.0
 MAX_PART_BYTES = 2**25
 MAX_HEADER_LINES = 64
 MAX_LINE_BYTES = 65_536
@@ -25,7 +24,8 @@ LIVE_MAX_PIXELS = 36_000_000  # the largest sensor on a robot; a header that say
 def mjpeg_frames(url: str) -> Generator[Frame | None]:
     """Yield the pictures of a `multipart/x-mixed-replace` stream; None for a damaged one.
 
-    A user name and password in the URL answer Basic and Digest authentication.
+    A user name and password in the URL answer Basic and Digest authentication. It waits for as long
+    as it is let: the deadlines are `camera`'s.
 
     Raises:
         CameraTrouble: nobody answers, the answer is no such stream, or it ends.
@@ -53,7 +53,7 @@ def _open(url: str) -> http.client.HTTPResponse:
         urllib.request.HTTPBasicAuthHandler(passwords),
         urllib.request.HTTPDigestAuthHandler(passwords),
     )
-    response: http.client.HTTPResponse = opener.open(bare, timeout=TIMEOUT_S)
+    response: http.client.HTTPResponse = opener.open(bare)
     return response
 
 

@@ -16,11 +16,12 @@ from scnet_edge.errors import ConfigError
 
 NAME = "scnet-edge"
 SYSTEM_UNITS = Path("/etc/systemd/system")
-START_S, WATCHDOG_S, RESTARTS, RESTARTS_S, STOP_S = 1800, 30, 5, 60, 10
+START_S, WATCHDOG_S, RESTARTS, RESTARTS_S, STOP_S = 1800, 120, 5, 60, 10
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "MemoryCurrent", "StatusText")
 
 # Type=notify: up once the run says so; an engine may build its plan at the first start.
-# WatchdogSec: the run pings only while frames are processed, so a loop that hangs is ended.
+# WatchdogSec: the run pings only while frames are settled, so a loop that hangs is ended. It looks
+# three times in that time, and a frame may take a minute after the engine has started again.
 # 78 is EX_CONFIG: an engine that crashes again and again is not helped by another start.
 # KillMode=mixed: SIGTERM goes to the run alone, which flushes and ends its children itself.
 TEMPLATE = """\

@@ -8,12 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.runtime.delivery import Observed
 from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.runtime.sinks import video_writer
-from scnet_edge.sinks.room import MASKS_ROOM_BYTES, VIDEO_ROOM_BYTES, free_path, require_room
+from scnet_edge.sinks.room import (
+    MASKS_ROOM_BYTES,
+    VIDEO_ROOM_BYTES,
+    free_path,
+    require_room,
+    require_writable,
+)
 from scnet_edge.types import Frame, Mask
 
 VIDEO_SUFFIXES = {".avi", ".mkv"}
@@ -49,6 +55,7 @@ class OverlayVideo:
                 "an MP4 that a power cut leaves without its end cannot be opened"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(path.parent)  # OpenCV makes the file with the first frame
         self._folder, self._room_bytes = path.parent, room_bytes
         self._stack = ExitStack()
         self._write = self._stack.enter_context(
@@ -62,7 +69,11 @@ class OverlayVideo:
     def put(self, item: Observed) -> None:
         """Draw and append."""
         require_room(self._folder, self._room_bytes)  # OpenCV would not say that the disk is full
-        self._write(overlay_of(item))
+        overlay = overlay_of(item)
+        try:
+            self._write(overlay)
+        except InputError as e:
+            raise OSError(str(e)) from e
 
     def flush(self) -> None:
         """Leave it to FFmpeg, which writes every 256 KiB."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -24,6 +25,7 @@ from scnet_edge.runtime.delivery import Observed
 from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.telemetry import Telemetry
 from scnet_edge.runtime.uris import redacted
+from scnet_edge.sinks.queued import Lost
 from scnet_edge.sinks.records import FrameRecord, Recorder
 
 KEEPALIVE_S = 10
@@ -31,6 +33,8 @@ QUEUED = 1000  # messages that wait for a broker that is away
 IN_FLIGHT = 20
 RECONNECT_S = (1, 30)
 GOODBYE_S = 2.0
+NO_CONNECTION = "no connection to the broker"
+UNACKNOWLEDGED = "the broker did not acknowledge the last messages"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 Message: TypeAlias = tuple[str, bytes]
@@ -40,6 +44,9 @@ logger = logging.getLogger(__name__)
 class Mqtt:
     """An `Outlet` to a broker, which may come and go.
 
+    What the client keeps for the broker counts as written, until `close` finds that the broker
+    never acknowledged it.
+
     Args:
         url: `mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC`, or `mqtts://` for TLS with the system's
             certificates.
@@ -48,17 +55,22 @@ class Mqtt:
     depth = 256
 
     def __init__(self, url: str, recorder: Recorder, telemetry: Callable[[], Telemetry]) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port or PORTS.get(parts.scheme)
+        except ValueError as e:
+            raise ConfigError(f"{redacted(url)}: {e}; expected mqtt://HOST:PORT/TOPIC") from e
         self.topic = parts.path.strip("/")
-        if parts.scheme not in PORTS or not parts.hostname or not self.topic:
+        if port is None or parts.scheme not in PORTS or not parts.hostname or not self.topic:
             raise ConfigError(f"{redacted(url)}: expected mqtt://HOST/TOPIC")
         if parts.fragment or "+" in self.topic or url.endswith("#"):
             raise ConfigError(f"{redacted(url)}: a topic holds neither '#' nor '+'")
         self._recorder, self._telemetry = recorder, telemetry
+        self._handed: deque[paho.MQTTMessageInfo] = deque()
         self._client = _client(parts.scheme, parts.username, parts.password)
         self._client.will_set(f"{self.topic}/status", b"offline", qos=1, retain=True)
         self._client.on_connect = self._greet
-        self._client.connect_async(parts.hostname, parts.port or PORTS[parts.scheme], KEEPALIVE_S)
+        self._client.connect_async(parts.hostname, port, KEEPALIVE_S)
         self._client.loop_start()
 
     def prepare(self, item: Observed | Event) -> Message | None:
@@ -74,22 +86,31 @@ class Mqtt:
         info = self._client.publish(f"{self.topic}/{topic}", payload, qos=1)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             raise OSError(errno.ENOBUFS, f"the broker is away and {QUEUED} messages wait")
+        info.rc = MQTTErrorCode.MQTT_ERR_SUCCESS  # to paho it is an error to wait for a connection
+        while self._handed and self._handed[0].is_published():
+            self._handed.popleft()
+        self._handed.append(info)
 
     def flush(self) -> None:
         """Publish the telemetry; without a connection it is not worth keeping."""
-        if self._client.is_connected():
-            payload = msgspec.json.encode(self._telemetry())
-            self._client.publish(f"{self.topic}/telemetry", payload, qos=0)
+        if not self._client.is_connected():
+            raise OSError(errno.ENOTCONN, NO_CONNECTION)
+        payload = msgspec.json.encode(self._telemetry())
+        self._client.publish(f"{self.topic}/telemetry", payload, qos=0)
 
     def close(self) -> None:
         """Say goodbye, give the broker a moment to take what waits, and leave."""
-        if self._client.is_connected():
+        connected = self._client.is_connected()
+        if connected:
             goodbye = self._client.publish(f"{self.topic}/status", b"offline", qos=1, retain=True)
             deadline_s = time.monotonic() + GOODBYE_S
             while not goodbye.is_published() and time.monotonic() < deadline_s:
                 time.sleep(0.01)
         self._client.disconnect()
         self._client.loop_stop()
+        lost = sum(not info.is_published() for info in self._handed)
+        if lost or not connected:
+            raise Lost(lost, UNACKNOWLEDGED if connected else NO_CONNECTION)
 
     def _greet(self, client: paho.Client, *about: object) -> None:
         reason = about[2]

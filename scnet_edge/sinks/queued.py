@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Thread
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from scnet_edge.runtime.delivery import Observed
 from scnet_edge.runtime.events import Event
@@ -19,6 +19,14 @@ EVENT_ROOM = 256  # events wait beside the frames; there are few, and they matte
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class Lost(OSError):
+    """Items that were put and never arrived; only `Outlet.close` raises it."""
+
+    def __init__(self, items: int, why: str) -> None:
+        super().__init__(why)
+        self.items = items
 
 
 class Outlet(Protocol[T]):
@@ -39,11 +47,11 @@ class Outlet(Protocol[T]):
         ...
 
     def flush(self) -> None:
-        """Bring what was written to safety; called every second."""
+        """Bring what was written to safety; called every second. An OSError says that it is not."""
         ...
 
     def close(self) -> None:
-        """Finish what was written."""
+        """Finish what was written; `Lost` says how much of it was not."""
         ...
 
 
@@ -51,12 +59,13 @@ class Queued(Generic[T]):
     """A `Sink` that hands everything to an outlet in a thread of its own.
 
     A full queue drops its oldest frame, or, if `patient`, makes the writer wait: for files, whose
-    frames can wait too. A write that fails is counted, logged once, and tried anew with the next.
+    frames can wait too. A write that fails is counted, logged once, and tried anew with the next;
+    after a bug of the outlet's, nothing is tried any more, and all is counted.
 
     Args:
         outlet: where things go; closed with the sink.
         name: for logs, metrics and the live page; without passwords.
-        on_failure: called for each item that could not be written.
+        on_failure: called whenever items could not be written.
     """
 
     def __init__(
@@ -74,7 +83,7 @@ class Queued(Generic[T]):
         self._frames: deque[tuple[int, T]] = deque()
         self._events: deque[tuple[int, T]] = deque()
         self._accepted = self._written = self._dropped = self._failed = self._busy = 0
-        self._error = ""
+        self._errors: dict[Literal["put", "save"], str] = {}
         self._bug: BaseException | None = None
         self._closing = False
         self._changed = Condition()
@@ -92,7 +101,7 @@ class Queued(Generic[T]):
                 dropped=self._dropped,
                 failed=self._failed,
                 waiting=len(self._frames) + len(self._events) + self._busy,
-                error=self._error,
+                error="; ".join(dict.fromkeys(self._errors.values())),
             )
 
     def write(self, observed: Observed) -> None:
@@ -133,14 +142,15 @@ class Queued(Generic[T]):
             if self._patient:
                 self._changed.wait_for(lambda: len(queue) < room or self._over)
             self._accepted += 1
-            if self._over:
-                self._failed += 1
+            if not self._over:
+                if len(queue) >= room:
+                    queue.popleft()
+                    self._dropped += 1
+                queue.append((self._accepted, item))
+                self._changed.notify_all()
                 return
-            if len(queue) >= room:
-                queue.popleft()
-                self._dropped += 1
-            queue.append((self._accepted, item))
-            self._changed.notify_all()
+            self._failed += 1
+        self._on_failure()
 
     @property
     def _over(self) -> bool:
@@ -153,13 +163,23 @@ class Queued(Generic[T]):
                 for item in self._take(flush_at_s - time.monotonic()):
                     self._put(item)
                 if time.monotonic() >= flush_at_s:
-                    self._attempt(self._outlet.flush)
+                    self._attempt(self._outlet.flush, "save")
                     flush_at_s = time.monotonic() + FLUSH_S
-            self._attempt(self._outlet.close)
+            self._attempt(self._outlet.close, "save")
         except BaseException as e:  # a bug of ours, for `close` to raise
-            with self._changed:
-                self._bug, self._error = e, f"{type(e).__name__}: {e}"
-                self._changed.notify_all()
+            self._give_up(e)
+
+    def _give_up(self, bug: BaseException) -> None:
+        error = f"{type(bug).__name__}: {bug}"
+        with self._changed:
+            self._bug, self._errors["put"] = bug, error
+            self._failed += self._busy + len(self._frames) + len(self._events)
+            self._busy = 0
+            self._frames.clear()
+            self._events.clear()
+            self._changed.notify_all()
+        logger.error("sink %s: %s; it takes nothing any more", self.name, error)
+        self._on_failure()
 
     def _drained(self) -> bool:
         with self._changed:
@@ -179,7 +199,7 @@ class Queued(Generic[T]):
             return [min(queues, key=lambda queue: queue[0][0]).popleft()[1]]
 
     def _put(self, item: T) -> None:
-        written = self._attempt(lambda: self._outlet.put(item))
+        written = self._attempt(lambda: self._outlet.put(item), "put")
         with self._changed:
             self._busy = 0
             self._written += written
@@ -187,17 +207,29 @@ class Queued(Generic[T]):
         if not written:
             self._on_failure()
 
-    def _attempt(self, action: Callable[[], None]) -> bool:
+    def _attempt(self, action: Callable[[], None], step: Literal["put", "save"]) -> bool:
         """Return whether it worked; say so where that changed."""
         try:
             action()
         except OSError as e:
             error = e.strerror or str(e)
-            if error != self._error:
+            with self._changed:
+                known = error in self._errors.values()
+                self._errors[step] = error
+            if not known:
                 logger.error("sink %s: %s; what it cannot take is counted", self.name, error)
-            self._error = error
+            if isinstance(e, Lost) and e.items:
+                self._take_back(e.items)
             return False
-        if self._error:
+        with self._changed:
+            mended = self._errors.pop(step, "") and not self._errors
+        if mended:
             logger.warning("sink %s: works again", self.name)
-        self._error = ""
         return True
+
+    def _take_back(self, items: int) -> None:
+        """Count what was written as failed after all."""
+        with self._changed:
+            self._written -= items
+            self._failed += items
+        self._on_failure()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 VIDEO_ROOM_BYTES = 256 * 2**20  # the video and the replay file stop with less than this free
@@ -18,6 +19,14 @@ def require_room(folder: Path, room_bytes: int) -> None:
         raise OSError(
             errno.ENOSPC, f"less than {mib:g} MiB free, kept for the records", str(folder)
         )
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError unless a file can be made in `folder`, by making one."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(folder)) from e
 
 
 def free_path(path: Path) -> Path:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from scnet_edge.backends.base import default_engine
 from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle.manifest import FUSED, read_manifest
+from scnet_edge.bundle.device import opening_for
+from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.live.app import Show
@@ -107,7 +107,7 @@ def _staged(
 ) -> Iterator[tuple[Stage, Source, Pipeline, list[Sink], Monitor]]:
     """Yield everything a run has, each part of it the real one, on a folder that is removed."""
     manifest = read_manifest(bundle)
-    opening = Opening(engine=engine or default_engine(), graph=str(bundle / FUSED), threads=threads)
+    opening = opening_for(bundle, manifest, engine or default_engine(), threads=threads)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         backend = IsolatedBackend([opening], run_timeout_s=ENGINE_DEADLINE_S)

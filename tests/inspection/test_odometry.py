@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.inspection import live_odometry
 from scnet_edge.inspection.live_odometry import parsed
 from scnet_edge.inspection.odometry import Odometry, moves, open_odometry
 from scnet_edge.inspection.readings import KEPT, Pose, Readings
@@ -157,6 +158,35 @@ def test_a_serial_line_is_read_by_the_line() -> None:
         os.close(robot)
         os.close(line)
     assert (pose.chainage_m, pose.roll_deg) == (7.5, 1)
+
+
+def test_a_serial_line_may_be_unplugged_and_plugged_in_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_odometry, "_RETRY_S", 0.05)
+    plug = tmp_path / "ttyUSB0"
+
+    def plugged_in() -> int:
+        robot, line = os.openpty()
+        plug.unlink(missing_ok=True)
+        plug.symlink_to(os.ttyname(line))
+        os.close(line)
+        return robot
+
+    robot = plugged_in()
+    with live_odometry.lines_of_serial(f"serial://{plug}") as receive:
+        os.write(robot, b"1.5\n1.")
+        assert receive(1.0) == [b"1.5"]
+        os.close(robot)
+        start_s = time.monotonic()
+        assert [receive(0.02) for _ in range(6)] == [[]] * 6
+        assert time.monotonic() - start_s >= 5 * 0.02  # it waits, and does not spin
+        robot = plugged_in()
+        deadline_s = time.monotonic() + 5
+        while not (lines := receive(0.01)) and time.monotonic() < deadline_s:
+            os.write(robot, b"2.5\n")
+        os.close(robot)
+    assert b"2.5" in lines
 
 
 @pytest.mark.parametrize("line", [b"", b"nan", b"\xff\xfe", b"{", b'{"x": 1}', b"1.2.3", b"a,b"])

@@ -8,8 +8,9 @@ import re
 import socket
 import stat
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -163,6 +164,32 @@ def test_watchers_are_bounded(live: Live) -> None:
             watcher.recv(timeout=5)
         with pytest.raises(InvalidStatus):
             stack.enter_context(connect(f"ws://127.0.0.1:{live.port}/stream"))
+
+
+def test_pages_that_leave_while_they_wait_make_room(run: Run, live: Live) -> None:
+    for _ in range(MAX_WATCHERS + 2):  # no camera: what they ask for does not come
+        with connect(f"ws://127.0.0.1:{live.port}/stream") as watcher:
+            watcher.send("next")
+            watcher.recv(timeout=5)
+        wait_for(lambda: not run.show.watchers)
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def test_a_page_that_waits_for_a_frame_does_not_hold_up_the_end(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(run) as live, connect(f"ws://127.0.0.1:{live.port}/stream") as watcher:
+        watcher.send("next")
+        watcher.recv(timeout=5)
+        left_s = time.monotonic()
+    assert time.monotonic() - left_s < 0.9  # uvicorn cancels what is left after a second
+    assert caplog.records == []
 
 
 def test_a_page_that_sends_too_much_is_closed(live: Live) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import itertools
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +19,9 @@ import pytest
 from scnet_edge.errors import InputError
 from scnet_edge.runtime import camera
 from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.grab import GST_TAIL, grab, gst_pipeline
 from scnet_edge.runtime.sources import open_source
+from scnet_edge.runtime.trouble import CameraTrouble
 from scnet_edge.runtime.uris import parse_camera
 from scnet_edge.types import Frame
 
@@ -33,7 +37,12 @@ def picture(value: int, size_hw: tuple[int, int] = (48, 64)) -> bytes:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves pictures; /bare states no lengths, /page is no stream, /private wants a password."""
+    """Serves pictures; /bare states no lengths, /page is no stream, /private wants a password.
+
+    /reboot is a page every second time.
+    """
+
+    reboots = itertools.cycle((False, True))
 
     def do_GET(self) -> None:
         if self.path == "/private" and self.headers.get("Authorization") != LOGIN:
@@ -41,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("WWW-Authenticate", 'Basic realm="camera"')
             self.end_headers()
             return
-        kind = "text/html" if self.path == "/page" else "multipart/x-mixed-replace; boundary=--edge"
+        page = self.path == "/page" or (self.path == "/reboot" and next(self.reboots))
+        kind = "text/html" if page else "multipart/x-mixed-replace; boundary=--edge"
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.end_headers()
@@ -97,6 +107,70 @@ def test_what_is_no_stream_is_said_at_once(host: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_camera_that_starts_anew_may_answer_with_a_page(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera, "FIRST_WAIT_S", 0.05)
+    stop, wanted, events = threading.Event(), parse_camera(f"http://{host}/reboot"), []
+    assert wanted
+    for item in camera.camera_items(wanted, stop):
+        if isinstance(item, Event):
+            events.append((item.kind, item.reason))
+            if [kind for kind, _ in events].count("camera_found") == 2:
+                stop.set()
+    assert ("camera_waiting", "format") in events
+
+
+def test_only_the_limits_of_the_run_end_a_slow_camera(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, connect = [], socket.create_connection
+
+    def connected(*where: object, **how: object) -> socket.socket:
+        opened = connect(*where, **how)  # type: ignore[arg-type]
+        waits.append(opened.gettimeout())
+        return opened
+
+    monkeypatch.setattr(socket, "create_connection", connected)
+    wanted = parse_camera(f"http://{host}/stream")
+    assert wanted
+    with closing(grab(wanted)) as frames:
+        assert next(frames) is not None
+    assert waits == [None]
+
+    def no_answer(*where: object, timeout: float) -> None:
+        waits.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", no_answer)
+    for open_s in (0.5, 60.0):
+        camera._check_present(wanted, open_s)
+    assert waits[1:] == [0.5, camera.ANSWER_S]
+
+
+def test_opencv_gives_up_no_stream_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+
+    class Capture:
+        def __init__(self, target: str, backend: int, limits: list[int]) -> None:
+            asked.append(limits)
+
+        def isOpened(self) -> bool:
+            return False
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")  # which it sets: put back afterwards
+    wanted = parse_camera("rtsp://camera/1")
+    assert wanted
+    with pytest.raises(CameraTrouble, match="no video stream"):
+        next(grab(wanted))
+    times_ms = dict(zip(asked[0][::2], asked[0][1::2], strict=True))
+    assert times_ms == {cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: 0, cv2.CAP_PROP_READ_TIMEOUT_MSEC: 0}
+
+
 def test_a_wrong_password_is_waited_out_and_not_shown(host: str) -> None:
     stop, wanted = threading.Event(), parse_camera(f"http://joe:guess@{host}/private")
     assert wanted
@@ -128,6 +202,8 @@ def test_gstreamer_frames_keep_size_and_colour(size_hw: tuple[int, int]) -> None
             'gst:no-such-element: erroneous pipeline: no element "no-such-element"',
         ),
         ("audiotestsrc", "gst:audiotestsrc: erroneous pipeline: could not link"),
+        ('videotestsrc pattern="ball', r"cannot be split into words \(No closing quotation\)"),
+        ("videotestsrc (", "pipeline could not be constructed: syntax error"),
         ("rtspsrc location=rtsp://joe:pw@h/ ! nothing", r"gst:rtspsrc location=rtsp://\*\*\*@h/"),
     ],
 )
@@ -135,6 +211,16 @@ def test_a_pipeline_that_cannot_work_is_one_line(pipeline: str, message: str) ->
     with pytest.raises(InputError, match=message) as caught:
         take(f"gst:{pipeline}", 1)
     assert "\n" not in str(caught.value)
+
+
+@needs_gstreamer
+def test_a_pipeline_that_cannot_work_is_known_in_every_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    with pytest.raises(InputError, match="erroneous pipeline"):
+        take("gst:no-such-element", 1)
 
 
 def test_without_gstreamer_one_is_told_what_to_install(
@@ -152,8 +238,6 @@ def test_waits_double_to_half_a_minute_with_jitter() -> None:
 
 
 def test_a_csi_camera_asks_argus_for_what_the_uri_says() -> None:
-    from scnet_edge.runtime.grab import GST_TAIL, gst_pipeline
-
     wanted = parse_camera("csi://1?width=1920&height=1080&fps=60")
     assert wanted
     assert gst_pipeline(wanted) == (

@@ -126,5 +126,19 @@ def test_a_step_up_taken_back_waits_longer_the_next_time() -> None:
     assert waits[0] < 0.75 * waits[1] < 0.75**2 * waits[2]
 
 
+def test_a_step_up_taken_back_shortens_no_long_wait() -> None:
+    machine = Machine(Rule(hot_c=80, settle_s=1, recover_s=700), temperature_c=85)
+    machine.run(2)
+    machine.temperature_c = 50
+    machine.run(800)
+    assert machine.governor.step.name == "full"
+    machine.temperature_c = 85
+    machine.run(2)
+    machine.temperature_c = 50
+    machine.log()
+    machine.run(690)
+    assert machine.log() == []
+
+
 def test_faulty_frames_are_skipped_as_ever() -> None:
     assert Machine(Rule()).run(0.3, "black") == ["black"] * 3

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from sink_frames import observed
 
+from scnet_edge.backends.isolated import FIRST_RUN_TIMEOUTS, RUN_TIMEOUT_S
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.events import event_now
-from scnet_edge.runtime.liveness import STALLED_S, Liveness
+from scnet_edge.runtime.liveness import STALLED_S, Liveness, Watchdog
 from scnet_edge.runtime.systemd import notify, watchdog_s
 
 
@@ -62,6 +63,29 @@ def test_the_fault_log_is_bounded_and_counted() -> None:
     for _ in range(1000):
         liveness.note(event_now("camera_waiting"))
     assert (len(liveness.events), liveness.events_total) == (200, 1000)
+
+
+def test_a_frame_that_a_crash_cost_is_progress_and_one_that_hangs_is_none() -> None:
+    counters, told = Counters(), []
+    watchdog = Watchdog(counters, tell=told.append)
+    counters.capture()
+    watchdog.look()  # the first look has nothing to compare with
+    told.clear()
+    watchdog.look()
+    assert told == []
+    counters.drop("engine_crashed")
+    counters.capture()
+    watchdog.look()
+    watchdog.look()
+    assert told == ["WATCHDOG=1"]
+
+
+def test_the_first_frame_of_an_engine_may_take_a_minute() -> None:
+    counters, clock = Counters(), Clock()
+    liveness = Liveness(counters, clock_ns=clock)
+    counters.capture()
+    clock.wait(RUN_TIMEOUT_S + FIRST_RUN_TIMEOUTS * RUN_TIMEOUT_S)
+    assert liveness.alive
 
 
 @pytest.fixture

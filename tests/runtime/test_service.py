@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scnet_edge.backends.isolated import FIRST_RUN_TIMEOUTS, RUN_TIMEOUT_S
 from scnet_edge.errors import ConfigError
 from scnet_edge.runtime.service import require_readable, service_state, unit_text, verify_unit
 
@@ -25,7 +26,8 @@ def test_what_the_unit_promises() -> None:
     unit = parsed(unit_text(ARGUMENTS, memory_max="1500M", read_only=(Path("/opt/bundle"),)))
     service = dict(unit["Service"])
     assert service["Type"] == "notify"
-    assert int(service["WatchdogSec"]) > 0
+    first_frame_s = RUN_TIMEOUT_S * FIRST_RUN_TIMEOUTS
+    assert 2 / 3 * int(service["WatchdogSec"]) > first_frame_s + 10  # and the engine's start
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"] == "78"
     assert (unit["Unit"]["StartLimitBurst"], unit["Unit"]["StartLimitIntervalSec"]) == ("5", "60")

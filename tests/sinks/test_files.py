@@ -205,6 +205,20 @@ def count_frames(path: Path) -> int:
     return count
 
 
+def test_a_video_that_cannot_be_written_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match=r"cannot be opened .* name another place"),
+        open_sinks(["video:/proc/run.avi"], telemetry=lambda: BOARD, facts={}),
+    ):
+        pass
+    video = OverlayVideo(tmp_path / "run.avi", fps=10, room_bytes=0)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run.avi").mkdir()
+    with pytest.raises(OSError, match="OpenCV cannot write it"):
+        video.put(observed(0))
+    video.close()
+
+
 def test_an_mp4_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="power cut"):
         OverlayVideo(tmp_path / "run.mp4", fps=None)
@@ -223,7 +237,17 @@ def test_masks_of_frames_with_a_crack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["jsonl:", "tape:/dev/st0", "video:run.mp4", "mqtt://host", "run.jsonl", "mqtt://h/a/#"]
+    "spec",
+    [
+        "jsonl:",
+        "tape:/dev/st0",
+        "video:run.mp4",
+        "mqtt://host",
+        "run.jsonl",
+        "mqtt://h/a/#",
+        "mqtt://h:port/a",
+        "mqtt://[h/a",
+    ],
 )
 def test_a_wrong_sink_is_one_line(spec: str) -> None:
     with (

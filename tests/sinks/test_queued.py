@@ -13,7 +13,8 @@ from sink_frames import Device, balanced, observed
 from scnet_edge.runtime.delivery import Observed
 from scnet_edge.runtime.events import event_now
 from scnet_edge.runtime.status import SinkStats
-from scnet_edge.sinks.queued import Queued
+from scnet_edge.sinks import queued
+from scnet_edge.sinks.queued import Lost, Queued
 
 
 def ids(device: Device) -> list[object]:
@@ -85,14 +86,75 @@ def test_failures_are_counted_said_once_and_tried_anew(caplog: pytest.LogCapture
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
-def test_a_bug_is_raised_at_the_end_and_not_in_the_loop() -> None:
+def test_a_bug_is_raised_at_the_end_and_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
     def fail(item: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    sink = Queued(Device(fail), "device", patient=True)
-    for i in range(20):
+    failures: list[int] = []
+    sink = Queued(Device(fail), "device", patient=True, on_failure=lambda: failures.append(1))
+    sink.write(observed(0))
+    while not failures:
+        time.sleep(0.001)
+    assert "sink device: ZeroDivisionError: a bug" in caplog.text
+    for i in range(1, 20):
         sink.write(observed(i))
+    assert len(failures) == 20
+    assert (sink.stats.accepted, sink.stats.failed, sink.stats.waiting) == (20, 20, 0)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         sink.close()
     assert "ZeroDivisionError" in sink.stats.error
+    sink.close()
+
+
+def test_what_waits_behind_a_bug_is_counted() -> None:
+    free = threading.Event()
+
+    def fail(item: object) -> None:
+        free.wait()
+        raise ZeroDivisionError
+
+    sink = Queued(Device(fail), "device")
+    for i in range(3):
+        sink.write(observed(i))
+    free.set()
+    with pytest.raises(ZeroDivisionError):
+        sink.close()
+    assert (sink.stats.accepted, sink.stats.failed, sink.stats.waiting) == (3, 3, 0)
+
+
+def test_what_was_lost_after_all_is_counted_at_the_end() -> None:
+    class Broker(Device):
+        def close(self) -> None:
+            raise Lost(2, "nobody has them")
+
+    failures: list[int] = []
+    sink = Queued(Broker(), "broker", on_failure=lambda: failures.append(1))
+    for i in range(3):
+        sink.write(observed(i))
+    sink.close()
+    assert (sink.stats.written, sink.stats.failed) == (1, 2)
+    assert (sink.stats.error, failures) == ("nobody has them", [1])
+
+
+def test_a_write_that_works_hides_no_flush_that_does_not(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queued, "FLUSH_S", 0.0)
+
+    class Cut(Device):
+        def flush(self) -> None:
+            super().flush()
+            raise OSError(errno.ENOTCONN, "cut")
+
+    device = Cut()
+    sink = Queued(device, "device")
+    for i in range(5):
+        sink.write(observed(i))
+        flushes = device.flushes
+        while device.flushes < flushes + 2:
+            time.sleep(0.001)
+        assert sink.stats.error == "cut"
+    assert [record.message for record in caplog.records] == [
+        "sink device: cut; what it cannot take is counted"
+    ]
     sink.close()

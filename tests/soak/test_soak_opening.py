@@ -1,0 +1,22 @@
+"""A soak runs what a run would: the code that was compiled and activated on this device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scnet_edge.bundle.device import State, write_state
+from scnet_edge.errors import EngineError
+from scnet_edge.soak.soak import soak
+
+
+def test_compiled_code_that_is_damaged_is_refused_as_by_a_run(
+    darkness_bundle: Callable[[tuple[int, int]], Path],
+) -> None:
+    bundle = darkness_bundle((96, 128))
+    (bundle / "device" / "onnxruntime-1").mkdir(parents=True)
+    write_state(bundle, State(active="onnxruntime-1"))
+    with pytest.raises(EngineError, match="onnxruntime-1"):
+        soak(bundle, minutes=0.05, faults=[], engine="onnxruntime")
