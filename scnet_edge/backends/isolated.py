@@ -38,16 +38,17 @@ class IsolatedBackend:
     """A `Backend` whose engine runs in a child process; arrays cross by shared memory.
 
     A child that dies or hangs costs the frame it was given (`EngineCrash`); the next frame starts
-    another child, at most five times in a minute. Then the next opening takes over, or there is
-    none and every frame raises `EngineGone`. Nothing of it is silent: each step is logged and
-    counted, and `name` is the engine that runs.
+    another child, at most five times in a minute, or in a row. Then the next opening
+    takes over, or there is none and every frame raises `EngineGone`. Nothing of it is silent: each
+    step is logged and counted, and `name` is the engine that runs.
 
     Args:
         openings: what to open, then what to fall back to.
         run_timeout_s: longest time one frame may take before its child is killed; the first frame
             after a start may take three times as long.
         load_timeout_s: longest time an engine may take to open.
-        max_restarts: crashes within a minute that another child follows; 0 for a trial.
+        max_restarts: crashes, within a minute or in a row, that another child follows; 0 for a
+            trial.
 
     Raises:
         EngineError: the engines refuse the graph or are not installed; with the child's reason,
@@ -69,6 +70,7 @@ class IsolatedBackend:
         self._max_restarts = max_restarts
         self._clock = clock
         self._crashes_s: deque[float] = deque()
+        self._in_a_row = 0  # crashes since the last frame that was answered
         self._child: _Child | None = None
         self._closed = False
         self.crashes = 0  # over its whole life
@@ -88,11 +90,13 @@ class IsolatedBackend:
             self._child = self._start()
             self.name = self._child.name
         try:
-            return self._child.run(feeds, self._timeouts_s[0])
+            outputs = self._child.run(feeds, self._timeouts_s[0])
         except EngineCrash as e:
             self._child = None
             self._count(e)
             raise
+        self._in_a_row = 0
+        return outputs
 
     def close(self) -> None:
         """End the child; calling it twice is harmless."""
@@ -105,11 +109,11 @@ class IsolatedBackend:
         """Open the first engine that lives, in the order of the openings."""
         while True:
             self._forget_old_crashes()
-            if len(self._crashes_s) > self._max_restarts:
+            if (died := max(len(self._crashes_s), self._in_a_row)) > self._max_restarts:
                 self._fall_back(
                     EngineGone(
-                        f"engine {_label(self._openings[0])}: its process died "
-                        f"{len(self._crashes_s)} times within {WINDOW_S:g} s; "
+                        f"engine {_label(self._openings[0])}: its process died {died} times "
+                        f"within {WINDOW_S:g} s, or in a row; "
                         "see the lines above, run 'scnet-edge doctor', or choose another --engine"
                     )
                 )
@@ -125,6 +129,7 @@ class IsolatedBackend:
             raise reason
         failed = self._openings.popleft()
         self._crashes_s.clear()
+        self._in_a_row = 0
         logger.error(
             "engine %s: %s; falling back to %s", _label(failed), reason, _label(self._openings[0])
         )
@@ -132,6 +137,7 @@ class IsolatedBackend:
     def _count(self, crash: EngineCrash) -> None:
         self.crashes += 1
         self._crashes_s.append(self._clock())
+        self._in_a_row += 1
         logger.error("%s", crash)
 
     def _forget_old_crashes(self) -> None:

@@ -83,14 +83,29 @@ def test_too_many_crashes_within_a_minute_are_the_end() -> None:
     crashing = opening("crash_on_black")
     backend = IsolatedBackend([crashing], max_restarts=1, clock=lambda: now_s[0])
     with closing(backend):
-        for _ in range(3):  # 50 s apart: never more than two within a minute
-            now_s[0] += 50
+        for _ in range(3):  # 70 s apart: never more than one within a minute
+            now_s[0] += 70
             with pytest.raises(EngineCrash):
                 backend.run({"frame": BLACK})
+            backend.run({"frame": WHITE})
+        now_s[0] += 50
+        with pytest.raises(EngineCrash):
+            backend.run({"frame": BLACK})
         with pytest.raises(EngineGone, match="2 times within 60 s"):
             backend.run({"frame": WHITE})
-        now_s[0] += 61
-        backend.run({"frame": WHITE})
+
+
+def test_a_crash_of_every_frame_is_the_end_however_slow() -> None:
+    now_s = [0.0]
+    backend = IsolatedBackend([opening("crash_on_black")], max_restarts=1, clock=lambda: now_s[0])
+    with closing(backend):
+        for _ in range(2):
+            now_s[0] += 100
+            with pytest.raises(EngineCrash):
+                backend.run({"frame": BLACK})
+        now_s[0] += 100
+        with pytest.raises(EngineGone, match="2 times within 60 s, or in a row"):
+            backend.run({"frame": WHITE})
 
 
 def test_the_next_engine_takes_over(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
