@@ -24,7 +24,6 @@ class Augmentation:
     scale: tuple[float, float] = (0.75, 1.4)
     photometric: Literal["none", "mild", "strong"] = "mild"
     crack_bias: float = 0.7  # share of crops centred near a crack pixel
-    edge_dropout: float = 0.0  # share of crops whose prior is blank, so that it is not all there is
 
 
 def training_crop(
@@ -52,10 +51,7 @@ def training_crop(
     elif how.photometric == "mild":
         crop = _photometric(crop, rng)
     crop_mask = warped(mask.astype(np.uint8) * 255) > 127
-    if edges is None:
-        return crop, crop_mask, None
-    dropped = rng.random() < how.edge_dropout
-    return crop, crop_mask, np.zeros_like(crop[..., 0]) if dropped else warped(edges)
+    return crop, crop_mask, None if edges is None else warped(edges)
 
 
 def _crop_centre(

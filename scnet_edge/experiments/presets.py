@@ -17,7 +17,7 @@ from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, start_heads
 
 PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)
-STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong", edge_dropout=0.5)
+STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,8 +114,7 @@ def light_hed(plan: Plan, out: Path, fit: Sequence[Sample], full: MapOf, begin: 
 def preset_of(plan: Plan, prior: Prior, seed: int) -> Preset:
     """Return what a run trains: the preset with or without a prior, and no drawn walls.
 
-    Every crop has its prior. Warm-up and the averaging of weights are as short as a run of some
-    hundred steps asks for.
+    Warm-up and the averaging of weights are as short as a run of some hundred steps asks for.
     """
     base = PRESETS[plan.preset]
     assert base.config is not None
@@ -128,9 +127,7 @@ def preset_of(plan: Plan, prior: Prior, seed: int) -> Preset:
         validate_every=plan.steps,
         pipe_share=0.0,
         seed=seed,
-        augmentation=dataclasses.replace(
-            base.schedule.augmentation, crop=plan.crop, edge_dropout=0.0
-        ),
+        augmentation=dataclasses.replace(base.schedule.augmentation, crop=plan.crop),
     )
     config = dataclasses.replace(base.config, edges=prior != "none")
     return dataclasses.replace(base, config=config, schedule=schedule)

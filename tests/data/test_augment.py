@@ -94,17 +94,6 @@ def test_photometric_changes_colours_but_not_the_mask() -> None:
     assert changed[0][changed[1]].mean() + 40 < changed[0][~changed[1]].mean()
 
 
-def test_half_of_the_crops_have_a_blank_prior_when_half_is_asked_for() -> None:
-    frame, mask = drawn_square()
-    edges, how = np.full_like(mask, 255, np.uint8), Augmentation(crop=96, edge_dropout=0.5)
-    drawn = [training_crop(frame, mask, edges, how, np.random.default_rng(i)) for i in range(200)]
-    kept = [crop[2].min() == 255 for crop in drawn if crop[2] is not None]
-    assert sum(kept) + sum(not crop[2].any() for crop in drawn if crop[2] is not None) == 200
-    assert 80 < sum(kept) < 120
-    whole = training_crop(frame, mask, edges, Augmentation(crop=96), np.random.default_rng(0))
-    assert all(np.array_equal(a, b) for a, b in zip(whole[:2], drawn[0][:2], strict=True))
-
-
 def test_same_seed_same_crop() -> None:
     frame, mask = drawn_square()
     first, second = (

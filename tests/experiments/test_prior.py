@@ -56,7 +56,6 @@ def test_only_the_prior_differs() -> None:
     assert dataclasses.replace(none.config, edges=True) == full.config
     assert dataclasses.replace(none, config=full.config) == full
     assert full.schedule.pipe_share == 0
-    assert full.schedule.augmentation.edge_dropout == 0
 
 
 def scored(which: prior.Prior, seed: int, found: int) -> Scored:
