@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scnet_edge.bundle.device import State, write_state
+from scnet_edge.bundle.device import Builds, State, write_state
 from scnet_edge.errors import EngineError
 from scnet_edge.soak.soak import soak
 
@@ -17,6 +17,7 @@ def test_compiled_code_that_is_damaged_is_refused_as_by_a_run(
 ) -> None:
     bundle = darkness_bundle((96, 128))
     (bundle / "device" / "onnxruntime-1").mkdir(parents=True)
-    write_state(bundle, State(active="onnxruntime-1"))
+    builds = {"onnxruntime": Builds(active="onnxruntime-1")}
+    write_state(bundle, State(engines=builds))
     with pytest.raises(EngineError, match="onnxruntime-1"):
         soak(bundle, minutes=0.05, faults=[], engine="onnxruntime")
