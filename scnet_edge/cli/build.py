@@ -76,7 +76,21 @@ def build(
 
     With --on-device: compile a bundle for this machine, run its golden frames, then use it.
     """
+    judged = {
+        "--calibration": calibration,
+        "--gate": gate,
+        "--data": data,
+        "--allow-loss": allow_loss,
+        "--elsewhere": elsewhere,
+    }
+    written = {"--out": out, "--recipe": recipe, "--halves": halves, "--overwrite": overwrite}
+    networks = {"--int8": int8, "--fp16": fp16, "--fp32": fp32, "--model": model}
+    sizes = {"--size": size, "--frame-size": frame_size}
     if on_device is not None:
+        _refuse(
+            {**judged, **written, **networks, **sizes},
+            "settled in the bundle that --on-device compiles; leave it out",
+        )
         build_here(on_device, engine=engine, threads=threads, rollback=rollback)
         return
     _refuse(
@@ -104,13 +118,7 @@ def build(
     )
     if chosen.precision != "int8":
         _refuse(
-            {
-                "--calibration": calibration,
-                "--gate": gate,
-                "--data": data,
-                "--allow-loss": allow_loss,
-                "--elsewhere": elsewhere,
-            },
+            judged,
             f"only for INT8, which alone is judged; give --int8 in place of {chosen.precision}, "
             "or leave it out",
         )

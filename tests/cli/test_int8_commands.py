@@ -130,6 +130,14 @@ def test_mistakes_are_one_line(arguments: list[str], command_line: Run, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_on_device_refuses_what_the_bundle_has_settled(command_line: Run, tmp_path: Path) -> None:
+    options = ("--int8", "--size", "192x288", "--out", str(tmp_path / "b"), "--gate", "f1:0.1")
+    done = command_line("build", "--on-device", str(tmp_path), *options)
+    assert done.returncode == 1
+    assert "--gate, --out, --int8, --size: settled in the bundle" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_nothing_passes_is_status_2_and_the_older_bundle_stays(
     command_line: Run, tmp_path: Path
 ) -> None:
