@@ -147,6 +147,15 @@ def test_the_page_states_what_fine_tuning_recovers(path: Path) -> None:
     assert row in (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.parametrize("path", under("benchmarks/results/tables", "*.json"), ids=name_of)
+def test_the_page_states_the_tables_that_were_made(path: Path) -> None:
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8").splitlines()
+    for row in json.loads(path.read_text(encoding="utf-8"))["figures"]:
+        low, high = row["ci95"]
+        stated = f"{row['f1']:.4f} [{low:.3f}, {high:.3f}] | {row['paper']:.2f} |"
+        assert f"| {row['row']} | {stated}" in page
+
+
 @pytest.mark.parametrize("path", under("benchmarks/results/speed", "*.json"), ids=name_of)
 def test_every_speed_result_loads_and_is_whole(path: Path) -> None:
     assert read_result(path).complete
