@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def ablate(
     options = {"steps": steps, "batch": batch, "seed": seed, "precision": precision_of(precision)}
     with Progress(console=Console(stderr=True)) as progress:
 
-        def begin(name: str, total: int):  # type: ignore[no-untyped-def]
+        def begin(name: str, total: int) -> Callable[[int, float], None]:
             task = progress.add_task(name, total=total)
             return lambda step, loss: progress.update(task, completed=step)
 

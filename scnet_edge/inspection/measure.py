@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.inspection.tracing import Traced, trace_cracks
+from scnet_edge.inspection.tracing import MIN_AREA_PX, Traced, trace_cracks
 from scnet_edge.types import Frame, Mask
 
 LEAST_WIDTH_MM_PX = 3.0  # thinner than this, mixed pixels decide the width
@@ -88,7 +88,11 @@ class Crack:
 
 
 def measure_cracks(
-    mask: Mask, *, frame: Frame | None = None, scale: Scale | None = None, min_area_px: int = 20
+    mask: Mask,
+    *,
+    frame: Frame | None = None,
+    scale: Scale | None = None,
+    min_area_px: int = MIN_AREA_PX,
 ) -> list[Crack]:
     """Return the cracks of a mask, the largest first.
 

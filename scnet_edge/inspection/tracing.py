@@ -17,6 +17,8 @@ from scnet_edge.inspection.spine import Spine, Values, spine_of
 from scnet_edge.inspection.width import LARGEST_SIDE_PX, Profile, profiles
 from scnet_edge.types import Frame, Map, Mask
 
+MIN_AREA_PX = 20  # the connected pixels from which on a crack is measured and reported
+
 _PAD_PX = 2
 
 
@@ -63,7 +65,9 @@ class _Part:
         return np.array(self.bbox_xyxy[:2], float) - _PAD_PX
 
 
-def trace_cracks(mask: Mask, *, frame: Frame | None = None, min_area_px: int = 20) -> list[Traced]:
+def trace_cracks(
+    mask: Mask, *, frame: Frame | None = None, min_area_px: int = MIN_AREA_PX
+) -> list[Traced]:
     """Return the cracks of a mask, the largest first.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -92,6 +93,10 @@ def _labels(data: Sequence[str]) -> list[str]:
     return [s if names.count(n) > 1 else n for s, n in zip(data, names, strict=True)]
 
 
+def _read(sample: Sample) -> tuple[Frame, Mask]:
+    return sample.read_frame(), sample.read_mask()
+
+
 def _annotated(
     label: str, samples: Sequence[Sample], strata: Mapping[str, list[str]]
 ) -> list[Annotated]:
@@ -99,7 +104,7 @@ def _annotated(
         Annotated(
             data=label,
             name=sample.name,
-            read=lambda sample=sample: (sample.read_frame(), sample.read_mask()),  # type: ignore[misc]
+            read=partial(_read, sample),
             tags=frozenset(stratum for stratum, stems in strata.items() if sample.name in stems),
         )
         for sample in samples

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from scnet_edge.backends.base import Backend
 from scnet_edge.data.preprocess import resized
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at, threshold_index
+from scnet_edge.inspection.tracing import MIN_AREA_PX
 from scnet_edge.int8.annotated import Annotated, mean_width_px
 from scnet_edge.types import Map, Mask
 
 RESAMPLES = 2000
-SMALLEST_CRACK_PX = 20  # the connected pixels from which on a crack is measured and reported
 Progress = Callable[[str], None]
 
 
@@ -120,7 +120,7 @@ def finds_crack(scores: Scores, i: int) -> bool:
     """Return whether a frame's mask has a crack that would be reported."""
     mask = mask_of(scores.probabilities[i], scores.threshold).astype(np.uint8)
     stats = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]  # the background comes first
-    return bool(stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= SMALLEST_CRACK_PX)
+    return bool(stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= MIN_AREA_PX)
 
 
 def agreement(ours: Scores, reference: Scores) -> float:

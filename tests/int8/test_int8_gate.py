@@ -11,9 +11,9 @@ import pytest
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import count
 from scnet_edge.graph.ranges import CalibrationFile
-from scnet_edge.inspection.tracing import trace_cracks
+from scnet_edge.inspection.tracing import MIN_AREA_PX, trace_cracks
 from scnet_edge.int8.gate import Gate, calibration_doubts, judge, parse_gate, strata
-from scnet_edge.int8.scoring import SMALLEST_CRACK_PX, Scores, Traits
+from scnet_edge.int8.scoring import Scores, Traits
 
 TRUTH = np.zeros((40, 50), bool)
 TRUTH[10:20] = True
@@ -101,7 +101,7 @@ def test_broken_masks_fail() -> None:
 
 def test_the_smallest_crack_that_is_reported_may_not_vanish() -> None:
     """20 connected pixels of 2000 count as a crack, 19 or a scatter do not."""
-    assert signature(trace_cracks).parameters["min_area_px"].default == SMALLEST_CRACK_PX
+    assert signature(trace_cracks).parameters["min_area_px"].default == MIN_AREA_PX == 20
     crack, speck, scatter = (np.zeros((40, 50)) for _ in range(3))
     crack[5, 10:30] = speck[5, 10:29] = scatter[::4, ::4] = 0.9
     whole = [TRUTH * 0.9] * 7
