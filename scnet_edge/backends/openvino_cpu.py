@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 from openvino import frontend
-from openvino import opset13 as ops
 
 from scnet_edge.backends.base import (
     Array,
@@ -16,6 +15,10 @@ from scnet_edge.backends.base import (
     check_feeds,
     check_graph_file,
     one_line,
+)
+from scnet_edge.backends.openvino_rewrite import (
+    hold_quantisation_below_concat,
+    join_instance_norms,
 )
 from scnet_edge.backends.slots import Arithmetic
 from scnet_edge.errors import EngineError
@@ -120,26 +123,8 @@ def compile_graph(
                 f"{graph}: expected static shapes, found dynamic ones; build the bundle again"
             )
         config["INFERENCE_PRECISION_HINT"] = HINTS[arithmetic or "fp32"]
-        _hold_quantisation_below_concat(model)
+        hold_quantisation_below_concat(model)
+        join_instance_norms(model)
         return ov.Core().compile_model(model, "CPU", config)
     except ENGINE_ERRORS as e:
         raise EngineError(f"{graph}: OpenVINO cannot load it: {one_line(e)}") from e
-
-
-def _hold_quantisation_below_concat(model: ov.Model) -> None:
-    """Part each Concat from the FakeQuantize it feeds by a Maximum that changes nothing.
-
-    Seen in OpenVINO 2026.4: the low-precision pass lifts that FakeQuantize above the Concat,
-    one for each branch, and loses the zero point of signed values on the way. SCNet's first
-    convolution, which reads image and prior as one, then computes something else altogether.
-    A Convert between the two, as in an FP16 graph, does not keep it from that.
-    """
-    for node in model.get_ordered_ops():
-        if node.get_type_name() == "FakeQuantize":
-            source = node.input_value(0)
-            before = source.get_node()
-            if before.get_type_name() == "Convert":
-                before = before.input_value(0).get_node()
-            if before.get_type_name() == "Concat":
-                lowest = ops.constant(np.finfo(np.float32).min, np.float32)
-                node.input(0).replace_source_output(ops.maximum(source, lowest).output(0))
