@@ -26,7 +26,7 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from scnet_edge.backends.base import default_engine, open_backend
+from scnet_edge.backends.base import cpu_engine, open_backend
 from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.bundle.build import count_quantised, golden_frames
 from scnet_edge.bundle.manifest import (
@@ -146,7 +146,7 @@ def write_bundle(
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, out / FUSED)
     write_golden(out / GOLDEN, golden)
-    engine = open_backend(default_engine(), out / FUSED)
+    engine = open_backend(cpu_engine(), out / FUSED)
     parity = parity_of(engine, golden, threshold, EDGE_THRESHOLD)
     manifest = Manifest(
         schema=SCHEMA,

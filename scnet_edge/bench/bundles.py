@@ -8,16 +8,18 @@ from scnet_edge.bench.operations import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
 from scnet_edge.errors import BundleError
+from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import Card, find_card
 
 GRAPHS: dict[str, Precision] = {"fp32": "fp32", "bf16": "fp32", "fp16": "fp16", "int8": "int8"}
 
 
 def bundle_of(case: Case, folder: Path) -> Path:
-    """Return the bundle of a case in `folder`, built there unless it is there, of these weights.
+    """Return the bundle of a case in `folder`, built unless it is there.
 
-    BF16 is arithmetic of the engine on the FP32 graph. Building needs PyTorch; a machine without
-    it runs the bundles that another one built: copy them to that folder.
+    One of other weights or INT8 ranges than the package's is built again. BF16 is arithmetic of
+    the engine on the FP32 graph. Building needs PyTorch; a machine without it runs the bundles that
+    another one built: copy them to that folder.
 
     Raises:
         ScnetEdgeError: it cannot be built, or the bundle of somebody's own network is not there
@@ -29,14 +31,14 @@ def bundle_of(case: Case, folder: Path) -> Path:
     size = "x".join(map(str, case.size_hw))
     bundle = folder / f"{case.model}-{size}-{precision}"
     card = find_card(case.model)
-    if (bundle / MANIFEST).is_file() and read_manifest(bundle).model.sha256 == _weights(card):
+    if (bundle / MANIFEST).is_file() and _is_current(bundle, card):
         return bundle
     try:
         from scnet_edge.bundle.build import build_bundle
     except ModuleNotFoundError as e:
         raise BundleError(
-            f"{bundle}: no bundle of these weights, and PyTorch and onnx to build it are not here; "
-            "pip install 'scnet-edge[build]', or copy it from a machine that has them"
+            f"{bundle}: no bundle of these weights and ranges, and PyTorch and onnx to build it "
+            "are not here; pip install 'scnet-edge[build]', or copy it from a machine that has them"
         ) from e
     from scnet_edge.bundle.recipe import Recipe
 
@@ -48,6 +50,14 @@ def bundle_of(case: Case, folder: Path) -> Path:
     )
     build_bundle(recipe, bundle, overwrite=True)
     return bundle
+
+
+def _is_current(bundle: Path, card: Card) -> bool:
+    manifest, weights = read_manifest(bundle), _weights(card)
+    if manifest.model.sha256 != weights:
+        return False
+    ranges = manifest.calibration
+    return ranges is None or ranges.key == find_ranges(card.name, weights).key
 
 
 def _weights(card: Card) -> dict[str, str]:

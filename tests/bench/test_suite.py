@@ -12,8 +12,9 @@ from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
 from scnet_edge.bundle import build
-from scnet_edge.bundle.manifest import read_manifest, write_manifest
+from scnet_edge.bundle.manifest import Calibration, read_manifest, write_manifest
 from scnet_edge.errors import BundleError, ConfigError
+from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import find_card
 
 SUITE = """
@@ -92,6 +93,24 @@ def test_a_bundle_of_other_weights_is_built_again(
     write_manifest(bundle, msgspec.structs.replace(manifest, model=model))
     assert bundle_of(case, tmp_path) == bundle
     assert built == [bundle]
+
+
+def test_a_bundle_of_other_ranges_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, darkness_bundle: Callable
+) -> None:
+    case = Case(model="scnet-small", precision="int8", engine="openvino", size_hw=(64, 96))
+    bundle, built = tmp_path / "scnet-small-64x96-int8", []
+    monkeypatch.setattr(build, "build_bundle", lambda recipe, out, **_: built.append(out))
+    shutil.copytree(darkness_bundle((64, 96)), bundle)
+    manifest = read_manifest(bundle)
+    weights = {"scnet-small": find_card("scnet-small").sha256}
+    model = msgspec.structs.replace(manifest.model, sha256=weights)
+    shipped = find_ranges("scnet-small", weights).key
+    for key, builds in ((shipped, 0), ("0" * 64, 1)):
+        ranges = Calibration(source="s", method="mse", frames=8, sha256="0" * 64, key=key)
+        write_manifest(bundle, msgspec.structs.replace(manifest, model=model, calibration=ranges))
+        bundle_of(case, tmp_path)
+        assert len(built) == builds
 
 
 def test_a_folder_of_bundles_needs_what_counts_its_operations(
