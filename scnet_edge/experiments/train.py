@@ -121,7 +121,8 @@ def train_run(
         run_folder.claim(out, _settings(wanted), resume=resume)
         run_folder.write_log(out, run_folder.read_log(out, until=run_folder.checkpointed_step(out)))
     report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
-    hed = KeptHED(open_hed(), maps or out / "edges") if wanted.preset.takes_prior else None
+    seen = wanted.preset.takes_prior or any(teacher.config.edges for teacher in teachers)
+    hed = KeptHED(open_hed(), maps or out / "edges") if seen else None
     material = _material(wanted, fit, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
@@ -131,7 +132,8 @@ def train_run(
         progress(step, loss)
 
     def validate(step: int, averaged: nn.Module) -> None:
-        report(_validate(step, averaged, held, hed, wanted, out))  # type: ignore[arg-type]
+        prior = hed if wanted.preset.takes_prior else None
+        report(_validate(step, averaged, held, prior, wanted, out))  # type: ignore[arg-type]
 
     train(
         model,
@@ -173,10 +175,6 @@ def _teacher(name: str, wanted: Request) -> SCNet:
     teacher = open_scnet(card)
     if not isinstance(teacher, SCNet):
         raise ConfigError(f"teacher {card.name}: expected an SCNet, found {card.kind}")
-    if teacher.config.edges and not wanted.preset.takes_prior:
-        raise ConfigError(
-            f"teacher {card.name}: it needs the HED map, which its pupil does not see"
-        )
     return teacher.to(wanted.device)
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scnet_edge.data.augment import training_crop
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.errors import InputError
+from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.edge_maps import EdgeMap, MapOf
 from scnet_edge.training.schedule import Schedule
 
@@ -25,7 +26,7 @@ class TrainingImage:
     Attributes:
         frame: (H, W, 3) uint8, BGR.
         mask: (H, W) bool, True on cracks.
-        edges: (H, W) uint8, the HED probability times 255; None for a model without the prior.
+        edges: (H, W) uint8, the HED probability times 255; None where no model sees it.
     """
 
     frame: npt.NDArray[np.uint8]
@@ -42,8 +43,13 @@ def binary(edges: EdgeMap | None) -> npt.NDArray[np.bool_] | None:
     return None if edges is None else edges > EDGE_THRESHOLD * 255
 
 
+def seen_by(model: nn.Module, x: Tensor) -> Tensor:
+    """Return what a model sees of (N, 3 or 4, H, W): without the prior, the colours alone."""
+    return x[:, : model.config.in_channels] if isinstance(model, SCNet) else x[:, :3]
+
+
 def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[TrainingImage]:
-    """Read all samples into memory, with their edge maps where the model takes the prior.
+    """Read all samples into memory, with their edge maps where one is wanted.
 
     Args:
         samples: What to read.

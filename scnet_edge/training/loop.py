@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
-from scnet_edge.training.images import TrainingImage, batch_at
+from scnet_edge.training.images import TrainingImage, batch_at, seen_by
 from scnet_edge.training.losses import (
     Loss,
     median_frequency,
@@ -147,7 +147,8 @@ def objective(
 
     def loss_of(model: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
         with cast if schedule.precision == "bf16" else contextlib.nullcontext():
-            fused, sides = model(x)
+            fused, sides = model(seen_by(_bare(model), x))
+            soft = probability(teachers, x) if teachers else None
         fused, sides = fused.float(), [side.float() for side in sides]
         loss = scnet_loss(
             fused,
@@ -157,27 +158,29 @@ def objective(
             pixel=pixel,
             region=region,
         )
-        return loss + schedule.distil_weight * imitation(teachers, x, fused) if teachers else loss
+        if soft is None:
+            return loss
+        # Hinton 2015, temperature 1.
+        return loss + schedule.distil_weight * F.binary_cross_entropy_with_logits(fused, soft)
 
     return loss_of
 
 
 def target_of(model: nn.Module, mask: Tensor) -> Tensor:
     """Return what a model should say of a mask: a classifier of patches has a target of its own."""
-    inner = model.module if isinstance(model, DistributedDataParallel) else model
-    own: Loss | Callable[[Tensor], Tensor] | None = getattr(inner, "target", None)
+    own: Loss | Callable[[Tensor], Tensor] | None = getattr(_bare(model), "target", None)
     return mask if own is None else own(mask)  # type: ignore[call-arg]
 
 
-def imitation(teachers: Sequence[SCNet], x: Tensor, fused: Tensor) -> Tensor:
-    """Return the cross-entropy with the teachers' mean probability (Hinton 2015, temperature 1).
+def _bare(model: nn.Module) -> nn.Module:
+    return model.module if isinstance(model, DistributedDataParallel) else model
 
-    A teacher without the prior sees the colours alone.
-    """
+
+def probability(teachers: Sequence[SCNet], x: Tensor) -> Tensor:
+    """Return the teachers' mean probability (N, 1, H, W), float32."""
     with torch.no_grad():
-        each = [torch.sigmoid(t(x[:, : t.config.in_channels])[0]) for t in teachers]
-        soft = torch.stack(each).mean(0)
-    return F.binary_cross_entropy_with_logits(fused, soft)
+        logits = [teacher(seen_by(teacher, x))[0] for teacher in teachers]
+    return torch.sigmoid(torch.stack(logits).float()).mean(0)
 
 
 def prepare(training: Training, schedule: Schedule) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from scnet_edge.training.images import TrainingImage
+from scnet_edge.training.images import TrainingImage, seen_by
 
 WHOLE_IMAGES = 90  # enough to settle the statistics
 
@@ -19,13 +19,15 @@ def estimate_norms(model: nn.Module, images: Sequence[TrainingImage]) -> None:
     if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         return
     device = next(model.parameters()).device
+    update_bn(_whole(model, images, device), model)
+
+
+def _whole(
+    model: nn.Module, images: Sequence[TrainingImage], device: torch.device
+) -> Iterator[Tensor]:
     stride = getattr(model, "config").stride  # noqa: B009  (nn.Module types it as a tensor)
-    update_bn(_whole(images, stride, device), model)
-
-
-def _whole(images: Sequence[TrainingImage], stride: int, device: torch.device) -> Iterator[Tensor]:
     for image in images[:: -(-len(images) // WHOLE_IMAGES)]:
-        x = image.input()
+        x = seen_by(model, image.input())
         h, w = (max(stride, side // stride * stride) for side in x.shape[-2:])
         if x.shape[-2] < h or x.shape[-1] < w:
             x = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)

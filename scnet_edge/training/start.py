@@ -31,17 +31,20 @@ def start_heads(model: SCNet, bias: float) -> None:
 
 
 def encoder_from_hed(model: SCNet, hed: HED) -> None:
-    """Copy the 13 convolutions of HED, which are VGG's, into an encoder of full width."""
+    """Copy the 13 convolutions of HED, which are VGG's, into an encoder.
+
+    One of another width gets them as `fitted` gives it another model's: narrower, the first
+    channels; wider, copies.
+    """
+    chance = torch.Generator().manual_seed(0)
     for block, theirs in zip(model.encoder, hed.blocks, strict=False):
         convolutions = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
         originals = [m for m in theirs.modules() if isinstance(m, nn.Conv2d)]
         for conv, original in zip(convolutions, originals, strict=True):
             weight = original.weight.detach()
-            if conv.in_channels in (3, 4) and original.in_channels == 3:
+            if original is hed.blocks[0][0]:  # type: ignore[index]
                 weight = weight.flip(1) * 60  # BGR in [0, 255] there, RGB in [-1, 1] here
-                edges = torch.randn(len(weight), conv.in_channels - 3, 3, 3) * 0.01
-                weight = torch.cat([weight, edges], 1)
-            conv.weight.data.copy_(weight)
+            conv.weight.data.copy_(_fitted(weight, conv.weight, chance))
 
 
 def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

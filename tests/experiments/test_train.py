@@ -151,7 +151,6 @@ def test_mistakes_are_one_line(
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
-        ("toy", *quick[:3], tmp_path / "x", "--teacher", "scnet"): "which its pupil does not see",
     }
     for arguments, line in mistakes.items():
         assert run(monkeypatch, "train", *arguments) == 1, arguments

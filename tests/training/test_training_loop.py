@@ -14,10 +14,11 @@ import torch
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
-from scnet_edge.training.loop import Material, averaging, imitation, objective, train
+from scnet_edge.training.loop import Material, averaging, objective, probability, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted, start_heads
 
@@ -230,8 +231,28 @@ def test_teachers_add_the_cross_entropy_with_their_mean_probability() -> None:
 def test_teacher_without_the_prior_sees_the_colours_alone() -> None:
     torch.manual_seed(3)
     teacher = SCNet(CONFIG).eval()
-    x, fused = torch.rand(1, 4, 32, 32), torch.zeros(1, 1, 32, 32)
-    assert torch.equal(imitation([teacher], x, fused), imitation([teacher], x[:, :3], fused))
+    x = torch.rand(1, 4, 32, 32)
+    assert torch.equal(probability([teacher], x), probability([teacher], x[:, :3]))
+
+
+def test_pupil_without_the_prior_learns_from_a_teacher_that_sees_it() -> None:
+    images = [
+        dataclasses.replace(image, edges=(image.mask * 255).astype(np.uint8))
+        for image in toy_images()
+    ]
+    torch.manual_seed(3)
+    teacher, pupil = SCNet(dataclasses.replace(CONFIG, edges=True)).eval(), new_model()
+    x, mask = batch_at(0, images, SCHEDULE)
+    assert x.shape[1] == 4
+    material = Material(images=images, teachers=[teacher])
+    blank = torch.cat([x[:, :3], torch.zeros_like(x[:, 3:])], 1)
+    taught = [objective(material, SCHEDULE, "cpu")(pupil, inputs, mask) for inputs in (x, blank)]
+    assert taught[0] != taught[1]  # the teacher sees the edges
+    alone = [
+        objective(Material(images=images), SCHEDULE, "cpu")(pupil, inputs, mask)
+        for inputs in (x, blank)
+    ]
+    assert alone[0] == alone[1]  # and the pupil does not
 
 
 def test_average_forgets_the_first_weights_of_a_short_run() -> None:
@@ -289,11 +310,12 @@ def test_fusion_of_another_depth_keeps_the_common_levels(theirs: int, ours: int)
     assert torch.equal(model.fuse.weight[:, 4:], own[:, 4:])  # type: ignore[union-attr]
 
 
-def test_wider_model_with_the_prior_starts_as_the_narrower_without() -> None:
-    narrow, wide = (
-        new_model(),
-        SCNet(dataclasses.replace(CONFIG, width=2 * CONFIG.width, edges=True)),
-    )
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_wider_model_with_the_prior_starts_as_the_narrower_without(norm: Norm) -> None:
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIG, norm=norm)
+    narrow = SCNet(config)
+    wide = SCNet(dataclasses.replace(config, width=2 * CONFIG.width, edges=True))
     wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
     x = torch.rand(2, 4, 32, 32) * 2 - 1
     with torch.no_grad():
@@ -336,3 +358,11 @@ def test_encoder_starts_as_hed() -> None:
     theirs = hed.blocks[0][0](60 * rgb.flip(1)) - hed.blocks[0][0].bias[:, None, None]  # type: ignore[index,operator]
     torch.testing.assert_close(model.encoder[0][0](x), theirs)  # type: ignore[index]
     assert torch.equal(model.encoder[4][6].weight, hed.blocks[4][4].weight)  # type: ignore[index]
+
+
+def test_narrower_encoder_starts_as_the_first_channels_of_hed() -> None:
+    hed, model = HED(), SCNet(SCNetConfig(width=0.25, levels=2))
+    encoder_from_hed(model, hed)
+    theirs = hed.blocks[1][0].weight[:32, :16]  # type: ignore[index]
+    assert torch.equal(model.encoder[1][0].weight, theirs)  # type: ignore[index]
+    assert not model.encoder[0][0].weight[:, 3].any()  # type: ignore[index]  # the edge map
