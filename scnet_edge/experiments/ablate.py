@@ -9,6 +9,7 @@ OUT/table-VII.json .md       the figures beside the paper's
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_hed, open_scnet
 from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.schedule import Precision
 
 Begin = Callable[[str, int], Progress]
 
@@ -52,7 +54,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     about: str
     steps: int
     width: float
+    precision: Precision
     seed: int
+    created: str
     figures: list[Figure]
 
 
@@ -101,7 +105,9 @@ def ablate(
         about=table.about,
         steps=schedule.steps,
         width=width,
+        precision=schedule.precision,
         seed=schedule.seed,
+        created=datetime.date.today().isoformat(),
         figures=figures,
     )
     write_json(out / f"table-{number}.json", made)
@@ -159,8 +165,9 @@ def markdown(made: Figures, table: Table) -> str:
     lines = [
         f"# Table {made.table}: {table.about}",
         "",
-        f"{made.steps} steps, width {made.width:g}, seed {made.seed}; test splits, whole images, "
-        "zero tolerance, best threshold for all images, 95 % interval over images.",
+        f"{made.steps} steps in {made.precision}, width {made.width:g}, seed {made.seed}, "
+        f"{made.created}; test splits, whole images, zero tolerance, best threshold for all "
+        "images, 95 % interval over images.",
         "",
         f"| model | parameters | trained on | tested on | {' | '.join(table.metrics)} | paper |",
         "|---" * (5 + len(table.metrics)) + "|",
