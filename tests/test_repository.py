@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 MAX_LINES = 250
 MAX_WEIGHT_BYTES = 200 * 2**20
-MAX_PACKAGED_BYTES = 8 * 2**20
+MAX_PACKAGED_BYTES = 10 * 2**20
 WRITTEN = ("*.py", "*.md", "*.toml", "*.yml", "*.html", "Makefile", "check", "run")
 OURS = ("scnet_edge", "tests", "scripts", "export", "calibration", "benchmarks", "docs", ".ci", ".")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
@@ -170,7 +170,7 @@ def test_the_readme_states_the_speeds_of_the_result_that_it_links_first() -> Non
         for row in read_result(ROOT / linked[1]).rows
         if (row.precision, row.mode, row.scope) == ("int8", "bf16-rest", "camera_to_mask")
     ]
-    assert {row.model for row in rows} == {"scnet-small", "scnet-tiny", "scnet"}
+    assert {row.model for row in rows} == {c.name for c in shipped_models() if c.kind == "scnet"}
     for row in rows:
         fps = f"{row.fps:.0f}" if row.fps >= 10 else f"{row.fps:.1f}"
         faster = ", ".join(

@@ -20,8 +20,8 @@ def train(
     preset: Annotated[
         str,
         typer.Argument(
-            help="paper, modern, quarter, widened, small, tiny, hcnn, deepcrack-liu, "
-            "deepcrack-zou or patchnet."
+            help="paper, modern, quarter, widened, small, small-instance, tiny, "
+            "tiny-instance, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
         ),
     ],
     data: Annotated[

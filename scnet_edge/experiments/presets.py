@@ -10,6 +10,7 @@ import torch
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.blocks import Norm
 from scnet_edge.models.compared import COMPARED, CrackNet
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import open_hed
@@ -75,12 +76,17 @@ EDGE_SCHEDULE = Schedule(
 )
 
 
-def edge_config(width: float, *, levels: int = 5) -> SCNetConfig:
-    """Return an SCNet of the edge family: half resolution, skips, batch norm, no prior."""
+INSTANCE_SCHEDULE = dataclasses.replace(
+    EDGE_SCHEDULE, steps=2000, lr=1e-3, decay_share=0.6, settle_norms=False
+)
+
+
+def edge_config(width: float, *, levels: int = 5, norm: Norm = "batch") -> SCNetConfig:
+    """Return an SCNet of the edge family: half resolution, skips, no prior."""
     return SCNetConfig(
         levels=levels,
         width=width,
-        norm="batch",
+        norm=norm,
         edges=False,
         stem="half",
         decoder="skip",
@@ -97,23 +103,23 @@ PRESETS = {
     ),
     "modern": Preset(
         about="SCNet with the encoder from HED, AdamW, cosine, averaged weights; for a GPU",
-        config=SCNetConfig(norm="batch"),
+        config=SCNetConfig(),
         schedule=MODERN_SCHEDULE,
         start="hed",
     ),
     "quarter": Preset(
         about="SCNet at a quarter of the width: what a CPU can train; `widened` goes on",
-        config=SCNetConfig(norm="batch", width=0.25),
-        schedule=dataclasses.replace(EDGE_SCHEDULE, steps=2000, decay_share=0.475),
+        config=SCNetConfig(width=0.25),
+        schedule=INSTANCE_SCHEDULE,
     ),
     "widened": Preset(
         about="SCNet at full width, from a run of `quarter` on: for a CPU",
-        config=SCNetConfig(norm="batch"),
+        config=SCNetConfig(),
         schedule=dataclasses.replace(
-            EDGE_SCHEDULE,
+            INSTANCE_SCHEDULE,
             steps=300,
             batch=4,
-            lr=1e-4,
+            lr=2e-4,
             decay_share=1.0,
             warmup=20,
             ema_decay=0.98,
@@ -124,10 +130,20 @@ PRESETS = {
         config=edge_config(0.25),
         schedule=EDGE_SCHEDULE,
     ),
+    "small-instance": Preset(
+        about="`small` with instance norm: slower, more accurate",
+        config=edge_config(0.25, norm="instance"),
+        schedule=INSTANCE_SCHEDULE,
+    ),
     "tiny": Preset(
         about="0.54 M parameters from half resolution on: for two CPU cores",
         config=edge_config(0.1875, levels=4),
         schedule=dataclasses.replace(EDGE_SCHEDULE, lr=2e-3),
+    ),
+    "tiny-instance": Preset(
+        about="`tiny` with instance norm: slower, more accurate",
+        config=edge_config(0.1875, levels=4, norm="instance"),
+        schedule=INSTANCE_SCHEDULE,
     ),
     "hcnn": Preset(
         about="HCNN (Zhu 2019), the paper's baseline: no attention, no prior, balanced CE",
