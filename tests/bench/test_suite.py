@@ -12,7 +12,7 @@ from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
 from scnet_edge.bundle import build
-from scnet_edge.bundle.manifest import Calibration, read_manifest, write_manifest
+from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import find_card
@@ -78,6 +78,12 @@ def test_a_file_and_quick_are_one_too_many() -> None:
         find_suite(Path("some.toml"), quick=True)
 
 
+def of_shipped_weights(manifest: Manifest) -> Manifest:
+    weights = {"scnet-small": find_card("scnet-small").sha256}
+    model = msgspec.structs.replace(manifest.model, sha256=weights)
+    return msgspec.structs.replace(manifest, model=model)
+
+
 def test_a_bundle_of_other_weights_is_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, darkness_bundle: Callable
 ) -> None:
@@ -87,10 +93,7 @@ def test_a_bundle_of_other_weights_is_built_again(
     shutil.copytree(darkness_bundle((64, 96)), bundle)
     assert bundle_of(case, tmp_path) == bundle
     assert built == [bundle]
-    manifest = read_manifest(bundle)
-    weights = {"scnet-small": find_card("scnet-small").sha256}
-    model = msgspec.structs.replace(manifest.model, sha256=weights)
-    write_manifest(bundle, msgspec.structs.replace(manifest, model=model))
+    write_manifest(bundle, of_shipped_weights(read_manifest(bundle)))
     assert bundle_of(case, tmp_path) == bundle
     assert built == [bundle]
 
@@ -102,13 +105,11 @@ def test_a_bundle_of_other_ranges_is_built_again(
     bundle, built = tmp_path / "scnet-small-64x96-int8", []
     monkeypatch.setattr(build, "build_bundle", lambda recipe, out, **_: built.append(out))
     shutil.copytree(darkness_bundle((64, 96)), bundle)
-    manifest = read_manifest(bundle)
-    weights = {"scnet-small": find_card("scnet-small").sha256}
-    model = msgspec.structs.replace(manifest.model, sha256=weights)
-    shipped = find_ranges("scnet-small", weights).key
+    manifest = of_shipped_weights(read_manifest(bundle))
+    shipped = find_ranges("scnet-small", manifest.model.sha256).key
     for key, builds in ((shipped, 0), ("0" * 64, 1)):
         ranges = Calibration(source="s", method="mse", frames=8, sha256="0" * 64, key=key)
-        write_manifest(bundle, msgspec.structs.replace(manifest, model=model, calibration=ranges))
+        write_manifest(bundle, msgspec.structs.replace(manifest, calibration=ranges))
         bundle_of(case, tmp_path)
         assert len(built) == builds
 
