@@ -54,6 +54,7 @@ from scnet_edge.graph.rewrite import exportable
 from scnet_edge.graph.trace import trace_chain
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNetConfig
+from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import load_images
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.schedule import Schedule
@@ -85,20 +86,24 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000, help="of 8 crops of 256 pixels")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut crops ahead")
     chosen = parser.parse_args()
     fit, held_out = split_held_out(open_dataset(chosen.data, "train"))
     material = Material(images=load_images(fit, None), pipes=drawn_pipes())
     schedule = dataclasses.replace(EDGE_SCHEDULE, steps=chosen.steps, precision=chosen.precision)
+    on = Hardware(device=chosen.device, workers=chosen.workers)
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
-        peer = trained(name, material, schedule, out / "training", chosen.device)
+        peer = trained(name, material, schedule, out / "training", on)
         size = DEFAULT_SIZE_HW
         chain = Chain(peer, None, frame_hw=size, size_hw=size).eval()  # type: ignore[arg-type]
         write_bundles(chain, fit, held_out, out)
         print(out)
 
 
-def trained(name: str, material: Material, schedule: Schedule, out: Path, device: str) -> nn.Module:
+def trained(
+    name: str, material: Material, schedule: Schedule, out: Path, on: Hardware
+) -> nn.Module:
     """Return a trained peer, going on from the checkpoint in `out`."""
     torch.manual_seed(schedule.seed)
     begun_s = time.monotonic()
@@ -111,7 +116,7 @@ def trained(name: str, material: Material, schedule: Schedule, out: Path, device
                 flush=True,
             )
 
-    return train(Peer(name), material, schedule, out, device=device, progress=told).cpu()
+    return train(Peer(name), material, schedule, out, on=on, progress=told).cpu()
 
 
 def write_bundles(chain: Chain, fit: list[Sample], held_out: list[Sample], out: Path) -> None:

@@ -21,6 +21,7 @@ import msgspec
 from scnet_edge.config import write_json
 from scnet_edge.experiments.prior import PRIORS, Plan, claim, priors_of, scored_run, splits_of
 from scnet_edge.experiments.prior_report import report
+from scnet_edge.training.hardware import Hardware
 
 FIELDS = ("data", "steps", "batch", "crop", "distil_steps", "light_width", "seeds")
 
@@ -38,14 +39,17 @@ def main() -> None:
     changes.add_argument("--distil-steps", type=int)
     changes.add_argument("--light-width", type=float)
     changes.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut crops ahead")
     asked = parser.parse_args()
+    on = Hardware(device=asked.device, workers=asked.workers)
     given = {name: value for name in FIELDS if (value := getattr(asked, name)) is not None}
     plan = msgspec.convert(given, Plan)
     claim(asked.out, plan)
     splits = splits_of(plan.data)
-    maps = priors_of(plan, asked.out, splits, told)
+    maps = priors_of(plan, asked.out, splits, told, on)
     runs = [
-        scored_run(plan, prior, seed, asked.out, splits, maps, told)
+        scored_run(plan, prior, seed, asked.out, splits, maps, told, on)
         for seed in plan.seeds
         for prior in PRIORS
     ]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.train import device_of, precision_of
+from scnet_edge.cli.train import hardware_of, precision_of
 from scnet_edge.folders import check_folder
 
 
@@ -28,6 +28,13 @@ def ablate(
         str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that cut crops ahead; 0 on a CPU, up to 8 on a GPU."),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
+    ] = False,
 ) -> None:
     """Train each row of a table of the paper and score it; run again to go on."""
     from rich.console import Console
@@ -51,7 +58,7 @@ def ablate(
             data,
             out,
             width=width,
-            device=device_of(device),
+            on=hardware_of(device, workers, compiled),
             changes={key: value for key, value in options.items() if value is not None},
             report=progress.console.print,
             begin=begin,

@@ -23,7 +23,9 @@ class Subject(NamedTuple):
 
 
 @contextmanager
-def opened(subject: str, engine: str | None, *, refine: bool = False) -> Iterator[Subject]:
+def opened(
+    subject: str, engine: str | None, *, refine: bool = False, device: str = "cpu"
+) -> Iterator[Subject]:
     """Open a bundle on its engine, or a model or training run in PyTorch.
 
     Raises:
@@ -47,7 +49,7 @@ def opened(subject: str, engine: str | None, *, refine: bool = False) -> Iterato
     card = crack_model(subject)
     if engine:
         raise ConfigError("--engine is for bundles; a model runs in PyTorch, so leave it out")
-    yield _refined(card) if refine else _reference(card)
+    yield _refined(card) if refine else _reference(card, device)
 
 
 def crack_model(name: str) -> Card:
@@ -67,12 +69,14 @@ def crack_model(name: str) -> Card:
     return find_card(name)
 
 
-def _reference(card: Card) -> Subject:
+def _reference(card: Card, device: str) -> Subject:
     from scnet_edge.evaluation.predict import reference_run
     from scnet_edge.models.weights import open_hed, open_scnet
 
     hed = open_hed() if card.takes_prior else None
-    return Subject(reference_run(open_scnet(card), hed), "PyTorch FP32", card.threshold)
+    run = reference_run(open_scnet(card), hed, device=device)
+    engine = "PyTorch FP32" if device == "cpu" else f"PyTorch FP32 on {device}"
+    return Subject(run, engine, card.threshold)
 
 
 def _refined(card: Card) -> Subject:

@@ -12,6 +12,7 @@ from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from scnet_edge.experiments.train import Request
+    from scnet_edge.training.hardware import Hardware
     from scnet_edge.training.schedule import Precision
 
 
@@ -47,6 +48,16 @@ def train(
         str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that cut crops ahead; 0 on a CPU, up to 8 on a GPU."),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
+    ] = False,
+    fine_levels: Annotated[
+        int | None, typer.Option(min=1, help="Let only so many levels learn, the finest.")
+    ] = None,
     validate_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between looks at held-out images.")
     ] = None,
@@ -58,11 +69,11 @@ def train(
     from scnet_edge.experiments.train import request, train_run
     from scnet_edge.training.several import join, leave
 
-    own = device_of(device)
+    own = hardware_of(device, workers, compiled)
     wanted = request(
         preset,
         data,
-        device=own,
+        on=own,
         start=start,
         teachers=teacher or (),
         steps=steps,
@@ -71,8 +82,9 @@ def train(
         seed=seed,
         precision=precision_of(precision),
         validate_every=validate_every,
+        fine_levels=fine_levels,
     )
-    rank, _ = join(own)
+    rank, _ = join(own.device)
     try:
         if rank:
             train_run(wanted, out, resume=resume, writes=False)
@@ -112,6 +124,15 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
 
         train_run(wanted, out, resume=resume, report=progress.console.print, progress=told)
     print(f"{out}: trained; scnet-edge evaluate {out} --data ..., build --model {out} --out BUNDLE")
+
+
+def hardware_of(device: str, workers: int | None, compiled: bool) -> Hardware:
+    """Return what a run computes on, by its options."""
+    from scnet_edge.training.hardware import Hardware, usual_workers
+
+    own = device_of(device)
+    cutting = usual_workers(own) if workers is None else workers
+    return Hardware(device=own, workers=cutting, compiled=compiled)
 
 
 def device_of(name: str) -> str:

@@ -50,9 +50,13 @@ def backend_run(backend: Backend, frame_hw: tuple[int, int]) -> Run:
 
 
 def reference_run(
-    scnet: CrackNet, hed: nn.Module | None, *, edge_threshold: float = EDGE_THRESHOLD
+    scnet: CrackNet,
+    hed: nn.Module | None,
+    *,
+    edge_threshold: float = EDGE_THRESHOLD,
+    device: str = "cpu",
 ) -> Run:
-    """Return the PyTorch FP32 chain as a function of frames of any size.
+    """Return the PyTorch FP32 chain on a device as a function of frames of any size.
 
     A frame whose sides the model's stride does not divide is resized up to the next that it does.
     """
@@ -66,7 +70,7 @@ def reference_run(
         h, w = _size_hw(frame)
         size_hw = -(-h // stride) * stride, -(-w // stride) * stride
         chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
-        return backend_run(TorchBackend(chain), (h, w))(frame)
+        return backend_run(TorchBackend(chain, device=device), (h, w))(frame)
 
     return run
 

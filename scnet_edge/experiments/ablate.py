@@ -28,6 +28,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_hed, open_scnet
 from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.schedule import Precision
 
 Begin = Callable[[str, int], Progress]
@@ -67,7 +68,7 @@ def ablate(
     out: Path,
     *,
     width: float = 1.0,
-    device: str = "cpu",
+    on: Hardware = CPU,
     changes: dict[str, Any],
     report: Report = lambda line: None,
     begin: Begin = lambda name, steps: lambda step, loss: None,
@@ -80,7 +81,7 @@ def ablate(
         data: NAME:DIR, each a column.
         out: The folder of all runs.
         width: Of every SCNet; 0.25 makes a table a matter of hours on a CPU.
-        device: cpu, cuda or cuda:N.
+        on: What it computes on.
         changes: Fields of the schedule of every row, such as `steps`.
         report: Told what happens.
         begin: Told each run's name and steps; returns what is told its progress.
@@ -94,11 +95,11 @@ def ablate(
             preset = preset_of(row, width, changes)
             name, maps = row.run or row.name, out / "edges"
             run = out / f"{slug(name)}--{name_of(spec)}"
-            wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), device=device)
+            wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), on=on)
             told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
             train_run(wanted, run, resume=run.exists(), report=report, progress=told, maps=maps)
             for test in data if table.crossed else [spec]:
-                figures.append(figure_of(row, run, maps, spec, test))
+                figures.append(figure_of(row, run, maps, spec, test, on.device))
     schedule = preset_of(table.rows[0], width, changes).schedule
     made = Figures(
         table=number,
@@ -131,12 +132,14 @@ def preset_of(row: Row, width: float, changes: dict[str, Any]) -> Preset:
     )
 
 
-def figure_of(row: Row, run: Path, maps: Path, trained_on: str, tested_on: str) -> Figure:
+def figure_of(
+    row: Row, run: Path, maps: Path, trained_on: str, tested_on: str, device: str = "cpu"
+) -> Figure:
     """Return the scores of a run on a test split, from its file where it is newer than the run."""
     card, path = find_card(str(run)), run / f"on-{name_of(tested_on)}.json"
     if not path.is_file() or path.stat().st_mtime < card.path.stat().st_mtime:
-        hed = KeptHED(open_hed(), maps) if card.takes_prior else None
-        reference = reference_run(open_scnet(card), hed)
+        hed = KeptHED(open_hed().to(device), maps) if card.takes_prior else None
+        reference = reference_run(open_scnet(card), hed, device=device)
         scores = evaluate(
             predictions(reference, open_dataset(tested_on, "test")),
             threshold=card.threshold,

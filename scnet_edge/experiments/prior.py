@@ -28,6 +28,7 @@ from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import load_into, load_state, open_hed, save_weights
 from scnet_edge.training.edge_maps import KeptHED, MapOf
+from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.images import TrainingImage, load_images
 from scnet_edge.training.light_hed import Distillation, distil_hed, new_light_hed
 from scnet_edge.training.loop import Material, train
@@ -92,23 +93,25 @@ def splits_of(data: str) -> Splits:
     return {"fit": fit, "held": held, "test": open_dataset(data, "test")}
 
 
-def priors_of(plan: Plan, out: Path, splits: Splits, begin: Begin) -> Maps:
+def priors_of(plan: Plan, out: Path, splits: Splits, begin: Begin, on: Hardware = CPU) -> Maps:
     """Return the full HED and, taught by it, the light one, as what gives a frame its edge map."""
-    full = KeptHED(open_hed(), out / "edges/full").map_of
-    light = light_hed(plan, out, splits["fit"], full, begin)
+    full = KeptHED(open_hed().to(on.device), out / "edges/full").map_of
+    light = light_hed(plan, out, splits["fit"], full, begin, on)
     return {"full": full, "light": KeptHED(light, out / "edges/light").map_of, "none": None}
 
 
-def light_hed(plan: Plan, out: Path, fit: Sequence[Sample], full: MapOf, begin: Begin) -> HED:
+def light_hed(
+    plan: Plan, out: Path, fit: Sequence[Sample], full: MapOf, begin: Begin, on: Hardware = CPU
+) -> HED:
     """Return the light HED of a study, taught on the training images unless it is there."""
-    path, hed = out / "light-hed.safetensors", new_light_hed(plan.light_width, seed=0)
+    path, hed = out / "light-hed.safetensors", new_light_hed(plan.light_width, seed=0).to(on.device)
     if not path.is_file():
         images = load_images(fit, full)
         how = Distillation(steps=plan.distil_steps)
         distil_hed(hed, images, how, begin("light HED", how.steps))
-        save_weights(hed, path)
+        save_weights(hed.cpu(), path)
     load_into(hed, load_state(path), str(path))
-    return hed.eval()
+    return hed.to(on.device).eval()
 
 
 def preset_of(plan: Plan, prior: Prior, seed: int) -> Preset:
@@ -146,7 +149,14 @@ def first_net(plan: Plan, prior: Prior, seed: int) -> SCNet:
 
 
 def scored_run(
-    plan: Plan, prior: Prior, seed: int, out: Path, splits: Splits, maps: Maps, begin: Begin
+    plan: Plan,
+    prior: Prior,
+    seed: int,
+    out: Path,
+    splits: Splits,
+    maps: Maps,
+    begin: Begin,
+    on: Hardware = CPU,
 ) -> Scored:
     """Return a run's counts, trained and scored unless that was done; resumed where it was cut."""
     name = f"{prior}-{seed}"
@@ -155,7 +165,7 @@ def scored_run(
         images = {split: load_images(samples, maps[prior]) for split, samples in splits.items()}
         schedule, material = preset_of(plan, prior, seed).schedule, Material(images=images["fit"])
         net = train(first_net(plan, prior, seed), material, schedule, run,
-                    progress=begin(name, plan.steps))  # fmt: skip
+                    on=on, progress=begin(name, plan.steps))  # fmt: skip
         assert isinstance(net, SCNet)
         held = ods(add_up(counts_of(net, images["held"])))
         _write_counts(done, held.threshold, counts_of(net, images["test"]))
@@ -169,11 +179,11 @@ def counts_of(net: SCNet, images: Sequence[TrainingImage]) -> list[Counts]:
     Raises:
         ModelError: the sides of an image are no multiples of the net's stride.
     """
-    counts = []
+    device, counts = next(net.parameters()).device, []
     for image in images:
         check_size((image.mask.shape[0], image.mask.shape[1]), net.config.stride)
         with torch.inference_mode():
-            probability = torch.sigmoid(net(image.input())[0])[0, 0].numpy()
+            probability = torch.sigmoid(net(image.input().to(device))[0])[0, 0].cpu().numpy()
         counts.append(count(probability, image.mask))
     return counts
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import msgspec
+import torch
 from torch import nn
 
 from scnet_edge.data.datasets import Sample, open_dataset
@@ -32,6 +33,7 @@ from scnet_edge.models.weights import (
     save_weights,
 )
 from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.images import load_images
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.start import fitted
@@ -52,7 +54,7 @@ class Request:
         data: Data sets as NAME:DIR; their training splits together.
         start: A model or run whose weights are gone on from.
         teachers: Models or runs whose mean probability is learnt, too.
-        device: cpu, cuda or cuda:N.
+        on: What it computes on.
     """
 
     name: str
@@ -60,14 +62,14 @@ class Request:
     data: tuple[str, ...]
     start: str | None = None
     teachers: tuple[str, ...] = ()
-    device: str = "cpu"
+    on: Hardware = CPU
 
 
 def request(
     name: str,
     data: Sequence[str],
     *,
-    device: str = "cpu",
+    on: Hardware = CPU,
     start: str | None = None,
     teachers: Sequence[str] = (),
     **changes: object,
@@ -86,7 +88,7 @@ def request(
         data=tuple(data),
         start=start,
         teachers=tuple(teachers),
-        device=device,
+        on=on,
     )
 
 
@@ -122,7 +124,7 @@ def train_run(
         run_folder.write_log(out, run_folder.read_log(out, until=run_folder.checkpointed_step(out)))
     report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
     seen = wanted.preset.takes_prior or any(teacher.config.edges for teacher in teachers)
-    hed = KeptHED(open_hed(), maps or out / "edges") if seen else None
+    hed = KeptHED(open_hed().to(wanted.on.device), maps or out / "edges") if seen else None
     material = _material(wanted, fit, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
@@ -140,7 +142,7 @@ def train_run(
         material,
         wanted.preset.schedule,
         out,
-        device=wanted.device,
+        on=wanted.on,
         progress=told,
         validate=validate,
     )
@@ -175,7 +177,7 @@ def _teacher(name: str, wanted: Request) -> SCNet:
     teacher = open_scnet(card)
     if not isinstance(teacher, SCNet):
         raise ConfigError(f"teacher {card.name}: expected an SCNet, found {card.kind}")
-    return teacher.to(wanted.device)
+    return teacher.to(wanted.on.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _first_weights(wanted: Request) -> CrackNet:
@@ -198,7 +200,7 @@ def _validate(
     weights = run_card(out).with_suffix(".safetensors")
     save_weights(averaged.cpu(), weights)
     load_into(averaged, load_state(weights), str(weights))  # scored as it would ship, in FP16
-    maps = list(predictions(reference_run(averaged.eval(), hed), held))
+    maps = list(predictions(reference_run(averaged.eval(), hed, device=wanted.on.device), held))
     best = ods(add_up([count(p, sample.read_mask()) for sample, p in maps]))
     run_folder.append_log(out, {"step": step, "f1": best.f1, "threshold": best.threshold})
     _draw(step, maps, out)

@@ -29,7 +29,7 @@ class KeptHED(nn.Module):
     HED; another one's maps belong into another folder.
 
     Args:
-        hed: In eval mode, on the CPU.
+        hed: In eval mode, on the device it shall run on.
         folder: Gets the maps; it may hold earlier ones.
     """
 
@@ -57,16 +57,17 @@ class KeptHED(nn.Module):
         digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=12)
         path = self.folder / f"{digest.hexdigest()}.png"
         if not path.exists():
-            self._write(path, image.cpu())
+            self._write(path, image)
         kept = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if kept is None:
             raise InputError(f"{path}: the edge map cannot be read; delete it")
         return np.asarray(kept, np.uint8)
 
     def _write(self, path: Path, image: Tensor) -> None:
+        image = image.to(next(self.hed.parameters()).device)
         with torch.inference_mode():
             edges = torch.sigmoid(self.hed(image.contiguous(memory_format=torch.channels_last))[0])
         part = path.with_suffix(f".{os.getpid()}.png")  # several processes may share the folder
-        if not cv2.imwrite(str(part), (edges[0, 0].numpy() * 255).round().astype(np.uint8)):
+        if not cv2.imwrite(str(part), (edges[0, 0].cpu().numpy() * 255).round().astype(np.uint8)):
             raise InputError(f"{part}: cannot be written; is the disk full?")
         part.replace(path)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
 from scnet_edge.data.datasets import Sample
@@ -75,6 +78,41 @@ def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
             "replace it"
         )
     return TrainingImage(frame, mask, map_of and map_of(frame))
+
+
+class _Steps(Dataset[tuple[Tensor, Tensor]]):
+    """The batch of each step, where PyTorch's loader wants to find it."""
+
+    def __init__(self, *of: Any, share: tuple[int, int]) -> None:
+        self.of, self.share = of, share
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        return batch_at(step, *self.of, share=self.share)
+
+
+def batches(
+    steps: Sequence[int],
+    images: Sequence[TrainingImage],
+    schedule: Schedule,
+    pipes: Sequence[TrainingImage] = (),
+    *,
+    share: tuple[int, int] = (0, 1),
+    workers: int = 0,
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """Return an iterable of `batch_at` of each step, cut ahead by `workers` processes, if any."""
+    return DataLoader(
+        _Steps(images, schedule, pipes, share=share),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        worker_init_fn=_one_thread if workers else None,
+        # A fork of a process whose OpenCV has threads hangs.
+        multiprocessing_context="forkserver" if workers else None,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(1)
 
 
 def batch_at(

@@ -59,7 +59,7 @@ def distil_hed(
     how: Distillation,
     progress: Callable[[int, float], None] = lambda step, loss: None,
 ) -> HED:
-    """Train a HED in place on the edge maps of `images` and return it in eval mode.
+    """Train a HED where it is on the edge maps of `images` and return it in eval mode.
 
     The loss is the mean cross-entropy of the fused map and the five sides with the maps as soft
     targets: at 0.5 the student says what the teacher does, without a class weight to undo.
@@ -67,13 +67,14 @@ def distil_hed(
     Raises:
         ConfigError: an image has no edge map, or is smaller than a crop.
     """
+    device = next(hed.parameters()).device
     hed.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(hed.parameters(), how.lr, weight_decay=1e-4)
     for step in range(how.steps):
         for group in optimizer.param_groups:
             group["lr"] = how.rate_at(step)
         frames, target = edge_crops(step, images, how)
-        loss = distillation_loss(hed, frames, target)
+        loss = distillation_loss(hed, frames.to(device), target.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(hed.parameters(), 1.0)

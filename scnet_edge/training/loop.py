@@ -18,7 +18,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
-from scnet_edge.training.images import TrainingImage, batch_at, seen_by
+from scnet_edge.training.hardware import CPU, Hardware
+from scnet_edge.training.images import TrainingImage, batches, seen_by
 from scnet_edge.training.losses import (
     Loss,
     median_frequency,
@@ -29,6 +30,7 @@ from scnet_edge.training.losses import (
 from scnet_edge.training.norms import estimate_norms
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms
+from scnet_edge.training.start import hold_coarse
 
 Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
@@ -56,7 +58,7 @@ def train(
     schedule: Schedule,
     out: Path,
     *,
-    device: str = "cpu",
+    on: Hardware = CPU,
     progress: Progress = lambda step, loss: None,
     validate: Validate = lambda step, model: None,
 ) -> nn.Module:
@@ -67,7 +69,7 @@ def train(
         material: What it learns from.
         schedule: How long and how hard.
         out: A folder; an older `checkpoint.pt` in it is resumed, new ones replace it.
-        device: cpu, cuda or cuda:N, this process's own.
+        on: What it computes on.
         progress: Told each step and its loss.
         validate: Given the averaged model with settled norms, every `schedule.validate_every`.
 
@@ -75,23 +77,23 @@ def train(
         InputError: the loss is not a number.
         ConfigError: the batch does not divide among the processes, or the checkpoint is foreign.
     """
-    rank, world = join(device)
+    rank, world = join(on.device)
     check_batch(schedule.batch, world)
     out.mkdir(parents=True, exist_ok=True)
     if world > 1:
         share_batch_norms(model)
-    training = begin(model, schedule, device)
+    training = begin(model, schedule, on)
     resume(out / CHECKPOINT, training)
-    loss_of = objective(material, schedule, device)
+    loss_of = objective(material, schedule, on.device)
     wrapped = DistributedDataParallel(training.model) if world > 1 else training.model
-    while training.step < schedule.steps:
+    left = range(training.step, schedule.steps)
+    for x, mask in batches(
+        left, material.images, schedule, material.pipes, share=(rank, world), workers=on.workers
+    ):
         if schedule.settle_norms and training.step == schedule.settled_from > 0:
             settle(training, material.images)
         prepare(training, schedule)
-        x, mask = batch_at(
-            training.step, material.images, schedule, material.pipes, share=(rank, world)
-        )
-        loss = loss_of(wrapped, x.to(device), mask.to(device))
+        loss = loss_of(wrapped, x.to(on.device), mask.to(on.device))
         update(training, loss, schedule)
         progress(training.step, mean_over_processes(loss, world))
         last = training.step == schedule.steps
@@ -103,9 +105,12 @@ def train(
     return finished(training, schedule, material.images)
 
 
-def begin(model: nn.Module, schedule: Schedule, device: str) -> Training:
+def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
     """Return a run at step 0."""
-    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(device=on.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if schedule.fine_levels:
+        hold_coarse(model, schedule.fine_levels)
+    torch.backends.cudnn.benchmark = on.is_gpu  # crops are all of one size
     average = AveragedModel(model, multi_avg_fn=averaging(schedule), use_buffers=True)
     decay = schedule.weight_decay
     optimizer: torch.optim.Optimizer
@@ -114,7 +119,11 @@ def begin(model: nn.Module, schedule: Schedule, device: str) -> Training:
             model.parameters(), schedule.lr, schedule.momentum, weight_decay=decay
         )
     else:
-        optimizer = torch.optim.AdamW(model.parameters(), schedule.lr, weight_decay=decay)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), schedule.lr, weight_decay=decay, fused=on.is_gpu
+        )
+    if on.compiled:
+        model.compile(dynamic=False)  # after the average was copied from it
     return Training(model, average, optimizer)
 
 

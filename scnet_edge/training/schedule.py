@@ -34,6 +34,7 @@ class Schedule:
     ema_decay: float = 0.998
     pixel: PixelLoss = "focal"
     region: RegionLoss = "soft-iou"
+    fine_levels: int | None = None  # only so many levels learn, the finest; None: all
     focal_weight: float = 10.0  # of the losses of pixels, against that of regions
     distil_weight: float = 2.0  # of cross-entropy with a teacher's probability, where there is one
     head_bias: float = -2.0  # cracks are rare: start from a low probability
@@ -48,6 +49,8 @@ class Schedule:
         for name in ("steps", "batch", "checkpoint_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.fine_levels is not None and self.fine_levels < 1:
+            raise ConfigError(f"fine_levels must be at least 1, got {self.fine_levels}")
         if self.settle_norms and self.rate != "stable":
             raise ConfigError("settle_norms begins with the fall of a stable rate; set rate too")
 

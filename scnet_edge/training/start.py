@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scnet_edge.errors import ConfigError
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 
@@ -45,6 +46,19 @@ def encoder_from_hed(model: SCNet, hed: HED) -> None:
             if original is hed.blocks[0][0]:  # type: ignore[index]
                 weight = weight.flip(1) * 60  # BGR in [0, 255] there, RGB in [-1, 1] here
             conv.weight.data.copy_(_fitted(weight, conv.weight, chance))
+
+
+def hold_coarse(model: nn.Module, learning: int) -> None:
+    """Let only the finest `learning` levels and the fusion learn; the weights of others stay.
+
+    Raises:
+        ConfigError: the model is no SCNet.
+    """
+    if not isinstance(model, SCNet):
+        raise ConfigError("fine_levels: expected an SCNet, whose levels can be told apart")
+    levelled = (model.encoder, model.encoder_attention, model.decoder, model.decoder_attention)
+    for blocks in (*levelled, model.sides):
+        blocks[learning:].requires_grad_(False)
 
 
 def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

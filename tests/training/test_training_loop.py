@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
 from scnet_edge.training.loop import Material, averaging, objective, probability, train
 from scnet_edge.training.schedule import Schedule
@@ -113,6 +115,52 @@ def test_finished_run_takes_no_more_steps(tmp_path: Path) -> None:
     seen: list[int] = []
     train(new_model(), material, schedule, tmp_path, progress=lambda s, _: seen.append(s))
     assert seen == []
+
+
+def test_crops_cut_ahead_are_the_same(tmp_path: Path) -> None:
+    material = Material(images=toy_images(), pipes=toy_images()[:1])
+    schedule = dataclasses.replace(SCHEDULE, pipe_share=0.3)
+    at_once = train(new_model(), material, schedule, tmp_path / "at-once")
+    ahead = train(new_model(), material, schedule, tmp_path / "ahead", on=Hardware(workers=2))
+    for key, value in at_once.state_dict().items():
+        assert torch.equal(ahead.state_dict()[key], value), key
+
+
+def test_a_compiled_model_learns_what_another_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inductor = torch.compile
+
+    def captured(*of: Any, **how: Any) -> Any:
+        return inductor(*of, **how, backend="aot_eager")  # the graph is taken, no code is made
+
+    monkeypatch.setattr(torch, "compile", captured)
+    losses: dict[bool, list[float]] = {False: [], True: []}
+    for compiled, seen in losses.items():
+        train(
+            new_model(),
+            Material(images=toy_images()),
+            SCHEDULE,
+            tmp_path / str(compiled),
+            on=Hardware(compiled=compiled),
+            progress=lambda _, loss, seen=seen: seen.append(loss),
+        )
+    assert np.allclose(losses[True], losses[False], rtol=1e-3)
+
+
+def test_only_the_finest_levels_learn(tmp_path: Path) -> None:
+    schedule = dataclasses.replace(SCHEDULE, fine_levels=2)
+    model, before = new_model(), new_model().state_dict()
+    averaged = train(model, Material(images=toy_images()), schedule, tmp_path)
+    for state in (model.state_dict(), averaged.state_dict()):
+        same = {key for key in before if torch.equal(state[key], before[key])}
+        held = {key for key, _ in model.named_parameters() if key.split(".")[1] == "2"}
+        assert {"encoder.2.0.weight", "decoder_attention.2.refine.bias", "sides.2.weight"} < held
+        assert held <= same
+        assert "encoder.1.0.weight" not in same
+        assert "fuse.weight" not in same
+    with pytest.raises(ConfigError, match="fine_levels: expected an SCNet"):
+        train(torch.nn.Conv2d(3, 1, 1), Material(images=toy_images()), schedule, tmp_path / "other")
 
 
 def test_batches_depend_on_seed_and_step_alone() -> None:

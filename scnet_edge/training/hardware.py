@@ -1,0 +1,40 @@
+"""What a run computes on: it sets the pace, and the figures only by rounding."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from scnet_edge.training.several import world_size
+
+MOST_WORKERS = 8  # cut some 2,500 crops a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """Where a run computes.
+
+    Attributes:
+        device: cpu, cuda or cuda:N, this process's own.
+        workers: Processes that cut crops ahead of the steps; with 0 they are cut in between.
+        compiled: Let `torch.compile` make code of the model, within the first minutes.
+    """
+
+    device: str = "cpu"
+    workers: int = 0
+    compiled: bool = False
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether the device is a CUDA GPU."""
+        return self.device.startswith("cuda")
+
+
+CPU = Hardware()
+
+
+def usual_workers(device: str) -> int:
+    """Return how many workers keep a device busy: none for a CPU, which they would take it from."""
+    if not device.startswith("cuda"):
+        return 0
+    return min(MOST_WORKERS, (os.cpu_count() or 1) // world_size())
