@@ -21,15 +21,24 @@ from scnet_edge.runtime.machine import (
     cpu_model,
     memory_bytes,
 )
-from scnet_edge.runtime.telemetry import read_sysfs
+from scnet_edge.runtime.nvml import first_card
+from scnet_edge.runtime.telemetry import read_sensors
 
-PACKAGES = ("scnet-edge", "openvino", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch")
+PACKAGES = (
+    "scnet-edge",
+    "openvino",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorrt",
+    "tensorrt-rtx",
+    "torch",
+)
 CHECKOUT = Path(__file__).parents[2]
 
 
 def environment() -> Environment:
     """Return what the figures of this machine depend on, right now."""
-    cpuinfo, telemetry = system_text("/proc/cpuinfo"), read_sysfs()
+    cpuinfo, telemetry = system_text("/proc/cpuinfo"), read_sensors()
     flags = cpu_flags(cpuinfo)
     board = system_text("/proc/device-tree/model").strip("\0\n ")
     gpu, jetpack = check_gpu(), check_jetpack(system_text("/etc/nv_tegra_release"))
@@ -43,7 +52,7 @@ def environment() -> Environment:
         memory_gb=round(memory_bytes(system_text("/proc/meminfo"))[0] / 1e9, 1),
         system=platform.platform(),
         python=platform.python_version(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages=_packages(),
         commit=_commit(),
         power_mode=telemetry.power_mode,
         sensors={
@@ -54,6 +63,14 @@ def environment() -> Environment:
         load_before=round(os.getloadavg()[0], 2),
         started=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _packages() -> dict[str, str]:
+    """Return the versions of what computes, the NVIDIA driver's among them."""
+    card, found = first_card(), {name: _version(name) for name in PACKAGES}
+    if card is not None:
+        found["nvidia-driver"] = card.driver()
+    return {name: known for name, known in found.items() if known}
 
 
 def _version(package: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from scnet_edge.runtime.telemetry import Telemetry, read_sysfs
+from scnet_edge.runtime.telemetry import Telemetry, read_sensors
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def sampled(into: list[Telemetry], *, every_s: float) -> Iterator[None]:
 
     def sample() -> None:
         while not done.wait(every_s):
-            into.append(read_sysfs())
+            into.append(read_sensors())
 
     thread = Thread(target=sample, name="sensors", daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from scnet_edge.runtime import sysfs
+from scnet_edge.runtime import nvml, sysfs
 
 INTERVAL_S = 1.0
 JTOP_SOCKET = Path("/run/jtop.sock")
@@ -24,14 +24,14 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes:
         temperatures_c: degrees Celsius by thermal zone.
-        power_mw: milliwatts by rail; `total_mw` is the whole board.
+        power_mw: milliwatts by rail; `total_mw` is the whole board, on a PC the graphics card.
         clocks_mhz: megahertz by `gpu`, `cpu0`, ...
         clocks_locked: whether `jetson_clocks`, or the like, holds them.
         power_mode: nvpmodel's name for it: `15W`, `MAXN`.
         throttled: why it runs slower than that mode allows; empty when it does not.
     """
 
-    source: Literal["sysfs", "jtop"] = "sysfs"
+    source: Literal["sysfs", "nvml", "jtop"] = "sysfs"
     temperatures_c: dict[str, float] = msgspec.field(default_factory=dict)
     power_mw: dict[str, float] = msgspec.field(default_factory=dict)
     total_mw: float | None = None
@@ -60,6 +60,31 @@ def read_sysfs(root: Path = Path("/")) -> Telemetry:
         gpu_load_percent=sysfs.gpu_load_percent(root),
         power_mode=sysfs.power_mode(root),
         throttled=sysfs.throttle_reasons(root),
+    )
+
+
+def read_sensors(root: Path = Path("/"), card: nvml.Card | None = None) -> Telemetry:
+    """Return what the files under `root` say and, where there is a graphics card, its driver.
+
+    Args:
+        root: `/`, or a fake tree.
+        card: None for the first card of this machine, if it has one.
+    """
+    files, card = read_sysfs(root), card or nvml.first_card()
+    power_mw = card.power_mw() if card else None
+    if card is None or (power_mw is None and not card.clocks_mhz()):
+        return files  # a Jetson's library answers, and knows less than /sys
+    temperature_c, load = card.temperature_c(), card.load_percent()
+    return msgspec.structs.replace(
+        files,
+        source="nvml",
+        temperatures_c=files.temperatures_c
+        | ({} if temperature_c is None else {"gpu": temperature_c}),
+        power_mw=files.power_mw | ({} if power_mw is None else {"gpu": power_mw}),
+        total_mw=files.total_mw if files.total_mw is not None else power_mw,
+        clocks_mhz=files.clocks_mhz | card.clocks_mhz(),
+        gpu_load_percent=files.gpu_load_percent if load is None else load,
+        throttled=(*files.throttled, *card.slowed_by()),
     )
 
 
@@ -95,7 +120,7 @@ class TelemetrySampler:
     """Reads telemetry once a second in a thread; `latest` never waits for a sensor.
 
     Args:
-        read: gives one sample; None for jtop where its service runs, else sysfs.
+        read: gives one sample; None for jtop where its service runs, else `read_sensors`.
     """
 
     def __init__(
@@ -126,7 +151,7 @@ class TelemetrySampler:
 
     def _reader(self) -> Callable[[], Telemetry]:
         if not (JTOP_SOCKET.exists() and find_spec("jtop")):
-            return read_sysfs
+            return read_sensors
         from jtop import JtopException, jtop
 
         try:
@@ -135,7 +160,7 @@ class TelemetrySampler:
         except JtopException as e:  # its service and its client are of different versions, say
             logger.warning("jtop is installed but does not answer (%s); reading sysfs instead", e)
             self._jtop = None
-            return read_sysfs
+            return read_sensors
         return lambda: read_jtop(self._jtop)
 
     def _sample(self) -> None:

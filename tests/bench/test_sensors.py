@@ -60,7 +60,7 @@ def test_sensors_are_read_while_the_turn_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board = Board(tmp_path)
-    monkeypatch.setattr(sensors, "read_sysfs", board.read)
+    monkeypatch.setattr(sensors, "read_sensors", board.read)
     suite = Suite(sizes_hw=((64, 96),), contenders=(), rounds=2, round_s=0.1)
     case = Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96))
     measured = Measured(
