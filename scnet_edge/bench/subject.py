@@ -164,8 +164,11 @@ def _torch(case: Case, threads: int | None) -> Backend:
     from scnet_edge.bundle.reference import open_chain
     from scnet_edge.models.cards import find_card
 
+    if case.precision == "int8":
+        raise EngineError("PyTorch runs the shipped weights in floating point; leave int8 out")
     if threads is not None:
         torch.set_num_threads(threads)
     chain = open_chain(find_card(case.model), Recipe(precision="fp32", size_hw=case.size_hw))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return TorchBackend(chain, device=device, compiled=case.mode == "compile")
+    compiled = case.mode == "compile"
+    return TorchBackend(chain, device=device, precision=case.precision, compiled=compiled)

@@ -17,6 +17,8 @@ from scnet_edge.models.cards import shipped_models
 PACKAGE = Path(__file__).parent
 MODES: dict[tuple[Engine, Precision], tuple[str, ...]] = {
     ("torch", "fp32"): ("eager", "compile"),
+    ("torch", "bf16"): ("eager", "compile"),
+    ("torch", "fp16"): ("eager", "compile"),
     ("openvino", "fp32"): ("default",),
     ("openvino", "bf16"): ("default",),
     ("openvino", "fp16"): ("default",),
