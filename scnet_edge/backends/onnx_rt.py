@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import onnxruntime as ort
 
 from scnet_edge.backends.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
 from scnet_edge.errors import EngineError
+
+log = logging.getLogger(__name__)
 
 FATAL = 4  # the session's log goes to stderr; what matters comes back as an exception
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
@@ -63,6 +68,7 @@ def load(graph: Path, *, threads: int | None, cache: Path | None) -> OnnxRuntime
     wanted: list[Any] = [CPU]
     if CUDA[0] in ort.get_available_providers():
         wanted.insert(0, CUDA)
+        preload_cuda()
     try:
         session = ort.InferenceSession(str(graph), session_options(threads), providers=wanted)
     except ENGINE_ERRORS as e:
@@ -73,6 +79,20 @@ def load(graph: Path, *, threads: int | None, cache: Path | None) -> OnnxRuntime
             "install the CUDA and cuDNN it asks for, or the package onnxruntime for the CPU"
         )
     return OnnxRuntimeBackend(session)
+
+
+def preload_cuda() -> None:
+    """Load CUDA and cuDNN from pip's nvidia packages, where the loader does not look by itself.
+
+    What is not there as a package may be in the system: whether the provider starts is seen later.
+    """
+    preload = getattr(ort, "preload_dlls", None)  # from 1.21 on
+    if preload is None:
+        return
+    with contextlib.redirect_stdout(io.StringIO()) as said:  # it prints what it did not find
+        preload()
+    if said.getvalue():
+        log.info("onnxruntime: %s", " ".join(said.getvalue().split()))
 
 
 def session_options(threads: int | None) -> ort.SessionOptions:
