@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from scnet_edge.backends.base import Backend, open_backend
-from scnet_edge.backends.slots import Arithmetic
+from scnet_edge.backends.slots import SLOT, Arithmetic
 from scnet_edge.backends.split import open_split
 from scnet_edge.bench.schema import Case, Scope
+from scnet_edge.bundle.compile import compile_slot
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifest
 from scnet_edge.errors import EngineError
@@ -135,9 +136,20 @@ def _opened(
 
     def opened(part: str) -> Backend:
         graph = graph_for(bundle, manifest, case.engine, part)
-        return open_backend(case.engine, graph, threads=threads, cache=cache, arithmetic=chosen)
+        kept = cache
+        if case.engine == "tensorrt":
+            kept = _with_plan(cache / graph.stem, graph, threads)
+        return open_backend(case.engine, graph, threads=threads, cache=kept, arithmetic=chosen)
 
     return opened(FUSED) if case.schedule == "every" else _split(case, manifest, opened)
+
+
+def _with_plan(folder: Path, graph: Path, threads: int | None) -> Path:
+    """Return the folder with the plan of a graph, built unless an earlier process left it there."""
+    if not (folder / SLOT).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        compile_slot(folder, [graph], "tensorrt", threads=threads)
+    return folder
 
 
 def _split(case: Case, manifest: Manifest, opened: Callable[[str], Backend]) -> Backend:

@@ -7,9 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scnet_edge.bench import operations
+from scnet_edge.backends.fake import FakeBackend
+from scnet_edge.backends.slots import SLOT
+from scnet_edge.bench import operations, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
+from scnet_edge.bench.subject import Subject
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
 from scnet_edge.bundle import build
 from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
@@ -132,3 +135,28 @@ def test_a_folder_of_bundles_that_is_not_there_is_one_line(tmp_path: Path) -> No
     assert (case.is_folder, case.name) == (True, "theirs")
     with pytest.raises(BundleError, match="expected a folder of bundles, found none"):
         bundle_of(case, tmp_path)
+
+
+def test_a_plan_is_built_once_for_all_processes_of_a_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, darkness_bundle: Callable
+) -> None:
+    """The mask with a filled cache is that of a robot, whose plan was built before."""
+    built: list[Path] = []
+    opened: list[Path] = []
+
+    def compile_slot(folder: Path, graphs: list[Path], engine: str, **_: object) -> None:
+        built.append(folder)
+        (folder / SLOT).write_text("{}")
+
+    def open_backend(engine: str, graph: Path, *, cache: Path, **_: object) -> FakeBackend:
+        opened.append(cache)
+        return FakeBackend((64, 96))
+
+    monkeypatch.setattr(subject, "compile_slot", compile_slot)
+    monkeypatch.setattr(subject, "open_backend", open_backend)
+    bundle = darkness_bundle((64, 96))
+    case = Case(model=f"{bundle}/", precision="fp32", engine="tensorrt", size_hw=(64, 96))
+    for _ in ("cold", "warm"):
+        Subject(case, bundle, None, tmp_path / "cache")
+    assert built == [tmp_path / "cache/fused"]
+    assert opened == built * 2
