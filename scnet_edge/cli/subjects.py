@@ -37,6 +37,8 @@ def opened(
     if Path(subject).is_dir() and not is_run(Path(subject)):
         if refine:
             raise ConfigError("--refine is for runs of deepcrack-liu; leave it out for a bundle")
+        if device != "cpu":
+            raise ConfigError("--device is for models; a bundle runs on its --engine")
         from scnet_edge.runtime.pipeline import Pipeline
 
         with Pipeline.open(subject, engine=engine) as pipeline:

@@ -36,7 +36,7 @@ from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.images import load_images
 from scnet_edge.training.loop import Material, train
-from scnet_edge.training.start import fitted
+from scnet_edge.training.start import fitted, hold_coarse
 from scnet_edge.types import Map
 
 PICTURES = 3
@@ -185,6 +185,8 @@ def _first_weights(wanted: Request) -> CrackNet:
     if wanted.start:
         older = open_scnet(find_card(wanted.start))
         model.load_state_dict(fitted(older.state_dict(), model.state_dict()))
+    if wanted.preset.schedule.fine_levels:
+        hold_coarse(model, wanted.preset.schedule.fine_levels)
     return model
 
 

@@ -30,7 +30,6 @@ from scnet_edge.training.losses import (
 from scnet_edge.training.norms import estimate_norms
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms
-from scnet_edge.training.start import hold_coarse
 
 Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
@@ -65,7 +64,8 @@ def train(
     """Train in place until `schedule.steps` and return the averaged model.
 
     Args:
-        model: Trained in place; maps (N, C, H, W) to fused logits and side logits.
+        model: Trained in place, but for weights that want no gradient; maps (N, C, H, W) to fused
+            logits and side logits.
         material: What it learns from.
         schedule: How long and how hard.
         out: A folder; an older `checkpoint.pt` in it is resumed, new ones replace it.
@@ -108,8 +108,6 @@ def train(
 def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
     """Return a run at step 0."""
     model.to(device=on.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if schedule.fine_levels:
-        hold_coarse(model, schedule.fine_levels)
     torch.backends.cudnn.benchmark = on.is_gpu  # crops are all of one size
     average = AveragedModel(model, multi_avg_fn=averaging(schedule), use_buffers=True)
     decay = schedule.weight_decay

@@ -132,6 +132,7 @@ def test_mistakes_are_one_line(
         (tiny, "--data", f"folder:{tmp_path / 'empty'}"): "no images",
         (tiny, "--data", spec, "--split", "best"): "expected one of train, test, all",
         (tiny, "--data", spec, "--engine", "openvino"): "--engine is for bundles",
+        (tiny, "--data", spec, "--device", "tpu"): "expected auto, cpu, or cuda",
         (tiny, "--data", spec, "--json", tmp_path / "no" / "f.json"): "a folder that exists",
         (tiny, "--data", spec, "--json", tmp_path): "expected a file to write",
     }

@@ -151,12 +151,14 @@ def test_mistakes_are_one_line(
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
+        ("patchnet", *quick[:3], tmp_path / "x", "--fine-levels", 2): "fine_levels: expected an",
     }
     for arguments, line in mistakes.items():
         assert run(monkeypatch, "train", *arguments) == 1, arguments
         error = capsys.readouterr().err.strip().splitlines()
         assert line in error[-1], arguments
         assert error[-1].startswith("scnet-edge: ")
+    assert not (tmp_path / "x").exists()
 
 
 def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:

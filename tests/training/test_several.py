@@ -14,6 +14,7 @@ import torch
 from scnet_edge.cli.train import device_of
 from scnet_edge.errors import ConfigError
 from scnet_edge.training import several
+from scnet_edge.training.hardware import usual_workers
 from scnet_edge.training.several import check_batch
 
 TRAIN = """
@@ -102,6 +103,13 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(ConfigError, match="process 3 of this machine has no GPU, found 2"):
         device_of("auto")
+
+
+def test_a_gpu_has_workers_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert [usual_workers(device) for device in ("cpu", "cuda", "cuda:1")] == [0, 8, 8]
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert usual_workers("cuda:3") == 4
 
 
 def test_batch_must_divide() -> None:

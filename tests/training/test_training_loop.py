@@ -22,7 +22,13 @@ from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
 from scnet_edge.training.loop import Material, averaging, objective, probability, train
 from scnet_edge.training.schedule import Schedule
-from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted, start_heads
+from scnet_edge.training.start import (
+    draw_xavier,
+    encoder_from_hed,
+    fitted,
+    hold_coarse,
+    start_heads,
+)
 
 CONFIG = SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False)
 SCHEDULE = Schedule(
@@ -149,18 +155,16 @@ def test_a_compiled_model_learns_what_another_does(
 
 
 def test_only_the_finest_levels_learn(tmp_path: Path) -> None:
-    schedule = dataclasses.replace(SCHEDULE, fine_levels=2)
     model, before = new_model(), new_model().state_dict()
-    averaged = train(model, Material(images=toy_images()), schedule, tmp_path)
+    hold_coarse(model, 2)
+    averaged = train(model, Material(images=toy_images()), SCHEDULE, tmp_path)
+    held = {key for key, _ in model.named_parameters() if key.split(".")[1] == "2"}
+    assert {"encoder.2.0.weight", "decoder_attention.2.refine.bias", "sides.2.weight"} < held
     for state in (model.state_dict(), averaged.state_dict()):
         same = {key for key in before if torch.equal(state[key], before[key])}
-        held = {key for key, _ in model.named_parameters() if key.split(".")[1] == "2"}
-        assert {"encoder.2.0.weight", "decoder_attention.2.refine.bias", "sides.2.weight"} < held
         assert held <= same
         assert "encoder.1.0.weight" not in same
         assert "fuse.weight" not in same
-    with pytest.raises(ConfigError, match="fine_levels: expected an SCNet"):
-        train(torch.nn.Conv2d(3, 1, 1), Material(images=toy_images()), schedule, tmp_path / "other")
 
 
 def test_batches_depend_on_seed_and_step_alone() -> None:
