@@ -29,7 +29,7 @@ from scnet_edge.backends.slots import (
     tensor_text,
 )
 from scnet_edge.backends.trt_build import BuildSettings, build_plan
-from scnet_edge.backends.trt_module import deserialise
+from scnet_edge.backends.trt_module import deserialise, require_kernels
 from scnet_edge.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -173,7 +173,8 @@ def load(graph: Path, *, threads: int | None, cache: Path | None) -> TensorRTBac
     and identity are checked. Building takes minutes on a Jetson; `threads` limits its CPU threads.
 
     Raises:
-        EngineError: no CUDA GPU here, TensorRT cannot build or load the plan, or it is not for us.
+        EngineError: no CUDA GPU here, TensorRT does not support it or cannot build or load the
+            plan, or the plan is not for us.
         GraphError: TensorRT's parser refuses a node.
     """
     check_graph_file(graph)
@@ -191,6 +192,7 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(device.close)
         if stored is None:
+            require_kernels(device.capability)
             log.warning(
                 "building a TensorRT plan for %s in memory, which takes a while; "
                 "'scnet-edge build --on-device BUNDLE' builds it once",

@@ -11,6 +11,7 @@ from scnet_edge.backends.slots import TIMINGS, layers_of, plan_of, read_slot
 from scnet_edge.backends.trt import gpu_identity
 from scnet_edge.backends.trt_build import BuildSettings, Built, build_plan, inspect_plan
 from scnet_edge.backends.trt_layers import Summary, layers_from_json, summarise
+from scnet_edge.backends.trt_module import require_kernels
 from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.errors import EngineError
@@ -38,7 +39,7 @@ def compile_plans(
         progress: Told how far the builder is; False cancels.
 
     Raises:
-        EngineError: no CUDA GPU, or TensorRT cannot build a plan.
+        EngineError: no CUDA GPU, none that this TensorRT supports, or it cannot build a plan.
         GraphError: TensorRT's parser refuses a node.
     """
     made: dict[str, Built] = {}
@@ -46,6 +47,7 @@ def compile_plans(
     device = open_device()
     try:
         found = gpu_identity(device)
+        require_kernels(device.capability)
         for graph in graphs:
             settings = BuildSettings(
                 threads=threads,

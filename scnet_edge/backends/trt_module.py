@@ -65,6 +65,28 @@ def capabilities() -> Capabilities:
     )
 
 
+def supported_capabilities() -> tuple[str, ...]:
+    """Return the compute capabilities that TensorRT-RTX names as targets; a TensorRT names none."""
+    named = getattr(tensorrt(), "ComputeCapability", None)
+    numbers = [name.removeprefix("SM") for name in getattr(named, "__members__", ())]
+    return tuple(sorted((f"{n[:-1]}.{n[-1]}" for n in numbers if n.isdigit()), key=float))
+
+
+def require_kernels(capability: str) -> None:
+    """Raise EngineError where TensorRT-RTX has no kernels for a GPU, such as an H100 with `9.0`.
+
+    Its builder makes a plan there all the same, which its runtime then refuses. A TensorRT is not
+    asked: its own builder refuses what it does not support.
+    """
+    trt, known = tensorrt(), supported_capabilities()
+    if known and capability not in known:
+        raise EngineError(
+            f"{trt.__name__} {trt.__version__} has no kernels for compute capability {capability}, "
+            f"only for {', '.join(known)}: pip install tensorrt, or name another engine, "
+            "openvino or onnxruntime"
+        )
+
+
 @functools.cache
 def engine_log() -> Any:
     """Return the one TensorRT logger of this process; TensorRT ignores a second."""

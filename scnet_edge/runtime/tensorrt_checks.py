@@ -1,6 +1,6 @@
 """What `doctor` says of TensorRT: whether it runs here, and what is known to be wrong with it.
 
-Sources are named beside each fact; nothing here was met on hardware of ours.
+Sources are named beside each fact. Met on hardware of ours: that TensorRT-RTX refuses an H100.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ def known_trouble(module: str, version: str, capability: str) -> str:
     numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
     if module == "tensorrt_rtx":
         if capability and capability not in RTX_CAPABILITIES:
-            return f"TensorRT-RTX has no kernels for compute capability {capability}: use TensorRT"
+            return (
+                f"TensorRT-RTX has no kernels for compute capability {capability}: "
+                "pip install tensorrt"
+            )
         return ""
     if numbers[:3] == (10, 2, 0):
         return "10.2.0 fails to load its builder (ultralytics#24367): install another 10.x"

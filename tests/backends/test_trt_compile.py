@@ -70,6 +70,7 @@ def test_a_tensorrt_that_makes_no_cache_builds_without() -> None:
 def device(monkeypatch: pytest.MonkeyPatch) -> Device:
     device = Device()
     monkeypatch.setattr(trt_compile, "open_device", lambda: device)
+    monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
     return device
 
 
@@ -152,6 +153,19 @@ def test_a_build_that_fails_lets_go_of_the_gpu(
         compiled(tmp_path, None)
     assert device.closed == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_gpu_without_kernels_is_refused_before_a_plan_is_built(
+    given: list[BuildSettings], device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(capability: str) -> None:
+        raise EngineError(f"no kernels for {capability}")
+
+    monkeypatch.setattr(trt_compile, "require_kernels", refuses)
+    with pytest.raises(EngineError, match=r"no kernels for 8\.7"):
+        compiled(tmp_path, None)
+    assert given == []
+    assert device.closed == 1
 
 
 def test_the_inspectors_account_is_kept_and_counted(

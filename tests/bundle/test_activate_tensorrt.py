@@ -82,6 +82,7 @@ def tensorrt_bundle(darkness_bundle: Callable[..., Path], monkeypatch: pytest.Mo
         timing_cache=b"measured",
     )
     monkeypatch.setattr(trt_compile, "open_device", lambda: gpu)
+    monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
     monkeypatch.setattr(trt_compile, "build_plan", lambda graph, settings: built)
     monkeypatch.setattr(trt_compile, "inspect_plan", inspect)
     monkeypatch.setattr(compile, "identity", lambda engine: dict(HERE))

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from scnet_edge.backends.trt_module import supported_capabilities
 from scnet_edge.runtime import tensorrt_checks
 from scnet_edge.runtime.doctor import can_run
 from scnet_edge.runtime.machine import Check
 from scnet_edge.runtime.tensorrt_checks import (
+    RTX_CAPABILITIES,
     capability_of,
     check_power_mode,
     check_swap,
@@ -40,6 +42,13 @@ def test_known_trouble(module: str, version: str, capability: str, said: str) ->
     found = known_trouble(module, version, capability)
     assert said in found
     assert bool(found) == bool(said)
+
+
+def test_what_is_known_of_rtx_is_what_it_says_itself() -> None:
+    pytest.importorskip("tensorrt_rtx", exc_type=ImportError)
+    if not (named := supported_capabilities()):
+        pytest.skip("a TensorRT is installed beside TensorRT-RTX and comes first")
+    assert named == RTX_CAPABILITIES
 
 
 def test_a_note_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
