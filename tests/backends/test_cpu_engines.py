@@ -328,20 +328,3 @@ def test_a_cuda_provider_that_does_not_start_is_no_silent_cpu(
         open_backend("onnxruntime", cases("batch").graphs["fp32"])
     assert asked == [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(
-    "CUDAExecutionProvider" not in ort.get_available_providers(), reason="needs onnxruntime-gpu"
-)
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(("precision", "mean_error"), [("fp32", 1e-5), ("fp16", 1e-2)])
-def test_onnxruntime_on_a_gpu(
-    network: str, precision: str, mean_error: float, cases: Callable[[str], Any]
-) -> None:
-    case = cases(network)
-    backend = open_backend("onnxruntime", case.graphs[precision])
-    assert backend.name == "onnxruntime CUDA"
-    found = backend.run({"frame": case.frame})["probability"]
-    backend.close()
-    assert np.abs(found - case.reference["probability"]).mean() < mean_error
