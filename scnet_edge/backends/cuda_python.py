@@ -1,6 +1,7 @@
 """A CUDA device over cuda-python; its calls return (error, values...), and every error is checked.
 
-Its calls are checked against the installed package in the tests; it never ran on real hardware.
+On an H100 a device was opened, asked for its name, capability and free memory, and closed. Buffers,
+copies and graphs were only held to the installed package's signatures, by a stand-in in the tests.
 """
 
 from __future__ import annotations

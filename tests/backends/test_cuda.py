@@ -1,4 +1,4 @@
-"""The two CUDA packages behind one interface, without a GPU.
+"""The two CUDA packages behind one interface, but for one test without a GPU.
 
 cuda-python is installed, so the fake of it answers only calls that the real one has, with the
 numbers of arguments that it takes; PyCUDA needs a CUDA toolkit to build and is stood in for.
@@ -206,6 +206,37 @@ def test_the_real_package_without_a_gpu() -> None:
     with pytest.raises(EngineError, match="expected an NVIDIA GPU and its driver, found none") as e:
         open_device()
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    real.cudaGetDeviceCount()[0] != real.cudaError_t.cudaSuccess, reason="needs a CUDA GPU"
+)
+def test_the_real_package_on_a_gpu() -> None:
+    there_and_back(CudaPythonDevice(real, 0))
+
+
+def test_the_same_on_the_stand_in() -> None:
+    there_and_back(CudaPythonDevice(Runtime(), 0))
+
+
+def there_and_back(device: CudaPythonDevice) -> None:
+    """Copy a value in and, after the host's own was wiped, out again: queued, then as graphs."""
+    assert device.free_bytes() > 0
+    buffer = device.buffer((2, 3), np.dtype(np.float16))
+    queued = (lambda: device.copy_in(buffer), lambda: device.copy_out(buffer))
+    replayed = [device.capture(work) for work in queued]
+    for value, (put, get) in enumerate((queued, replayed, replayed), 1):
+        assert put is not None
+        assert get is not None
+        buffer.host[...] = value
+        put()
+        device.wait()
+        buffer.host[...] = value if buffer.mapped else 0
+        get()
+        device.wait()
+        assert (buffer.host == value).all()
+    device.close()
 
 
 def test_no_package_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
