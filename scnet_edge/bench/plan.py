@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scnet_edge.bench.devices import ANCHORS, DEVICES, Anchor, GpuPrecision, is_device
-from scnet_edge.bench.schema import Result, Row
+from scnet_edge.bench.schema import Environment, Result, Row
 from scnet_edge.errors import ConfigError
 
 MEMORY_EFFICIENCY = 0.7  # of the published bandwidth, an assumption
@@ -98,7 +98,7 @@ def options(
         raise ConfigError(f"device {device!r}: expected {HERE} or one of {', '.join(DEVICES)}")
     if device == HERE and not results:
         raise ConfigError("--device here needs results: run 'scnet-edge bench' and pass --results")
-    name = results[0].environment.cpu if device == HERE else DEVICES[device].name
+    name = _here(results[0].environment) if device == HERE else DEVICES[device].name
     found = [
         _measured(row)
         for result in results
@@ -135,6 +135,11 @@ def choose(found: Sequence[Option], target_fps: float) -> Option | None:
         if reached:
             return max(reached, key=lambda o: (o.least_f1, o.fps))
     return None
+
+
+def _here(environment: Environment) -> str:
+    """Return the machine in words, its GPU first where it has one."""
+    return ", ".join(filter(None, (environment.gpu, environment.cpu)))
 
 
 def _is_of(result: Result, device: str) -> bool:

@@ -92,8 +92,12 @@ def test_what_was_measured_replaces_the_estimate(row: Callable, result: Callable
     _, found = options("orin-nano", [SMALL], [measured], SIZE)
     assert [(o.measured, o.fps) for o in found if o.precision == "fp16"] == [(True, 30.0)]
     assert not any(o.measured for o in options("orin-nano", [SMALL], [made], SIZE)[1])
-    _, here = options("here", [], [made], SIZE)
+    name, here = options("here", [], [made], SIZE)
     assert [o.measured for o in here] == [True]
+    assert name == made.environment.cpu
+    gpu = msgspec.structs.replace(made.environment, gpu="NVIDIA H100")
+    beside = msgspec.structs.replace(made, environment=gpu)
+    assert options("here", [], [beside], SIZE)[0] == f"NVIDIA H100, {name}"
 
 
 def test_another_size_is_still_estimated(row: Callable, result: Callable) -> None:
