@@ -15,6 +15,7 @@ import typer
 import scnet_edge
 import scnet_edge.cli
 from scnet_edge.bench.schema import read_result
+from scnet_edge.bench.suite import read_suite, suite_sha256
 from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
@@ -179,6 +180,22 @@ def test_the_readme_states_the_speeds_of_the_result_that_it_links_first() -> Non
         first_s = row.first_mask_ms["warm"] / 1e3
         stated = f"| {fps} | {faster} | {first_s:.1f} s | {row.rss_mb:.0f} MB |"
         assert any(f"`{row.model}`" in line and stated in line for line in text.splitlines())
+
+
+def test_the_page_states_what_a_gpu_gave() -> None:
+    result = read_result(ROOT / "benchmarks/results/speed/h100.json")
+    assert result.suite_sha256 == suite_sha256(read_suite(ROOT / "benchmarks/gpu_brief.toml"))
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8").splitlines()
+    whole = {row.case_key: row for row in result.rows if row.scope == "camera_to_mask"}
+    stated = [line for line in page if re.match(r"\| `[a-z-]+` \| (torch|onnxruntime) ", line)]
+    assert len(stated) == len(whole)
+    for row in result.rows:
+        if row.scope == "engine":
+            fps = f"{row.fps:.0f} ({min(row.round_fps):.0f} to {max(row.round_fps):.0f})"
+            ms = f"{row.latency_ms.p50:.1f} / {row.latency_ms.p95:.1f}"
+            first = f"{row.f1:.4f} | {row.first_mask_ms['cold'] / 1e3:.1f} s"
+            cells = f"{fps} | {ms} | {whole[row.case_key].fps:.0f} | {first}"
+            assert f"| `{row.model}` | {row.label} | {cells} |" in stated
 
 
 def test_the_page_states_what_the_chain_reached() -> None:
