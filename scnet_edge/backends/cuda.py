@@ -1,7 +1,8 @@
 """The few CUDA calls that inference needs, behind one interface that a test can stand in for.
 
 Two packages offer them: cuda-python, which NVIDIA's samples use and which replays CUDA graphs, and
-PyCUDA, which builds on every JetPack and does not. Neither ever ran on real hardware here.
+PyCUDA, which builds on every JetPack and does not. PyCUDA never ran on real hardware here, and of
+cuda-python only what opens a device and asks it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class TorchBackend:
 
     Args:
         chain: The networks; moved to `device` and put in eval mode.
-        device: `cpu` or `cuda`. The CUDA path never ran on real hardware here.
+        device: `cpu` or `cuda`.
         precision: What autocast lets convolutions and matrix products compute in.
         compiled: Let `torch.compile` make code of it, at the first frame.
     """

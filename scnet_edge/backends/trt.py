@@ -4,7 +4,8 @@ Only the I/O-tensor calls and `execute_async_v3`, which all of them have. One wo
 device, the engine, its context, stream and buffers, from opening to closing: an execution context
 is not for several threads, and a CUDA context is current in one.
 
-Never run on real hardware: the tests stand in for the GPU and for the execution context.
+Never run on real hardware: the one GPU that was at hand, an H100, TensorRT-RTX refuses. The tests
+stand in for the GPU and for the execution context.
 """
 
 from __future__ import annotations

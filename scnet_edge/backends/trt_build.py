@@ -3,8 +3,9 @@
 What runs is what the graph states. Where TensorRT has strong typing the graph is the law; where it
 has not (8.5, 8.6), the builder is permitted FP16 and INT8 when the graph is quantised.
 
-What was run: TensorRT-RTX 1.7, building ahead of time on machines without a GPU. The path for
-weakly typed networks (JetPack 5), timing caches and `inspect_plan` never ran on real hardware.
+What was run: TensorRT-RTX 1.7, building ahead of time on machines without a GPU, and beside an H100
+for the GPU of the machine, which it then refused. The path for weakly typed networks (JetPack 5),
+timing caches and `inspect_plan` never ran on real hardware.
 """
 
 from __future__ import annotations
