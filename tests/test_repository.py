@@ -20,7 +20,9 @@ from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
+from scnet_edge.experiments.ablate import Figures
 from scnet_edge.experiments.prior_report import PriorStudy
+from scnet_edge.experiments.tables import TABLES
 from scnet_edge.graph.ranges import read_ranges
 from scnet_edge.models.cards import Card, find_card, read_card, shipped_models
 
@@ -151,10 +153,15 @@ def test_the_page_states_what_fine_tuning_recovers(path: Path) -> None:
 @pytest.mark.parametrize("path", under("benchmarks/results/tables", "*.json"), ids=name_of)
 def test_the_page_states_the_tables_that_were_made(path: Path) -> None:
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8").splitlines()
-    for row in json.loads(path.read_text(encoding="utf-8"))["figures"]:
-        low, high = row["ci95"]
-        stated = f"{row['f1']:.4f} [{low:.3f}, {high:.3f}] | {row['paper']:.2f} |"
-        assert f"| {row['row']} | {stated}" in page
+    made = read_json(path, Figures)
+    table = TABLES[made.table]
+    for row in made.figures:
+        low, high = row.ci95
+        scores = {"f1": f"{row.f1:.4f} [{low:.3f}, {high:.3f}]", "patch_f1": f"{row.patch_f1:.4f}"}
+        cells = [row.row, *((row.trained_on, row.tested_on) if table.crossed else ())]
+        cells += [scores[metric] for metric in table.metrics]
+        cells += ["-" if row.paper is None else f"{row.paper:.2f}"]
+        assert f"| {' | '.join(cells)} |" in page
 
 
 @pytest.mark.parametrize("path", under("benchmarks/results/speed", "*.json"), ids=name_of)
