@@ -1,14 +1,13 @@
 """The TensorRT runner without TensorRT's hardware: device and engine are stood in for.
 
 The stand-ins keep the contracts of the device and of the I/O-tensor API, record every call and
-refuse any from another thread. The one test that runs on a real GPU is marked `gpu`.
+refuse any from another thread.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from scnet_edge.backends import trt, trt_module
-from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.cuda import Buffer, open_device
+from scnet_edge.backends.cuda import Buffer
 from scnet_edge.backends.trt import Session, TensorRTBackend
 from scnet_edge.backends.trt_module import require_kernels, supported_capabilities
 from scnet_edge.errors import EngineError
@@ -341,26 +339,3 @@ def test_a_gpu_without_kernels_is_refused_before_the_plan_is_built(
         trt.load(cases("batch").graphs["fp32"], threads=None, cache=None)
     assert caplog.text == ""
     assert made[0].closed
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(
-    ("network", "precision", "mean_error"),
-    [("batch", "fp32", 1e-4), ("instance", "fp32", 1e-4), ("batch", "fp16", 0.05)],
-)
-def test_on_a_gpu(
-    network: str, precision: str, mean_error: float, cases: Callable[[str], Any], tmp_path: Path
-) -> None:
-    try:
-        device = open_device()
-        device.close()
-        require_kernels(device.capability)
-    except EngineError as e:
-        pytest.skip(str(e))
-    case = cases(network)
-    backend = open_backend("tensorrt", case.graphs[precision], cache=tmp_path)
-    for _ in range(3):
-        outputs = backend.run({"frame": case.frame})
-    backend.close()
-    error = np.abs(outputs["probability"] - case.reference["probability"]).mean()
-    assert error < mean_error
