@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 from collections.abc import Mapping
@@ -81,15 +82,17 @@ def load(graph: Path, *, threads: int | None, cache: Path | None) -> OnnxRuntime
     return OnnxRuntimeBackend(session)
 
 
+@functools.cache
 def preload_cuda() -> None:
     """Load CUDA and cuDNN from pip's nvidia packages, where the loader does not look by itself.
 
     What is not there as a package may be in the system: whether the provider starts is seen later.
+    It prints what it did not find, so for this one call of a process nobody's output is printed.
     """
     preload = getattr(ort, "preload_dlls", None)  # from 1.21 on
     if preload is None:
         return
-    with contextlib.redirect_stdout(io.StringIO()) as said:  # it prints what it did not find
+    with contextlib.redirect_stdout(io.StringIO()) as said:
         preload()
     if said.getvalue():
         log.info("onnxruntime: %s", " ".join(said.getvalue().split()))

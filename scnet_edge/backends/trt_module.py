@@ -6,6 +6,7 @@ import functools
 import itertools
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 # The builder's own account of the finished engine, the only one to be had without a GPU.
 LAYER_REPORT = re.compile(r"\s*(Engine Layer Information|Layers):\s*\n")
+OLDEST_OF_TENSORRT = (7, 5)  # the oldest GPU that a TensorRT of 10.5 or later has kernels for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +68,11 @@ def capabilities() -> Capabilities:
 
 
 def supported_capabilities() -> tuple[str, ...]:
-    """Return the compute capabilities that TensorRT-RTX names as targets; a TensorRT names none."""
-    named = getattr(tensorrt(), "ComputeCapability", None)
+    """Return the compute capabilities that TensorRT-RTX names as targets; none of a TensorRT."""
+    trt = tensorrt()
+    named = getattr(trt, "ComputeCapability", None) if trt.__name__ == "tensorrt_rtx" else None
     numbers = [name.removeprefix("SM") for name in getattr(named, "__members__", ())]
-    return tuple(sorted((f"{n[:-1]}.{n[-1]}" for n in numbers if n.isdigit()), key=float))
+    return tuple(sorted((f"{n[:-1]}.{n[-1]}" for n in numbers if n.isdigit()), key=pair))
 
 
 def require_kernels(capability: str) -> None:
@@ -78,13 +81,37 @@ def require_kernels(capability: str) -> None:
     Its builder makes a plan there all the same, which its runtime then refuses. A TensorRT is not
     asked: its own builder refuses what it does not support.
     """
-    trt, known = tensorrt(), supported_capabilities()
-    if known and capability not in known:
-        raise EngineError(
-            f"{trt.__name__} {trt.__version__} has no kernels for compute capability {capability}, "
-            f"only for {', '.join(known)}: pip install tensorrt, or name another engine, "
-            "openvino or onnxruntime"
-        )
+    known = supported_capabilities()
+    if lack := missing_kernels(tensorrt().__version__ if known else "", capability, known):
+        raise EngineError(lack)
+
+
+def missing_kernels(version: str, capability: str, known: Sequence[str]) -> str:
+    """Return why TensorRT-RTX cannot run on a GPU, and what to do; empty where it may.
+
+    A plan is for the newest GPU that it names and later ones, so whether it runs on one that is
+    newer still is left to its runtime.
+
+    Args:
+        version: Of TensorRT-RTX.
+        capability: The GPU's compute capability, `8.7`.
+        known: What TensorRT-RTX names, the newest last; empty where it names none.
+    """
+    if not known or capability in known or pair(capability) > pair(known[-1]):
+        return ""
+    other = "name another engine, openvino or onnxruntime"
+    if pair(capability) >= OLDEST_OF_TENSORRT:
+        other = f"pip install tensorrt, or {other}"
+    return (
+        f"TensorRT-RTX {version} has no kernels for compute capability {capability}, "
+        f"only for {', '.join(known)}: {other}"
+    )
+
+
+def pair(capability: str) -> tuple[int, int]:
+    """Return (8, 7) of `8.7`."""
+    major, _, minor = capability.partition(".")
+    return int(major), int(minor)
 
 
 @functools.cache
@@ -127,7 +154,8 @@ def deserialise(plan: bytes) -> Any:
     engine = tensorrt().Runtime(engine_log()).deserialize_cuda_engine(plan)
     if engine is None:
         raise EngineError(
-            f"TensorRT cannot load the plan on this machine: {last_error()}; build it here again"
+            f"TensorRT cannot load the plan on this machine: {last_error()}; "
+            "one of another GPU or another TensorRT has to be built here again"
         )
     return engine
 

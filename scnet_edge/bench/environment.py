@@ -21,7 +21,7 @@ from scnet_edge.runtime.machine import (
     cpu_model,
     memory_bytes,
 )
-from scnet_edge.runtime.nvml import first_card
+from scnet_edge.runtime.nvml import driver_version
 from scnet_edge.runtime.telemetry import read_sensors
 
 PACKAGES = (
@@ -67,9 +67,7 @@ def environment() -> Environment:
 
 def _packages() -> dict[str, str]:
     """Return the versions of what computes, the NVIDIA driver's among them."""
-    card, found = first_card(), {name: _version(name) for name in PACKAGES}
-    if card is not None:
-        found["nvidia-driver"] = card.driver()
+    found = {name: _version(name) for name in PACKAGES} | {"nvidia-driver": driver_version()}
     return {name: known for name, known in found.items() if known}
 
 

@@ -45,7 +45,7 @@ def _row(
     operations = gflop(case, m.bundle)
     p50, p95, p99 = np.percentile(timed.latency_ms, (50, 95, 99)).round(3).tolist()
     fps = round(float(np.median(timed.round_fps)), 3)
-    watts = [t.total_mw / 1e3 for t in timed.telemetry if t.total_mw is not None]
+    watts = [] if _card_idles(m, timed) else _watts(timed)
     hottest = [t.hottest_c for t in timed.telemetry if t.hottest_c is not None]
     last = timed.telemetry[-1] if timed.telemetry else Telemetry()
     share = _share(m, operations, limits) if scope == "engine" else None
@@ -77,15 +77,18 @@ def _row(
         power_mode=last.power_mode,
         not_measured={},
     )
-    return _with_reasons(row, why_no_f1)
+    return _with_reasons(row, why_no_f1, card_idles=_card_idles(m, timed))
 
 
-def _with_reasons(row: Row, why_no_f1: str) -> Row:
+def _with_reasons(row: Row, why_no_f1: str, *, card_idles: bool) -> Row:
     """Return the row with the reason for every figure that it lacks."""
     if row.schedule != "every":
         why_no_f1 = "still images do not show what a kept edge map costs on moving ones"
     short = "or its turns were too short to read it"
     once = "stated once, in the row of the engine scope"
+    no_power = f"this machine has no power sensor that we can read, {short}"
+    if card_idles:
+        no_power = "only the graphics card has a power sensor, and this engine runs on the CPU"
     reasons = {
         "f1": why_no_f1,
         "f1_ci95": why_no_f1,
@@ -93,7 +96,7 @@ def _with_reasons(row: Row, why_no_f1: str) -> Row:
         "file_mb": "PyTorch runs the weights, not a bundle",
         "limit": once if row.scope != "engine" else "no limit was measured for this engine",
         "profile": once if row.scope != "engine" else "this engine's counters are not read",
-        "joules": f"this machine has no power sensor that we can read, {short}",
+        "joules": no_power,
         "temperature_c": f"this machine has no temperature sensor that we can read, {short}",
         "clocks_mhz": f"this machine does not tell its clocks, {short}",
         "power_mode": f"this machine has no power modes, {short}",
@@ -101,6 +104,16 @@ def _with_reasons(row: Row, why_no_f1: str) -> Row:
     }
     lacking = {name: why for name, why in reasons.items() if getattr(row, name) is None}
     return msgspec.structs.replace(row, not_measured=lacking)
+
+
+def _watts(timed: Timed) -> list[float]:
+    return [t.total_mw / 1e3 for t in timed.telemetry if t.total_mw is not None]
+
+
+def _card_idles(m: Measured, timed: Timed) -> bool:
+    """Return whether the only power known is that of a graphics card which has nothing to do."""
+    card_alone = any(t.source == "nvml" and list(t.power_mw) == ["gpu"] for t in timed.telemetry)
+    return card_alone and "CPU" in m.device
 
 
 def _file_mb(m: Measured) -> float | None:

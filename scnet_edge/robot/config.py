@@ -52,8 +52,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         hed_bundle: HED from this bundle, built smaller, with `--halves`.
         gate_bundle: a cheap bundle that wakes the full one, from `gate_wake_px` pixels of at least
             `gate_threshold` on.
-        late_ms, hot_c: degrade when the median from camera to mask, or the hottest thermal zone,
-            is above this; 0 never.
+        late_ms, hot_c: degrade when the median from camera to mask, or the hottest thermal zone or
+            NVIDIA card, is above this; 0 never.
         degrade_every, degrade_bundle: the steps, in this order: every so many frames, then another
             bundle.
         settle_s, recover_s: between two steps down, and before one up.

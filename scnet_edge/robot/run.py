@@ -27,7 +27,7 @@ from scnet_edge.runtime.page import machine_name
 from scnet_edge.runtime.run_folder import RunFolder, open_run_folder
 from scnet_edge.runtime.sinks import output_folder
 from scnet_edge.runtime.sources import Source
-from scnet_edge.runtime.telemetry import read_sysfs
+from scnet_edge.runtime.telemetry import read_sensors
 from scnet_edge.runtime.uris import redacted
 from scnet_edge.types import Frame, Mask
 
@@ -165,4 +165,4 @@ def _total(source: Source, frames: int | None) -> int | None:
 
 
 def _hottest_c() -> float | None:
-    return read_sysfs().hottest_c
+    return read_sensors().hottest_c

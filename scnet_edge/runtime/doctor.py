@@ -32,6 +32,7 @@ from scnet_edge.runtime.sysfs import power_mode
 from scnet_edge.runtime.tensorrt_checks import check_power_mode, check_swap, check_tensorrt
 
 COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor
+CUDA = "CUDAExecutionProvider"
 
 
 def checks() -> list[Check]:
@@ -66,7 +67,7 @@ def can_run(found: list[Check]) -> bool:
 
 
 def check_engine(engine: str) -> Check:
-    """Return whether a CPU engine imports, its version and what it runs on."""
+    """Return whether a CPU engine imports, its version and what it lists; none of it is opened."""
     remedy = ENGINES[engine][2]
     if engine not in installed_engines():
         return Check(name=engine, verdict="missing", found="not installed", remedy=remedy)
@@ -80,10 +81,13 @@ def check_engine(engine: str) -> Check:
         else module.Core().available_devices
     )
     usable = any(device.startswith("CPU") for device in devices)
+    listed = f"lists {', '.join(devices)}"
+    if CUDA in devices:
+        listed += f"; whether CUDA starts, 'verify BUNDLE --engine {engine}' shows"
     return Check(
         name=engine,
         verdict="ok" if usable else "warn",
-        found=f"{module.__version__}, {', '.join(devices)}",
+        found=f"{module.__version__}, {listed}",
         remedy="" if usable else f"it lists no CPU; {remedy}",
     )
 

@@ -6,10 +6,13 @@ out, as in `sysfs`.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
+import logging
+import os
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 LIBRARY = "libnvidia-ml.so.1"
 # Numbers of nvml.h: clock domains, the sensor, the field of the power of this moment.
@@ -22,9 +25,26 @@ SLOWING = {
     0x40: "hot (hardware)",
     0x80: "power brake",
 }
+# What is asked, and with which arguments: a card is an opaque pointer.
+CARD = TO = ctypes.c_void_p
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "nvmlInit_v2": (),
+    "nvmlSystemGetDriverVersion": (ctypes.c_char_p, ctypes.c_uint),
+    "nvmlDeviceGetCount_v2": (TO,),
+    "nvmlDeviceGetHandleByIndex_v2": (ctypes.c_uint, TO),
+    "nvmlDeviceGetHandleByUUID": (ctypes.c_char_p, TO),
+    "nvmlDeviceGetFieldValues": (CARD, ctypes.c_int, TO),
+    "nvmlDeviceGetPowerUsage": (CARD, TO),
+    "nvmlDeviceGetTemperature": (CARD, ctypes.c_int, TO),
+    "nvmlDeviceGetClockInfo": (CARD, ctypes.c_int, TO),
+    "nvmlDeviceGetUtilizationRates": (CARD, TO),
+    "nvmlDeviceGetCurrentClocksEventReasons": (CARD, TO),
+    "nvmlDeviceGetCurrentClocksThrottleReasons": (CARD, TO),  # its name before CUDA 12.2
+}
 
 
 class _Field(ctypes.Structure):
+    # The value is a union of eight bytes, of which little-endian machines agree on the lower four.
     _fields_ = (
         ("number", ctypes.c_uint),
         ("scope", ctypes.c_uint),
@@ -32,10 +52,7 @@ class _Field(ctypes.Structure):
         ("latency", ctypes.c_longlong),
         ("kind", ctypes.c_int),
         ("status", ctypes.c_int),
-        (
-            "value",
-            ctypes.c_uint,
-        ),  # of a union of eight bytes, which little-endian machines agree on
+        ("value", ctypes.c_uint),
         ("more", ctypes.c_uint),
     )
 
@@ -45,7 +62,7 @@ class _Load(ctypes.Structure):
 
 
 class Card:
-    """The first NVIDIA card, as NVML numbers them.
+    """One NVIDIA card.
 
     Args:
         library: NVML, or what stands in for it.
@@ -58,10 +75,9 @@ class Card:
     def power_mw(self) -> float | None:
         """Return milliwatts now; the mean of the last second where the driver has no other."""
         field = _Field(number=INSTANT_POWER)
-        with contextlib.suppress(AttributeError):  # a driver from before 2018
-            status = self._library.nvmlDeviceGetFieldValues(self._handle, 1, ctypes.byref(field))
-            if status == 0 and field.status == 0 and field.value:
-                return float(field.value)
+        asked = self._answered("nvmlDeviceGetFieldValues", 1, ctypes.byref(field))
+        if asked and field.status == 0 and field.value:
+            return float(field.value)
         return self._number("nvmlDeviceGetPowerUsage")
 
     def temperature_c(self) -> float | None:
@@ -79,39 +95,84 @@ class Card:
     def load_percent(self) -> float | None:
         """Return how much of the last moments a kernel ran, 0 to 100."""
         load = _Load()
-        status = self._library.nvmlDeviceGetUtilizationRates(self._handle, ctypes.byref(load))
-        return float(load.gpu) if status == 0 else None
+        asked = self._answered("nvmlDeviceGetUtilizationRates", ctypes.byref(load))
+        return float(load.gpu) if asked else None
 
     def slowed_by(self) -> tuple[str, ...]:
         """Return why the card is slower than it could be; empty when it is not."""
         reasons = ctypes.c_ulonglong(0)
-        status = self._library.nvmlDeviceGetCurrentClocksThrottleReasons(
-            self._handle, ctypes.byref(reasons)
-        )
-        found = reasons.value if status == 0 else 0
-        return tuple(f"gpu:{why}" for bit, why in SLOWING.items() if found & bit)
-
-    def driver(self) -> str | None:
-        """Return the version of the driver, `580.159.04`."""
-        text = ctypes.create_string_buffer(96)
-        if self._library.nvmlSystemGetDriverVersion(text, len(text)):
-            return None
-        return text.value.decode(errors="replace")
+        for name in ("Event", "Throttle"):  # the newer name first
+            call = f"nvmlDeviceGetCurrentClocks{name}Reasons"
+            if self._answered(call, ctypes.byref(reasons)):
+                return tuple(f"gpu:{why}" for bit, why in SLOWING.items() if reasons.value & bit)
+        return ()
 
     def _number(self, call: str, *which: int) -> float | None:
         value = ctypes.c_uint(0)
-        status = getattr(self._library, call)(self._handle, *which, ctypes.byref(value))
-        return float(value.value) if status == 0 else None
+        asked = self._answered(call, *which, ctypes.byref(value))
+        return float(value.value) if asked else None
+
+    def _answered(self, call: str, *arguments: Any) -> bool:
+        return answered(self._library, call, self._handle, *arguments)
+
+
+def answered(library: Any, call: str, *arguments: Any) -> bool:
+    """Return whether a call succeeded; a driver that lacks the function did not answer."""
+    function = getattr(library, call, None)
+    if function is None:
+        return False
+    function.argtypes = ARGUMENTS[call]
+    return bool(function(*arguments) == 0)
 
 
 @functools.cache
 def first_card() -> Card | None:
-    """Return the first card of this machine; None without a driver or a card."""
+    """Return the card that is CUDA's first; None without one, or where nobody can tell which.
+
+    NVML counts all cards in the order of their slots. CUDA begins with the fastest, and
+    `CUDA_VISIBLE_DEVICES` hides cards from it.
+    """
+    library, handle = _opened(), ctypes.c_void_p()
+    if library is None:
+        return None
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    to = ctypes.byref(handle)
+    if not wanted.isdecimal():  # a UUID; "" and "-1" hide all cards, and are none's
+        found = answered(library, "nvmlDeviceGetHandleByUUID", wanted.encode(), to)
+    else:
+        found = _counts_like_cuda(library) and answered(
+            library, "nvmlDeviceGetHandleByIndex_v2", int(wanted), to
+        )
+    return Card(library, handle) if found else None
+
+
+def driver_version() -> str | None:
+    """Return the version of the NVIDIA driver, `580.159.04`; None without one."""
+    library, text = _opened(), ctypes.create_string_buffer(96)
+    if library is None or not answered(library, "nvmlSystemGetDriverVersion", text, len(text)):
+        return None
+    return text.value.decode(errors="replace")
+
+
+def _opened() -> Any:
+    """Return NVML, ready to be asked; None where there is none."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError:
         return None
-    handle = ctypes.c_void_p()
-    if library.nvmlInit_v2() or library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(handle)):
-        return None
-    return Card(library, handle)
+    return library if answered(library, "nvmlInit_v2") else None
+
+
+def _counts_like_cuda(library: Any) -> bool:
+    """Return whether a number means the same card to NVML and to CUDA."""
+    count = ctypes.c_uint(0)
+    answered(library, "nvmlDeviceGetCount_v2", ctypes.byref(count))
+    if count.value == 1 or os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
+        return True
+    if count.value:
+        log.warning(
+            "sensors of an NVIDIA card are not read: which of %d CUDA uses is not known; "
+            "set CUDA_DEVICE_ORDER=PCI_BUS_ID",
+            count.value,
+        )
+    return False

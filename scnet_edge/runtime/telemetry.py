@@ -68,7 +68,7 @@ def read_sensors(root: Path = Path("/"), card: nvml.Card | None = None) -> Telem
 
     Args:
         root: `/`, or a fake tree.
-        card: None for the first card of this machine, if it has one.
+        card: None for the card that CUDA uses here, if there is one.
     """
     files, card = read_sysfs(root), card or nvml.first_card()
     power_mw = card.power_mw() if card else None

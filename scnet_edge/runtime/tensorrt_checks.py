@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 from scnet_edge.backends.base import CUDA_PACKAGES, ENGINES, one_line
 from scnet_edge.backends.cuda import REMEDY
+from scnet_edge.backends.trt_module import OLDEST_OF_TENSORRT, missing_kernels, pair
 from scnet_edge.runtime.machine import Check
 
 RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # TensorRT-RTX 1.7's own list
@@ -55,17 +56,12 @@ def known_trouble(module: str, version: str, capability: str) -> str:
     """
     numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
     if module == "tensorrt_rtx":
-        if capability and capability not in RTX_CAPABILITIES:
-            return (
-                f"TensorRT-RTX has no kernels for compute capability {capability}: "
-                "pip install tensorrt"
-            )
-        return ""
+        return missing_kernels(version, capability, RTX_CAPABILITIES) if capability else ""
     if numbers[:3] == (10, 2, 0):
         return "10.2.0 fails to load its builder (ultralytics#24367): install another 10.x"
     if numbers[:3] == (10, 13, 3) and capability == ORIN:
         return "10.13.3 has no kernels for Orin (isaac-ros-cli#22): install JetPack 7.2's 10.16"
-    if numbers >= (10, 5) and capability and _pair(capability) < (7, 5):
+    if numbers >= (10, 5) and capability and pair(capability) < OLDEST_OF_TENSORRT:
         return f"TensorRT 10.5 and later have no kernels for compute capability {capability}"
     if (11, 0) <= numbers < (11, 4, 1) and capability == ORIN:
         return "11.0 to 11.4.0 do not support JetPack: install 11.4.1, or JetPack's own 10.x"
@@ -102,8 +98,3 @@ def check_swap(meminfo: str, *, jetson: bool) -> Check:
         remedy = "a plan's builder may be killed: add 4 GiB of swap before 'build --on-device'"
         return Check(name="swap", verdict="warn", found=found, remedy=remedy)
     return Check(name="swap", verdict="ok", found=found)
-
-
-def _pair(capability: str) -> tuple[int, int]:
-    major, _, minor = capability.partition(".")
-    return int(major), int(minor)

@@ -1,70 +1,47 @@
-"""ONNX Runtime's CUDA build on a GPU: what it computes, and that none of it is left to the CPU."""
+"""ONNX Runtime's CUDA build where its provider does not start; on a GPU: test_on_a_gpu.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 
 from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.onnx_rt import CUDA, preload_cuda, session_options
-from scnet_edge.bundle.build import golden_frames
-from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain
-from scnet_edge.bundle.verify import measure_parity
-from scnet_edge.graph.half import to_half
-from scnet_edge.graph.lower import fp32_graph
-from scnet_edge.models.cards import find_card
-
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(
-        CUDA[0] not in ort.get_available_providers(), reason="needs onnxruntime-gpu"
-    ),
-]
-NETWORKS = ("batch", "instance", "chain")
-HALF_STEP = 2**-12  # half of what two FP16 numbers in [0.5, 1) are apart
+from scnet_edge.backends.onnx_rt import preload_cuda
+from scnet_edge.errors import EngineError
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_fp32_is_what_torch_computes(network: str, cases: Callable[[str], Any]) -> None:
-    case = cases(network)
-    backend = open_backend("onnxruntime", case.graphs["fp32"])
-    assert backend.name == "onnxruntime CUDA"
-    found = backend.run({"frame": case.frame})["probability"]
-    backend.close()
-    assert np.abs(found - case.reference["probability"]).mean() < 1e-5
+@pytest.fixture(autouse=True)
+def not_preloaded() -> Iterator[None]:
+    """Let each test be the first in its process, and leave it so."""
+    preload_cuda.cache_clear()
+    yield
+    preload_cuda.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["scnet-small", "scnet-small-instance"])
-def test_fp16_of_shipped_weights_is_within_the_steps_of_fp16(name: str, tmp_path: Path) -> None:
-    """Trained nets: in the random ones FP16 flips pooled maxima, on the CPU as on a GPU.
-
-    A mean pixel is far from the threshold and loses less than rounding its probability once may
-    cost; an H100 gave a mean of 0.00001, and 0.0020 for the worst pixel.
-    """
-    chain = open_chain(find_card(name), Recipe(precision="fp16", size_hw=(384, 544)))
-    onnx.save(to_half(fp32_graph(chain)), tmp_path / "fp16.onnx")
-    backend = open_backend("onnxruntime", tmp_path / "fp16.onnx")
-    found = measure_parity(backend, golden_frames(chain), 0.5, None)
-    backend.close()
-    assert found.engine == "onnxruntime CUDA"
-    assert 0 < found.mean_abs_error < HALF_STEP
-    assert found.max_abs_error < 32 * HALF_STEP
-    assert found.mask_f1 > 0.99
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize("network", NETWORKS)
-def test_no_node_is_left_to_the_cpu(
-    network: str, precision: str, cases: Callable[[str], Any]
+def test_a_cuda_provider_that_does_not_start_is_no_silent_cpu(
+    cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    preload_cuda()
-    options = session_options(None)
-    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    ort.InferenceSession(str(cases(network).graphs[precision]), options, providers=[CUDA])
+    asked: list[Any] = []
+    preloaded: list[str] = []
+
+    def preload() -> None:
+        preloaded.append("libcudnn.so.9")
+        print("Failed to load libcudnn.so.9")
+
+    def session(graph: str, options: Any, providers: list[Any]) -> Any:
+        asked.extend(providers)
+        return real(graph, options, providers=["CPUExecutionProvider"])
+
+    real = ort.InferenceSession
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(ort, "preload_dlls", preload, raising=False)
+    for _ in range(2):
+        with pytest.raises(EngineError, match="its CUDA provider does not start here"):
+            open_backend("onnxruntime", cases("batch").graphs["fp32"])
+    assert asked == 2 * [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
+    assert preloaded == ["libcudnn.so.9"]  # once a process
+    assert capsys.readouterr().out == ""

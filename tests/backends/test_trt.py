@@ -1,14 +1,13 @@
 """The TensorRT runner without TensorRT's hardware: device and engine are stood in for.
 
 The stand-ins keep the contracts of the device and of the I/O-tensor API, record every call and
-refuse any from another thread. The one test that runs on a real GPU is marked `gpu`.
+refuse any from another thread.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from scnet_edge.backends import trt, trt_module
-from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.cuda import Buffer, open_device
+from scnet_edge.backends.cuda import Buffer
 from scnet_edge.backends.trt import Session, TensorRTBackend
-from scnet_edge.backends.trt_module import require_kernels, supported_capabilities
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
@@ -306,61 +302,3 @@ def test_tensors_of_no_use_to_us(shape: tuple[int, ...], dtype: str) -> None:
     with pytest.raises(EngineError, match="'probability': expected a static shape"):
         Session(engine, device)
     assert device.closed
-
-
-def test_rtx_names_its_gpus_and_an_h100_is_none_of_them() -> None:
-    pytest.importorskip("tensorrt_rtx", exc_type=ImportError)
-    if not (known := supported_capabilities()):
-        pytest.skip("a TensorRT is installed beside TensorRT-RTX and comes first")
-    assert {"7.5", "8.6", "12.0"} <= set(known)
-    require_kernels("8.6")
-    with pytest.raises(EngineError, match=r"kernels for compute capability 9\.0, .*another") as e:
-        require_kernels("9.0")
-    assert "\n" not in str(e.value)
-
-
-def test_a_full_tensorrt_is_left_to_refuse_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trt_module, "tensorrt", lambda: SimpleNamespace(__name__="tensorrt"))
-    assert supported_capabilities() == ()
-    require_kernels("9.0")
-
-
-def test_a_gpu_without_kernels_is_refused_before_the_plan_is_built(
-    cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    made: list[Device] = []
-    monkeypatch.setattr(trt, "open_device", lambda: made.append(Device()) or made[0])
-    rtx = SimpleNamespace(
-        __name__="tensorrt_rtx",
-        __version__="1.7.1",
-        ComputeCapability=SimpleNamespace(__members__={"CURRENT": 0, "SM86": 1, "SM120": 2}),
-    )
-    monkeypatch.setattr(trt_module, "tensorrt", lambda: rtx)
-    monkeypatch.setattr(trt, "build_plan", lambda *given: pytest.fail("a plan was built"))
-    with pytest.raises(EngineError, match=r"no kernels .* 8\.7, only for 8\.6, 12\.0: "):
-        trt.load(cases("batch").graphs["fp32"], threads=None, cache=None)
-    assert caplog.text == ""
-    assert made[0].closed
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(
-    ("network", "precision", "mean_error"),
-    [("batch", "fp32", 1e-4), ("instance", "fp32", 1e-4), ("batch", "fp16", 0.05)],
-)
-def test_on_a_gpu(
-    network: str, precision: str, mean_error: float, cases: Callable[[str], Any], tmp_path: Path
-) -> None:
-    try:
-        device = open_device()
-        device.close()
-        require_kernels(device.capability)
-    except EngineError as e:
-        pytest.skip(str(e))
-    case = cases(network)
-    backend = open_backend("tensorrt", case.graphs[precision], cache=tmp_path)
-    for _ in range(3):
-        outputs = backend.run({"frame": case.frame})
-    backend.close()
-    error = np.abs(outputs["probability"] - case.reference["probability"]).mean()
-    assert error < mean_error

@@ -10,7 +10,7 @@ import pytest
 from scnet_edge.bench import sensors
 from scnet_edge.bench.group import Measured, Timed, _turn
 from scnet_edge.bench.rows import rows_of
-from scnet_edge.bench.schema import Case, Scope
+from scnet_edge.bench.schema import Case, Row, Scope
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.runtime.telemetry import Telemetry, read_sysfs
@@ -81,17 +81,42 @@ def test_sensors_are_read_while_the_turn_runs(
         assert row.clocks_mhz == {"gpu": 100.0 * watts}
 
 
-def test_a_turn_too_short_to_look_says_so(tmp_path: Path) -> None:
-    timed = Timed(round_fps=[10.0], latency_ms=[100.0])
-    case = Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96))
+def row_of(device: str, *telemetry: Telemetry) -> Row:
+    """Return a row of 10 FPS."""
     measured = Measured(
-        case=case,
-        bundle=tmp_path,
+        case=Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96)),
+        bundle=Path(),
         worker=None,  # type: ignore[arg-type]
-        device="a board",
+        device=device,
         first_mask_ms={},
-        timed={"pipeline": timed},
+        timed={
+            "pipeline": Timed(round_fps=[10.0], latency_ms=[100.0], telemetry=list(telemetry)),
+        },
     )
     (row,) = rows_of([measured], None, threads=None, why_no_f1="not asked")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("device", "rails", "joules"),
+    [
+        ("onnxruntime CUDA", {"gpu": 300_000.0}, 30.0),
+        ("tensorrt NVIDIA RTX 4090", {"gpu": 300_000.0}, 30.0),
+        ("openvino CPU", {"gpu": 300_000.0}, None),
+        ("openvino CPU, BF16 for FP32", {"gpu": 300_000.0}, None),
+        ("openvino CPU", {"VDD_IN": 300_000.0, "gpu": 50_000.0}, 30.0),  # the whole board's
+    ],
+)
+def test_an_idle_card_is_not_what_a_cpu_consumes(
+    device: str, rails: dict[str, float], joules: float | None
+) -> None:
+    row = row_of(device, Telemetry(source="nvml", power_mw=rails, total_mw=300_000.0))
+    assert row.joules == joules
+    why = row.not_measured.get("joules", "")
+    assert ("only the graphics card has a power sensor" in why) == (joules is None)
+
+
+def test_a_turn_too_short_to_look_says_so() -> None:
+    row = row_of("a board")
     assert row.clocks_mhz is None
     assert "too short" in row.not_measured["joules"]

@@ -211,6 +211,13 @@ def test_an_engine_under_another_package_name(monkeypatch: pytest.MonkeyPatch) -
     assert identity("openvino")["OpenVINO"]
 
 
+def test_a_cuda_provider_that_is_listed_need_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "CUDA" not in check_engine("openvino").found
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: listed)
+    assert "CPUExecutionProvider; whether CUDA starts, " in check_engine("onnxruntime").found
+
+
 def test_this_machine() -> None:
     found = {check.name: check for check in checks()}
     assert len(found) == len(checks())

@@ -34,8 +34,9 @@ from scnet_edge.runtime.tensorrt_checks import (
         ("tensorrt", "8.5.2.2", "7.2", ""),
         ("tensorrt", "11.4.0.106", "8.7", "JetPack"),
         ("tensorrt", "11.4.1", "8.7", ""),
-        ("tensorrt_rtx", "1.7.1.116", "8.7", "TensorRT-RTX has no kernels"),
+        ("tensorrt_rtx", "1.7.1.116", "8.7", "no kernels for compute capability 8.7"),
         ("tensorrt_rtx", "1.7.1.116", "12.0", ""),
+        ("tensorrt_rtx", "1.7.1.116", "13.0", ""),
     ],
 )
 def test_known_trouble(module: str, version: str, capability: str, said: str) -> None:
