@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from scnet_edge.training.several import world_size
-
-MOST_WORKERS = 8  # cut some 2,500 crops a second
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +15,8 @@ class Hardware:
     Attributes:
         device: cpu, cuda or cuda:N, this process's own.
         workers: Processes that cut crops ahead of the steps; with 0 they are cut in between.
-        compiled: Let `torch.compile` make code of the model, within the first minutes.
+        compiled: Let `torch.compile` make code of the model, at the first step, which takes a
+            minute.
     """
 
     device: str = "cpu"
@@ -37,4 +36,5 @@ def usual_workers(device: str) -> int:
     """Return how many workers keep a device busy: none for a CPU, which they would take it from."""
     if not device.startswith("cuda"):
         return 0
-    return min(MOST_WORKERS, (os.cpu_count() or 1) // world_size())
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of torchrun's processes
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) // here)

@@ -74,7 +74,7 @@ def train(
         validate: Given the averaged model with settled norms, every `schedule.validate_every`.
 
     Raises:
-        InputError: the loss is not a number.
+        InputError: the loss is not a number, or a worker died.
         ConfigError: the batch does not divide among the processes, or the checkpoint is foreign.
     """
     rank, world = join(on.device)

@@ -26,7 +26,7 @@ from scnet_edge.training.loop import Material, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import leave
 from scnet_edge.data.augment import Augmentation
-from tests.training.test_training_loop import toy_images
+from tests.training.toys import toy_images
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -106,9 +106,10 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_gpu_has_workers_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
     assert [usual_workers(device) for device in ("cpu", "cuda", "cuda:1")] == [0, 8, 8]
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # the other four are on another machine
     assert usual_workers("cuda:3") == 4
 
 
