@@ -154,7 +154,7 @@ def _settings(wanted: Request) -> Settings:
         data=wanted.data,
         start=wanted.start,
         teachers=wanted.teachers,
-        schedule=msgspec.json.decode(msgspec.json.encode(wanted.preset.schedule)),
+        schedule=wanted.preset.schedule,
     )
 
 
