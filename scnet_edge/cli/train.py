@@ -56,7 +56,12 @@ def train(
         bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
     ] = False,
     fine_levels: Annotated[
-        int | None, typer.Option(min=1, help="Let only so many levels learn, the finest.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Let only so many levels learn, the finest; the others keep the weights of "
+            "--start, though not its norm statistics.",
+        ),
     ] = None,
     validate_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between looks at held-out images.")

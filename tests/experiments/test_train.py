@@ -164,7 +164,15 @@ def test_mistakes_are_one_line(
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
-        ("patchnet", *quick[:3], tmp_path / "x", "--fine-levels", 2): "fine_levels: expected an",
+        (
+            "patchnet",
+            *quick[:3],
+            tmp_path / "x",
+            "--fine-levels",
+            2,
+        ): "found PatchNet; leave it out",
+        ("toy", *quick[:3], tmp_path / "x", "--fine-levels", 2): "--fine-levels needs a --start",
+        ("toy", *quick[:3], tmp_path / "x", "--fine-levels", 3): "fewer than the model's 3 levels",
     }
     for arguments, line in mistakes.items():
         assert run(monkeypatch, "train", *arguments) == 1, arguments

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 from toys import SCHEDULE, new_model, toy_images
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.training import images
 from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import batches
@@ -148,3 +148,10 @@ def test_only_the_finest_levels_learn(tmp_path: Path) -> None:
         assert held <= same
         assert "encoder.1.0.weight" not in same
         assert "fuse.weight" not in same
+
+
+def test_levels_to_hold_are_checked() -> None:
+    with pytest.raises(ConfigError, match="--fine-levels 3: expected fewer than the model's 3"):
+        hold_coarse(new_model(), 3)
+    with pytest.raises(ConfigError, match="expected an SCNet, found Conv2d; leave it out"):
+        hold_coarse(torch.nn.Conv2d(3, 1, 1), 1)
