@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import torch
 
 MOST_WORKERS = 8
 
@@ -38,3 +42,15 @@ def usual_workers(device: str) -> int:
         return 0
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of torchrun's processes
     return min(MOST_WORKERS, len(os.sched_getaffinity(0)) // here)
+
+
+@contextlib.contextmanager
+def tried_kernels(on: Hardware) -> Iterator[None]:
+    """Let cuDNN try its kernels on a GPU: it pays for crops of one size, not for whole images."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark
+    try:
+        cudnn.benchmark = on.is_gpu
+        yield
+    finally:
+        cudnn.benchmark = before

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
-from toys import SCHEDULE, new_model, toy_images
+from toys import CONFIG, SCHEDULE, new_model, toy_images
 
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.training import images
+from scnet_edge.models.scnet import SCNet
+from scnet_edge.training import images, loop
+from scnet_edge.training.checkpoint import Training, resume, save
 from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import batches
-from scnet_edge.training.loop import Material, train
+from scnet_edge.training.loop import Material, begin, train, update
 from scnet_edge.training.start import hold_coarse
 
 KILLED = """
@@ -135,6 +138,60 @@ def test_a_compiled_model_learns_what_another_does(
         )
         assert len(calls) == compiled
     assert np.allclose(losses[True], losses[False], rtol=1e-3)
+
+
+def test_each_of_many_models_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    inductor, graphs = torch.compile, []
+
+    def counted(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda f, **how: inductor(f, **how, backend=counted))
+    made = []
+    with torch._dynamo.config.patch(recompile_limit=1):  # 8 otherwise, and a table has more rows
+        for levels in (2, 3, 4):
+            model = SCNet(dataclasses.replace(CONFIG, levels=levels))
+            begin(model, SCHEDULE, Hardware(compiled=True))
+            model(torch.rand(2, 3, 32, 32))
+            made.append(len(graphs))
+    assert 0 < made[0] < made[1] < made[2]
+
+
+def test_kernels_are_tried_for_the_steps_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, validations = set(), set()
+
+    def noted(*of: Any) -> None:
+        steps.add(torch.backends.cudnn.benchmark)
+        update(*of)
+
+    monkeypatch.setattr(loop, "update", noted)
+    monkeypatch.setattr(Hardware, "is_gpu", True)
+    train(
+        new_model(),
+        Material(images=toy_images()),
+        SCHEDULE,
+        tmp_path,
+        validate=lambda step, model: validations.add(torch.backends.cudnn.benchmark),
+    )
+    assert (steps, validations) == ({True}, {False})
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_resumed_run_steps_as_its_own_device_does(tmp_path: Path, fused: bool) -> None:
+    runs = []
+    for choice in (not fused, fused):
+        model = new_model()
+        optimizer = torch.optim.AdamW(model.parameters(), fused=choice)
+        runs.append(Training(model, AveragedModel(model), optimizer))
+    before, resumed = runs
+    update(before, before.model(torch.rand(2, 3, 32, 32))[0].mean(), SCHEDULE)
+    save(tmp_path / "checkpoint.pt", before)
+    resume(tmp_path / "checkpoint.pt", resumed)
+    assert (resumed.step, resumed.optimizer.param_groups[0]["fused"]) == (1, fused)
+    update(resumed, resumed.model(torch.rand(2, 3, 32, 32))[0].mean(), SCHEDULE)
 
 
 def test_only_the_finest_levels_learn(tmp_path: Path) -> None:
