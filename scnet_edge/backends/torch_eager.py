@@ -46,7 +46,7 @@ class TorchBackend:
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Map `frame` (1, H, W, 3) uint8 BGR to `probability`; with a prior also `edges`."""
         frame = torch.from_numpy(np.ascontiguousarray(feeds["frame"]))
-        with torch.inference_mode(), _without_tf32(), self._autocast():
+        with torch.inference_mode(), without_tf32(), self._autocast():
             outputs = self._run(frame.to(self._device))
         # A copy to the host waits for the GPU, so that a clock around this is honest. NumPy has no
         # BF16, so it goes after the copy, which is the smaller for it.
@@ -63,7 +63,7 @@ class TorchBackend:
 
 
 @contextlib.contextmanager
-def _without_tf32() -> Iterator[None]:
+def without_tf32() -> Iterator[None]:
     """Compute FP32 as FP32: TF32, PyTorch's default for convolutions on a GPU, has 10 bits of it.
 
     Put back afterwards, for a training in the same process.

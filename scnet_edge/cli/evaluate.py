@@ -10,7 +10,6 @@ import typer
 from scnet_edge.cli import app
 from scnet_edge.cli.many import ManyNumbers
 from scnet_edge.cli.subjects import Subject, opened
-from scnet_edge.cli.train import device_of
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file, check_folder
 
@@ -35,7 +34,7 @@ def evaluate(
     engine: Annotated[
         str | None, typer.Option(help="The engine of a bundle; a model runs in PyTorch.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Of a model: cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Of a model: auto, cpu, cuda or cuda:N.")] = "cpu",
     refine: Annotated[
         bool, typer.Option("--refine", help="The guided filter of DeepCrack-Liu.")
     ] = False,
@@ -63,7 +62,7 @@ def evaluate(
         check_folder(plots)
     tolerances = _tolerances(tolerance or TOLERANCES_PX)
     samples = open_dataset(data, parse_split(split))
-    with opened(subject, engine, refine=refine, device=device_of(device)) as open_subject:
+    with opened(subject, engine, refine=refine, device=device) as open_subject:
         with Progress(console=Console(stderr=True)) as progress:
             counted = tally(
                 predictions(open_subject.run, progress.track(samples, description=subject)),

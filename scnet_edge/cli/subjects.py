@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from scnet_edge.cli.train import device_of
 from scnet_edge.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ def opened(
 
     Raises:
         InputError: it is none of them.
-        ConfigError: an engine was chosen for a model, or refinement for one without.
+        ConfigError: an engine was chosen for a model, refinement for one without, or a device for
+            what has no choice of it.
     """
     from scnet_edge.models.cards import is_run
 
+    chosen = device not in ("auto", "cpu")
     if Path(subject).is_dir() and not is_run(Path(subject)):
         if refine:
             raise ConfigError("--refine is for runs of deepcrack-liu; leave it out for a bundle")
-        if device != "cpu":
+        if chosen:
             raise ConfigError("--device is for models; a bundle runs on its --engine")
         from scnet_edge.runtime.pipeline import Pipeline
 
@@ -51,7 +54,9 @@ def opened(
     card = crack_model(subject)
     if engine:
         raise ConfigError("--engine is for bundles; a model runs in PyTorch, so leave it out")
-    yield _refined(card) if refine else _reference(card, device)
+    if refine and chosen:
+        raise ConfigError("--refine runs on the CPU; leave --device out")
+    yield _refined(card) if refine else _reference(card, device_of(device))
 
 
 def crack_model(name: str) -> Card:

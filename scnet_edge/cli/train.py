@@ -56,7 +56,12 @@ def train(
         bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
     ] = False,
     fine_levels: Annotated[
-        int | None, typer.Option(min=1, help="Let only so many levels learn, the finest.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Let only so many levels learn, the finest; the others keep the weights of "
+            "--start, though not its norm statistics.",
+        ),
     ] = None,
     validate_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between looks at held-out images.")
@@ -129,7 +134,10 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
 def hardware_of(device: str, workers: int | None, compiled: bool) -> Hardware:
     """Return what a run computes on, by its options."""
     from scnet_edge.training.hardware import Hardware, usual_workers
+    from scnet_edge.training.several import world_size
 
+    if compiled and world_size() > 1:
+        raise ConfigError(f"--compile: expected one process, found {world_size()}; leave it out")
     own = device_of(device)
     cutting = usual_workers(own) if workers is None else workers
     return Hardware(device=own, workers=cutting, compiled=compiled)
@@ -144,12 +152,14 @@ def device_of(name: str) -> str:
 
     from scnet_edge.training.several import own_gpu, world_size
 
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind = name.partition(":")[0]
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        raise ConfigError(f"device {name!r}: expected auto, cpu, or cuda where there is one")
-    if kind == "cpu" or world_size() == 1:
+        name = "cuda" if gpus else "cpu"
+    known = ["auto", "cpu", *(["cuda"] if gpus else []), *(f"cuda:{n}" for n in range(gpus))]
+    if name not in known:
+        found = f"{gpus} GPU{'' if gpus == 1 else 's'}"
+        raise ConfigError(f"device {name!r}: expected {', '.join(known)}, found {found}")
+    if name == "cpu" or world_size() == 1:
         return name
     if name != "cuda":
         raise ConfigError(f"device {name!r}: each process takes its own; name auto, cuda or cpu")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,6 +23,7 @@ from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.plots import beside, new_figure
 from scnet_edge.training.checkpoint import CHECKPOINT, read_checkpoint
+from scnet_edge.training.schedule import Schedule
 from scnet_edge.types import Frame, Map, Mask
 
 SETTINGS, LOG, CURVES, PICTURES = "settings.json", "log.jsonl", "curves.png", "pictures"
@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data: tuple[str, ...]
     start: str | None
     teachers: tuple[str, ...]
-    schedule: dict[str, Any]
+    schedule: Schedule  # a field that an older run's file lacks has its default
 
 
 def claim(folder: Path, settings: Settings, *, resume: bool) -> None:

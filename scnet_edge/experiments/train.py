@@ -154,7 +154,7 @@ def _settings(wanted: Request) -> Settings:
         data=wanted.data,
         start=wanted.start,
         teachers=wanted.teachers,
-        schedule=msgspec.json.decode(msgspec.json.encode(wanted.preset.schedule)),
+        schedule=wanted.preset.schedule,
     )
 
 
@@ -187,6 +187,8 @@ def _first_weights(wanted: Request) -> CrackNet:
         model.load_state_dict(fitted(older.state_dict(), model.state_dict()))
     if wanted.preset.schedule.fine_levels:
         hold_coarse(model, wanted.preset.schedule.fine_levels)
+        if not wanted.start:
+            raise ConfigError("--fine-levels needs a --start: what it holds stays as it begins")
     return model
 
 

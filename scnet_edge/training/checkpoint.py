@@ -48,12 +48,19 @@ def resume(path: Path, training: Training) -> None:
         return
     state = read_checkpoint(path, device=next(training.model.parameters()).device)
     try:
+        _keep_fused(state["optimizer"], training.optimizer)
         training.model.load_state_dict(state["model"])
         training.average.load_state_dict(state["average"])
         training.optimizer.load_state_dict(state["optimizer"])
         training.step = int(state["step"])
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as e:
         raise ConfigError(f"{path}: of another model or preset; name another --out") from e
+
+
+def _keep_fused(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    """Let the state keep this device's choice of a fused step: loading sets that of the other's."""
+    for group, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
+        group["fused"] = own["fused"]
 
 
 def read_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:

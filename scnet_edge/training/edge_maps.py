@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from scnet_edge.backends.torch_eager import without_tf32
 from scnet_edge.errors import InputError
 from scnet_edge.models.hed import HED
 from scnet_edge.types import Frame
@@ -65,7 +66,7 @@ class KeptHED(nn.Module):
 
     def _write(self, path: Path, image: Tensor) -> None:
         image = image.to(next(self.hed.parameters()).device)
-        with torch.inference_mode():
+        with torch.inference_mode(), without_tf32():  # later runs, on a CPU too, read this map
             edges = torch.sigmoid(self.hed(image.contiguous(memory_format=torch.channels_last))[0])
         part = path.with_suffix(f".{os.getpid()}.png")  # several processes may share the folder
         if not cv2.imwrite(str(part), (edges[0, 0].cpu().numpy() * 255).round().astype(np.uint8)):

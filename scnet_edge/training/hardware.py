@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scnet_edge.training.several import world_size
+import torch
 
-MOST_WORKERS = 8  # cut some 2,500 crops a second
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,8 @@ class Hardware:
     Attributes:
         device: cpu, cuda or cuda:N, this process's own.
         workers: Processes that cut crops ahead of the steps; with 0 they are cut in between.
-        compiled: Let `torch.compile` make code of the model, within the first minutes.
+        compiled: Let `torch.compile` make code of the model, at the first step, which takes a
+            minute.
     """
 
     device: str = "cpu"
@@ -37,4 +40,17 @@ def usual_workers(device: str) -> int:
     """Return how many workers keep a device busy: none for a CPU, which they would take it from."""
     if not device.startswith("cuda"):
         return 0
-    return min(MOST_WORKERS, (os.cpu_count() or 1) // world_size())
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of torchrun's processes
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) // here)
+
+
+@contextlib.contextmanager
+def tried_kernels(on: Hardware) -> Iterator[None]:
+    """Let cuDNN try its kernels on a GPU: it pays for crops of one size, not for whole images."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark
+    try:
+        cudnn.benchmark = on.is_gpu
+        yield
+    finally:
+        cudnn.benchmark = before

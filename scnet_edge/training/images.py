@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,21 +101,48 @@ def batches(
     *,
     share: tuple[int, int] = (0, 1),
     workers: int = 0,
-) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return an iterable of `batch_at` of each step, cut ahead by `workers` processes, if any."""
-    return DataLoader(
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield `batch_at` of each step, cut ahead by `workers` processes, if any.
+
+    Raises:
+        InputError: a worker died.
+    """
+    workers = min(workers, len(steps))
+    loader = DataLoader(
         _Steps(images, schedule, pipes, share=share),
         batch_size=None,
         sampler=steps,
         num_workers=workers,
-        worker_init_fn=_one_thread if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
         # A fork of a process whose OpenCV has threads hangs.
         multiprocessing_context="forkserver" if workers else None,
     )
+    try:
+        yield from loader
+    except (RuntimeError, ConnectionError, EOFError) as e:  # the latter two while it is dying
+        if isinstance(e, RuntimeError) and "exited unexpectedly" not in str(e):
+            raise
+        raise InputError(
+            "a worker that cuts crops died; each holds the images again and needs /dev/shm: give "
+            "more memory, in Docker --shm-size 1g, or pass --workers 0"
+        ) from e
 
 
-def _one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_trainer, daemon=True).start()
+
+
+def _end_with_trainer() -> None:
+    """End this worker when the trainer has ended, killed or not.
+
+    PyTorch's own watch looks at the parent of the process, which is the fork server: it outlives
+    the trainer, and waits for its workers.
+    """
+    trainer = multiprocessing.parent_process()
+    assert trainer is not None
+    trainer.join()
+    os._exit(1)
 
 
 def batch_at(

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
-from scnet_edge.training.hardware import CPU, Hardware
+from scnet_edge.training.hardware import CPU, Hardware, tried_kernels
 from scnet_edge.training.images import TrainingImage, batches, seen_by
 from scnet_edge.training.losses import (
     Loss,
@@ -74,7 +74,7 @@ def train(
         validate: Given the averaged model with settled norms, every `schedule.validate_every`.
 
     Raises:
-        InputError: the loss is not a number.
+        InputError: the loss is not a number, or a worker died.
         ConfigError: the batch does not divide among the processes, or the checkpoint is foreign.
     """
     rank, world = join(on.device)
@@ -93,8 +93,9 @@ def train(
         if schedule.settle_norms and training.step == schedule.settled_from > 0:
             settle(training, material.images)
         prepare(training, schedule)
-        loss = loss_of(wrapped, x.to(on.device), mask.to(on.device))
-        update(training, loss, schedule)
+        with tried_kernels(on):
+            loss = loss_of(wrapped, x.to(on.device), mask.to(on.device))
+            update(training, loss, schedule)
         progress(training.step, mean_over_processes(loss, world))
         last = training.step == schedule.steps
         if rank == 0 and (last or training.step % schedule.validate_every == 0):
@@ -108,7 +109,6 @@ def train(
 def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
     """Return a run at step 0."""
     model.to(device=on.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    torch.backends.cudnn.benchmark = on.is_gpu  # crops are all of one size
     average = AveragedModel(model, multi_avg_fn=averaging(schedule), use_buffers=True)
     decay = schedule.weight_decay
     optimizer: torch.optim.Optimizer
@@ -121,6 +121,7 @@ def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
             model.parameters(), schedule.lr, weight_decay=decay, fused=on.is_gpu
         )
     if on.compiled:
+        torch.compiler.reset()  # of a table's many models, all would count against one limit
         model.compile(dynamic=False)  # after the average was copied from it
     return Training(model, average, optimizer)
 

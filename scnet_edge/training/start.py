@@ -51,11 +51,20 @@ def encoder_from_hed(model: SCNet, hed: HED) -> None:
 def hold_coarse(model: nn.Module, learning: int) -> None:
     """Let only the finest `learning` levels and the fusion learn; the weights of others stay.
 
+    Batch norms of the others go on following the images: weights alone are held.
+
     Raises:
-        ConfigError: the model is no SCNet.
+        ConfigError: the model is no SCNet, or has no other level.
     """
     if not isinstance(model, SCNet):
-        raise ConfigError("fine_levels: expected an SCNet, whose levels can be told apart")
+        raise ConfigError(
+            f"--fine-levels: expected an SCNet, found {type(model).__name__}; leave it out"
+        )
+    if learning >= model.config.levels:
+        raise ConfigError(
+            f"--fine-levels {learning}: expected fewer than the model's {model.config.levels} "
+            "levels; with all of them, leave it out"
+        )
     levelled = (model.encoder, model.encoder_attention, model.decoder, model.decoder_attention)
     for blocks in (*levelled, model.sides):
         blocks[learning:].requires_grad_(False)

@@ -15,7 +15,9 @@ from sklearn.metrics import f1_score
 
 import scnet_edge.cli.evaluate  # registers the command
 import scnet_edge.cli.models  # noqa: F401  (registers the command)
+from scnet_edge.backends import torch_eager
 from scnet_edge.backends.base import installed_engines
+from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
 from scnet_edge.data.datasets import open_dataset
@@ -23,6 +25,7 @@ from scnet_edge.evaluation import Evaluation
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.models import cards
 from scnet_edge.models.cards import CardConfig, find_card, write_card
+from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import measured, open_scnet, save_weights
 from scnet_edge.runtime.pipeline import Pipeline
@@ -132,7 +135,9 @@ def test_mistakes_are_one_line(
         (tiny, "--data", f"folder:{tmp_path / 'empty'}"): "no images",
         (tiny, "--data", spec, "--split", "best"): "expected one of train, test, all",
         (tiny, "--data", spec, "--engine", "openvino"): "--engine is for bundles",
-        (tiny, "--data", spec, "--device", "tpu"): "expected auto, cpu, or cuda",
+        (tiny, "--data", spec, "--device", "tpu"): "expected auto, cpu",
+        (tiny, "--data", spec, "--refine", "--device", "cuda"): "--refine runs on the CPU",
+        (tmp_path / "empty", "--data", spec, "--device", "cuda"): "--device is for models",
         (tiny, "--data", spec, "--json", tmp_path / "no" / "f.json"): "a folder that exists",
         (tiny, "--data", spec, "--json", tmp_path): "expected a file to write",
     }
@@ -142,6 +147,39 @@ def test_mistakes_are_one_line(
         assert error[-1].startswith("scnet-edge: "), arguments
         assert line in error[-1], arguments
         assert len(error) == 1, arguments
+
+
+def test_a_model_runs_on_the_device_that_was_named(
+    walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with two GPUs, as far as torch is asked; what is meant for one stays on the CPU."""
+    asked, out = set(), tmp_path / "scores.json"
+
+    def noted(chain: Chain, *, device: str) -> TorchBackend:
+        asked.add(device)
+        return TorchBackend(chain)
+
+    monkeypatch.setattr(torch_eager, "TorchBackend", noted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    options = ("--data", f"folder:{walls}", "--device", "cuda:1", "--json", out)
+    assert run(monkeypatch, tiny, *options) == 0
+    assert asked == {"cuda:1"}
+    assert read_json(out, Evaluation).engine == "PyTorch FP32 on cuda:1"
+
+
+def test_a_bundle_is_the_same_beside_a_gpu(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    (tmp_path / "empty").mkdir()
+    options = ("--data", f"folder:{walls}", "--device", "auto")
+    assert run(monkeypatch, tmp_path / "empty", *options) == 1
+    assert "manifest.json: no such file" in capsys.readouterr().err
 
 
 def test_spoilt_mask_writes_nothing(

@@ -131,6 +131,19 @@ def test_killed_and_resumed_equals_uninterrupted(
         assert a == b, file
 
 
+def test_a_run_older_than_an_option_goes_on(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    assert run(monkeypatch, *arguments) == 0
+    path = tmp_path / "run" / "settings.json"
+    settings = json.loads(path.read_text())
+    del settings["schedule"]["fine_levels"], settings["schedule"]["augmentation"]["crack_bias"]
+    path.write_text(json.dumps(settings))
+    assert run(monkeypatch, *arguments, "--resume") == 0
+    assert run(monkeypatch, *arguments, "--resume", "--batch", 4) == 1
+
+
 def test_mistakes_are_one_line(
     walls: Path,
     tmp_path: Path,
@@ -151,7 +164,15 @@ def test_mistakes_are_one_line(
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
-        ("patchnet", *quick[:3], tmp_path / "x", "--fine-levels", 2): "fine_levels: expected an",
+        (
+            "patchnet",
+            *quick[:3],
+            tmp_path / "x",
+            "--fine-levels",
+            2,
+        ): "found PatchNet; leave it out",
+        ("toy", *quick[:3], tmp_path / "x", "--fine-levels", 2): "--fine-levels needs a --start",
+        ("toy", *quick[:3], tmp_path / "x", "--fine-levels", 3): "fewer than the model's 3 levels",
     }
     for arguments, line in mistakes.items():
         assert run(monkeypatch, "train", *arguments) == 1, arguments

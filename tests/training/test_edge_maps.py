@@ -51,6 +51,22 @@ def test_each_image_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         later.map_of(frame(4))
 
 
+def test_maps_are_fp32_proper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A map made on a GPU serves later runs on a CPU, so TF32 is off while it is made."""
+    kept, seen = KeptHED(new_light_hed(1 / 16, seed=0), tmp_path), []
+    forward = kept.hed.forward
+
+    def noted(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return forward(x)
+
+    monkeypatch.setattr(kept.hed, "forward", noted)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    kept.map_of(frame(6))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_a_spoilt_map_is_named(tmp_path: Path) -> None:
     kept = KeptHED(HED, tmp_path)
     kept.map_of(frame(5))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scnet_edge.cli.train import device_of
+from scnet_edge.cli.train import device_of, hardware_of
 from scnet_edge.errors import ConfigError
 from scnet_edge.training import several
 from scnet_edge.training.hardware import usual_workers
@@ -26,7 +26,7 @@ from scnet_edge.training.loop import Material, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import leave
 from scnet_edge.data.augment import Augmentation
-from tests.training.test_training_loop import toy_images
+from tests.training.toys import toy_images
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -105,10 +105,27 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         device_of("auto")
 
 
+@pytest.mark.parametrize("name", ["cuda:1", "cuda:x", "cuda:", "cpu:x", "tpu"])
+def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    line = f"device '{name}': expected auto, cpu, cuda, cuda:0, found 1 GPU$"
+    with pytest.raises(ConfigError, match=line):
+        device_of(name)
+
+
+def test_several_processes_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not hardware_of("cpu", None, False).compiled
+    with pytest.raises(ConfigError, match="--compile: expected one process, found 2; leave it out"):
+        hardware_of("cpu", None, True)
+
+
 def test_a_gpu_has_workers_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
     assert [usual_workers(device) for device in ("cpu", "cuda", "cuda:1")] == [0, 8, 8]
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # the other four are on another machine
     assert usual_workers("cuda:3") == 4
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from toys import CONFIG, SCHEDULE, new_model, toy_images
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample
@@ -18,42 +18,10 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
 from scnet_edge.training.loop import Material, averaging, objective, probability, train
 from scnet_edge.training.schedule import Schedule
-from scnet_edge.training.start import (
-    draw_xavier,
-    encoder_from_hed,
-    fitted,
-    hold_coarse,
-    start_heads,
-)
-
-CONFIG = SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False)
-SCHEDULE = Schedule(
-    steps=6, batch=2, lr=5e-3, warmup=2, checkpoint_every=3, augmentation=Augmentation(crop=32)
-)
-
-
-def toy_images() -> list[TrainingImage]:
-    """Return noisy bright walls with a dark line each."""
-    images = []
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        mask = np.zeros((64, 80), np.uint8)
-        ends = rng.integers(0, 64, 2)
-        cv2.line(mask, (0, int(ends[0])), (79, int(ends[1])), 255, 4)
-        frame = np.where(mask[..., None] > 0, 40, 200) + rng.normal(0, 6, (64, 80, 3))
-        images.append(TrainingImage(frame.clip(0, 255).astype(np.uint8), mask > 0, None))
-    return images
-
-
-def new_model() -> SCNet:
-    torch.manual_seed(0)
-    model = SCNet(CONFIG)
-    start_heads(model, SCHEDULE.head_bias)
-    return model
+from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted
 
 
 @pytest.mark.parametrize(
@@ -121,50 +89,6 @@ def test_finished_run_takes_no_more_steps(tmp_path: Path) -> None:
     seen: list[int] = []
     train(new_model(), material, schedule, tmp_path, progress=lambda s, _: seen.append(s))
     assert seen == []
-
-
-def test_crops_cut_ahead_are_the_same(tmp_path: Path) -> None:
-    material = Material(images=toy_images(), pipes=toy_images()[:1])
-    schedule = dataclasses.replace(SCHEDULE, pipe_share=0.3)
-    at_once = train(new_model(), material, schedule, tmp_path / "at-once")
-    ahead = train(new_model(), material, schedule, tmp_path / "ahead", on=Hardware(workers=2))
-    for key, value in at_once.state_dict().items():
-        assert torch.equal(ahead.state_dict()[key], value), key
-
-
-def test_a_compiled_model_learns_what_another_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inductor = torch.compile
-
-    def captured(*of: Any, **how: Any) -> Any:
-        return inductor(*of, **how, backend="aot_eager")  # the graph is taken, no code is made
-
-    monkeypatch.setattr(torch, "compile", captured)
-    losses: dict[bool, list[float]] = {False: [], True: []}
-    for compiled, seen in losses.items():
-        train(
-            new_model(),
-            Material(images=toy_images()),
-            SCHEDULE,
-            tmp_path / str(compiled),
-            on=Hardware(compiled=compiled),
-            progress=lambda _, loss, seen=seen: seen.append(loss),
-        )
-    assert np.allclose(losses[True], losses[False], rtol=1e-3)
-
-
-def test_only_the_finest_levels_learn(tmp_path: Path) -> None:
-    model, before = new_model(), new_model().state_dict()
-    hold_coarse(model, 2)
-    averaged = train(model, Material(images=toy_images()), SCHEDULE, tmp_path)
-    held = {key for key, _ in model.named_parameters() if key.split(".")[1] == "2"}
-    assert {"encoder.2.0.weight", "decoder_attention.2.refine.bias", "sides.2.weight"} < held
-    for state in (model.state_dict(), averaged.state_dict()):
-        same = {key for key in before if torch.equal(state[key], before[key])}
-        assert held <= same
-        assert "encoder.1.0.weight" not in same
-        assert "fuse.weight" not in same
 
 
 def test_batches_depend_on_seed_and_step_alone() -> None:
