@@ -221,6 +221,15 @@ def test_the_page_states_what_the_chain_reached() -> None:
     assert " / ".join(f"{100 * limit.share:.0f} %" for limit in limits if limit) in page
 
 
+def test_the_page_states_how_quick_the_edge_nets_are_in_turns() -> None:
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8").splitlines()
+    path = ROOT / "benchmarks/results/robot/turns-edge.json"
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        low, high = row["quartiles"]
+        name = row["bundle"].removesuffix(" int8")
+        assert f"| `{name}` | {row['time_of_first']:.2f} ({low:.2f} to {high:.2f}) |" in page
+
+
 @pytest.mark.parametrize("name", ["scnet-small", "scnet"])
 def test_the_page_states_loop_and_schedule(name: str) -> None:
     folder = ROOT / "benchmarks/results/robot"
