@@ -223,7 +223,7 @@ def test_the_page_states_what_the_chain_reached() -> None:
 
 def test_the_page_states_how_quick_the_edge_nets_are_in_turns() -> None:
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8").splitlines()
-    path = ROOT / "benchmarks/results/robot/turns-edge.json"
+    path = ROOT / "benchmarks/results/turns-edge.json"
     for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
         low, high = row["quartiles"]
         name = row["bundle"].removesuffix(" int8")

@@ -6,8 +6,10 @@ import dataclasses
 import multiprocessing
 import os
 import select
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,17 @@ def wait(step, loss):
 material = Material(images=toy_images())
 train(new_model(), material, SCHEDULE, Path(sys.argv[1]), on=Hardware(workers=1), progress=wait)
 """
+
+
+@pytest.fixture(autouse=True)
+def no_handler_stays() -> Iterator[None]:
+    """Undo PyTorch's handler of SIGCHLD, which its loader leaves behind.
+
+    A child that ends while it is set, in a process that ran all other tests, too, is a SIGSEGV.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    yield
+    signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.fixture
