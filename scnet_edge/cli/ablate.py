@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.train import hardware_of, precision_of
+from scnet_edge.cli.train import Compiled, Device, Workers, hardware_of, precision_of
 from scnet_edge.folders import check_folder
 
 
@@ -27,14 +27,9 @@ def ablate(
     precision: Annotated[
         str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="Processes that cut crops ahead; 0 on a CPU, up to 8 on a GPU."),
-    ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
-    ] = False,
+    device: Device = "auto",
+    workers: Workers = None,
+    compiled: Compiled = False,
 ) -> None:
     """Train each row of a table of the paper and score it; run again to go on."""
     from rich.console import Console

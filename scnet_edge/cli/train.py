@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from scnet_edge.training.schedule import Precision
 
 
+# What a run computes on, of `ablate` too.
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes that cut crops ahead; 0 on a CPU, up to 8 on a GPU."),
+]
+Compiled = Annotated[
+    bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
+]
+
+
 @app.command()
 def train(
     preset: Annotated[
@@ -47,14 +58,9 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="Processes that cut crops ahead; 0 on a CPU, up to 8 on a GPU."),
-    ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="torch.compile: slow to begin, then quicker.")
-    ] = False,
+    device: Device = "auto",
+    workers: Workers = None,
+    compiled: Compiled = False,
     fine_levels: Annotated[
         int | None,
         typer.Option(

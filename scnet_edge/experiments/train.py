@@ -177,7 +177,8 @@ def _teacher(name: str, wanted: Request) -> SCNet:
     teacher = open_scnet(card)
     if not isinstance(teacher, SCNet):
         raise ConfigError(f"teacher {card.name}: expected an SCNet, found {card.kind}")
-    return teacher.to(wanted.on.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    teacher.to(device=wanted.on.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return teacher
 
 
 def _first_weights(wanted: Request) -> CrackNet:
@@ -185,8 +186,8 @@ def _first_weights(wanted: Request) -> CrackNet:
     if wanted.start:
         older = open_scnet(find_card(wanted.start))
         model.load_state_dict(fitted(older.state_dict(), model.state_dict()))
-    if wanted.preset.schedule.fine_levels:
-        hold_coarse(model, wanted.preset.schedule.fine_levels)
+    if learning := wanted.preset.schedule.fine_levels:
+        hold_coarse(model, learning)
         if not wanted.start:
             raise ConfigError("--fine-levels needs a --start: what it holds stays as it begins")
     return model

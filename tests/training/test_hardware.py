@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
-from toys import CONFIG, SCHEDULE, new_model, toy_images
+from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_images
 
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.scnet import SCNet
@@ -81,13 +81,6 @@ def test_crops_cut_ahead_are_the_same(tmp_path: Path, asked: list[int]) -> None:
     ahead = train(new_model(), material, schedule, tmp_path / "ahead", on=on)
     assert asked == [0, 2]
     assert_same(ahead, at_once)
-
-    class Interrupted(Exception):
-        pass
-
-    def stop_after_four(step: int, loss: float) -> None:
-        if step == 4:  # one step beyond the checkpoint, which is lost
-            raise Interrupted
 
     with pytest.raises(Interrupted):
         train(new_model(), material, schedule, tmp_path / "cut", on=on, progress=stop_after_four)

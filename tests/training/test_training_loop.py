@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from toys import CONFIG, SCHEDULE, new_model, toy_images
+from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_images
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import Sample
@@ -40,13 +40,6 @@ def test_resumed_run_equals_an_uninterrupted_one(
     material = Material(images=toy_images(), pipes=toy_images()[:1])
     whole = new_model()
     whole_ema = train(whole, material, schedule, tmp_path / "whole")
-
-    class Interrupted(Exception):
-        pass
-
-    def stop_after_four(step: int, loss: float) -> None:
-        if step == 4:  # one step beyond the checkpoint, which is lost
-            raise Interrupted
 
     with pytest.raises(Interrupted):
         train(new_model(), material, schedule, tmp_path / "cut", progress=stop_after_four)
