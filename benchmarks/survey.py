@@ -29,6 +29,7 @@ from scnet_edge.simulation.scene import Plan, Scene
 from scnet_edge.survey.folder import Survey, read_survey
 
 NEAR_MM = 20.0
+CONFIDENCES = (0.7, 0.75, 0.8)  # of `scnet-edge report --min-confidence`
 
 
 def main() -> None:
@@ -112,6 +113,14 @@ def compared(scene: Scene, survey: Survey) -> dict[str, object]:
             all(one.sightings == 1 for one in pieces) for pieces in shown if pieces
         ),
         **errors(whole),
+        "at_least_as_sure": [
+            {
+                "min_confidence": bound,
+                "found": sum(any(o.confidence >= bound for o in pieces) for pieces in shown),
+                "false_alarms": sum(o.confidence >= bound for o in alarms),
+            }
+            for bound in CONFIDENCES
+        ],
     }
 
 

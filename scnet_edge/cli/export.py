@@ -19,16 +19,19 @@ def export(
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
     ] = None,
     codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out what is less sure and not accepted.")
+    ] = 0.0,
 ) -> None:
     """Write a survey in a format that other programs read."""
     from scnet_edge.survey.codes import read_codes
     from scnet_edge.survey.exchange import WRITERS
     from scnet_edge.survey.exchange import export as written
-    from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.folder import read_survey, sure
 
     chosen = next((known for known in WRITERS if known == format), None)
     if chosen is None:
         raise ConfigError(f"--format {format}: expected one of {', '.join(WRITERS)}")
-    read = read_survey(survey)
+    read = sure(read_survey(survey), min_confidence)
     for path in written(read, read_codes(codes), chosen, out or survey / "export"):
         typer.echo(path)

@@ -20,16 +20,20 @@ def report(
     codes: Annotated[
         Path | None, typer.Option(help="A table of codes and limits of your own, TOML.")
     ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out what is less sure and not accepted.")
+    ] = 0.0,
 ) -> None:
     """Make a survey's report: report.html in its folder, which opens without a network."""
     from scnet_edge.survey.codes import find_limit, read_codes
     from scnet_edge.survey.files import write_durably
-    from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.folder import read_survey, sure
     from scnet_edge.survey.report.page import REPORT, render_report
     from scnet_edge.survey.report.pdf import print_pdf
 
     table = read_codes(codes)
-    page = render_report(read_survey(survey), table, limit, find_limit(table, limit))
+    read = sure(read_survey(survey), min_confidence)
+    page = render_report(read, table, limit, find_limit(table, limit))
     write_durably(survey / REPORT, page.encode())
     typer.echo(survey / REPORT)
     if pdf:

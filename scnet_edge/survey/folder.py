@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """All that a survey's folder holds, observations and gaps in the order they were recorded."""
+    """All that a survey's folder holds, observations and gaps in the order they were recorded.
+
+    Attributes:
+        min_confidence, left_out: what `sure` was asked for, and how many observations it took out.
+    """
 
     folder: Path
     facts: Facts
@@ -30,6 +34,8 @@ class Survey:
     gaps: tuple[Gap, ...]
     alarms: tuple[Alarm, ...]
     progress: Progress | None
+    min_confidence: float = 0.0
+    left_out: int = 0
 
 
 def read_survey(folder: Path) -> Survey:
@@ -53,6 +59,26 @@ def read_survey(folder: Path) -> Survey:
             f"{path}: damaged ({e}); run 'inspect' on it again, which moves it aside and restores "
             "the records from the snapshots folder"
         ) from e
+
+
+def sure(survey: Survey, min_confidence: float) -> Survey:
+    """Return a survey without what is less sure, but with all that a person has accepted.
+
+    Args:
+        survey: what `read_survey` gave.
+        min_confidence: in [0, 1], of an observation's mean probability; 0 keeps everything.
+    """
+    kept = tuple(
+        o
+        for o in survey.observations
+        if o.confidence >= min_confidence or o.review == "accepted"
+    )
+    return replace(
+        survey,
+        observations=kept,
+        min_confidence=min_confidence,
+        left_out=len(survey.observations) - len(kept),
+    )
 
 
 def next_segment(survey: Survey) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hand_made import HOSTILE, facts, observation, picture
 
 from scnet_edge.errors import SurveyError
-from scnet_edge.survey.folder import read_survey
+from scnet_edge.survey.folder import read_survey, sure
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review
@@ -47,3 +47,21 @@ def test_what_cannot_be_reviewed(survey: Path) -> None:
         pytest.raises(SurveyError, match="another process"),
     ):
         review(survey, 1, verdict="accepted")
+
+
+def test_what_is_less_sure_is_left_out_and_counted_unless_a_person_accepted_it(
+    tmp_path: Path,
+) -> None:
+    doubtful = [
+        observation(1, confidence=0.74),
+        observation(2, confidence=0.75),
+        observation(3, confidence=0.6, review="accepted"),
+    ]
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        for one in doubtful:
+            record(journal, one, *picture(one.seq))
+    everything = read_survey(tmp_path)
+    left = sure(everything, 0.75)
+    assert [o.seq for o in left.observations] == [2, 3]
+    assert (left.left_out, left.min_confidence) == (1, 0.75)
+    assert sure(everything, 0.0) == everything
