@@ -260,6 +260,16 @@ def test_every_result_loads_and_the_readme_states_it(path: Path) -> None:
     assert f"{result.shipped.f1:.4f}" in README.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("card", [c for c in shipped_models() if c.kind == "scnet"])
+def test_the_readme_compares_every_model_with_others(card: Card) -> None:
+    path = ROOT / f"benchmarks/results/accuracy/{card.name}-on-deepcrack.json"
+    best = read_json(path, Evaluation).ods
+    low, high = best.ci95
+    stated = f"| {best.f1:.4f} [{low:.3f}, {high:.3f}] | us |"
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert any(f"`{card.name}`" in line and line.endswith(stated) for line in lines)
+
+
 @pytest.mark.parametrize("path", under("benchmarks/results/accuracy", "*.json"), ids=name_of)
 def test_every_accuracy_loads_and_the_page_states_it(path: Path) -> None:
     result = read_json(path, Evaluation)
