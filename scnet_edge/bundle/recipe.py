@@ -18,7 +18,8 @@ DEFAULT_SIZE_HW = (384, 544)
 MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-Side = Annotated[int, msgspec.Meta(ge=64, le=8192)]
+SIDES_PX = (64, 8192)
+Side = Annotated[int, msgspec.Meta(ge=SIDES_PX[0], le=SIDES_PX[1])]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
