@@ -144,30 +144,33 @@ def plan(
     from rich.console import Console
     from rich.table import Table
 
-    from scnet_edge.bench.plan import GATE_LOSS, HERE, choose, options
+    from scnet_edge.bench.environment import environment
+    from scnet_edge.bench.plan import HERE, choose, options, options_here
     from scnet_edge.bench.schema import read_result
     from scnet_edge.bench.workload import workloads
     from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW, parse_size
 
     read = [read_result(path) for path in results or []]
     size_hw = parse_size(size) if size else DEFAULT_SIZE_HW
-    asked = [] if device == HERE else workloads(size_hw, read)
-    name, found = options(device, asked, read, size_hw)
+    if device == HERE:
+        name, found = options_here(environment(), read, size_hw)
+    else:
+        name, found = options(device, workloads(size_hw, read), read, size_hw)
     table = Table("model", "precision", "FPS", "F1", "basis", box=None, padding=(0, 2, 0, 0))
+    table.columns[0].no_wrap = True
     bases = list(dict.fromkeys(o.basis for o in found))
     for o in found:
         basis = f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})"
         table.add_row(o.model, o.precision, _speed(o), _f1(o), basis)
     height, width = size_hw
     title = f"{name}, {height}x{width}, target {target_fps:g} FPS"
+    if not all(o.measured for o in found):
+        title += "\nestimates are of the engine alone, measurements from camera to mask"
     Console().print(title, table, sep="\n", highlight=False)
     for i, basis in enumerate(bases, 1):
         typer.echo(f"({i}) {basis}")
     if any(o.f1_of != o.precision for o in found):
-        typer.echo(
-            "F1 in FP32: FP16 is held to its masks, and 'build --int8' lets INT8 lose "
-            f"{GATE_LOSS:g} unless --gate says otherwise"
-        )
+        typer.echo("F1: INT8 as scored in OpenVINO; 'in FP32' for FP16, which is held to its masks")
     best = choose(found, target_fps)
     if best is None:
         typer.echo(
@@ -175,7 +178,7 @@ def plan(
             f"{found[0].precision}, {_speed(found[0])} FPS. A smaller --size may"
         )
         raise typer.Exit(1)
-    estimate = "an estimate; nothing of ours ran on this device"
+    estimate = "an estimate of the engine alone; nothing of ours ran on this device"
     how = f"measured {best.basis}" if best.measured else estimate
     typer.echo(f"{best.model} {best.precision}: {_speed(best)} FPS, F1 {_f1(best)}; {how}")
 
