@@ -156,8 +156,8 @@ def plan(
         name, found = options_here(environment(), read, size_hw)
     else:
         name, found = options(device, workloads(size_hw, read), read, size_hw)
-    table = Table("model", "precision", "FPS", "F1", "basis", box=None, padding=(0, 2, 0, 0))
-    table.columns[0].no_wrap = True
+    table = Table("model", "precision", "FPS", "F1", "basis", box=None, pad_edge=False)
+    table.padding = (0, 2, 0, 0)
     bases = list(dict.fromkeys(o.basis for o in found))
     for o in found:
         basis = f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})"
