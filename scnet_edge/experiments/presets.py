@@ -46,7 +46,8 @@ class Preset:
 
 
 # SGD at 1e-4 on means of pixels is slow: the paper does not say for how long it ran. This is
-# 400 epochs of 300 images at batch 4, the first stage of the code that its recipe comes from.
+# 400 epochs of 300 images at batch 4, the first stage of the code that its recipe comes from
+# (yhlleo/DeepSegmentor). Neither the paper nor that code clips gradients, so this does not.
 PAPER_SCHEDULE = Schedule(
     steps=30_000,
     batch=4,
@@ -56,6 +57,7 @@ PAPER_SCHEDULE = Schedule(
     weight_decay=2e-4,
     rate="constant",
     warmup=0,
+    clip=None,
     focal_weight=1.0,
     head_bias=0.0,
     ema_decay=0.0,  # the weights themselves
