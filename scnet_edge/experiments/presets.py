@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from scnet_edge.data.augment import Augmentation
+from scnet_edge.data.augment import PAPER_AUGMENTATION, Augmentation
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.compared import COMPARED, CrackNet
@@ -17,7 +17,6 @@ from scnet_edge.models.weights import open_hed
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, start_heads
 
-PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)
 STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong")
 
 
