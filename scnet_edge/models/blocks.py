@@ -12,6 +12,9 @@ from torch import Tensor, nn
 Norm = Literal["instance", "batch", "none"]
 Attention = Literal["scale", "scalar", "none"]
 
+# VGG-16 without its head, HED and every encoder here: the channels of each block, finest first.
+VGG = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
     """Return the layer after a convolution, on (N, `channels`, H, W).
