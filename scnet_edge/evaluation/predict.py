@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
 Run: TypeAlias = Callable[[Frame], Map]
+# A refined map is a smoothed mask, so half and more is crack. The authors' is best at 0.48.
+REFINED_THRESHOLD = 0.5
 
 
 def predictions(run: Run, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Map]]:
@@ -75,8 +77,12 @@ def reference_run(
     return run
 
 
-def refined_run(model: DeepCrackLiu) -> Run:
-    """Return DeepCrack of Liu with its guided-filter refinement as a function of frames."""
+def refined_run(model: DeepCrackLiu, threshold: float) -> Run:
+    """Return DeepCrack of Liu with its guided-filter refinement as a function of frames.
+
+    `threshold` is the model's own, at which its map becomes the mask that is refined; what comes
+    out is crack from `REFINED_THRESHOLD` on.
+    """
     import torch
 
     from scnet_edge.models.chain import Chain
@@ -90,7 +96,7 @@ def refined_run(model: DeepCrackLiu) -> Run:
         with torch.inference_mode():
             x = chain.image(torch.from_numpy(frame[None])).flip(1) / 127.5 - 1
             fused, sides = model(x)
-            probability = guided_refinement(fused, sides[0])[0, 0].numpy()
+            probability = guided_refinement(fused, sides[0], threshold=threshold)[0, 0].numpy()
         return resized(np.asarray(probability, np.float32), (h, w))
 
     return run

@@ -68,9 +68,10 @@ def guided_refinement(
     """Return Liu's refined probability (N, 1, H, W): a guided filter of the binarised map.
 
     Args:
-        fused: Fused logits; binarised at `threshold`, which is the authors'.
+        fused: Fused logits.
         finest: Logits of the first side output, the guide.
-        threshold: On the fused probability.
+        threshold: The fused probability is crack above it. 0.31 is the best of the authors' weights
+            (their tools/guided_filter.py); other weights have their own.
         radius_px: Of the filter's windows.
         eps: The smoother the larger.
     """
