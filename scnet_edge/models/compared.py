@@ -15,10 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scnet_edge.models.blocks import VGG, ConvBlock, Norm, PoolWithIndices, Unpool
+from scnet_edge.models.patches import CRACKED_SHARE, PATCH_PX
 from scnet_edge.models.scnet import DECODER, SCNet
-
-PATCH_PX = 32
-CRACKED_SHARE = 0.05  # of a patch's pixels makes it a crack patch (paper, Section V-C)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
