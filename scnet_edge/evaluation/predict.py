@@ -64,15 +64,13 @@ def reference_run(
     """
     # Here alone, so that a machine without torch evaluates its bundles.
     from scnet_edge.backends.torch_eager import TorchBackend
-    from scnet_edge.models.chain import Chain
-
-    stride = scnet.config.stride
+    from scnet_edge.models.chain import Chain, fitting
 
     def run(frame: Frame) -> Map:
-        h, w = _size_hw(frame)
-        size_hw = -(-h // stride) * stride, -(-w // stride) * stride
-        chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
-        return backend_run(TorchBackend(chain, device=device), (h, w))(frame)
+        frame_hw = _size_hw(frame)
+        size_hw = fitting(frame_hw, scnet.config.stride)
+        chain = Chain(scnet, hed, frame_hw=frame_hw, size_hw=size_hw, edge_threshold=edge_threshold)
+        return backend_run(TorchBackend(chain, device=device), frame_hw)(frame)
 
     return run
 
@@ -85,19 +83,18 @@ def refined_run(model: DeepCrackLiu, threshold: float) -> Run:
     """
     import torch
 
-    from scnet_edge.models.chain import Chain
+    from scnet_edge.models.chain import Chain, fitting
     from scnet_edge.models.compared import guided_refinement
 
     def run(frame: Frame) -> Map:
-        h, w = _size_hw(frame)
-        stride = model.config.stride
-        size_hw = -(-h // stride) * stride, -(-w // stride) * stride
-        chain = Chain(model, None, frame_hw=(h, w), size_hw=size_hw)
+        frame_hw = _size_hw(frame)
+        size_hw = fitting(frame_hw, model.config.stride)
+        chain = Chain(model, None, frame_hw=frame_hw, size_hw=size_hw)
         with torch.inference_mode():
             x = chain.image(torch.from_numpy(frame[None])).flip(1) / 127.5 - 1
             fused, sides = model(x)
             probability = guided_refinement(fused, sides[0], threshold=threshold)[0, 0].numpy()
-        return resized(np.asarray(probability, np.float32), (h, w))
+        return resized(np.asarray(probability, np.float32), frame_hw)
 
     return run
 
