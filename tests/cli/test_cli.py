@@ -146,6 +146,9 @@ def test_explain_draws_every_scale_gate_and_grad_cam(command_line: Run, tmp_path
     drawn = {path.stem: cv2.imread(str(path)) for path in out.iterdir()}
     assert {name: image.shape for name, image in drawn.items()} == sizes
     assert all(image.std() > 1 for image in drawn.values())
+    for name in (f"{kind}-decoder-{level}" for kind in ("attention", "cam") for level in levels):
+        heat = drawn[name] - 0.45 * frame  # without the frame under it
+        assert heat.std((0, 1)).max() > 5, name  # an encoder's gate may be the same everywhere
     assert np.array_equal(drawn["frame"], frame)
     assert drawn["fused"][crack].mean() > 100 + drawn["fused"][~crack].mean()
     assert f"{len(sizes)} pictures" in done.stdout
