@@ -20,6 +20,7 @@ from scnet_edge.experiments.ablate import Figures, preset_of, printed, slug
 from scnet_edge.experiments.folder import Settings
 from scnet_edge.experiments.presets import PRESETS, Preset
 from scnet_edge.experiments.tables import TABLES, Row, Table, find_table
+from scnet_edge.models.scnet import SCNetConfig
 
 
 @pytest.fixture
@@ -112,7 +113,10 @@ def test_rows_are_presets_that_differ(number: str) -> None:
 
 def test_full_table_vii_is_hcnn_up_to_the_whole_net() -> None:
     rows = {row.name: preset_of(row, 1, {}) for row in TABLES["VII"].rows}
-    assert rows["baseline"].config == PRESETS["hcnn"].config
+    baseline = rows["baseline"]  # no attention, no edges, balanced cross-entropy alone
+    assert baseline.config == SCNetConfig(attention="none", edges=False)
+    assert (baseline.schedule.pixel, baseline.schedule.region) == ("balanced", "none")
+    assert baseline.start == rows["all"].start == "xavier"
     assert rows["all"].config == PRESETS["paper"].config
     assert rows["all, -1 level"].config.levels == 4  # type: ignore[union-attr]
 
