@@ -16,6 +16,7 @@ from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.runner import run_suite
 from scnet_edge.bench.schema import Result, write_result
 from scnet_edge.bench.suite import Contender, Suite
+from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ConfigError, EngineError
 
 SUITE = Suite(
@@ -161,6 +162,17 @@ def test_a_disk_that_is_full_is_one_line(
     monkeypatch.setattr(schema.Path, "write_bytes", full)
     with pytest.raises(ConfigError, match=r"cannot be written .*No space left"):
         run(tmp_path / "result.json")
+
+
+def test_half_an_answer_of_a_process_that_ends_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = tmp_path / "python"
+    dying.write_text("#!/bin/sh\nread order\nprintf '{\"rss'\nexit 3\n")
+    dying.chmod(0o755)
+    monkeypatch.setattr(process.sys, "executable", str(dying))
+    with WorkerProcess() as worker, pytest.raises(EngineError, match="ended with status 3"):
+        worker.ask(Order(do="memory"))
 
 
 def test_a_process_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def test_all_models_of_a_size_take_turns_together(tmp_path: Path) -> None:
 
 
 def test_a_new_key_leaves_the_hash_of_older_suites_alone(tmp_path: Path) -> None:
-    """What `together` does not change is the same measurement as before there was such a key."""
+    """Where it says false, that is; a test of the repository holds the H100's file to its suite."""
     path = tmp_path / "some.toml"
     hashes = set()
     for line in ("", "together = false\n", "together = true\n"):
