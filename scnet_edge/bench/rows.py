@@ -148,8 +148,8 @@ def _relative(m: Measured, scope: Scope, group: list[Measured], suite: Suite) ->
 def _share(m: Measured, scope: Scope, suite: Suite, limits: Limits | None) -> Share | str:
     """Return how near the engine comes to the convolutions' own time, or why that is not known."""
     if limits is None:
-        no_engine = "OpenVINO, which measures it, is not installed here"
-        return no_engine if suite.limits else "the suite says limits = false"
+        none = "OpenVINO, which measures it, is not installed here or failed"
+        return none if suite.limits else "the suite says limits = false"
     if "CPU" not in m.device:
         return "the limit is that of the CPU, and this ran elsewhere"
     best = limits.best_gops(m.case.precision)

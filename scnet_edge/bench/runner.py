@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from scnet_edge.backends.base import one_line
 from scnet_edge.bench.bundles import made_ready
 from scnet_edge.bench.environment import environment
 from scnet_edge.bench.group import Report, failed, measure_group
@@ -156,7 +157,14 @@ def _limits(suite: Suite, report: Report) -> Limits | None:
         return None
     from scnet_edge.bench.limits import measure_limits
 
-    return measure_limits(suite.threads)
+    try:
+        return measure_limits(suite.threads)
+    except (
+        RuntimeError,
+        MemoryError,
+    ) as e:  # what OpenVINO raises, and a gigabyte that is not free
+        report(f"no limits: {type(e).__name__}: {one_line(e)}")
+        return None
 
 
 def _run_group(

@@ -75,7 +75,7 @@ def run(
     for line in not_measured(result):
         typer.echo(f"not measured: {line}", err=True)
     if not result.rows:
-        typer.echo(f"{out}: no row was measured; mend what the lines above say", err=True)
+        typer.echo(f"{out}: no row was measured; mend that and pass --overwrite", err=True)
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from scnet_edge.bench import bundles, process, runner, schema
+from scnet_edge.bench import bundles, limits, process, runner, schema
 from scnet_edge.bench.group import Measured, Timed
 from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.runner import run_suite
@@ -59,9 +59,11 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def run(out: Path, data: str | None = None, told: list[str] | None = None) -> Result:
+def run(
+    out: Path, data: str | None = None, told: list[str] | None = None, suite: Suite = SUITE
+) -> Result:
     report = [].append if told is None else told.append
-    return run_suite(SUITE, "some", out, data=data, command="scnet-edge bench", report=report)
+    return run_suite(suite, "some", out, data=data, command="scnet-edge bench", report=report)
 
 
 def walls(folder: Path, shade: int) -> str:
@@ -151,6 +153,20 @@ def test_a_busy_machine_is_said_at_the_start(
     told: list[str] = []
     assert run(tmp_path / "result.json", told=told).environment.load_before == load
     assert told[0].startswith("load 99.0 on ") == warned
+
+
+def test_limits_that_cannot_be_measured_are_one_line(
+    tmp_path: Path, engines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure_limits(threads: int | None) -> None:
+        raise MemoryError("Unable to allocate 512. MiB")
+
+    monkeypatch.setattr(limits, "measure_limits", measure_limits)
+    told: list[str] = []
+    suite = msgspec.structs.replace(SUITE, limits=True)
+    result = run(tmp_path / "result.json", told=told, suite=suite)
+    assert "no limits: MemoryError: Unable to allocate 512. MiB" in told
+    assert "not installed here or failed" in result.rows[0].not_measured["limit"]
 
 
 def test_a_disk_that_is_full_is_one_line(
