@@ -96,7 +96,8 @@ def test_the_result_has_the_promised_keys(measured: Path) -> None:
     assert result["rows"][0]["profile"]["worst"][0]["ms"] > 0
     assert result["rows"][0]["sha256"].keys() == {"fused.onnx"}
     assert result["rows"][0]["engine_threads"] >= 1
-    assert 0 <= result["rows"][0]["others_cpu"] <= 1
+    others = [row["others_cpu"] for row in result["rows"]]  # None of turns shorter than a tick
+    assert all(share is None or 0 <= share <= 1 for share in others)
     failures = {f["engine"]: f["error"] for f in result["failures"]}
     assert list(failures) == ["tensorrt", "onnxruntime"]
     assert "'onnxruntime' is not installed here; pip install" in failures["onnxruntime"]
@@ -143,7 +144,8 @@ def test_compare_finds_a_slower_run(measured: Path, command_line: Run, tmp_path:
     out, whole = str(measured / "result.json"), read_result(measured / "result.json")
     assert command_line("bench", "compare", out, out).returncode == 0
     rows = [
-        msgspec.structs.replace(r, round_fps=tuple(f / 4 for f in r.round_fps)) for r in whole.rows
+        msgspec.structs.replace(r, round_fps=tuple(f / 999 for f in r.round_fps))
+        for r in whole.rows
     ]
     write_result(tmp_path / "slow.json", msgspec.structs.replace(whole, rows=tuple(rows)))
     done = command_line("bench", "compare", out, str(tmp_path / "slow.json"))
