@@ -38,15 +38,15 @@ def comparable(results: Sequence[Result]) -> list[list[Basis]]:
 
 def same_images(a: Result, row: Row, b: Result, other: Row) -> bool:
     """Return whether two rows were scored on the same images, as far as the results tell."""
-    hashes = [getattr(getattr(result, "scored", None), "sha256", None) for result in (a, b)]
+    told = a.scored is not None and b.scored is not None
     return (row.data, row.images) == (other.data, other.images) and (
-        None in hashes or hashes[0] == hashes[1]
+        not told or a.scored == b.scored
     )
 
 
 def other_weights(row: Row, other: Row) -> bool | None:
     """Return whether two rows ran other weights or graphs; None where a row does not say."""
-    hashes = [getattr(one, "sha256", None) for one in (row, other)]
+    hashes = (row.sha256, other.sha256)
     return None if None in hashes else hashes[0] != hashes[1]
 
 

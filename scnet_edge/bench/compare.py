@@ -209,5 +209,4 @@ def _suite(result: Result) -> str:
 
 def _scored(result: Result) -> str:
     scored = dict.fromkeys(f"{r.images} of {r.data}" for r in result.rows if r.images)
-    digest = getattr(getattr(result, "scored", None), "sha256", "")
-    return ", ".join(scored) + (f" ({digest[:8]})" if digest else "")
+    return ", ".join(scored) + (f" ({result.scored.sha256[:8]})" if result.scored else "")

@@ -47,7 +47,7 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="The small suite, two minutes.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew.")] = False,
 ) -> None:
-    """Run a suite; a run that was cut short goes on where it stopped."""
+    """Run a suite; one that was cut short goes on; exit status 1 when no row was measured."""
     import shlex
     import sys
 
@@ -67,7 +67,7 @@ def run(
             data=data,
             command="scnet-edge " + shlex.join(sys.argv[1:]),
             overwrite=overwrite,
-            report=lambda step: progress.print(step, highlight=False),
+            report=lambda step: progress.print(step, highlight=False, soft_wrap=True),
         )
     except KeyboardInterrupt:
         progress.print(f"{out}: cut short; the same command without --overwrite goes on with it")
@@ -75,6 +75,9 @@ def run(
     typer.echo(table(result))
     for line in not_measured(result):
         typer.echo(f"not measured: {line}", err=True)
+    if not result.rows:
+        typer.echo(f"{out}: no row was measured; mend that and pass --overwrite", err=True)
+        raise typer.Exit(1)
 
 
 @bench.command()

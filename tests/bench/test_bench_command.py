@@ -1,4 +1,4 @@
-"""`scnet-edge bench` for real, on walls of 64x96 px: two engines, of which one is not there."""
+"""`scnet-edge bench` for real, on walls of 64x96 px: three engines, of which one is there."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ limits = false
 contenders = [
     { engine = "openvino", precision = "fp32" },
     { engine = "tensorrt", precision = "fp32" },
+    { engine = "onnxruntime", precision = "fp32" },
 ]
 """
+WITHOUT = 'import sys\nsys.modules["onnxruntime"] = None\n'  # as where it is not installed
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -46,7 +48,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(folder / "walls" / kind / f"{i}.png"), image)
     code = "from scnet_edge.cli import main; main()"
     arguments = ["bench", "tiny.toml", "--data", "folder:walls", "--out", "result.json"]
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    (folder / "sitecustomize.py").write_text(WITHOUT)
+    environment = {"PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}"}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,
@@ -81,9 +84,24 @@ def test_the_result_has_the_promised_keys(measured: Path) -> None:
         missing = [name for name, value in row.items() if value is None]
         assert sorted(missing) == sorted(row["not_measured"])
     assert result["rows"][0]["profile"]["worst"][0]["ms"] > 0
-    assert [f["engine"] for f in result["failures"]] == ["tensorrt"]
+    assert result["rows"][0]["sha256"].keys() == {"fused.onnx"}
+    assert result["rows"][0]["engine_threads"] >= 1
+    others = [row["others_cpu"] for row in result["rows"]]  # None of turns shorter than a tick
+    assert all(share is None or 0 <= share <= 1 for share in others)
+    failures = {f["engine"]: f["error"] for f in result["failures"]}
+    assert list(failures) == ["tensorrt", "onnxruntime"]
+    assert "'onnxruntime' is not installed here; pip install" in failures["onnxruntime"]
     assert result["complete"]
     assert not list(measured.glob(".result.json*"))
+
+
+def test_a_run_that_measures_nothing_fails(command_line: Run, tmp_path: Path) -> None:
+    (tmp_path / "none.toml").write_text(SUITE.replace("scnet-small", "runs/none"))
+    out = tmp_path / "result.json"
+    done = command_line("bench", str(tmp_path / "none.toml"), "--out", str(out))
+    assert done.returncode == 1
+    assert "no row was measured" in done.stderr.splitlines()[-1]
+    assert len(read_result(out).failures) == 3
 
 
 def test_a_finished_result_is_not_overwritten_unasked(measured: Path, command_line: Run) -> None:
@@ -101,7 +119,8 @@ def test_a_run_that_was_cut_short_goes_on(
     """Every row is there already, so that going on means to measure none of them again."""
     out, whole = tmp_path / "again.json", read_result(measured / "result.json")
     write_result(out, msgspec.structs.replace(whole, complete=False))
-    done = command_line("bench", str(measured / "tiny.toml"), "--out", str(out))
+    data = ("--data", f"folder:{measured / 'walls'}")
+    done = command_line("bench", str(measured / "tiny.toml"), *data, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert read_result(out) == whole
     (tmp_path / "other.toml").write_text(SUITE.replace("rounds = 2", "rounds = 3"))
@@ -115,7 +134,8 @@ def test_compare_finds_a_slower_run(measured: Path, command_line: Run, tmp_path:
     out, whole = str(measured / "result.json"), read_result(measured / "result.json")
     assert command_line("bench", "compare", out, out).returncode == 0
     rows = [
-        msgspec.structs.replace(r, round_fps=tuple(f / 4 for f in r.round_fps)) for r in whole.rows
+        msgspec.structs.replace(r, round_fps=tuple(f / 999 for f in r.round_fps))
+        for r in whole.rows
     ]
     write_result(tmp_path / "slow.json", msgspec.structs.replace(whole, rows=tuple(rows)))
     done = command_line("bench", "compare", out, str(tmp_path / "slow.json"))

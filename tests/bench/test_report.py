@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from scnet_edge.bench.explained import parts
+from scnet_edge.bench.layers import Profile
 from scnet_edge.bench.machines import machine_names
 from scnet_edge.bench.markdown import document as markdown
 from scnet_edge.bench.report import contents
 from scnet_edge.bench.schema import (
     Failure,
     Latency,
-    Profile,
     Result,
     Row,
     Scope,
@@ -25,14 +25,8 @@ from scnet_edge.bench.schema import (
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0); driver for CUDA 13.0"
 
 
-class Hashed(Row, frozen=True, kw_only=True):
-    """A row that states what ran."""
-
-    sha256: dict[str, str] | None = None
-
-
-def hashed(row: Row, digest: str) -> Hashed:
-    return Hashed(**msgspec.structs.asdict(row) | {"sha256": {"fused.onnx": digest}})
+def hashed(row: Row, digest: str) -> Row:
+    return msgspec.structs.replace(row, sha256={"fused.onnx": digest})
 
 
 def elsewhere(result: Result, **changed: object) -> Result:
