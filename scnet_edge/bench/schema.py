@@ -185,8 +185,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be equal for two runs to be of one machine."""
-        return (self.machine, self.cpu, self.cores, self.gpu)
+        """What must be equal for two runs to be of one machine; a driver may be updated."""
+        gpu = self.gpu and self.gpu.split(";")[0]
+        return (self.machine, self.cpu, self.cpu_flags, self.cores, round(self.memory_gb), gpu)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
