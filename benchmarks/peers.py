@@ -42,6 +42,7 @@ from scnet_edge.bundle.manifest import (
 )
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.bundle.verify import Golden, parity_of, write_golden
+from scnet_edge.cli.train import hardware_of
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
 from scnet_edge.evaluation.metrics import add_up, count, ods
@@ -88,10 +89,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that cut crops ahead")
     chosen = parser.parse_args()
+    on = hardware_of(chosen.device, chosen.workers, compiled=False)
     fit, held_out = split_held_out(open_dataset(chosen.data, "train"))
     material = Material(images=load_images(fit, None), pipes=drawn_pipes())
     schedule = dataclasses.replace(EDGE_SCHEDULE, steps=chosen.steps, precision=chosen.precision)
-    on = Hardware(device=chosen.device, workers=chosen.workers)
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
         peer = trained(name, material, schedule, out / "training", on)
