@@ -13,6 +13,7 @@ deserialised, and with it everything that it depends on.
 
 from __future__ import annotations
 
+import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -135,6 +136,18 @@ def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> Slot:
     return slot
 
 
+def read_code(folder: Path, slot: Slot, name: str) -> bytes:
+    """Return a file of compiled code whose very bytes have the hash that the slot lists.
+
+    Raises:
+        EngineError: the slot does not list it, or it is missing, foreign or altered.
+    """
+    path = _listed(folder, name)
+    code = path.read_bytes()
+    _check_sha256(path, hashlib.sha256(code).hexdigest(), slot.files.get(name, "nothing"))
+    return code
+
+
 def check_identity(folder: Path, slot: Slot, found: dict[str, str]) -> None:
     """Raise EngineError where what was found differs from what the slot was compiled for."""
     for key, value in found.items():
@@ -170,14 +183,22 @@ def mend(folder: Path) -> str:
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:
+    _check_sha256(path := _listed(folder, name), file_sha256(path), expected)
+
+
+def _listed(folder: Path, name: str) -> Path:
+    """Return the path of a file that the slot lists; it is a plain file of the folder."""
     path = folder / name
     if Path(name).name != name or path.is_symlink() or not path.is_file():
         raise EngineError(
             f"{path}: expected a file of the compiled code, found none; {mend(folder)}"
         )
-    found = file_sha256(path)
+    return path
+
+
+def _check_sha256(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise EngineError(
             f"{path}: SHA-256 is {found[:12]}..., {SLOT} says {expected[:12]}...: altered or "
-            f"damaged, not loaded; {mend(folder)}"
+            f"damaged, not loaded; {mend(path.parent)}"
         )

@@ -116,7 +116,7 @@ def inspected(folder: Path, graphs: Sequence[Path], slot: Slot, plans: dict[str,
     """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
     told = dict(slot.graphs)
     for graph in graphs:
-        kernels = write_layers(folder, graph, plans[graph.name].convolutions)
+        kernels = write_layers(folder, slot, graph, plans[graph.name].convolutions)
         told[graph.name] = replace(told[graph.name], kernels=kernels)
     return replace(slot, graphs=told, files=_hashes(folder))
 

@@ -67,7 +67,7 @@ def tensorrt_bundle(darkness_bundle: Callable[..., Path], monkeypatch: pytest.Mo
         tried.append(opening)
         return Darkness()
 
-    def inspect(plan: bytes) -> str:
+    def inspect(plan: bytes, remedy: str) -> str:
         assert tried, "a plan was loaded in the parent before a child had tried it"
         return REPORT
 
