@@ -62,6 +62,21 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bf16_time: float | None
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """In which precision an INT8 bundle that has FP16 beside it runs.
+
+    Attributes:
+        precision: The quicker one here; of two alike FP16, which loses less.
+        int8_time: A frame's time in INT8 over that in FP16, as measured here; None where FP16
+            failed its trial.
+        refused: Why it failed.
+    """
+
+    precision: Literal["int8", "fp16"]
+    int8_time: float | None
+    refused: str = ""
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Compiled code and what it depends on.
 
@@ -71,6 +86,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         graphs: Name of the ONNX file -> what was compiled of it.
         files: Name -> SHA-256.
         rest: None where the engine leaves no choice.
+        choice: None where the bundle has but one precision for the engine.
         parity: How it did on the golden frames; None until it was tried.
         created: ISO 8601, UTC.
     """
@@ -81,6 +97,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     graphs: dict[str, Compiled]
     files: dict[str, str]
     rest: Rest | None = None
+    choice: Choice | None = None
     parity: Parity | None = None
     created: str
 

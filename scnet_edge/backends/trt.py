@@ -208,6 +208,8 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
             plan = read_code(stored, slot, plan_of(graph))
             session = Session(deserialise(plan, mend(stored)), device)
             _check_tensors(session, slot.graphs[graph.name], mend(stored))
+            if slot.choice is not None and slot.choice.precision == "fp16":
+                session.name += " FP16"
         on_failure.pop_all()
     return session
 

@@ -21,12 +21,20 @@ import msgspec
 from scnet_edge.backends.base import default_engine
 from scnet_edge.backends.slots import SLOT, Slot, read_slot
 from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.bundle.arithmetic import choose_rest
-from scnet_edge.bundle.compile import COMPILING, compile_slot, graphs_for, inspected, try_slot
+from scnet_edge.bundle.arithmetic import choose_precision, choose_rest
+from scnet_edge.bundle.compile import (
+    COMPILING,
+    Tried,
+    compile_slot,
+    inspected,
+    precisions_of,
+    try_slot,
+)
 from scnet_edge.bundle.device import (
     DEVICE,
     Builds,
     State,
+    graphs_for,
     newest_whole,
     read_state,
     write_state,
@@ -47,7 +55,7 @@ class Activation:
     Attributes:
         name: Its folder in `BUNDLE/device`.
         previous: The one of its engine before it, kept; empty for none.
-        compile_s: Seconds that compiling took.
+        compile_s: Seconds that compiling took, without FP16 beside INT8.
         open_s: Seconds that a process took from its start to an opened engine.
     """
 
@@ -88,17 +96,18 @@ def build_on_device(
             f"engine {engine!r} keeps no compiled code, so there is nothing to build on the "
             f"device; expected {' or '.join(COMPILING)}"
         )
-    graphs, state = graphs_for(bundle, manifest, engine), _state(bundle)
-    previous, _ = newest_whole(bundle, state.of(engine), graphs[0], engine)
+    (own, *spare), state = precisions_of(bundle, manifest, engine), _state(bundle)
+    candidates = graphs_for(bundle, manifest, engine)
+    previous, _ = newest_whole(bundle, state.of(engine), candidates, engine)
     name = _new_name(bundle, engine, state)
     report("choosing the arithmetic")
     rest = choose_rest(bundle, manifest, engine, threads)
     with _new_slot(bundle, name) as folder:
-        report(f"compiling {', '.join(graph.name for graph in graphs)} with {engine}")
+        report(f"compiling {', '.join(graph.name for graph in own)} with {engine}")
         start_s = time.perf_counter()
         slot, plans = compile_slot(
             folder,
-            graphs,
+            own,
             engine,
             threads=threads,
             rest=rest,
@@ -109,16 +118,21 @@ def build_on_device(
         report("loading it in a process of its own and running the golden frames")
         with _refused_on_failure(bundle, state, engine, name):
             parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
-        if plans:
-            slot = inspected(folder, graphs, slot, plans)
-        slot = msgspec.structs.replace(slot, parity=parity)
+        done = Tried(folder=folder, slot=slot, plans=plans, parity=parity, open_s=open_s)
+        if spare:
+            report("compiling FP16 as well and timing both")
+            done = choose_precision(
+                bundle, manifest, done, spare[0], threads=threads, progress=progress
+            )
+        slot = inspected(folder, done.slot, done.plans) if done.plans else done.slot
+        slot = msgspec.structs.replace(slot, parity=done.parity)
         write_json(folder / SLOT, slot)
     state = state.put(engine, Builds(active=name, previous=previous))
     write_state(bundle, state)
     _sweep(bundle, state)
     return Activation(
-        name=name, previous=previous, slot=slot, parity=parity, compile_s=compile_s,
-        open_s=open_s,
+        name=name, previous=previous, slot=slot, parity=done.parity, compile_s=compile_s,
+        open_s=done.open_s,
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@
       manifest.json       this file's `Manifest`
       fused.onnx          frame -> probability and edges, the graph that runs
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
+      fp16.onnx           the same in FP16, beside INT8: a GPU on which INT8 is not quicker runs it
       hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks), and
-                          their typed-hed.onnx and typed-scnet.onnx
+                          their typed-hed.onnx, fp16-hed.onnx and so on
       calibration.toml    where INT8 was asked for, and the gate may have chosen another precision:
                           the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
@@ -35,6 +36,7 @@ from scnet_edge.errors import BundleError
 SCHEMA = 2
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
+FP16 = {FUSED: "fp16.onnx", HED: "fp16-hed.onnx", SCNET: "fp16-scnet.onnx"}
 TYPED = {FUSED: "typed.onnx", HED: "typed-hed.onnx", SCNET: "typed-scnet.onnx"}
 MAX_FILE_BYTES = 2**30
 Precision = Literal["fp32", "fp16", "int8"]

@@ -15,6 +15,7 @@ from scnet_edge.backends.split import open_split
 from scnet_edge.backends.worker import open_one
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import (
+    FP16,
     FUSED,
     GOLDEN,
     HED,
@@ -92,12 +93,14 @@ def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Gold
 
 def require_the_rest(opened: Open, manifest: Manifest, golden: Golden) -> None:
     """Raise BundleError when a graph beside the fused one is too far from the reference."""
-    if (typed := TYPED[FUSED]) in manifest.files:
-        parity = parity_of(opened(typed), golden, manifest.threshold, manifest.edge_threshold)
-        require_parity(parity, manifest.min_mask_f1, typed)
-    for hed, scnet in ((HED, SCNET), (TYPED[HED], TYPED[SCNET])):
-        if hed in manifest.files:
-            require_halves(opened, manifest, golden, (hed, scnet))
+    if HED in manifest.files:
+        require_halves(opened, manifest, golden)
+    for beside in (TYPED, FP16):
+        if (fused := beside[FUSED]) in manifest.files:
+            parity = parity_of(opened(fused), golden, manifest.threshold, manifest.edge_threshold)
+            require_parity(parity, manifest.min_mask_f1, fused)
+        if beside[HED] in manifest.files:
+            require_halves(opened, manifest, golden, (beside[HED], beside[SCNET]))
 
 
 def require_halves(

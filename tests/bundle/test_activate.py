@@ -122,7 +122,7 @@ def test_what_failed_its_trial_never_runs(bundle: Path, monkeypatch: pytest.Monk
     assert "0.1" in state.bad["openvino-1"]
     code_of(bundle, "openvino-2").write_bytes(b"")
     with pytest.raises(EngineError, match=r"altered or damaged.*--on-device"):
-        compiled_for(bundle, bundle / "fused.onnx", "openvino")
+        compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
     with pytest.raises(BundleError, match="no earlier build"):
         roll_back(bundle, engine="openvino")
 
@@ -134,7 +134,7 @@ def test_a_damaged_state_is_mended_by_a_build(
     done = build_on_device(bundle, engine="openvino", threads=1)
     assert "building as if nothing had been built here" in caplog.text
     assert (done.name, done.previous) == ("openvino-2", "")
-    folder = compiled_for(bundle, bundle / "fused.onnx", "openvino")
+    folder = compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
     assert folder == bundle / "device" / "openvino-2"
 
 
@@ -154,7 +154,7 @@ def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="No space"):
         build_on_device(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
-    assert compiled_for(bundle, bundle / "fused.onnx", "openvino")
+    assert compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
 
 
 def test_an_engine_that_could_not_write_its_code_is_refused(
@@ -173,7 +173,7 @@ def test_an_engine_that_could_not_write_its_code_is_refused(
 
 
 def test_other_engines_are_not_concerned(bundle: Path) -> None:
-    assert compiled_for(bundle, bundle / "fused.onnx", "onnxruntime") is None
+    assert compiled_for(bundle, [bundle / "fused.onnx"], "onnxruntime") is None
     with Pipeline.open(bundle, engine="onnxruntime", threads=1) as pipeline:
         assert pipeline.engine == "onnxruntime CPU"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper
 
 from scnet_edge.backends import trt, trt_module
 from scnet_edge.backends.cuda import Buffer
-from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
+from scnet_edge.backends.slots import SCHEMA, SLOT, Choice, Compiled, Slot, check_slot, read_slot
 from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
@@ -181,13 +182,19 @@ def test_what_is_hashed_is_what_is_deserialised(
     assert str(error.value).endswith(mended(folder))
 
 
-def test_the_one_that_was_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = Device()
+@pytest.mark.parametrize(("precision", "named"), [("int8", ""), ("fp16", " FP16")])
+def test_the_one_that_was_recorded(
+    precision: Any, named: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, slot = Device(), read_slot(folder)
+    choice = Choice(precision=precision, int8_time=1.1)
+    write_json(folder / SLOT, msgspec.structs.replace(slot, choice=choice))
     monkeypatch.setattr(trt, "open_device", lambda: device)
     monkeypatch.setattr(
         trt, "deserialise", lambda *given: engine(frame=FRAME, probability=PROBABILITY)
     )
     backend = trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
     assert backend.tensors == TENSORS
+    assert backend.name == f"tensorrt Orin{named}"  # a run says what it ran in
     backend.close()
     assert device.closed
