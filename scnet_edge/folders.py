@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, ScnetEdgeError
+
+LOCK = ".lock"
 
 
 def check_file(path: Path) -> None:
@@ -23,6 +27,21 @@ def check_folder(path: Path) -> None:
         raise ConfigError(
             f"{there}: expected a folder to write, found something else; name another"
         )
+
+
+def lock_folder(folder: Path, busy: ScnetEdgeError) -> IO[bytes]:
+    """Return the open lock file, which nobody else can have; closing it, or dying, lets go.
+
+    Raises:
+        ScnetEdgeError: `busy`, where another process has it.
+    """
+    lock = (folder / LOCK).open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise busy from None
+    return lock
 
 
 @contextmanager

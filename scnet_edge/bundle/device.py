@@ -10,7 +10,8 @@ The manifest does not list it: it is made on the device, and never moved to anot
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
 from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import lock_folder
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ def read_state(bundle: Path) -> State:
     """
     path = bundle / DEVICE / STATE
     again = f"run 'scnet-edge build --on-device {bundle}' on this machine"
-    if not path.is_file():
+    if not path.exists():
         return State()
     try:
         state = read_json(path, State, error=BundleError)
@@ -81,6 +83,26 @@ def read_state(bundle: Path) -> State:
                     f"{path}: {name!r} is not a build of {engine} inside {DEVICE}; {again}"
                 )
     return state
+
+
+@contextmanager
+def claimed(bundle: Path) -> Iterator[None]:
+    """Hold `BUNDLE/device` for this process alone: one at a time builds or goes back.
+
+    Raises:
+        BundleError: another process holds it, or something is in the way of what is written there.
+    """
+    folder = bundle / DEVICE
+    for path, expected, wrong in (
+        (folder, "a folder", folder.exists() and not folder.is_dir()),
+        (folder / STATE, "a file", (folder / STATE).is_dir()),
+    ):
+        if wrong:
+            raise BundleError(f"{path}: expected {expected}, found something else; remove it")
+    folder.mkdir(exist_ok=True)
+    reason = "another process is building here; wait for it or stop it first"
+    with closing(lock_folder(folder, BundleError(f"{folder}: {reason}"))):
+        yield
 
 
 def write_state(bundle: Path, state: State) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,8 +23,8 @@ from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.compile import opened
-from scnet_edge.bundle.device import Builds, compiled_for, read_state, write_state
-from scnet_edge.bundle.manifest import Precision, read_manifest
+from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
+from scnet_edge.bundle.manifest import Precision, file_sha256, read_manifest, seal_of
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import Golden, read_golden, verify_bundle
 from scnet_edge.errors import BundleError, EngineError
@@ -74,7 +75,7 @@ def test_a_second_build_keeps_the_first_and_rolls_back_to_it(bundle: Path) -> No
         done = build_on_device(bundle, engine="openvino", threads=1)
         assert (done.name, done.previous) == (name, previous)
     assert {p.name for p in (bundle / "device").iterdir()} == {
-        "state.json", "openvino-2", "openvino-3"
+        ".lock", "state.json", "openvino-2", "openvino-3"
     }  # fmt: skip
     assert roll_back(bundle, engine="openvino", threads=1).name == "openvino-2"
     swapped = Builds(active="openvino-2", previous="openvino-3")
@@ -136,6 +137,79 @@ def test_a_damaged_state_is_mended_by_a_build(
     assert (done.name, done.previous) == ("openvino-2", "")
     folder = compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
     assert folder == bundle / "device" / "openvino-2"
+
+
+def test_one_process_at_a_time_builds_or_goes_back(bundle: Path) -> None:
+    said = "device: another process is building here; wait for it or stop it first"
+    with claimed(bundle):
+        for begun in (build_on_device, roll_back):
+            with pytest.raises(BundleError, match=said):
+                begun(bundle, engine="openvino", threads=1)
+    assert build_on_device(bundle, engine="openvino", threads=1).name == "openvino-2"
+
+
+@pytest.mark.parametrize("name", ["device", "device/state.json"])
+def test_what_is_in_the_way_is_named(bundle: Path, name: str) -> None:
+    path = bundle / name
+    if name == "device":
+        shutil.rmtree(path)
+        path.write_text("a file")
+    else:
+        path.unlink()
+        path.mkdir()
+    for begun in (build_on_device, roll_back):
+        with pytest.raises(BundleError, match=rf"{path}: expected a .*, found .*; remove it"):
+            begun(bundle, engine="openvino", threads=1)
+    if name != "device":
+        with pytest.raises(
+            BundleError, match=r"state\.json: .*; run 'scnet-edge build --on-device"
+        ):
+            compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
+
+
+FRAMES = np.zeros((2, 64, 96, 3), np.uint8)
+MAPS = np.zeros((2, 64, 96), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({}, "cannot be read"),
+        ({"frames": FRAMES}, "probability is not a file"),
+        ({"frames": FRAMES[:0], "probability": MAPS[:0]}, r"frames: expected uint8 of 4 axes"),
+        ({"frames": FRAMES.astype(float), "probability": MAPS}, "frames: expected uint8"),
+        ({"frames": FRAMES, "probability": MAPS[0, 0, 0]}, r"found float32 of shape \(1,\)"),
+        ({"frames": FRAMES, "probability": MAPS[:1]}, r"each of 2 frames, found \[1\]"),
+        ({"frames": FRAMES, "probability": MAPS, "edges": MAPS[:1]}, r"found \[2, 1\]"),
+        (
+            {"frames": FRAMES, "probability": MAPS[:, :9]},
+            r"maps of \(64, 96\), the golden .*\(9, 96",
+        ),
+    ],
+)
+def test_golden_frames_that_are_none_under_a_forged_seal(
+    arrays: dict[str, Any], said: str, bundle: Path
+) -> None:
+    np.savez(bundle / "golden.npz", **arrays)
+    forged(bundle)
+    for check in (build_on_device, verify_bundle):
+        with pytest.raises(BundleError, match=said):
+            check(bundle, engine="openvino", threads=1)
+
+
+@pytest.mark.parametrize("content", [b"", b"golden", b"\x93NUMPY\x01\x00"])
+def test_golden_frames_that_are_no_archive(content: bytes, bundle: Path) -> None:
+    (bundle / "golden.npz").write_bytes(content)
+    forged(bundle)
+    with pytest.raises(BundleError, match="golden frames cannot be read"):
+        verify_bundle(bundle, engine="openvino")
+
+
+def forged(bundle: Path) -> None:
+    """Let the manifest say of the golden frames what they now are."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"]["golden.npz"] = file_sha256(bundle / "golden.npz")
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
 
 
 def test_an_engine_that_keeps_no_code(bundle: Path) -> None:
