@@ -95,8 +95,10 @@ def _compiled_lines(graph: str, compiled: Compiled) -> list[str]:
         read = ", ".join(f"{n} read {dtype}" for dtype, n in kernels.convolutions.items())
         lone = f"; {len(kernels.lone_qdq)} only quantise or dequantise" if kernels.lone_qdq else ""
         lost = f"; {len(kernels.missing)} not told apart" if kernels.missing else ""
+        wrote = ", ".join(f"{n} write {dtype}" for dtype, n in kernels.int8_writes.items())
+        wrote = f"; of those in INT8 {wrote}" if wrote else ""
         lines.append(
-            f"  {graph}: {kernels.kernels} kernels{lone}; of the convolutions {read}{lost}"
+            f"  {graph}: {kernels.kernels} kernels{lone}; of the convolutions {read}{wrote}{lost}"
         )
     if compiled.excluded:
         names = ", ".join(compiled.excluded)
