@@ -4,7 +4,7 @@ What runs is what the graph states. Where TensorRT has strong typing the graph i
 has not (8.5, 8.6), the builder is permitted FP16 and INT8 when the graph is quantised.
 
 What was run: TensorRT-RTX 1.7, building ahead of time on machines without a GPU, and beside an H100
-for the GPU of the machine, which it then refused. The path for weakly typed networks (JetPack 5),
+for the GPU of the machine, which it then refused. The path for weakly typed networks (8.5, 8.6),
 timing caches and `inspect_plan` never ran on real hardware.
 """
 
