@@ -1,8 +1,9 @@
-"""Output folders that are whole or not there at all, and places that can be written to."""
+"""Output folders that are whole or not there at all, places to write to, locks, and hashes."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,15 @@ def lock_folder(folder: Path, busy: ScnetEdgeError) -> IO[bytes]:
         lock.close()
         raise busy from None
     return lock
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as f:
+        digest = hashlib.sha256()
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

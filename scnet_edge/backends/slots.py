@@ -23,9 +23,10 @@ import numpy as np
 
 from scnet_edge.backends.board import cpu_name, jetson_release, system_text
 from scnet_edge.backends.trt_layers import Summary
-from scnet_edge.bundle.manifest import Parity, file_sha256
 from scnet_edge.config import read_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 SCHEMA = 2
 SLOT, TIMINGS = "slot.json", "timing.cache"

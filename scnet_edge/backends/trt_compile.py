@@ -13,8 +13,8 @@ from scnet_edge.backends.trt_build import BuildSettings, Built, build_plan, insp
 from scnet_edge.backends.trt_layers import Summary, layers_from_json, summarise
 from scnet_edge.backends.trt_module import require_kernels
 from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
 
 log = logging.getLogger(__name__)
 

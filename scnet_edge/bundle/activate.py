@@ -40,9 +40,10 @@ from scnet_edge.bundle.device import (
     read_state,
     write_state,
 )
-from scnet_edge.bundle.manifest import Parity, read_manifest
+from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
+from scnet_edge.types import Parity
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,6 @@ from scnet_edge.bundle.manifest import (
     InputContract,
     Manifest,
     ModelIdentity,
-    Parity,
-    file_sha256,
     write_manifest,
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
@@ -39,7 +37,7 @@ from scnet_edge.bundle.verify import (
     require_the_rest,
     write_golden,
 )
-from scnet_edge.folders import new_folder
+from scnet_edge.folders import file_sha256, new_folder
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.lower import fp32_graph, lowered
 from scnet_edge.graph.ranges import CalibrationFile, find_ranges, write_ranges
@@ -51,6 +49,7 @@ from scnet_edge.int8.leakage import refuse_calibration_frames
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.simulation.clip import render_clip
+from scnet_edge.types import Parity
 
 GOLDEN_FRAMES, GOLDEN_SEED = 4, 2026
 Report = Callable[[str], None]

@@ -22,10 +22,12 @@ from scnet_edge.backends.trt_compile import compile_plans, write_layers
 from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.device import compiled_graph, graphs_for
-from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest, Parity, file_sha256
+from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest
 from scnet_edge.bundle.verify import read_golden, require_parts
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 COMPILING = ("tensorrt", "openvino")
 

@@ -32,6 +32,8 @@ import msgspec
 from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 SCHEMA = 2
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
@@ -80,18 +82,6 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     engine: str
 
 
-class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Agreement with the PyTorch FP32 reference on the golden frames."""
-
-    engine: str
-    frames: int
-    max_abs_error: float  # of the probability
-    mean_abs_error: float
-    mask_agreement: float  # share of equal pixels at the threshold
-    mask_f1: float  # F1 of our mask against the reference's
-    prior_flip_rate: float | None  # share of prior pixels that differ; None without a prior
-
-
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A bundle, described."""
 
@@ -117,15 +107,6 @@ class _Head(msgspec.Struct, frozen=True):
     """The one field that a manifest of any schema has."""
 
     schema: int
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hex SHA-256 of a file."""
-    with path.open("rb") as f:
-        digest = hashlib.sha256()
-        while chunk := f.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_manifest(bundle: Path) -> Manifest:

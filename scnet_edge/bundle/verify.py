@@ -24,10 +24,10 @@ from scnet_edge.bundle.manifest import (
     SCNET,
     TYPED,
     Manifest,
-    Parity,
     read_manifest,
 )
 from scnet_edge.errors import BundleError
+from scnet_edge.types import Parity
 
 Open = Callable[[str], Backend]  # the name of a graph -> what runs it
 

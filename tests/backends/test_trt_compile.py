@@ -16,9 +16,9 @@ from scnet_edge.backends import trt_build, trt_compile, trt_module
 from scnet_edge.backends.slots import SCHEMA, SLOT, TIMINGS, Slot
 from scnet_edge.backends.trt_build import BuildSettings, Built, _set_timing_cache
 from scnet_edge.backends.trt_compile import compile_plans, write_layers
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
 
 GRAPHS = [Path("fused.onnx"), Path("hed.onnx")]
 

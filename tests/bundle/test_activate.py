@@ -24,10 +24,11 @@ from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.compile import opened
 from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
-from scnet_edge.bundle.manifest import Precision, file_sha256, read_manifest, seal_of
+from scnet_edge.bundle.manifest import Precision, read_manifest, seal_of
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import Golden, read_golden, verify_bundle
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import file_sha256
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
 

@@ -15,10 +15,11 @@ from scnet_edge.backends.slots import Choice, check_slot
 from scnet_edge.bundle import arithmetic, device
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.device import graphs_for, opening_for
-from scnet_edge.bundle.manifest import GOLDEN, file_sha256, read_manifest, seal_of
+from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.cli.on_device import _summary
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import file_sha256
 
 SIZE_HW = (64, 96)
 

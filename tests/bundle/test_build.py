@@ -18,11 +18,12 @@ from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.bundle import build
 from scnet_edge.bundle.build import GateRequest, build_bundle
 from scnet_edge.bundle.gate import GateRecord
-from scnet_edge.bundle.manifest import Precision, file_sha256, read_manifest
+from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
+from scnet_edge.folders import file_sha256
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.ranges import find_ranges, read_ranges
 from scnet_edge.int8.gate import Gate

@@ -13,9 +13,9 @@ from scnet_edge.backends import base, slots, trt_module
 from scnet_edge.backends.base import open_backend
 from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
 from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_state
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import file_sha256
 
 PLAN, LAYERS = "fused.plan", "fused.layers.json"
 PLAN_BYTES = bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8))

@@ -15,9 +15,9 @@ from onnx import TensorProto, helper
 from scnet_edge.backends import trt, trt_module
 from scnet_edge.backends.cuda import Buffer
 from scnet_edge.backends.slots import SCHEMA, SLOT, Choice, Compiled, Slot, check_slot, read_slot
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
 
 PLAN = "fused.plan"
 HERE = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
