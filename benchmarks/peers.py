@@ -37,7 +37,6 @@ from scnet_edge.bundle.manifest import (
     Manifest,
     ModelIdentity,
     Precision,
-    file_sha256,
     write_manifest,
 )
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
@@ -49,6 +48,7 @@ from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import backend_run, predictions
 from scnet_edge.experiments.material import drawn_pipes, split_held_out
 from scnet_edge.experiments.presets import EDGE_SCHEDULE
+from scnet_edge.folders import file_sha256
 from scnet_edge.graph.calibrate import Run, calibrate_chain
 from scnet_edge.graph.qdq import quantise
 from scnet_edge.graph.rewrite import exportable
