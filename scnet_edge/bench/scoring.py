@@ -43,7 +43,7 @@ def chosen_samples(data: str, images: int) -> list[Sample]:
 
 def scored(data: str, images: int) -> Scored:
     """Return what identifies the images that `chosen_samples` gives; raises what it raises."""
-    from scnet_edge.bundle.manifest import file_sha256
+    from scnet_edge.folders import file_sha256
 
     samples = chosen_samples(data, images)
     digest = hashlib.sha256()
