@@ -96,11 +96,6 @@ def gflop(case: Case, bundle: Path) -> float:
         scnet, *hed = (sum(gflop_of_convolutions(bundle / part).values()) for part in parts)
     else:
         card = find_card(case.model)
-        scnet = 2 * _gmac(card, case.size_hw)
-        hed = [2 * _gmac(find_card("hed"), case.size_hw)] if card.takes_prior else []
+        scnet = 2 * card.gmac_at(case.size_hw)
+        hed = [2 * find_card("hed").gmac_at(case.size_hw)] if card.takes_prior else []
     return round(scnet + sum(hed) / case.hed_every, 2)
-
-
-def _gmac(card: Card, size_hw: tuple[int, int]) -> float:
-    pixels, of_card = size_hw[0] * size_hw[1], card.size_hw[0] * card.size_hw[1]
-    return card.gmac * pixels / of_card

@@ -18,8 +18,8 @@ DEFAULT_SIZE_HW = (384, 544)
 MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-MIN_SIDE, MAX_SIDE = 64, 8192  # pixels
-Side = Annotated[int, msgspec.Meta(ge=MIN_SIDE, le=MAX_SIDE)]
+SIDES_PX = (64, 8192)
+Side = Annotated[int, msgspec.Meta(ge=SIDES_PX[0], le=SIDES_PX[1])]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,9 +75,9 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return (height, width) of `384x544`."""
     height, _, width = text.lower().partition("x")
     sides = [int(s) if s.isdecimal() and len(s) < 6 else 0 for s in (height, width)]
-    if not all(MIN_SIDE <= side <= MAX_SIDE for side in sides):
+    least, most = SIDES_PX
+    if not all(least <= side <= most for side in sides):
         raise ConfigError(
-            f"size {text!r}: expected HEIGHTxWIDTH, each {MIN_SIDE} to {MAX_SIDE} pixels, such as "
-            "384x544"
+            f"size {text!r}: expected HEIGHTxWIDTH, each {least} to {most} pixels, such as 384x544"
         )
     return sides[0], sides[1]
