@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 WEAK = 2.0  # grey levels; nearer to grey than this, the order of the colours hardly shows
-CLEAR = 3.0  # standard errors by which the swapped order must fit better
+CLEAR = 2.0  # standard errors by which the swapped order must fit better
 
 
 def swapped_colours(ours: Sequence[float], others: Sequence[float], whose: str) -> str:
