@@ -118,6 +118,27 @@ def test_every_calibration_is_of_the_shipped_weights(path: Path) -> None:
     assert all(largest > 0 for largest in calibration.ranges.values())
 
 
+@pytest.mark.parametrize(
+    "card", [c for c in shipped_models() if c.kind == "scnet"], ids=lambda c: c.name
+)
+def test_the_gate_judged_what_ships(card: Card) -> None:
+    gate = read_json(ROOT / f"calibration/gates/{card.name}.json", GateRecord)
+    ranges = read_ranges(ROOT / f"calibration/{card.name}.toml")
+    assert gate.calibration_key == ranges.key
+    assert gate.weights_sha256 == {name: find_card(name).sha256 for name in ranges.weights_sha256}
+    assert card.name in gate.weights_sha256
+    assert (gate.shipped, gate.rungs[0].name, gate.rungs[0].passed) == ("INT8", "INT8", True)
+    assert not gate.loss_allowed
+    lost = {s.name: s.f1_fp32 - s.f1 for s in gate.rungs[0].strata}
+    most = {"deepcrack": 0.005, "crackforest": 0.01, "masonry": 0.01}
+    assert all(lost[name] <= allowed for name, allowed in most.items())
+
+
+def test_there_are_gates_of_shipped_models_only() -> None:
+    gated = {path.stem for path in under("calibration/gates", "*.json")}
+    assert gated == {card.name for card in shipped_models() if card.kind == "scnet"}
+
+
 @pytest.mark.parametrize("path", under("calibration/gates", "*.json"), ids=name_of)
 def test_the_page_states_what_int8_costs(path: Path) -> None:
     gate = read_json(path, GateRecord)

@@ -39,7 +39,7 @@ from scnet_edge.bundle.verify import (
 )
 from scnet_edge.folders import file_sha256, new_folder
 from scnet_edge.graph.half import to_half
-from scnet_edge.graph.lower import fp32_graph, lowered
+from scnet_edge.graph.lower import fp32_graph, layers_of, lowered
 from scnet_edge.graph.ranges import CalibrationFile, find_ranges, write_ranges
 from scnet_edge.graph.trace import halves
 from scnet_edge.int8.annotated import gate_frames
@@ -104,6 +104,7 @@ def build_bundle(
         if recipe.precision == "int8":
             name = recipe.calibration or card.name
             calibration = find_ranges(name, weights_of(card), edge_threshold)
+            layers_of(calibration, recipe.exclude)
         report("tracing to ONNX")
         fused = fp32_graph(chain, calibration)
         step, record = Step(name=recipe.precision, precision=recipe.precision), None

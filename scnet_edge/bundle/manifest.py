@@ -69,7 +69,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     method: str
     frames: int
     sha256: str  # of the ranges
-    key: str  # of the calibration file: weights, frames, preprocessing, method, ranges
+    key: str  # of the calibration file, all of it
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -126,6 +126,15 @@ def test_a_typed_graph_that_strays_writes_nothing(
             GraphError,
             "exclude: no convolution is named scnet.nowhere",
         ),
+        (
+            {
+                "exclude": tuple(
+                    find_ranges("scnet-small", weights_of(find_card("scnet-small"))).ranges
+                )
+            },
+            ConfigError,
+            r"exclude: names all \d+ convolutions",
+        ),
         ({"halves": True}, ConfigError, "expected a model behind HED, found scnet-small"),
     ],
 )

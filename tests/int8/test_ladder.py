@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.ranges import CalibrationFile, key_of
 from scnet_edge.int8 import engine, ladder
@@ -75,6 +76,9 @@ def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibr
     assert all(rung.passed for rung in record.rungs)
     assert record.shipped == "INT8"
     assert not record.loss_allowed
+    assert record.calibration_key == calibrated(good_frames()).key
+    assert record.weights_sha256 == weights_of(find_card("scnet-small"))
+    assert record.unjudged == {"thin": 3, "dark": 3}
 
 
 @pytest.mark.usefixtures("beside_a_gpu")
