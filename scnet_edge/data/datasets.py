@@ -29,7 +29,6 @@ Split = Literal["train", "test", "all"]
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 # CrackForest and masonry have no official split: a shuffled fifth of the images is test
 HOLDOUT_SEED = 0
-MOST_LABELS = 16  # a mask whose largest value is up to this holds label numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,11 @@ class Sample:
 def _check_binary(mask: npt.NDArray[np.uint8], path: Path) -> None:
     """Refuse what a threshold at 127 would misread: label numbers, photos, soft maps."""
     top = int(mask.max())
-    if 0 < top <= MOST_LABELS:
-        found = "0 and 1, which would be no crack at all" if top == 1 else f"labels up to {top}"
-        raise InputError(f"{path}: expected 0 and 255, found {found}; write 255 where crack is")
+    if 0 < top <= 127:
+        raise InputError(
+            f"{path}: expected 0 and 255, found nothing above {top}, which would be no crack at "
+            "all; write 255 where crack is"
+        )
     grey, light = int(((mask > 32) & (mask < 224)).sum()), int((mask >= 224).sum())
     if grey > max(light, mask.size // 100):
         raise InputError(

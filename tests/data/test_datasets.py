@@ -29,6 +29,13 @@ def truth() -> np.ndarray:
     return mask
 
 
+def thin(value: int) -> np.ndarray:
+    """Return a mask whose crack is under a hundredth of it."""
+    mask = np.zeros(SIZE, np.uint8)
+    mask[10, 3:8] = value
+    return mask
+
+
 def write(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image)
@@ -166,11 +173,14 @@ def test_mask_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mask", "line"),
     [
-        (truth() // 85, "labels up to 3"),
+        (truth() // 85, "nothing above 3"),
+        (truth() // 12, "nothing above 21"),
+        (thin(20), "nothing above 20"),
+        (thin(127), "nothing above 127"),
         (np.full(SIZE, 128, np.uint8), "mostly grey"),
         (np.random.default_rng(0).integers(0, 256, SIZE, np.uint8), "mostly grey"),
     ],
-    ids=["labels", "grey", "photo"],
+    ids=["labels", "more labels", "dark thin crack", "grey thin crack", "grey", "photo"],
 )
 def test_masks_that_are_not_binary(tmp_path: Path, mask: np.ndarray, line: str) -> None:
     write(tmp_path / "mask.png", mask)
@@ -183,6 +193,11 @@ def test_soft_edges_of_a_mask_are_no_mistake(tmp_path: Path) -> None:
     write(tmp_path / "mask.jpg", soft)
     mask = Sample(tmp_path / "mask.jpg", tmp_path / "mask.jpg").read_mask()
     assert np.array_equal(mask[::8, ::8][9:11], truth()[9:11] > 0)
+
+
+def test_compressed_masks_without_a_crack_are_no_mistake(tmp_path: Path) -> None:
+    write(tmp_path / "mask.jpg", np.zeros(SIZE, np.uint8))
+    assert not Sample(tmp_path / "mask.jpg", tmp_path / "mask.jpg").read_mask().any()
 
 
 def test_folder_of_two_splits(tmp_path: Path) -> None:
