@@ -40,8 +40,9 @@ def walls(tmp_path: Path) -> Path:
         mask = np.zeros((h, w), np.uint8)
         cv2.line(mask, (0, 5 + 10 * i), (w - 1, h - 8), 255, 3)
         for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
-            (tmp_path / "walls" / kind).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(tmp_path / "walls" / kind / f"{i}.png"), image.astype(np.uint8))
+            folder = tmp_path / "walls" / "test" / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / f"{i}.png"), image.astype(np.uint8))
     return tmp_path / "walls"
 
 
@@ -185,7 +186,7 @@ def test_a_bundle_is_the_same_beside_a_gpu(
 def test_spoilt_mask_writes_nothing(
     walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (walls / "masks" / "2.png").write_bytes(b"")
+    (walls / "test" / "masks" / "2.png").write_bytes(b"")
     out = tmp_path / "scores.json"
     assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
     assert not out.exists()

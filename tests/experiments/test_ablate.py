@@ -22,9 +22,9 @@ from scnet_edge.experiments.tables import TABLES, Row, Table, find_table
 
 @pytest.fixture
 def walls(tmp_path: Path) -> list[Path]:
-    """Two folders of image and mask pairs."""
+    """Two folders of image and mask pairs, of which one is the test split."""
     for name in ("brick", "stone"):
-        for i in range(4):
+        for i in range(5):
             mask = np.zeros((64, 64), np.uint8)
             cv2.line(mask, (0, 10 + 9 * i), (63, 50 - 9 * i), 255, 4)
             for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):

@@ -54,8 +54,8 @@ def toy_preset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def walls(tmp_path: Path) -> Path:
-    """A folder of image and mask pairs, as a user has them."""
-    for i in range(12):
+    """A folder of image and mask pairs, as a user has them: 12 train, 3 test."""
+    for i in range(15):
         mask = np.zeros((64, 96), np.uint8)
         cv2.line(mask, (0, 4 + 4 * i), (95, 60 - 3 * i), 255, 4)
         for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
@@ -79,7 +79,7 @@ def test_run_is_a_model_with_the_threshold_of_held_out_images(
     card = find_card(str(out))
     assert (card.name, card.steps, card.path) == ("mine", 6, out / "mine.safetensors")
     reference = reference_run(open_scnet(card), None)
-    _, held = split_held_out(open_dataset(spec))
+    _, held = split_held_out(open_dataset(spec, "train"))
     best = ods(add_up([count(reference(s.read_frame()), s.read_mask()) for s in held]))
     assert card.threshold == best.threshold
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -201,9 +201,9 @@ def test_held_out_images_without_a_crack_are_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Of twelve images 0 and 8 are held out, as the first and the eleventh by name."""
-    for name in ("0", "8"):
-        cv2.imwrite(str(walls / "masks" / f"{name}.png"), np.zeros((64, 96), np.uint8))
+    _, held = split_held_out(open_dataset(f"folder:{walls}", "train"))
+    for sample in held:
+        cv2.imwrite(str(sample.mask), np.zeros((64, 96), np.uint8))
     out = tmp_path / "run"
     assert run(monkeypatch, "train", "toy", "--data", f"folder:{walls}", "--out", out) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
