@@ -24,7 +24,8 @@ from scnet_edge.bench.schema import (
     write_result,
 )
 from scnet_edge.bench.suite import Suite, suite_sha256
-from scnet_edge.data.datasets import open_dataset
+from scnet_edge.bench.worker import scored_samples
+from scnet_edge.data.classes import check_classes
 from scnet_edge.errors import ConfigError, ScnetEdgeError
 from scnet_edge.folders import check_file
 
@@ -60,7 +61,7 @@ def run_suite(
     result = _begun(out, suite, name, here, command, overwrite)
     if result.complete:
         raise ConfigError(f"{out}: measured already; name another file or pass --overwrite")
-    data, why_no_f1 = _usable(data, report)
+    data, why_no_f1 = _usable(data, suite.images, report)
     work = out.with_name(f".{out.name}.work")
     if suite.limits and result.limits is None:
         report("limits of this machine")
@@ -113,12 +114,13 @@ def _begun(
     return old
 
 
-def _usable(data: str | None, report: Report) -> tuple[str | None, str]:
+def _usable(data: str | None, images: int, report: Report) -> tuple[str | None, str]:
     """Return the data set, or None with the reason: speed is measured without one, too."""
     if data is None:
         return None, "no --data was given"
     try:
-        open_dataset(data, "test")
+        masks = [sample.read_mask() for sample in scored_samples(data, images)]
+        check_classes(sum(int(m.sum()) for m in masks), sum(m.size for m in masks), len(masks))
     except ScnetEdgeError as e:
         report(f"no F1: {e}")
         return None, str(e)

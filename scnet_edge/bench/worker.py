@@ -19,6 +19,7 @@ from scnet_edge.errors import ScnetEdgeError
 
 if TYPE_CHECKING:
     from scnet_edge.bench.subject import Subject
+    from scnet_edge.data.datasets import Sample
     from scnet_edge.types import Frame
 
 
@@ -89,19 +90,26 @@ def peak_rss_mb() -> float:
     return round(int(match[1]) * 1024 / 1e6, 1) if match else float("nan")
 
 
-def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
-    """Return pixel F1 on annotated images, evenly spaced, the same for every case."""
+def scored_samples(data: str, images: int) -> list[Sample]:
+    """Return the images of a test split that are scored, evenly spaced; 0 are all of them."""
     import numpy as np
 
     from scnet_edge.data.datasets import open_dataset
+
+    samples = open_dataset(data, "test")
+    if not images:
+        return samples
+    chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int)
+    return [samples[i] for i in dict.fromkeys(chosen.tolist())]
+
+
+def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
+    """Return pixel F1 on annotated images, the same for every case."""
     from scnet_edge.evaluation.bootstrap import interval
     from scnet_edge.evaluation.metrics import add_up, count, score_at
     from scnet_edge.evaluation.predict import predictions
 
-    samples = open_dataset(data, "test")
-    if images:
-        chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int)
-        samples = [samples[i] for i in dict.fromkeys(chosen.tolist())]
+    samples = scored_samples(data, images)
     threshold = subject.pipeline.manifest.threshold
     predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
     counts = [count(probability, sample.read_mask()) for sample, probability in predicted]

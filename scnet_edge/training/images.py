@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
+from scnet_edge.data.classes import check_classes
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.errors import InputError
@@ -63,13 +64,11 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
 
     Raises:
         InputError: an image or mask is unreadable, a mask is of another size than its frame, or
-            no mask shows a crack.
+            no pixel or every pixel is crack.
     """
     images = [_load_image(sample, map_of) for sample in samples]
-    if not any(image.mask.any() for image in images):
-        raise InputError(
-            f"expected cracks in the masks of {len(images)} images, found none; crack is white"
-        )
+    crack = sum(int(image.mask.sum()) for image in images)
+    check_classes(crack, sum(image.mask.size for image in images), len(images))
     return images
 
 

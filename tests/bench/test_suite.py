@@ -4,16 +4,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 
 from scnet_edge.backends.fake import FakeBackend
 from scnet_edge.backends.slots import SLOT
 from scnet_edge.bench import operations, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
+from scnet_edge.bench.runner import run_suite
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.subject import Subject
-from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite
+from scnet_edge.bench.suite import PACKAGE, Suite, find_suite, read_suite
 from scnet_edge.bundle import build
 from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
 from scnet_edge.errors import BundleError, ConfigError
@@ -49,6 +52,17 @@ def test_cases_take_turns_by_model_and_size(tmp_path: Path) -> None:
         ["torch fp32 compile", "openvino int8"]
     ] * 2
     assert [group[0].size_hw for group in suite.cases()] == [(64, 96), (96, 128)]
+
+
+def test_images_without_a_crack_leave_f1_unmeasured(tmp_path: Path) -> None:
+    """F1 would be 1 where nothing is predicted; speed needs no crack."""
+    for kind, value in (("images", 190), ("masks", 0)):
+        (tmp_path / "test" / kind).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "test" / kind / "0.png"), np.full((64, 96), value, np.uint8))
+    suite = Suite(sizes_hw=((64, 96),), contenders=(), limits=False)
+    out, said = tmp_path / "result.json", []
+    run_suite(suite, "none", out, data=f"folder:{tmp_path}", command="", report=said.append)
+    assert said == ["no F1: expected cracks in the masks of 1 images, found none; crack is white"]
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,25 @@ def test_spoilt_mask_writes_nothing(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(("crack", "rest"), [(0, 0), (20, 0), (255, 255)])
+def test_masks_without_two_classes_are_one_line(
+    walls: Path,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    crack: int,
+    rest: int,
+) -> None:
+    for path in (walls / "test" / "masks").iterdir():
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path), np.where(mask > 0, crack, rest).astype(np.uint8))
+    out = tmp_path / "scores.json"
+    assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("scnet-edge: ")
+    assert not out.exists()
+
+
 def test_json_has_the_figures_of_the_literature(
     walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,9 +213,29 @@ def test_held_out_images_without_a_crack_are_refused(
     assert not out.exists()
 
 
+def test_masks_that_are_all_crack_are_refused(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """First the held-out ones alone, whose best threshold would be 0, then all."""
+    samples = open_dataset(f"folder:{walls}", "train")
+    _, held = split_held_out(samples)
+    options = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    for spoilt in (held, samples):
+        for sample in spoilt:
+            cv2.imwrite(str(sample.mask), np.full((64, 96), 255, np.uint8))
+        assert run(monkeypatch, *options) == 1
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "expected background on one of the 2 held-out images" in error
+        assert "invert the masks" in error
+        assert not (tmp_path / "run").exists()
+
+
 def test_the_twin_of_a_test_image_is_left_out_after_the_split(tmp_path: Path) -> None:
     """The layout and the names of DeepCrack: 300 images, of which 11158 is the 79th."""
-    mask = np.full((4, 4), 255, np.uint8)
+    mask = np.eye(4, dtype=np.uint8) * 255
     names = [str(11158 - 78 + i) for i in range(300)]
     for folder in ("train_img", "train_lab"):
         (tmp_path / folder).mkdir()
