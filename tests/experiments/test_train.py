@@ -164,6 +164,13 @@ def test_mistakes_are_one_line(
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
+        ("toy", *quick[:3], tmp_path / "x", "--start", "hed"): "of kind scnet, found hed",
+        ("patchnet", *quick[:3], tmp_path / "x", "--start", "scnet-tiny"): (
+            "--start scnet-tiny: expected weights of kind patchnet, found scnet"
+        ),
+        ("deepcrack-liu", *quick[:3], tmp_path / "x", "--start", "scnet-tiny"): (
+            "--start scnet-tiny: expected weights of kind deepcrack-liu, found scnet"
+        ),
         (
             "patchnet",
             *quick[:3],
