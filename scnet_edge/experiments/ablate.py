@@ -21,6 +21,7 @@ from scnet_edge.config import read_json, write_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.evaluation import Evaluation, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.experiments.folder import is_begun
 from scnet_edge.experiments.presets import PRESETS, Preset
 from scnet_edge.experiments.tables import Row, Table
 from scnet_edge.experiments.train import Progress, Report, Request, train_run
@@ -97,7 +98,7 @@ def ablate(
             run = out / f"{slug(name)}--{name_of(spec)}"
             wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), on=on)
             told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
-            train_run(wanted, run, resume=run.exists(), report=report, progress=told, maps=maps)
+            train_run(wanted, run, resume=is_begun(run), report=report, progress=told, maps=maps)
             for test in data if table.crossed else [spec]:
                 figures.append(figure_of(row, run, maps, spec, test, on.device))
     schedule = preset_of(table.rows[0], width, changes).schedule

@@ -50,6 +50,7 @@ def test_crossed_table_trains_each_row_once(
     monkeypatch.setitem(tables.TABLES, "V", Table(about="crossed", rows=(tiny,), crossed=True))
     data = [part for wall in walls for part in ("--data", f"folder:{wall}")]
     out = tmp_path / "out"
+    (out / "tiny--folder-brick").mkdir(parents=True)  # killed as it began
     options = ("5", *data, "--out", out, "--steps", 2, "--batch", 1, "--width", 1 / 16)
     assert run(monkeypatch, *options) == 0
     made = read_json(out / "table-V.json", Figures)

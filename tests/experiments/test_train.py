@@ -144,6 +144,45 @@ def test_a_run_older_than_an_option_goes_on(
     assert run(monkeypatch, *arguments, "--resume", "--batch", 4) == 1
 
 
+def test_a_finished_run_is_finished(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is read or written again, and no loss is shown where none was."""
+    arguments = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    assert run(monkeypatch, *arguments) == 0
+    capsys.readouterr()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")}
+    open_dataset(f"folder:{walls}", "train")[0].mask.write_bytes(b"")
+    assert run(monkeypatch, *arguments, "--resume") == 0
+    said = capsys.readouterr()
+    assert "finished already, all 6 steps" in " ".join(said.err.split())
+    assert "loss nan" not in said.err
+    assert "trained; scnet-edge evaluate" in said.out
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")} == before
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["held out", "fitting"])
+def test_a_mask_that_does_not_fit_leaves_the_folder_free(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    which: int,
+) -> None:
+    mask = open_dataset(f"folder:{walls}", "train")[which].mask
+    whole = cv2.imread(str(mask))
+    cv2.imwrite(str(mask), whole[:-1])
+    arguments = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    assert run(monkeypatch, *arguments) == 1
+    assert "expected a mask of its size (64, 96)" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+    cv2.imwrite(str(mask), whole)
+    assert run(monkeypatch, *arguments) == 0
+
+
 def test_mistakes_are_one_line(
     walls: Path,
     tmp_path: Path,
@@ -161,6 +200,7 @@ def test_mistakes_are_one_line(
         ("toy", *quick): "holds a run; pass --resume",
         ("toy", *quick, "--resume", "--lr", 1): "its run has another schedule",
         ("toy", "--data", spec, "--out", tmp_path / "full"): "not empty and no run of ours",
+        ("toy", *quick[:3], tmp_path / "x", "--resume"): "expected a run to go on with, found none",
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
@@ -187,6 +227,15 @@ def test_mistakes_are_one_line(
         assert line in error[-1], arguments
         assert error[-1].startswith("scnet-edge: ")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_batch_that_does_not_divide_leaves_the_folder_free(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match="batch 2: expected a multiple of the 3 processes"):
+        train.train_run(train.request("toy", [f"folder:{walls}"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:
