@@ -37,17 +37,18 @@ from scnet_edge.bundle.manifest import (
     Manifest,
     ModelIdentity,
     Precision,
-    file_sha256,
     write_manifest,
 )
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.bundle.verify import Golden, parity_of, write_golden
+from scnet_edge.cli.train import hardware_of
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import backend_run, predictions
 from scnet_edge.experiments.material import drawn_pipes, split_held_out
 from scnet_edge.experiments.presets import EDGE_SCHEDULE
+from scnet_edge.folders import file_sha256
 from scnet_edge.graph.calibrate import Run, calibrate_chain
 from scnet_edge.graph.qdq import quantise
 from scnet_edge.graph.rewrite import exportable
@@ -88,10 +89,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that cut crops ahead")
     chosen = parser.parse_args()
+    on = hardware_of(chosen.device, chosen.workers, compiled=False)
     fit, held_out = split_held_out(open_dataset(chosen.data, "train"))
     material = Material(images=load_images(fit, None), pipes=drawn_pipes())
     schedule = dataclasses.replace(EDGE_SCHEDULE, steps=chosen.steps, precision=chosen.precision)
-    on = Hardware(device=chosen.device, workers=chosen.workers)
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
         peer = trained(name, material, schedule, out / "training", on)

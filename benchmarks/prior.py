@@ -18,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
+from scnet_edge.cli.train import hardware_of
 from scnet_edge.config import write_json
 from scnet_edge.experiments.prior import PRIORS, Plan, claim, priors_of, scored_run, splits_of
 from scnet_edge.experiments.prior_report import report
-from scnet_edge.training.hardware import Hardware
 
 FIELDS = ("data", "steps", "batch", "crop", "distil_steps", "light_width", "seeds")
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--workers", type=int, default=0, help="processes that cut crops ahead")
     asked = parser.parse_args()
-    on = Hardware(device=asked.device, workers=asked.workers)
+    on = hardware_of(asked.device, asked.workers, compiled=False)
     given = {name: value for name in FIELDS if (value := getattr(asked, name)) is not None}
     plan = msgspec.convert(given, Plan)
     claim(asked.out, plan)

@@ -7,8 +7,11 @@ Each graph as a bundle carries it (FP32, FP16, INT8 with FP16 around it) goes th
 own parser and builder for each GPU generation. Exit status 1 when a convolution has no kernel, when
 one that is quantised does not read INT8, or when a Q or DQ stands alone; Turing (SM75) is recorded
 but not held to that: TensorRT-RTX has neither INT8 convolutions nor FP32 matrix products there.
-With --against also when a plan has become worse than the report says: refused, more kernels, or
-fewer that requantise within the convolution.
+`int8_writes` says what the convolutions that read INT8 write: FP32, all of them and everywhere, so
+bias, ReLU and requantisation are a kernel of their own after it; those kernels are `requantising`.
+With --against also when a plan of the report was not built, or has become worse than it says:
+refused, more kernels, fewer that requantise with bias and ReLU, or fewer convolutions that write
+INT8.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import itertools
 import json
 import tempfile
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +35,12 @@ from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.errors import EngineError
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.lower import fp32_graph, lowered
-from scnet_edge.graph.ranges import CalibrationFile, find_ranges
+from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import find_card, shipped_models
 
 Row = dict[str, Any]
+Key = tuple[str, str, str]  # model, precision, target
+Asked = tuple[Collection[str] | None, Collection[str], Collection[str]]
 PRECISIONS = ("fp32", "fp16", "int8")
 TARGETS = ("SM75", "SM80", "SM86", "SM89", "SM120")
 FAKE_INT8 = "SM75"
@@ -58,8 +64,6 @@ def main() -> None:
     for model in models:
         graphs = graphs_of(model, options.size)
         for precision, target in itertools.product(options.precisions, options.targets):
-            if precision not in graphs:
-                continue
             row = build(model, precision, graphs[precision], target)
             rows.append(row)
             wrong += faults_of(row)
@@ -68,7 +72,20 @@ def main() -> None:
                 write(options.out, options.size, rows)
             else:
                 wrong += worse_than(row, before.get((model, precision, target)))
+    built = {(row["model"], row["precision"], row["target"]) for row in rows}
+    asked = options.models, options.precisions, options.targets
+    wrong += [f"{' '.join(key)}: in the report, not built" for key in unbuilt(before, built, asked)]
     raise SystemExit("\n".join(wrong) if wrong else 0)
+
+
+def unbuilt(before: Iterable[Key], built: Collection[Key], asked: Asked) -> list[Key]:
+    """Return the plans of the report that were asked for, or where nothing was, and not built."""
+    return [
+        key
+        for key in before
+        if key not in built
+        and all(names is None or name in names for name, names in zip(key, asked, strict=True))
+    ]
 
 
 def graphs_of(model: str, size: str) -> dict[str, onnx.ModelProto]:
@@ -78,18 +95,10 @@ def graphs_of(model: str, size: str) -> dict[str, onnx.ModelProto]:
     chain = open_chain(card, recipe)
     edge_threshold = None if chain.hed is None else recipe.edge_threshold
     fp32 = fp32_graph(chain)
-    graphs = {"fp32": fp32, "fp16": to_half(fp32)}
-    if (calibration := ranges_of(model, edge_threshold)) is not None:
-        fused = fp32_graph(chain, calibration)
-        graphs["int8"] = to_half(lowered(fused, "int8", calibration, exclude=recipe.exclude))
-    return graphs
-
-
-def ranges_of(model: str, edge_threshold: float | None) -> CalibrationFile | None:
-    """Return the ranges of a shipped model; None for one that has none yet."""
-    if not (Path(__file__).parents[1] / "calibration" / f"{model}.toml").is_file():
-        return None
-    return find_ranges(model, weights_of(find_card(model)), edge_threshold)
+    calibration = find_ranges(model, weights_of(card), edge_threshold)
+    fused = fp32_graph(chain, calibration)
+    int8 = to_half(lowered(fused, "int8", calibration, exclude=recipe.exclude))
+    return {"fp32": fp32, "fp16": to_half(fp32), "int8": int8}
 
 
 def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> Row:
@@ -117,6 +126,7 @@ def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> Ro
         "missing": list(found.missing),
         "lone_qdq": len(found.lone_qdq),
         "requantising": found.requantising,
+        "int8_writes": found.int8_writes,
         "excluded": list(built.excluded),
         "build_s": round(took_s, 1),
     }
@@ -153,10 +163,13 @@ def worse_than(row: Row, before: Row | None) -> list[str]:
             f"{where}: {row['requantising']} kernels requantise with their convolution's bias and "
             f"ReLU, {before['requantising']} before"
         )
+    within, earlier = (r["int8_writes"].get("INT8", 0) for r in (row, before))
+    if within < earlier:
+        wrong.append(f"{where}: {within} convolutions write INT8, {earlier} before")
     return wrong
 
 
-def read(report: Path, size: str) -> dict[tuple[str, str, str], Row]:
+def read(report: Path, size: str) -> dict[Key, Row]:
     """Return the rows of a report by model, precision and target."""
     found, trt = json.loads(report.read_text(encoding="utf-8")), tensorrt()
     here = {"tensorrt": f"{trt.__name__} {trt.__version__}", "size": size}

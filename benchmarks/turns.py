@@ -2,9 +2,9 @@
 
 python benchmarks/turns.py BUNDLE BUNDLE... [--rounds 20] [--frames 20] [--out FILE.json]
 
-`scnet-edge bench` lets the cases of one model take turns, and not its models, so a machine that
-slows down meets one model and not the other. Here every round times every bundle, and what counts
-is the median over rounds of the ratio to the first bundle's time in the same round.
+Every round times every bundle, and what counts is the median over rounds of the ratio to the first
+bundle's time in the same round. A suite of `scnet-edge bench` that says `together = true` does so
+too, engines and all; before it could, its models took no turns.
 """
 
 from __future__ import annotations

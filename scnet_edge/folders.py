@@ -1,13 +1,18 @@
-"""Output folders that are whole or not there at all, and places that can be written to."""
+"""Output folders that are whole or not there at all, places to write to, locks, and hashes."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, ScnetEdgeError
+
+LOCK = ".lock"
 
 
 def check_file(path: Path) -> None:
@@ -23,6 +28,30 @@ def check_folder(path: Path) -> None:
         raise ConfigError(
             f"{there}: expected a folder to write, found something else; name another"
         )
+
+
+def lock_folder(folder: Path, busy: ScnetEdgeError) -> IO[bytes]:
+    """Return the open lock file, which nobody else can have; closing it, or dying, lets go.
+
+    Raises:
+        ScnetEdgeError: `busy`, where another process has it.
+    """
+    lock = (folder / LOCK).open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise busy from None
+    return lock
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as f:
+        digest = hashlib.sha256()
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -55,6 +56,18 @@ class Result:
     edges: Map | None
     timing: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+
+
+class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Agreement of an engine with the PyTorch FP32 reference on a bundle's golden frames."""
+
+    engine: str
+    frames: int
+    max_abs_error: float  # of the probability
+    mean_abs_error: float
+    mask_agreement: float  # share of equal pixels at the threshold
+    mask_f1: float  # F1 of our mask against the reference's
+    prior_flip_rate: float | None  # share of prior pixels that differ; None without a prior
 
 
 class CrackFigures(Protocol):

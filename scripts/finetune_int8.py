@@ -6,8 +6,8 @@
 The last resort, where no rung of the ladder with INT8 passes. Trains on DeepCrack's training split
 without what training holds out, with the model's calibrated ranges. Writes to runs/int8:
 
-    NAME-qat.safetensors   the weights, batch norms folded
-    NAME-qat.onnx          the same Q/DQ graph as in any INT8 bundle
+    NAME-qat/              a run with the weights, batch norms folded, for `build --model`
+    NAME-qat.toml          their ranges, for `build --calibration`
     NAME-qat.json          F1 of FP32, of INT8 as calibrated and as fine-tuned, on the test split
 """
 
@@ -34,10 +34,11 @@ from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.graph.rewrite import fold_batch_norms
 from scnet_edge.int8.annotated import gate_frames
 from scnet_edge.int8.engine import in_engine
+from scnet_edge.int8.finetuned import refuse_repaired, write_run
 from scnet_edge.int8.scoring import score
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNet
-from scnet_edge.models.weights import open_hed, save_weights
+from scnet_edge.models.weights import open_hed
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.images import load_images
 from scnet_edge.training.qat import finetune
@@ -69,8 +70,9 @@ def main() -> None:
     deepcrack = f"deepcrack:{Path(os.environ['SCNET_EDGE_DATA']) / 'deepcrack'}"
     card = find_card(options.name)
     chain = open_chain(card, Recipe(precision="int8", model=options.name))
-    calibrated = find_ranges(options.name, weights_of(card)).ranges
-    ranges = {name: peak * options.clip for name, peak in calibrated.items()}
+    calibration = find_ranges(options.name, weights_of(card))
+    refuse_repaired(calibration)
+    ranges = {name: peak * options.clip for name, peak in calibration.ranges.items()}
     everything, _ = gate_frames([deepcrack], chain.frame_hw)
     frames = everything[:: max(1, len(everything) // options.images)][: options.images]
 
@@ -92,10 +94,11 @@ def main() -> None:
     with Progress() as progress:
         task = progress.add_task("fine-tuning", total=options.steps)
         finetune(tuned.scnet, ranges, images, schedule, lambda *_: progress.update(task, advance=1))
-    graph = quantise(fp32_graph(tuned), ranges)
-    RUNS.mkdir(parents=True, exist_ok=True)
-    save_weights(tuned.scnet, RUNS / f"{options.name}-qat.safetensors")
-    onnx.save(graph, RUNS / f"{options.name}-qat.onnx")
+    run = RUNS / f"{options.name}-qat"
+    written, _ = write_run(run, tuned.scnet, card, calibration, ranges, options.steps)
+    graph = quantise(
+        fp32_graph(open_chain(written, Recipe(precision="int8", model=str(run)))), ranges
+    )
     found = Recovered(
         model=options.name,
         steps=options.steps,

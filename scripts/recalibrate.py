@@ -40,7 +40,7 @@ def calibrate(name: str, deepcrack: str, frames: int) -> None:
     fresh = RUNS / f"{name}.toml"
     scnet_edge(
         "calibrate", "--data", deepcrack, "--validation", deepcrack, "--frames", str(frames),
-        "--model", name, "--out", str(fresh),
+        "--model", name, "--colours-checked", "--out", str(fresh),
     )  # fmt: skip
     (CALIBRATIONS / f"{name}.toml").write_bytes(fresh.read_bytes())
 

@@ -6,14 +6,20 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from scnet_edge.backends import base
-from scnet_edge.bundle.manifest import SCHEMA, seal_of
+from scnet_edge.backends import base, trt_compile
+from scnet_edge.backends.slots import check_slot
+from scnet_edge.backends.trt_build import BuildSettings, Built
+from scnet_edge.backends.worker import Opening
+from scnet_edge.bundle import arithmetic, compile, device, verify
+from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, seal_of
+from scnet_edge.bundle.verify import read_golden
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"
@@ -54,6 +60,88 @@ def beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"tensorrt", "cuda"}
     monkeypatch.setattr(base, "GPU_DEVICES", ("/",))
     monkeypatch.setattr(base, "find_spec", lambda name: name in there or find_spec(name))
+
+
+class Memorised:
+    """An engine on a GPU that is not there: it knows the golden frames of its bundle by heart."""
+
+    name = "tensorrt Orin"
+
+    def __init__(self, graph: Path) -> None:
+        self.golden = read_golden(graph.parent / GOLDEN)
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        i = next(i for i, f in enumerate(self.golden.frames) if (f == feeds["frame"][0]).all())
+        return {"probability": self.golden.probability[i : i + 1]}
+
+    def close(self) -> None: ...
+
+
+class Orin:
+    """What stands in for TensorRT and its GPU; all that is written is real.
+
+    Attributes:
+        identity: What compiled code depends on here, as far as no GPU is asked.
+        built: The graphs that plans were built of, with what the builder was given.
+        opened: What was opened in a child, or for `verify`.
+    """
+
+    identity: ClassVar = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
+    name, capability = "Orin", "8.7"
+
+    def __init__(self) -> None:
+        self.built: list[tuple[str, BuildSettings]] = []
+        self.opened: list[Opening] = []
+
+    def free_bytes(self) -> int:
+        return 1 << 30
+
+    def close(self) -> None: ...
+
+    def build_plan(self, graph: Path, settings: BuildSettings) -> Built:
+        self.built.append((graph.name, settings))
+        return Built(
+            plan=b"plan of " + graph.name.encode(),
+            tensors={"frame": "1x64x96x3 uint8"},
+            convolutions=("a.0", "a.1", "a.2"),
+            excluded=("a.2",),
+            timing_cache=settings.timing_cache + b"measured",
+        )
+
+    def inspect_plan(self, plan: bytes, remedy: str) -> str:
+        assert self.opened, "a plan was loaded in the parent before a child had tried it"
+        kernels = [
+            {
+                "Name": f"k{i}",
+                "LayerType": "gemm",
+                "Inputs": [{"Name": "x", "Format/Datatype": dtype}],
+                "Outputs": [],
+                "Metadata": f"[ONNX Layer: a.{i}]",
+            }
+            for i, dtype in enumerate(("Int8", "Int8", "Half"))
+        ]
+        return json.dumps({"Layers": kernels})
+
+    def open(self, opening: Opening) -> Memorised:
+        self.opened.append(opening)
+        check_slot(Path(str(opening.cache)), Path(opening.graph), self.identity)
+        return Memorised(Path(opening.graph))
+
+
+@pytest.fixture
+def orin(monkeypatch: pytest.MonkeyPatch) -> Orin:
+    """Let this machine be an Orin, up to running anything but golden frames."""
+    orin = Orin()
+    monkeypatch.setattr(trt_compile, "open_device", lambda: orin)
+    monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
+    monkeypatch.setattr(trt_compile, "build_plan", orin.build_plan)
+    monkeypatch.setattr(trt_compile, "inspect_plan", orin.inspect_plan)
+    monkeypatch.setattr(arithmetic, "TIMED_S", 0)
+    monkeypatch.setattr(compile, "opened", orin.open)
+    monkeypatch.setattr(verify, "open_one", orin.open)
+    for module in (compile, device):
+        monkeypatch.setattr(module, "identity", lambda engine: dict(orin.identity))
+    return orin
 
 
 @pytest.fixture(scope="session")

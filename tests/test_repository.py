@@ -20,7 +20,7 @@ from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
-from scnet_edge.experiments.ablate import Figures
+from scnet_edge.experiments.ablate import Figures, cell
 from scnet_edge.experiments.prior_report import PriorStudy
 from scnet_edge.experiments.tables import TABLES
 from scnet_edge.graph.ranges import read_ranges
@@ -118,6 +118,27 @@ def test_every_calibration_is_of_the_shipped_weights(path: Path) -> None:
     assert all(largest > 0 for largest in calibration.ranges.values())
 
 
+@pytest.mark.parametrize(
+    "card", [c for c in shipped_models() if c.kind == "scnet"], ids=lambda c: c.name
+)
+def test_the_gate_judged_what_ships(card: Card) -> None:
+    gate = read_json(ROOT / f"calibration/gates/{card.name}.json", GateRecord)
+    ranges = read_ranges(ROOT / f"calibration/{card.name}.toml")
+    assert gate.calibration_key == ranges.key
+    assert gate.weights_sha256 == {name: find_card(name).sha256 for name in ranges.weights_sha256}
+    assert card.name in gate.weights_sha256
+    assert (gate.shipped, gate.rungs[0].name, gate.rungs[0].passed) == ("INT8", "INT8", True)
+    assert not gate.loss_allowed
+    lost = {s.name: s.f1_fp32 - s.f1 for s in gate.rungs[0].strata}
+    most = {"deepcrack": 0.005, "crackforest": 0.01, "masonry": 0.01}
+    assert all(lost[name] <= allowed for name, allowed in most.items())
+
+
+def test_there_are_gates_of_shipped_models_only() -> None:
+    gated = {path.stem for path in under("calibration/gates", "*.json")}
+    assert gated == {card.name for card in shipped_models() if card.kind == "scnet"}
+
+
 @pytest.mark.parametrize("path", under("calibration/gates", "*.json"), ids=name_of)
 def test_the_page_states_what_int8_costs(path: Path) -> None:
     gate = read_json(path, GateRecord)
@@ -150,16 +171,23 @@ def test_the_page_states_what_fine_tuning_recovers(path: Path) -> None:
     assert row in (ROOT / "docs/int8.md").read_text(encoding="utf-8").splitlines()
 
 
+def test_the_page_states_how_rare_cracks_are() -> None:
+    counted = json.loads((ROOT / "benchmarks/results/data.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    for spec, row in counted.items():
+        shares = f"{row['crack_percent']:.2f} | {row['crop_crack_percent']:.2f}"
+        assert f"| {spec.split(':')[0]} | {row['images']} | {shares} |" in page
+
+
 @pytest.mark.parametrize("path", under("benchmarks/results/tables", "*.json"), ids=name_of)
 def test_the_page_states_the_tables_that_were_made(path: Path) -> None:
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8").splitlines()
     made = read_json(path, Figures)
     table = TABLES[made.table]
     for row in made.figures:
-        low, high = row.ci95
-        scores = {"f1": f"{row.f1:.4f} [{low:.3f}, {high:.3f}]", "patch_f1": f"{row.patch_f1:.4f}"}
-        cells = [row.row, *((row.trained_on, row.tested_on) if table.crossed else ())]
-        cells += [scores[metric] for metric in table.metrics]
+        cells = [row.row, f"{row.parameters / 1e6:.2f} M"]
+        cells += [row.trained_on, row.tested_on] if table.crossed is not None else []
+        cells += [cell(row.scores, metric) for metric in table.metrics]
         cells += ["-" if row.paper is None else f"{row.paper:.2f}"]
         assert f"| {' | '.join(cells)} |" in page
 
@@ -177,6 +205,7 @@ def test_the_readme_states_the_speeds_of_the_result_that_it_links_first() -> Non
         row
         for row in read_result(ROOT / linked[1]).rows
         if (row.precision, row.mode, row.scope) == ("int8", "bf16-rest", "camera_to_mask")
+        and not row.is_folder
     ]
     assert {row.model for row in rows} == {c.name for c in shipped_models() if c.kind == "scnet"}
     for row in rows:
@@ -251,6 +280,16 @@ def test_the_page_states_loop_and_schedule(name: str) -> None:
 def test_every_result_loads_and_the_readme_states_it(path: Path) -> None:
     result = read_json(path, Evaluation)
     assert f"{result.shipped.f1:.4f}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("card", [c for c in shipped_models() if c.kind == "scnet"])
+def test_the_readme_compares_every_model_with_others(card: Card) -> None:
+    path = ROOT / f"benchmarks/results/accuracy/{card.name}-on-deepcrack.json"
+    best = read_json(path, Evaluation).ods
+    low, high = best.ci95
+    stated = f"| {best.f1:.4f} [{low:.3f}, {high:.3f}] | us |"
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert any(f"`{card.name}`" in line and line.endswith(stated) for line in lines)
 
 
 @pytest.mark.parametrize("path", under("benchmarks/results/accuracy", "*.json"), ids=name_of)

@@ -41,7 +41,11 @@ ENGINE_ERRORS = (
 
 
 class OpenVINOBackend:
-    """A `Backend` over one compiled model and one infer request."""
+    """A `Backend` over one compiled model and one infer request.
+
+    Attributes:
+        threads: How many it computes with.
+    """
 
     def __init__(self, model: ov.CompiledModel, arithmetic: Arithmetic = "fp32") -> None:
         self.name = "openvino CPU" if arithmetic == "fp32" else "openvino CPU, BF16 for FP32"
@@ -52,6 +56,7 @@ class OpenVINOBackend:
             for port in model.inputs
         }
         self._outputs = [port.get_any_name() for port in model.outputs]
+        self.threads = int(model.get_property("INFERENCE_NUM_THREADS"))
         self._request = model.create_infer_request()
         self._closed = False
 

@@ -13,6 +13,7 @@ deserialised, and with it everything that it depends on.
 
 from __future__ import annotations
 
+import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -22,9 +23,10 @@ import numpy as np
 
 from scnet_edge.backends.board import cpu_name, jetson_release, system_text
 from scnet_edge.backends.trt_layers import Summary
-from scnet_edge.bundle.manifest import Parity, file_sha256
 from scnet_edge.config import read_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 SCHEMA = 2
 SLOT, TIMINGS = "slot.json", "timing.cache"
@@ -61,6 +63,21 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bf16_time: float | None
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """In which precision an INT8 bundle that has FP16 beside it runs.
+
+    Attributes:
+        precision: The quicker one here; of two alike FP16, which loses less.
+        int8_time: A frame's time in INT8 over that in FP16, as measured here; None where FP16
+            failed its trial.
+        refused: Why it failed.
+    """
+
+    precision: Literal["int8", "fp16"]
+    int8_time: float | None
+    refused: str = ""
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Compiled code and what it depends on.
 
@@ -70,6 +87,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         graphs: Name of the ONNX file -> what was compiled of it.
         files: Name -> SHA-256.
         rest: None where the engine leaves no choice.
+        choice: None where the bundle has but one precision for the engine.
         parity: How it did on the golden frames; None until it was tried.
         created: ISO 8601, UTC.
     """
@@ -80,6 +98,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     graphs: dict[str, Compiled]
     files: dict[str, str]
     rest: Rest | None = None
+    choice: Choice | None = None
     parity: Parity | None = None
     created: str
 
@@ -135,6 +154,18 @@ def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> Slot:
     return slot
 
 
+def read_code(folder: Path, slot: Slot, name: str) -> bytes:
+    """Return a file of compiled code whose very bytes have the hash that the slot lists.
+
+    Raises:
+        EngineError: the slot does not list it, or it is missing, foreign or altered.
+    """
+    path = _listed(folder, name)
+    code = path.read_bytes()
+    _check_sha256(path, hashlib.sha256(code).hexdigest(), slot.files.get(name, "nothing"))
+    return code
+
+
 def check_identity(folder: Path, slot: Slot, found: dict[str, str]) -> None:
     """Raise EngineError where what was found differs from what the slot was compiled for."""
     for key, value in found.items():
@@ -170,14 +201,22 @@ def mend(folder: Path) -> str:
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:
+    _check_sha256(path := _listed(folder, name), file_sha256(path), expected)
+
+
+def _listed(folder: Path, name: str) -> Path:
+    """Return the path of a file that the slot lists; it is a plain file of the folder."""
     path = folder / name
     if Path(name).name != name or path.is_symlink() or not path.is_file():
         raise EngineError(
             f"{path}: expected a file of the compiled code, found none; {mend(folder)}"
         )
-    found = file_sha256(path)
+    return path
+
+
+def _check_sha256(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise EngineError(
             f"{path}: SHA-256 is {found[:12]}..., {SLOT} says {expected[:12]}...: altered or "
-            f"damaged, not loaded; {mend(folder)}"
+            f"damaged, not loaded; {mend(path.parent)}"
         )

@@ -75,6 +75,11 @@ class SplitBackend:
         return self._scnet.name
 
     @property
+    def threads(self) -> int | None:
+        """How many SCNet's engine computes with; None where it does not tell."""
+        return getattr(self._scnet, "threads", None)
+
+    @property
     def reused(self) -> bool:
         """Whether the last frame was given the edges of an earlier one."""
         return self._age > 0

@@ -53,6 +53,11 @@ class TorchBackend:
         hosts = [value.cpu().to(torch.float32) for value in outputs]
         return {name: host.numpy() for name, host in zip(NAMES, hosts, strict=False)}
 
+    @property
+    def threads(self) -> int | None:
+        """How many PyTorch computes with on the CPU."""
+        return torch.get_num_threads() if self._device == "cpu" else None
+
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self._half is None:
             return contextlib.nullcontext()

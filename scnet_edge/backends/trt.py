@@ -25,17 +25,17 @@ from scnet_edge.backends.slots import (
     SLOT,
     Compiled,
     check_identity,
+    mend,
     plan_of,
+    read_code,
     read_slot,
     tensor_text,
 )
 from scnet_edge.backends.trt_build import BuildSettings, build_plan
-from scnet_edge.backends.trt_module import deserialise, require_kernels
+from scnet_edge.backends.trt_module import deserialise, numpy_dtype, require_kernels
 from scnet_edge.errors import EngineError
 
 log = logging.getLogger(__name__)
-
-DTYPES = {"FLOAT": "float32", "HALF": "float16", "UINT8": "uint8", "INT32": "int32"}
 
 
 class TensorRTBackend:
@@ -200,29 +200,33 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
                 device.name,
             )
             settings = BuildSettings(threads=threads, free_bytes=device.free_bytes())
-            session = Session(deserialise(build_plan(graph, settings).plan), device)
+            plan = build_plan(graph, settings).plan
+            session = Session(deserialise(plan, "'scnet-edge doctor' says what is known"), device)
         else:
             slot = read_slot(stored)
             check_identity(stored, slot, gpu_identity(device))
-            session = Session(deserialise((stored / plan_of(graph)).read_bytes()), device)
-            _check_tensors(session, slot.graphs[graph.name])
+            plan = read_code(stored, slot, plan_of(graph))
+            session = Session(deserialise(plan, mend(stored)), device)
+            _check_tensors(session, slot.graphs[graph.name], mend(stored))
+            if slot.choice is not None and slot.choice.precision == "fp16":
+                session.name += " FP16"
         on_failure.pop_all()
     return session
 
 
-def _check_tensors(session: Session, compiled: Compiled) -> None:
+def _check_tensors(session: Session, compiled: Compiled, remedy: str) -> None:
     """Raise EngineError where the engine takes or gives anything else than was recorded."""
     found = session.tensors
     if found != compiled.tensors:
         session.close()
-        raise EngineError(f"the plan has {found}, expected {compiled.tensors}; build it here again")
+        raise EngineError(f"the plan has {found}, expected {compiled.tensors}; {remedy}")
 
 
 def _spec(engine: Any, name: str) -> TensorSpec:
-    shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name).name
-    if dtype not in DTYPES or min(shape, default=1) < 0:
+    shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name)
+    if min(shape, default=1) < 0:
         raise EngineError(
-            f"tensor {name!r}: expected a static shape of {', '.join(DTYPES)}, "
-            f"found {shape} {dtype}; build the bundle again"
+            f"tensor {name!r}: expected a static shape, found {shape}; "
+            "build the bundle again with 'scnet-edge build'"
         )
-    return TensorSpec(shape=shape, dtype=np.dtype(DTYPES[dtype]))
+    return TensorSpec(shape=shape, dtype=numpy_dtype(name, dtype))

@@ -4,7 +4,7 @@ What runs is what the graph states. Where TensorRT has strong typing the graph i
 has not (8.5, 8.6), the builder is permitted FP16 and INT8 when the graph is quantised.
 
 What was run: TensorRT-RTX 1.7, building ahead of time on machines without a GPU, and beside an H100
-for the GPU of the machine, which it then refused. The path for weakly typed networks (JetPack 5),
+for the GPU of the machine, which it then refused. The path for weakly typed networks (8.5, 8.6),
 timing caches and `inspect_plan` never ran on real hardware.
 """
 
@@ -23,6 +23,7 @@ from scnet_edge.backends.trt_module import (
     deserialise,
     engine_log,
     last_error,
+    made,
     tensorrt,
 )
 from scnet_edge.backends.trt_network import (
@@ -119,14 +120,14 @@ class _Attempt:
         engine_log().errors.clear()
         engine_log().layers = []
         self._graph, self._settings, self._excluded = graph, settings, tuple(excluded)
-        self._builder = tensorrt().Builder(engine_log())
+        self._builder = made(lambda: tensorrt().Builder(engine_log()), "builder")
         if settings.threads is not None:
             self._builder.max_threads = settings.threads
-        self._network = self._builder.create_network(_network_flags())
+        self._network = made(lambda: self._builder.create_network(_network_flags()), "network")
         _parse(self._network, graph)
         exclude_quantisation(self._network, self._excluded)
         self.quantised = quantised_convolutions(self._network)
-        self._config = self._builder.create_builder_config()
+        self._config = made(self._builder.create_builder_config, "builder configuration")
         _configure(self._config, settings)
         if capabilities().strong_typing:
             shorten_outputs(self._network)
@@ -151,20 +152,22 @@ class _Attempt:
             convolutions=convolutions_of(self._network),
             excluded=self._excluded,
             layers=layers_from_log(engine_log().layers),
-            timing_cache=bytes(config.get_timing_cache().serialize()) if cached else b"",
+            timing_cache=_measured(config) if cached else b"",
         )
 
 
-def inspect_plan(plan: bytes) -> str:
+def inspect_plan(plan: bytes, remedy: str) -> str:
     """Return the engine inspector's JSON of a plan; needs the GPU.
 
+    Args:
+        plan: As for `deserialise`, and so is `remedy`.
+
     Raises:
-        EngineError: the plan is not for this GPU and this TensorRT, or there is no GPU.
+        EngineError: the plan is not for this GPU and this TensorRT, there is no GPU, or TensorRT
+            makes no inspector.
     """
-    engine = deserialise(plan)  # kept alive while its inspector is asked
-    inspector = engine.create_engine_inspector()
-    if inspector is None:
-        raise EngineError(f"TensorRT made no inspector of the plan: {last_error()}")
+    engine = deserialise(plan, remedy)  # kept alive while its inspector is asked
+    inspector = made(engine.create_engine_inspector, "inspector of the plan")
     return str(inspector.get_engine_information(tensorrt().LayerInformationFormat.JSON))
 
 
@@ -176,7 +179,7 @@ def _network_flags() -> int:
 
 
 def _parse(network: Any, graph: Path) -> None:
-    parser = tensorrt().OnnxParser(network, engine_log())
+    parser = made(lambda: tensorrt().OnnxParser(network, engine_log()), "parser")
     if not parser.parse_from_file(str(graph)):
         errors = [_parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
         reasons = "; ".join(dict.fromkeys(errors)) or last_error()
@@ -228,6 +231,13 @@ def _set_timing_cache(config: Any, settings: BuildSettings) -> bool:
         if measured:
             log.info("the timing cache is not of this GPU and TensorRT: measured anew")
     return False
+
+
+def _measured(config: Any) -> bytes:
+    """Return what the builder measured, for the next build; empty where it keeps that to itself."""
+    cache = config.get_timing_cache()
+    written = None if cache is None else cache.serialize()
+    return b"" if written is None else bytes(written)
 
 
 def _compute_capability(target: str | None) -> Any:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from scnet_edge.backends.cuda import open_device
-from scnet_edge.backends.slots import TIMINGS, layers_of, plan_of, read_slot
+from scnet_edge.backends.slots import TIMINGS, Slot, layers_of, mend, plan_of, read_code, read_slot
 from scnet_edge.backends.trt import gpu_identity
 from scnet_edge.backends.trt_build import BuildSettings, Built, build_plan, inspect_plan
 from scnet_edge.backends.trt_layers import Summary, layers_from_json, summarise
 from scnet_edge.backends.trt_module import require_kernels
 from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +65,27 @@ def compile_plans(
     return made, found
 
 
-def write_layers(folder: Path, graph: Path, convolutions: Collection[str]) -> Summary | None:
+def write_layers(
+    folder: Path, slot: Slot, graph: Path, convolutions: Collection[str]
+) -> Summary | None:
     """Write the inspector's account of a plan that another process has loaded before.
 
+    The plan runs whether there is an account of it or not.
+
     Returns:
-        What became of the named convolutions; None, which is logged, where the account is no JSON.
+        What became of the named convolutions; None, which is logged, where there is no account or
+        it is no JSON.
+
+    Raises:
+        EngineError: the plan was altered since.
     """
+    plan = read_code(folder, slot, plan_of(graph))
     device = open_device()
     try:
-        report = inspect_plan((folder / plan_of(graph)).read_bytes())
+        report = inspect_plan(plan, mend(folder))
+    except EngineError as e:
+        log.warning("%s: no account of its kernels: %s", folder / plan_of(graph), e)
+        return None
     finally:
         device.close()
     (folder / layers_of(graph)).write_text(report, encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -55,7 +55,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         convolutions: By the type that their input has.
         missing: Convolutions of the graph that no kernel owns up to.
         lone_qdq: Kernels that do nothing but quantise or dequantise.
-        requantising: Kernels that take a convolution's sums to INT8, with its bias and ReLU.
+        requantising: Kernels that take a convolution's sums to INT8, with its bias and ReLU: within
+            the convolution, or after it.
+        int8_writes: What the convolutions that read INT8 write, by type; INT8 where bias, ReLU and
+            requantisation are within.
     """
 
     kernels: int
@@ -63,6 +66,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     lone_qdq: tuple[str, ...]
     requantising: int
+    int8_writes: dict[str, int] = {}
 
 
 def layers_from_log(lines: Sequence[str]) -> list[Layer]:
@@ -81,12 +85,14 @@ def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> Summary
     kernels = [layer for layer in layers if layer.kind not in ("signal", "wait")]
     owned = {name: _input_type(kernels, name) for name in convolutions}
     types = [dtype for dtype in owned.values() if dtype]
+    written = [_written(kernels, name) for name, dtype in owned.items() if dtype == "INT8"]
     return Summary(
         kernels=len(kernels),
         convolutions={dtype: types.count(dtype) for dtype in sorted(set(types))},
         missing=tuple(name for name, dtype in owned.items() if not dtype),
         lone_qdq=tuple(layer.name for layer in kernels if _lone(layer)),
         requantising=sum(_requantises(layer) for layer in kernels),
+        int8_writes={dtype: written.count(dtype) for dtype in sorted(set(written))},
     )
 
 
@@ -95,10 +101,23 @@ def _input_type(kernels: Sequence[Layer], name: str) -> str:
 
     A convolution of few channels may be unrolled into arithmetic, within a kernel of another kind.
     """
+    return _narrowest(dtype for kernel in _owners(kernels, name) for dtype in kernel.reads)
+
+
+def _written(kernels: Sequence[Layer], name: str) -> str:
+    """Return the narrowest type that the kernels of a convolution in INT8 write."""
+    owners = [kernel for kernel in _owners(kernels, name) if "INT8" in kernel.reads]
+    return _narrowest(dtype for kernel in owners for dtype in kernel.writes)
+
+
+def _owners(kernels: Sequence[Layer], name: str) -> list[Layer]:
     owners = [kernel for kernel in kernels if name in kernel.onnx]
-    owners = [kernel for kernel in owners if kernel.kind in CONVOLUTIONS] or owners
-    types = {dtype for kernel in owners for dtype in kernel.reads}
-    return next((dtype for dtype in ("INT8", "FP16", "FP32") if dtype in types), "")
+    return [kernel for kernel in owners if kernel.kind in CONVOLUTIONS] or owners
+
+
+def _narrowest(types: Iterable[str]) -> str:
+    found = set(types)
+    return next((dtype for dtype in ("INT8", "FP16", "FP32") if dtype in found), "")
 
 
 def _lone(layer: Layer) -> bool:

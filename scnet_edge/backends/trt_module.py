@@ -6,11 +6,13 @@ import functools
 import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+
+import numpy as np
 
 from scnet_edge.backends.base import one_line
 from scnet_edge.errors import EngineError
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 # The builder's own account of the finished engine, the only one to be had without a GPU.
 LAYER_REPORT = re.compile(r"\s*(Engine Layer Information|Layers):\s*\n")
 OLDEST_OF_TENSORRT = (7, 5)  # the oldest GPU that a TensorRT of 10.5 or later has kernels for
+# What a graph of ours has at its borders. TensorRT 8's own `nptype` fails on NumPy 1.24 and later.
+DTYPES = {"FLOAT": "float32", "HALF": "float16", "UINT8": "uint8", "INT32": "int32"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +31,6 @@ class Capabilities:
     """What this TensorRT offers, asked by name: the bits behind the names change by release."""
 
     strong_typing: bool  # the graph's types are the law
-    precision_flags: bool  # FP16 and INT8 must be permitted
     ahead_of_time: bool  # builds for a GPU that is not there, and takes no timing cache
     plugins: bool
     tf32: bool
@@ -59,7 +62,6 @@ def capabilities() -> Capabilities:
     trt = tensorrt()
     return Capabilities(
         strong_typing=hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"),
-        precision_flags=hasattr(trt.BuilderFlag, "FP16"),
         ahead_of_time=hasattr(trt.IBuilderConfig, "set_compute_capability"),
         plugins=hasattr(trt, "init_libnvinfer_plugins"),
         tf32=hasattr(trt.BuilderFlag, "TF32"),
@@ -138,29 +140,74 @@ def engine_log() -> Any:
                 self.layers = list(itertools.takewhile(str.strip, lines))  # then I/O tensors
 
     logger = EngineLog()
-    if capabilities().plugins:
-        # Before 10, instance norm is a plugin, wanted by the parser and by the runtime.
-        trt.init_libnvinfer_plugins(logger, "")
+    # Before 10, instance norm is a plugin, wanted by the parser and by the runtime.
+    if capabilities().plugins and not trt.init_libnvinfer_plugins(logger, ""):
+        raise EngineError(
+            f"TensorRT cannot load its plugins: {_first(logger.errors)}; install the "
+            f"libnvinfer-plugin of {trt.__name__} {trt.__version__}"
+        )
     return logger
 
 
-def deserialise(plan: bytes) -> Any:
+def made(make: Callable[[], Any], what: str) -> Any:
+    """Return what TensorRT makes.
+
+    Raises:
+        EngineError: it made none: a method says so by None, a class by a TypeError that pybind11
+            raises, as `Builder` does where CUDA does not initialise.
+    """
+    try:
+        thing = make()
+    except TypeError as e:
+        if "nullptr" not in str(e):
+            raise
+        thing = None
+    if thing is None:
+        raise EngineError(
+            f"TensorRT made no {what}: {last_error()}; 'scnet-edge doctor' says whether GPU and "
+            "driver work"
+        )
+    return thing
+
+
+def numpy_dtype(tensor: str, dtype: Any) -> np.dtype[Any]:
+    """Return the NumPy type of a TensorRT type.
+
+    Raises:
+        EngineError: no graph of ours has that type at its borders.
+    """
+    if dtype.name not in DTYPES:
+        raise EngineError(
+            f"tensor {tensor!r}: expected one of {', '.join(DTYPES)}, found {dtype.name}; "
+            "build the bundle again with 'scnet-edge build'"
+        )
+    return np.dtype(DTYPES[dtype.name])
+
+
+def deserialise(plan: bytes, remedy: str) -> Any:
     """Return the engine of a plan; a plan is code, so its hash was checked before this.
+
+    Args:
+        plan: Exactly the bytes that were hashed.
+        remedy: What to do where TensorRT refuses it.
 
     Raises:
         EngineError: the plan is not for this GPU and this TensorRT, or there is no GPU.
     """
     engine_log().errors.clear()
-    engine = tensorrt().Runtime(engine_log()).deserialize_cuda_engine(plan)
+    runtime = made(lambda: tensorrt().Runtime(engine_log()), "runtime")
+    engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise EngineError(
-            f"TensorRT cannot load the plan on this machine: {last_error()}; "
-            "one of another GPU or another TensorRT has to be built here again"
+            f"TensorRT cannot load the plan on this machine: {last_error()}; {remedy}"
         )
     return engine
 
 
 def last_error() -> str:
     """Return what TensorRT logged first since the log was cleared, on one line."""
-    errors = engine_log().errors
+    return _first(engine_log().errors)
+
+
+def _first(errors: Sequence[str]) -> str:
     return one_line(Exception(errors[0])) if errors else "it gave no reason"

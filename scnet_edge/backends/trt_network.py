@@ -6,10 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from scnet_edge.backends.slots import tensor_text
-from scnet_edge.backends.trt_module import tensorrt
+from scnet_edge.backends.trt_module import numpy_dtype, tensorrt
 
 # Instance-norm statistics, which a graph with FP16 keeps in FP32.
 FP32_SCOPE = "/statistics/"
@@ -23,10 +21,9 @@ def layers_of(network: Any) -> Iterator[Any]:
 
 def tensors_of(network: Any) -> dict[str, str]:
     """Return inputs and outputs by name, as `1x384x544x3 uint8`."""
-    trt = tensorrt()
     tensors = [network.get_input(i) for i in range(network.num_inputs)]
     tensors += [network.get_output(i) for i in range(network.num_outputs)]
-    return {t.name: tensor_text(tuple(t.shape), np.dtype(trt.nptype(t.dtype))) for t in tensors}
+    return {t.name: tensor_text(tuple(t.shape), numpy_dtype(t.name, t.dtype)) for t in tensors}
 
 
 def shorten_outputs(network: Any) -> None:

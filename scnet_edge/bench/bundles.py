@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from scnet_edge.backends.base import one_line
 from scnet_edge.bench.operations import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
@@ -11,7 +13,34 @@ from scnet_edge.errors import BundleError
 from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import Card, find_card
 
+# A full disk, and what OpenVINO and PyTorch raise for anything, memory that is gone included
+BUILD_ERRORS = (OSError, RuntimeError, MemoryError)
 GRAPHS: dict[str, Precision] = {"fp32": "fp32", "bf16": "fp32", "fp16": "fp16", "int8": "int8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A case with its bundle and the operations of a frame, 1e9."""
+
+    case: Case
+    bundle: Path
+    gflop: float
+
+
+def made_ready(case: Case, folder: Path) -> Ready:
+    """Return a case with its bundle, built in `folder` unless it is there.
+
+    Raises:
+        ScnetEdgeError: what `bundle_of` raises, or why this machine cannot build or read it.
+    """
+    try:
+        bundle = bundle_of(case, folder)
+        return Ready(case=case, bundle=bundle, gflop=gflop(case, bundle))
+    except BUILD_ERRORS as e:
+        raise BundleError(
+            f"{case.name} {case.label}: its bundle cannot be built or read here: "
+            f"{type(e).__name__}: {one_line(e)}"
+        ) from e
 
 
 def bundle_of(case: Case, folder: Path) -> Path:
@@ -96,11 +125,6 @@ def gflop(case: Case, bundle: Path) -> float:
         scnet, *hed = (sum(gflop_of_convolutions(bundle / part).values()) for part in parts)
     else:
         card = find_card(case.model)
-        scnet = 2 * _gmac(card, case.size_hw)
-        hed = [2 * _gmac(find_card("hed"), case.size_hw)] if card.takes_prior else []
+        scnet = 2 * card.gmac_at(case.size_hw)
+        hed = [2 * find_card("hed").gmac_at(case.size_hw)] if card.takes_prior else []
     return round(scnet + sum(hed) / case.hed_every, 2)
-
-
-def _gmac(card: Card, size_hw: tuple[int, int]) -> float:
-    pixels, of_card = size_hw[0] * size_hw[1], card.size_hw[0] * card.size_hw[1]
-    return card.gmac * pixels / of_card

@@ -70,6 +70,14 @@ DEVICES = {
         tops={"fp16": 5.1, "int8": 10.2},
         gb_s=34,
     ),
+    "orin-nano-4gb-super": Device(
+        family="ampere",
+        name="Orin Nano Super 4GB",
+        board="Orin Nano",
+        memory_gb=4,
+        tops={"fp16": 8.4, "int8": 16.7},
+        gb_s=51,
+    ),
     "orin-nano": Device(
         family="ampere",
         name="Orin Nano 8GB",
@@ -92,6 +100,14 @@ DEVICES = {
         board="Orin NX",
         memory_gb=8,
         tops={"fp16": 12.5, "int8": 25.1},
+        gb_s=102.4,
+    ),
+    "orin-nx-8gb-super": Device(
+        family="ampere",
+        name="Orin NX 8GB Super",
+        board="Orin NX",
+        memory_gb=8,
+        tops={"fp16": 19.2, "int8": 38.4},
         gb_s=102.4,
     ),
     "orin-nx": Device(
@@ -192,6 +208,8 @@ ORIN_COLUMNS: tuple[tuple[str, GpuPrecision], ...] = (
     ("agx-orin", "int8"),
     ("orin-nano-super", "fp16"),
     ("orin-nano-super", "int8"),
+    ("orin-nx", "fp16"),
+    ("orin-nx", "int8"),
 )
 # Plain convolutional networks; VGG-16 is SCNet's encoder and HED itself.
 ANCHORS = (
@@ -204,15 +222,12 @@ ANCHORS = (
             device=device, precision=precision, what=what, gflop=gflop, ms=ms, source=ULTRALYTICS
         )
         for what, gflop, times in (
-            ("YOLO11n", 6.5, (2.60, 2.45, 4.91, 3.91)),
-            ("YOLO11s", 21.5, (3.68, 3.01, 7.30, 5.25)),
-            ("YOLO11m", 68.0, (6.79, 5.12, 13.99, 9.58)),
-            ("YOLO11x", 194.9, (13.66, 9.78, 32.94, 20.72)),
+            ("YOLO11n", 6.5, (2.60, 2.45, 4.91, 3.91, 4.85, 4.37)),
+            ("YOLO11s", 21.5, (3.68, 3.01, 7.30, 5.25, 7.55, 5.63)),
+            ("YOLO11m", 68.0, (6.79, 5.12, 13.99, 9.58, 14.45, 10.19)),
+            ("YOLO11l", 86.9, (8.11, 6.60, 17.57, 12.37, 18.53, 13.36)),
+            ("YOLO11x", 194.9, (13.66, 9.78, 32.94, 20.72, 35.99, 22.32)),
         )
-        for (device, precision), ms in zip(
-            ORIN_COLUMNS,
-            times,
-            strict=True,
-        )
+        for (device, precision), ms in zip(ORIN_COLUMNS, times, strict=True)
     ),
 )

@@ -1,4 +1,4 @@
-"""The cases of one model and size, measured in turns, so that drift meets all of them alike."""
+"""The cases of one model, or of all, and one size in turns, so that drift meets all alike."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from scnet_edge.bench.bundles import Ready
+from scnet_edge.bench.layers import Profile
+from scnet_edge.bench.others import others_watched
 from scnet_edge.bench.process import WorkerProcess
-from scnet_edge.bench.schema import Case, Failure, Profile, Scope
+from scnet_edge.bench.schema import Case, Failure, Scope
 from scnet_edge.bench.sensors import sampled
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
@@ -35,6 +38,7 @@ class Timed:
     latency_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
     telemetry: list[Telemetry] = field(default_factory=list)
+    others_cpu: list[float] = field(default_factory=list)
 
     def add(self, turn: dict[str, Any]) -> None:
         """Count one turn, as the worker answers it."""
@@ -46,21 +50,29 @@ class Timed:
 
 @dataclass(slots=True, kw_only=True)
 class Measured:
-    """Everything one case gave."""
+    """Everything one case gave.
+
+    Attributes:
+        why_not: Field of a row -> why the case has none.
+    """
 
     case: Case
     bundle: Path
+    gflop: float
     worker: WorkerProcess
     device: str
     first_mask_ms: dict[str, float]
     timed: dict[Scope, Timed]
+    sha256: dict[str, str]
+    engine_threads: int | None
     rss_mb: float = float("nan")
     score: dict[str, Any] | None = None
     profile: Profile | None = None
+    why_not: dict[str, str] = field(default_factory=dict)
 
 
 def measure_group(
-    cases: list[tuple[Case, Path]], suite: Suite, cache: Path, data: str | None, report: Report
+    cases: list[Ready], suite: Suite, cache: Path, data: str | None, report: Report
 ) -> tuple[list[Measured], list[Failure]]:
     """Return what the cases gave and which of them failed.
 
@@ -74,16 +86,16 @@ def measure_group(
     failures: list[Failure] = []
     with ExitStack() as processes:
         alive: list[Measured] = []
-        for case, bundle in cases:
-            report(f"{case.name} {case.label}: opening")
+        for ready in cases:
+            report(f"{ready.case.name} {ready.case.label}: opening")
             try:
-                alive.append(_opened(case, bundle, suite, cache, processes))
+                alive.append(_opened(ready, suite, cache, processes))
             except ScnetEdgeError as e:
-                failures.append(failed(case, e))
+                failures.append(failed(ready.case, e))
+        names = ", ".join(dict.fromkeys(ready.case.name for ready in cases))
         for i in range(suite.rounds):
-            for scope in suite.scopes:
-                report(f"{cases[0][0].name}: round {i + 1} of {suite.rounds}, {scope}")
-                alive = _survivors(alive, partial(_turn, scope=scope, suite=suite), failures)
+            report(f"{names}: round {i + 1} of {suite.rounds}")
+            alive = _survivors(alive, partial(_turns, suite=suite), failures)
         alive = _survivors(alive, partial(_finish, suite=suite, data=data, report=report), failures)
     return alive, failures
 
@@ -109,14 +121,13 @@ def _survivors(
     return left
 
 
-def _opened(case: Case, bundle: Path, suite: Suite, cache: Path, processes: ExitStack) -> Measured:
+def _opened(ready: Ready, suite: Suite, cache: Path, processes: ExitStack) -> Measured:
     """Return a case in its process, which has made its first mask and warmed up."""
+    case, bundle = ready.case, str(ready.bundle)
     name = f"{case.model} {'x'.join(map(str, case.size_hw))} {case.label}"
     folder = cache / re.sub(r"[ /]+", "-", name).strip("-")
     shutil.rmtree(folder, ignore_errors=True)
-    order = Order(
-        do="open", case=case, bundle=str(bundle), cache=str(folder), threads=suite.threads
-    )
+    order = Order(do="open", case=case, bundle=bundle, cache=str(folder), threads=suite.threads)
     first_mask_ms = {}
     if case.engine in CACHING:
         with WorkerProcess() as cold:
@@ -126,35 +137,57 @@ def _opened(case: Case, bundle: Path, suite: Suite, cache: Path, processes: Exit
     first_mask_ms["warm" if case.engine in CACHING else "cold"] = answer["first_mask_ms"]
     measured = Measured(
         case=case,
-        bundle=bundle,
+        bundle=ready.bundle,
+        gflop=ready.gflop,
         worker=worker,
         device=answer["device"],
         first_mask_ms=first_mask_ms,
         timed={scope: Timed() for scope in suite.scopes},
+        sha256=answer["sha256"],
+        engine_threads=answer["engine_threads"],
     )
     worker.ask(Order(do="time", scope="pipeline", seconds=1e9, frames=suite.warm_up))
     return measured
 
 
+def _turns(measured: Measured, suite: Suite) -> None:
+    """Time a case once in each scope; one right after the other, so that their ratios hold."""
+    for scope in suite.scopes:
+        _turn(measured, scope, suite)
+
+
 def _turn(measured: Measured, scope: Scope, suite: Suite) -> None:
     order = Order(do="time", scope=scope, seconds=suite.round_s, frames=suite.frames)
-    timed = measured.timed[scope]
-    with sampled(timed.telemetry, every_s=min(SENSORS_S, suite.round_s / 2)):
-        turn = measured.worker.ask(order)
+    timed, worker = measured.timed[scope], measured.worker
+    with (
+        sampled(timed.telemetry, every_s=min(SENSORS_S, suite.round_s / 2)),
+        others_watched(worker.pid, timed.others_cpu),
+    ):
+        turn = worker.ask(order)
     timed.add(turn)
 
 
 def _finish(measured: Measured, suite: Suite, data: str | None, report: Report) -> None:
     """Take what would disturb the turns: memory first, then F1 and the profile."""
-    worker, name = measured.worker, f"{measured.case.name} {measured.case.label}"
+    worker, case = measured.worker, measured.case
     measured.rss_mb = worker.ask(Order(do="memory"))["rss_mb"]
-    if data is not None and measured.case.schedule == "every":
-        report(f"{name}: F1")
+    if case.schedule != "every":
+        measured.why_not["f1"] = (
+            "still images do not show what a kept edge map costs on moving ones"
+        )
+    elif data is not None:
+        report(f"{case.name} {case.label}: F1")
         measured.score = worker.ask(Order(do="score", data=data, images=suite.images))
-    if suite.profile and measured.case.schedule == "every":
-        report(f"{name}: profile")
+    if not suite.profile:
+        measured.why_not["profile"] = "the suite says profile = false"
+    elif case.schedule != "every":
+        measured.why_not["profile"] = "of one graph alone, and here HED and SCNet are two"
+    elif case.engine != "openvino":
+        measured.why_not["profile"] = "this engine's counters are not read"
+    else:
+        report(f"{case.name} {case.label}: profile")
         found = worker.ask(Order(do="profile"))["profile"]
-        measured.profile = msgspec.convert(found, Profile | None)
+        measured.profile = msgspec.convert(found, Profile)
     worker.close()
 
 

@@ -28,13 +28,22 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `close`)
         self._started_ns = time.monotonic_ns()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
-            env={k: v for k, v in os.environ.items() if k not in OF_ONE_ENGINE},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE],
+                env={k: v for k, v in os.environ.items() if k not in OF_ONE_ENGINE},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+            )
+        except OSError as e:
+            self._errors.close()
+            raise EngineError(f"no process for it starts here ({e}); end other programs") from e
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     def open(self, order: Order) -> dict[str, Any]:
         """Return the answer to an order to open, whose clock runs since this process was made."""
@@ -56,7 +65,7 @@ class WorkerProcess:
         if not select.select([self._process.stdout], [], [], TIMEOUT_S)[0]:
             raise EngineError(f"no answer to {order.do!r} within {TIMEOUT_S:.0f} s")
         line = self._process.stdout.readline()
-        if not line:
+        if not line.endswith(b"\n"):
             raise EngineError(self._last_words())
         answer: dict[str, Any] = msgspec.json.decode(line)
         if "error" in answer:

@@ -9,8 +9,9 @@ import numpy as np
 import openvino as ov
 
 from scnet_edge.backends.openvino_cpu import compile_graph
+from scnet_edge.bench.layers import LayerTime, Profile
 from scnet_edge.bench.operations import FOLDED_BIAS, gflop_of_convolutions
-from scnet_edge.bench.schema import Case, LayerTime, Profile
+from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED
 
 WARM_UP, TIMED, WORST = 2, 5, 10

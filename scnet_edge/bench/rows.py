@@ -6,26 +6,26 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.group import Measured, Timed, median
-from scnet_edge.bench.schema import Case, Latency, Limits, Row, Scope, Share
-from scnet_edge.bundle.manifest import FUSED
+from scnet_edge.bench.schema import Latency, Limits, Row, Scope, Share
+from scnet_edge.bench.suite import Suite
 from scnet_edge.runtime.telemetry import Telemetry
 
 RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
+Ratio = tuple[float, float, float]
 
 
 def rows_of(
-    measured: list[Measured], limits: Limits | None, *, threads: int | None, why_no_f1: str
+    measured: list[Measured], suite: Suite, limits: Limits | None, *, why_no_f1: str
 ) -> list[Row]:
-    """Return one row for each case and scope, speed-ups within the group included."""
+    """Return one row for each case and scope of a group, with its ratios to others of the group."""
     return [
-        _row(m, scope, measured, limits, threads, why_no_f1) for m in measured for scope in m.timed
+        _row(m, scope, measured, suite, limits, why_no_f1) for m in measured for scope in m.timed
     ]
 
 
-def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> tuple[float, float, float]:
+def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
     """Return the median of the ratio of paired rounds and its 95 % interval over rounds."""
     ratio = np.asarray(ours, float) / np.asarray(theirs, float)
     draws = np.random.default_rng(SEED).integers(0, len(ratio), (RESAMPLES, len(ratio)))
@@ -37,21 +37,20 @@ def _row(
     m: Measured,
     scope: Scope,
     group: list[Measured],
+    suite: Suite,
     limits: Limits | None,
-    threads: int | None,
     why_no_f1: str,
 ) -> Row:
-    timed, case = m.timed[scope], m.case
-    operations = gflop(case, m.bundle)
+    timed = m.timed[scope]
     p50, p95, p99 = np.percentile(timed.latency_ms, (50, 95, 99)).round(3).tolist()
     fps = round(float(np.median(timed.round_fps)), 3)
     watts = [] if _card_idles(m, timed) else _watts(timed)
     hottest = [t.hottest_c for t in timed.telemetry if t.hottest_c is not None]
     last = timed.telemetry[-1] if timed.telemetry else Telemetry()
-    share = _share(m, operations, limits) if scope == "engine" else None
+    share, relative = _share(m, scope, suite, limits), _relative(m, scope, group, suite)
     score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
     row = Row(
-        **msgspec.structs.asdict(case),
+        **msgspec.structs.asdict(m.case),
         scope=scope,
         fps=fps,
         latency_ms=Latency(p50=p50, p95=p95, p99=p99),
@@ -62,45 +61,48 @@ def _row(
         rss_mb=m.rss_mb,
         file_mb=_file_mb(m),
         device=m.device,
-        threads=threads,
-        gflop=operations,
+        threads=suite.threads,
+        gflop=m.gflop,
         frames=len(timed.latency_ms),
         round_fps=tuple(round(f, 3) for f in timed.round_fps),
         stages_ms={stage: median(values) for stage, values in timed.stages_ms.items()},
         first_mask_ms={state: round(ms, 1) for state, ms in m.first_mask_ms.items()},
-        speedup=_speedups(case, timed, scope, group),
-        limit=share,
+        speedup=_speedups(m, timed, scope, group),
+        limit=share if scope == "engine" and isinstance(share, Share) else None,
         profile=m.profile if scope == "engine" else None,
         joules=round(float(np.mean(watts)) / fps, 4) if watts else None,
         temperature_c=max(hottest, default=None),
         clocks_mhz=last.clocks_mhz or None,
         power_mode=last.power_mode,
+        relative=None if isinstance(relative, str) else relative,
+        sha256=m.sha256,
+        engine_threads=m.engine_threads,
+        others_cpu=round(float(np.median(timed.others_cpu)), 4) if timed.others_cpu else None,
         not_measured={},
     )
-    return _with_reasons(row, why_no_f1, card_idles=_card_idles(m, timed))
+    why = {"f1": why_no_f1, "limit": str(share), "relative": str(relative)} | m.why_not
+    if scope != "engine":
+        why |= dict.fromkeys(("limit", "profile"), "stated once, in the row of the engine scope")
+    return _with_reasons(row, why, card_idles=_card_idles(m, timed))
 
 
-def _with_reasons(row: Row, why_no_f1: str, *, card_idles: bool) -> Row:
+def _with_reasons(row: Row, why: dict[str, str], *, card_idles: bool) -> Row:
     """Return the row with the reason for every figure that it lacks."""
-    if row.schedule != "every":
-        why_no_f1 = "still images do not show what a kept edge map costs on moving ones"
     short = "or its turns were too short to read it"
-    once = "stated once, in the row of the engine scope"
     no_power = f"this machine has no power sensor that we can read, {short}"
     if card_idles:
         no_power = "only the graphics card has a power sensor, and this engine runs on the CPU"
-    reasons = {
-        "f1": why_no_f1,
-        "f1_ci95": why_no_f1,
-        "data": why_no_f1,
+    reasons = why | {
+        "f1_ci95": why["f1"],
+        "data": why["f1"],
         "file_mb": "PyTorch runs the weights, not a bundle",
-        "limit": once if row.scope != "engine" else "no limit was measured for this engine",
-        "profile": once if row.scope != "engine" else "this engine's counters are not read",
         "joules": no_power,
         "temperature_c": f"this machine has no temperature sensor that we can read, {short}",
         "clocks_mhz": f"this machine does not tell its clocks, {short}",
         "power_mode": f"this machine has no power modes, {short}",
         "threads": "left to the engine",
+        "engine_threads": "this engine does not tell",
+        "others_cpu": f"this machine does not tell what its processor did, {short}",
     }
     lacking = {name: why for name, why in reasons.items() if getattr(row, name) is None}
     return msgspec.structs.replace(row, not_measured=lacking)
@@ -117,27 +119,42 @@ def _card_idles(m: Measured, timed: Timed) -> bool:
 
 
 def _file_mb(m: Measured) -> float | None:
+    """Return the size of the graphs that ran."""
     if m.case.engine == "torch":
         return None
-    return round((m.bundle / FUSED).stat().st_size / 1e6, 2)
+    return round(sum((m.bundle / name).stat().st_size for name in m.sha256) / 1e6, 2)
 
 
-def _speedups(
-    case: Case, timed: Timed, scope: Scope, group: list[Measured]
-) -> dict[str, tuple[float, float, float]]:
+def _speedups(m: Measured, timed: Timed, scope: Scope, group: list[Measured]) -> dict[str, Ratio]:
     return {
         other.case.label: paired_ratio(timed.round_fps, other.timed[scope].round_fps)
         for other in group
-        if other.case.label in REFERENCES and other.case.label != case.label
+        if other.case.model == m.case.model
+        and other.case.label in REFERENCES
+        and other.case.label != m.case.label
     }
 
 
-def _share(m: Measured, operations: float, limits: Limits | None) -> Share | None:
-    """Return how near the engine comes to the convolutions' own time at the best measured rate."""
-    best = limits.best_gops(m.case.precision) if limits and "CPU" in m.device else None
+def _relative(m: Measured, scope: Scope, group: list[Measured], suite: Suite) -> Ratio | str:
+    """Return the FPS over that of the suite's first model in the same engine, or why not."""
+    if not suite.together:
+        return "models took no turns: the suite does not say together = true"
+    for other in group:
+        if (other.case.model, other.case.label) == (suite.first_model, m.case.label):
+            return paired_ratio(m.timed[scope].round_fps, other.timed[scope].round_fps)
+    return f"{suite.first_model} has no row of {m.case.label}"
+
+
+def _share(m: Measured, scope: Scope, suite: Suite, limits: Limits | None) -> Share | str:
+    """Return how near the engine comes to the convolutions' own time, or why that is not known."""
+    if limits is None:
+        none = "OpenVINO, which measures it, is not installed here or failed"
+        return none if suite.limits else "the suite says limits = false"
+    if "CPU" not in m.device:
+        return "the limit is that of the CPU, and this ran elsewhere"
+    best = limits.best_gops(m.case.precision)
     if best is None:
-        return None
-    fps = median(m.timed["engine"].round_fps)
-    return Share(
-        arithmetic=m.case.precision, limit_gops=best, share=round(operations * fps / best, 4)
-    )
+        return f"no limit is measured in {m.case.precision}"
+    fps = median(m.timed[scope].round_fps)
+    share = round(m.gflop * fps / best, 4)
+    return Share(arithmetic=m.case.precision, limit_gops=best, share=share)

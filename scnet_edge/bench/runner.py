@@ -1,4 +1,4 @@
-"""A suite, run: each case in its own process, all cases of one model in turns."""
+"""A suite, run: each case in its own process, the cases of a group in turns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bench.bundles import bundle_of
+from scnet_edge.backends.base import one_line
+from scnet_edge.bench.bundles import made_ready
 from scnet_edge.bench.environment import environment
 from scnet_edge.bench.group import Report, failed, measure_group
 from scnet_edge.bench.rows import rows_of
@@ -23,11 +24,12 @@ from scnet_edge.bench.schema import (
     read_result,
     write_result,
 )
+from scnet_edge.bench.scoring import Scored, scored
 from scnet_edge.bench.suite import Suite, suite_sha256
-from scnet_edge.bench.worker import scored_samples
-from scnet_edge.data.classes import check_classes
 from scnet_edge.errors import ConfigError, ScnetEdgeError
 from scnet_edge.folders import check_file
+
+BUSY = 0.3  # runnable processes of others, per core, above which figures are not those of rest
 
 
 def run_suite(
@@ -42,7 +44,8 @@ def run_suite(
 ) -> Result:
     """Measure what a suite says, leaving the result so far in `out` after each group of cases.
 
-    A run that was cut short goes on where it stopped when it is started again. A case that
+    A run that was cut short goes on when it is started again, with the group that it was at, whose
+    cases are all tried once more; groups that are in `out`, with their failures, stay. A case that
     cannot be measured becomes a `Failure`; the others go on.
 
     Args:
@@ -55,13 +58,16 @@ def run_suite(
         report: Told each step as it begins.
 
     Raises:
-        ConfigError: `out` holds a finished result, or one of another suite or machine.
+        ConfigError: `out` holds a finished result, or one of another suite, machine or data set.
     """
     here = environment()
-    result = _begun(out, suite, name, here, command, overwrite)
-    if result.complete:
-        raise ConfigError(f"{out}: measured already; name another file or pass --overwrite")
-    data, why_no_f1 = _usable(data, suite.images, report)
+    images, why_no_f1 = _usable(data, suite, report)
+    result = _begun(out, suite, name, here, images, command, overwrite)
+    if here.load_before > BUSY * here.cores:
+        report(
+            f"load {here.load_before} on {here.cores} cores, expected at most "
+            f"{BUSY * here.cores:.1f}: end other programs, or read `others_cpu` beside each figure"
+        )
     work = out.with_name(f".{out.name}.work")
     if suite.limits and result.limits is None:
         report("limits of this machine")
@@ -70,7 +76,9 @@ def run_suite(
     for group in suite.cases():
         done = {case.case_key for case in (*result.rows, *result.failures)}
         if any(case.case_key not in done for case in group):
-            rows, failures = _run_group(group, suite, work, data, result.limits, report, why_no_f1)
+            rows, failures = _run_group(
+                group, suite, work, data if images else None, result.limits, report, why_no_f1
+            )
             result = msgspec.structs.replace(
                 result, rows=(*result.rows, *rows), failures=(*result.failures, *failures)
             )
@@ -82,7 +90,13 @@ def run_suite(
 
 
 def _begun(
-    out: Path, suite: Suite, name: str, here: Environment, command: str, overwrite: bool
+    out: Path,
+    suite: Suite,
+    name: str,
+    here: Environment,
+    images: Scored | None,
+    command: str,
+    overwrite: bool,
 ) -> Result:
     """Return the result that `out` holds so far, or a new one without rows."""
     new = Result(
@@ -93,38 +107,48 @@ def _begun(
         suite_sha256=suite_sha256(suite),
         command=command,
         complete=False,
+        asked=msgspec.to_builtins(suite),
+        scored=images,
     )
     check_file(out)
     if not out.exists() or overwrite:
         return new
     old = read_result(out)
+    if old.complete:
+        raise ConfigError(f"{out}: measured already; name another file or pass --overwrite")
+    was, now = old.environment, here
     for what, ours, theirs in (
         ("suite", new.suite_sha256, old.suite_sha256),
-        ("machine", here.identity, old.environment.identity),
-        (
-            "version",
-            (here.packages, here.commit),
-            (old.environment.packages, old.environment.commit),
-        ),
+        ("machine", now.identity, was.identity),
+        ("version", (now.packages, now.commit), (was.packages, was.commit)),
     ):
         if ours != theirs:
             raise ConfigError(
                 f"{out}: was begun with another {what}; name another file or pass --overwrite"
             )
+    if old.scored != images:
+        raise ConfigError(
+            f"{out}: was begun with {_named(old.scored)}, found {_named(images)}; give the same "
+            "--data, name another file or pass --overwrite"
+        )
     return old
 
 
-def _usable(data: str | None, images: int, report: Report) -> tuple[str | None, str]:
-    """Return the data set, or None with the reason: speed is measured without one, too."""
+def _named(images: Scored | None) -> str:
+    if images is None:
+        return "no annotated images"
+    return f"{images.images} images of {images.data} ({images.sha256[:12]})"
+
+
+def _usable(data: str | None, suite: Suite, report: Report) -> tuple[Scored | None, str]:
+    """Return what is scored, or None with the reason: speed is measured without it, too."""
     if data is None:
         return None, "no --data was given"
     try:
-        masks = [sample.read_mask() for sample in scored_samples(data, images)]
-        check_classes(sum(int(m.sum()) for m in masks), sum(m.size for m in masks), len(masks))
+        return scored(data, suite.images), "not scored"
     except ScnetEdgeError as e:
         report(f"no F1: {e}")
         return None, str(e)
-    return data, "not scored"
 
 
 def _limits(suite: Suite, report: Report) -> Limits | None:
@@ -133,7 +157,14 @@ def _limits(suite: Suite, report: Report) -> Limits | None:
         return None
     from scnet_edge.bench.limits import measure_limits
 
-    return measure_limits(suite.threads)
+    try:
+        return measure_limits(suite.threads)
+    except (
+        RuntimeError,
+        MemoryError,
+    ) as e:  # what OpenVINO raises, and a gigabyte that is not free
+        report(f"no limits: {type(e).__name__}: {one_line(e)}")
+        return None
 
 
 def _run_group(
@@ -150,11 +181,10 @@ def _run_group(
     for case in cases:
         report(f"{case.name} {case.label}: bundle")
         try:
-            ready.append((case, bundle_of(case, work / "bundles")))
+            ready.append(made_ready(case, work / "bundles"))
         except ScnetEdgeError as e:
             failures.append(failed(case, e))
     if not ready:
         return [], failures
     measured, more = measure_group(ready, suite, work / "cache", data, report)
-    rows = rows_of(measured, limits, threads=suite.threads, why_no_f1=why_no_f1)
-    return rows, [*failures, *more]
+    return rows_of(measured, suite, limits, why_no_f1=why_no_f1), [*failures, *more]

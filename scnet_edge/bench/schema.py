@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from scnet_edge.bench.layers import Profile
+from scnet_edge.bench.scoring import Scored
 from scnet_edge.config import read_json
 from scnet_edge.errors import ConfigError
 
@@ -72,23 +74,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return (self.model, self.precision, self.engine, self.mode, self.size_hw, self.schedule)
 
 
-class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One layer as the engine ran it."""
-
-    name: str
-    kind: str
-    ms: float
-    gflop: float | None  # of a convolution, two a multiply-accumulate
-
-
-class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the engine's time goes, by its own counters."""
-
-    total_ms: float
-    by_kind_ms: dict[str, float]
-    worst: tuple[LayerTime, ...]  # the ten that take longest
-
-
 class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What part of the time the convolutions alone would take at the machine's measured rate."""
 
@@ -105,11 +90,16 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
         device: What ran it: `openvino CPU`.
         f1: Pixel F1 at zero tolerance and the shipped threshold, on `images` images of `data`.
         rss_mb: Largest resident memory of the process, before scoring.
-        round_fps: Frames a second in each round; rounds of all cases of one model alternate.
+        round_fps: Frames a second in each round; the cases of one group take turns.
         stages_ms: Median milliseconds by stage.
         first_mask_ms: From process start to the first mask, by state of the cache: cold, warm.
         speedup: Case -> how many times as fast as that case, median and 95 % interval of the
             ratio of paired rounds.
+        relative: Its FPS over that of the suite's first model in the same engine, precision, mode
+            and round, where models took turns: median and 95 % interval.
+        sha256: File -> its hash: the graphs that ran, of PyTorch the weights.
+        engine_threads: How many the engine says it uses; `threads` is what the suite asked for.
+        others_cpu: Share of all cores that other processes used, the median over turns.
         not_measured: Field -> why it is None.
     """
 
@@ -136,6 +126,10 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
     temperature_c: float | None
     clocks_mhz: dict[str, float] | None
     power_mode: str | None
+    relative: tuple[float, float, float] | None = None  # this and the next: not in older files
+    sha256: dict[str, str] | None = None
+    engine_threads: int | None = None
+    others_cpu: float | None = None
     not_measured: dict[str, str]
 
     @property
@@ -191,12 +185,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be equal for two runs to be of one machine."""
-        return (self.machine, self.cpu, self.cores, self.gpu)
+        """What must be equal for two runs to be of one machine; a driver may be updated."""
+        gpu = self.gpu and self.gpu.split(";")[0]
+        return (self.machine, self.cpu, self.cpu_flags, self.cores, round(self.memory_gb), gpu)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run of a suite, whole or as far as it got."""
+    """A run of a suite, whole or as far as it got.
+
+    Attributes:
+        asked: What the suite says, key by key; None in older files, as is `scored`.
+        scored: What F1 is of; None where nothing is scored.
+    """
 
     schema: int
     environment: Environment
@@ -207,6 +207,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     suite_sha256: str
     command: str
     complete: bool
+    asked: dict[str, Any] | None = None
+    scored: Scored | None = None
 
 
 def read_result(path: Path) -> Result:
@@ -224,11 +226,18 @@ def read_result(path: Path) -> Result:
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write a result so that the file is whole at every moment."""
+    """Write a result so that the file is whole at every moment.
+
+    Raises:
+        ConfigError: the disk is full, or the folder not ours to write in.
+    """
     unfinished = path.with_name(f".{path.name}.tmp")
     text = msgspec.json.format(msgspec.json.encode(result), indent=1)
-    unfinished.write_bytes(text + b"\n")
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(text + b"\n")
+        unfinished.replace(path)
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be written ({e}); make room, then start again") from e
 
 
 class _Versioned(msgspec.Struct):

@@ -53,12 +53,16 @@ class Subject:
     Attributes:
         pipeline: What users call.
         backend: What it calls.
+        sha256: File -> its hash: the graphs that the engine was given, of PyTorch the weights.
+        threads: How many the engine uses; None where it does not tell.
     """
 
     def __init__(self, case: Case, bundle: Path, threads: int | None, cache: Path) -> None:
         manifest = read_manifest(bundle)
         self.backend = _opened(case, manifest, bundle, threads, cache)
         self.pipeline = Pipeline(manifest, self.backend)
+        self.sha256 = _sha256(case, manifest, bundle)
+        self.threads: int | None = getattr(self.backend, "threads", None)
         self.frame_hw = manifest.input.frame_hw
         self._frame_s: float | None = None  # the quickest frame of the last turn of the pipeline
 
@@ -127,6 +131,18 @@ def _camera(frames: Sequence[Frame], fps: float, measured_from: list[float]) -> 
         frame_id += 1
 
 
+def _parts(case: Case) -> tuple[str, ...]:
+    """Return the graphs of a bundle that a case runs, as `graph_for` knows them."""
+    return (FUSED,) if case.schedule == "every" else (SCNET, HED)
+
+
+def _sha256(case: Case, manifest: Manifest, bundle: Path) -> dict[str, str]:
+    if case.engine == "torch":
+        return {f"{name}.safetensors": sha for name, sha in manifest.model.sha256.items()}
+    names = [graph_for(bundle, manifest, case.engine, part).name for part in _parts(case)]
+    return {name: manifest.files[name] for name in names}
+
+
 def _opened(
     case: Case, manifest: Manifest, bundle: Path, threads: int | None, cache: Path
 ) -> Backend:
@@ -141,7 +157,7 @@ def _opened(
             kept = _with_plan(cache / graph.stem, graph, threads)
         return open_backend(case.engine, graph, threads=threads, cache=kept, arithmetic=chosen)
 
-    return opened(FUSED) if case.schedule == "every" else _split(case, manifest, opened)
+    return opened(FUSED) if _parts(case) == (FUSED,) else _split(case, manifest, opened)
 
 
 def _with_plan(folder: Path, graph: Path, threads: int | None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ MODES: dict[tuple[Engine, Precision], tuple[str, ...]] = {
 }
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Some = msgspec.Meta(min_length=1)
 
 
 class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +47,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     precision: Precision
     mode: str = "default"
     schedule: Schedule = "every"
-    models: tuple[str, ...] | None = None
+    models: Annotated[tuple[str, ...], Some] | None = None
 
     def __post_init__(self) -> None:
         modes = MODES.get((self.engine, self.precision))
@@ -62,7 +64,10 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         sizes_hw: Height and width of frames and networks.
         contenders: What runs them.
         scopes: Which figures to take of each.
-        rounds: How often the cases of one model take turns.
+        together: Let all models of one size take turns, not only the cases of one model: what
+            compares models, at the price of the memory of all their processes at once. A run that
+            was cut short then goes on with the size, not the model, that it was at.
+        rounds: How often the cases of a group, one model's or `together` one size's, take turns.
         round_s: How long a turn lasts, at least; one frame is always timed.
         frames: How many frames a turn times at most.
         warm_up: Frames before the first turn.
@@ -73,9 +78,10 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     models: tuple[str, ...] = ()
-    sizes_hw: tuple[tuple[Count, Count], ...]
-    contenders: tuple[Contender, ...]
-    scopes: tuple[Scope, ...] = ("engine", "pipeline", "camera_to_mask")
+    sizes_hw: Annotated[tuple[tuple[Count, Count], ...], Some]
+    contenders: Annotated[tuple[Contender, ...], Some]
+    scopes: Annotated[tuple[Scope, ...], Some] = ("engine", "pipeline", "camera_to_mask")
+    together: bool = False
     rounds: Count = 5
     round_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     frames: Count = 60
@@ -85,22 +91,32 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limits: bool = True
     profile: bool = True
 
+    @property
+    def first_model(self) -> str:
+        """The model that others are held to where all take turns."""
+        return (self.models or _shipped())[0]
+
     def cases(self) -> list[list[Case]]:
-        """Return the cases, those that take turns in one list: of one model and size."""
+        """Return the cases, those that take turns in one list: one model's, or all models'."""
+        models = self.models or tuple(_shipped())
+        if self.together:
+            return [self._cases_of(models, size_hw) for size_hw in self.sizes_hw]
+        pairs = itertools.product(models, self.sizes_hw)
+        return [self._cases_of((model,), size_hw) for model, size_hw in pairs]
+
+    def _cases_of(self, models: tuple[str, ...], size_hw: tuple[int, int]) -> list[Case]:
         return [
-            [
-                Case(
-                    model=model,
-                    size_hw=size_hw,
-                    engine=c.engine,
-                    precision=c.precision,
-                    mode=c.mode,
-                    schedule=c.schedule,
-                )
-                for c in self.contenders
-                if c.models is None or model in c.models
-            ]
-            for model, size_hw in itertools.product(self.models or _shipped(), self.sizes_hw)
+            Case(
+                model=model,
+                size_hw=size_hw,
+                engine=c.engine,
+                precision=c.precision,
+                mode=c.mode,
+                schedule=c.schedule,
+            )
+            for model in models
+            for c in self.contenders
+            if c.models is None or model in c.models
         ]
 
 
@@ -119,9 +135,22 @@ def find_suite(path: Path | None, *, quick: bool) -> tuple[str, Suite]:
 def read_suite(path: Path) -> Suite:
     """Return the suite of a TOML file; raises ConfigError as `find_suite` does."""
     suite = read_toml(path, Suite)
-    models = {m for c in suite.contenders for m in c.models or ()}
-    if suite.models and (unknown := sorted(models - set(suite.models))):
+    shipped = _shipped()
+    if unknown := sorted({m for m in suite.models if "/" not in m} - set(shipped)):
+        raise ConfigError(
+            f"{path}: models: {', '.join(unknown)}: expected {', '.join(shipped)}, or a folder of "
+            "bundles, with a / in it"
+        )
+    named = {m for c in suite.contenders for m in c.models or ()}
+    if unknown := sorted(named - set(suite.models or shipped)):
         raise ConfigError(f"{path}: contenders name {', '.join(unknown)}, not among its models")
+    counts = Counter(case for group in suite.cases() for case in group)
+    if twice := [case for case, count in counts.items() if count > 1]:
+        raise ConfigError(
+            f"{path}: {twice[0].name} {twice[0].label} stands there twice; leave one out"
+        )
+    if not counts:
+        raise ConfigError(f"{path}: no contender runs any of its models; name one")
     return suite
 
 
@@ -130,5 +159,11 @@ def _shipped() -> list[str]:
 
 
 def suite_sha256(suite: Suite) -> str:
-    """Return the hex digest of what a suite says."""
-    return hashlib.sha256(msgspec.json.encode(suite)).hexdigest()
+    """Return the hex digest of what a suite says.
+
+    A key that is younger than results that we keep counts only where it is set.
+    """
+    told = msgspec.to_builtins(suite)
+    if not suite.together:
+        del told["together"]
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()

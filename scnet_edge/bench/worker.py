@@ -6,6 +6,7 @@ Nothing is imported before the clock of the first mask runs but what a robot wou
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
 import time
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from scnet_edge.bench.schema import Case, Profile, Scope
+from scnet_edge.bench.layers import Profile
+from scnet_edge.bench.schema import Case, Scope
 from scnet_edge.errors import ScnetEdgeError
 
 if TYPE_CHECKING:
     from scnet_edge.bench.subject import Subject
-    from scnet_edge.data.datasets import Sample
     from scnet_edge.types import Frame
 
 
@@ -80,7 +81,12 @@ class Worker:
         from scnet_edge.simulation.clip import render_clip
 
         self._frames = [frame for frame, _ in render_clip(4, (h, w), seed=9)]
-        return {"first_mask_ms": first_mask_ms, "device": self._subject.backend.name}
+        return {
+            "first_mask_ms": first_mask_ms,
+            "device": self._subject.backend.name,
+            "sha256": self._subject.sha256,
+            "engine_threads": self._subject.threads,
+        }
 
 
 def peak_rss_mb() -> float:
@@ -90,26 +96,14 @@ def peak_rss_mb() -> float:
     return round(int(match[1]) * 1024 / 1e6, 1) if match else float("nan")
 
 
-def scored_samples(data: str, images: int) -> list[Sample]:
-    """Return the images of a test split that are scored, evenly spaced; 0 are all of them."""
-    import numpy as np
-
-    from scnet_edge.data.datasets import open_dataset
-
-    samples = open_dataset(data, "test")
-    if not images:
-        return samples
-    chosen = np.linspace(0, len(samples) - 1, min(images, len(samples))).round().astype(int)
-    return [samples[i] for i in dict.fromkeys(chosen.tolist())]
-
-
 def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
-    """Return pixel F1 on annotated images, the same for every case."""
+    """Return pixel F1 on annotated images, evenly spaced, the same for every case."""
+    from scnet_edge.bench.scoring import chosen_samples
     from scnet_edge.evaluation.bootstrap import interval
     from scnet_edge.evaluation.metrics import add_up, count, score_at
     from scnet_edge.evaluation.predict import predictions
 
-    samples = scored_samples(data, images)
+    samples = chosen_samples(data, images)
     threshold = subject.pipeline.manifest.threshold
     predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
     counts = [count(probability, sample.read_mask()) for sample, probability in predicted]
@@ -121,18 +115,18 @@ def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
     }
 
 
-def profile(order: Order) -> Profile | None:
-    """Return where the engine's time goes; None for an engine we do not ask."""
-    assert order.case is not None
-    if order.case.engine != "openvino":
-        return None
+def profile(order: Order) -> Profile:
+    """Return where OpenVINO's time goes; no other engine is asked."""
     from scnet_edge.bench.profile import profile_openvino
 
+    assert order.case is not None
     return profile_openvino(order.case, Path(order.bundle), order.threads)
 
 
 def main() -> None:
     """Answer until the runner hangs up; a mistake is a line, a bug shows its traceback."""
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what an engine prints is no answer
     worker = Worker()
     for line in sys.stdin:
         order = msgspec.json.decode(line, type=Order)
@@ -140,8 +134,7 @@ def main() -> None:
             found = worker.answer(order)
         except ScnetEdgeError as e:
             found = {"error": str(e)}
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
-        sys.stdout.flush()
+        answers.write(msgspec.json.encode(found) + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,61 +1,120 @@
-"""What the shipped models ask of a device, counted on their own layers."""
+"""What the shipped models ask of a device; counted on their layers ahead of time, without torch."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
-import torch
-from torch import Tensor, nn
 
-from scnet_edge.bench.plan import Workload
 from scnet_edge.bench.schema import Result
-from scnet_edge.models.cards import Card, shipped_models
-from scnet_edge.models.hed import HED
-from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.models.weights import count_macs
+from scnet_edge.bundle.recipe import SIDES_PX
+from scnet_edge.config import read_json
+from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import shipped_models
+from scnet_edge.models.sizes import SizeHW, check_size
+
+COUNTED = Path(__file__).with_name("workloads.json")  # by scripts/count_workloads.py
+TEST_IMAGES = 237  # of DeepCrack: F1 of fewer does not compare with the cards'
 
 
-def workloads(size_hw: tuple[int, int], results: Sequence[Result]) -> list[Workload]:
-    """Return every shipped crack model, with what results of all images or its card say of F1."""
-    cards = [card for card in shipped_models() if card.kind == "scnet"]
-    return [_workload(card, size_hw, results) for card in cards]
+class Convolutions(msgspec.Struct, frozen=True, array_like=True):
+    """All convolutions of a model that are equally wide.
+
+    Attributes:
+        channels: In or out, whichever is fewer.
+        gflop: 1e9 operations a frame, two a multiply-accumulate.
+        mega_read, mega_written: 1e6 numbers a frame.
+        mega_normed: Those of the written that an instance norm then takes.
+    """
+
+    channels: int
+    gflop: float
+    mega_read: float
+    mega_written: float
+    mega_normed: float = 0.0
+
+    def scaled(self, by: float) -> Convolutions:
+        """Return what they are at `by` times the pixels."""
+        channels, *counts = msgspec.structs.astuple(self)
+        return Convolutions(channels, *(by * count for count in counts))
 
 
-def _workload(card: Card, size_hw: tuple[int, int], results: Sequence[Result]) -> Workload:
-    assert card.config is not None
-    with torch.device("meta"):  # shapes alone: no weight is read
-        networks: list[nn.Module] = [SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))]
-        if card.takes_prior:
-            networks.append(HED())
-    f1: dict[str, float] = {
+class Counted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One shipped model with all its networks.
+
+    Attributes:
+        f1_int8: As `build --int8` makes it, on the DeepCrack test split at the shipped threshold.
+        mega_moved: 1e6 numbers that layers between the convolutions read and write: attention,
+            pooling, unpooling, resizes, sums, concatenations.
+    """
+
+    stride: int
+    f1_int8: float
+    mega_moved: float
+    convolutions: tuple[Convolutions, ...]
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file: every model at one size."""
+
+    size_hw: SizeHW
+    models: dict[str, Counted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What a model asks of a device, at the size it would run at.
+
+    Attributes:
+        f1: On the DeepCrack test split, by precision; what was not measured is missing.
+    """
+
+    model: str
+    convolutions: Sequence[Convolutions]
+    mega_moved: float
+    f1: Mapping[str, float]
+
+    @property
+    def gflop(self) -> float:
+        """1e9 operations a frame."""
+        return sum(c.gflop for c in self.convolutions)
+
+
+def workloads(size_hw: SizeHW, results: Sequence[Result]) -> list[Workload]:
+    """Return every shipped crack model, with what results of all images or its card say of F1.
+
+    Raises:
+        ScnetEdgeError: `build` takes no such size.
+    """
+    low, high = SIDES_PX
+    if not low <= min(size_hw) <= max(size_hw) <= high:
+        height, width = size_hw
+        raise ConfigError(f"size {height}x{width}: expected sides of {low} to {high} pixels")
+    counts = read_json(COUNTED, Counts)
+    check_size(size_hw, max(model.stride for model in counts.models.values()))
+    scale = size_hw[0] * size_hw[1] / (counts.size_hw[0] * counts.size_hw[1])
+    found = []
+    for card in shipped_models():
+        if card.name in counts.models and card.metrics:
+            counted = counts.models[card.name]
+            f1 = {"fp32": card.metrics.f1, "int8": counted.f1_int8}
+            found.append(
+                Workload(
+                    model=card.name,
+                    convolutions=[c.scaled(scale) for c in counted.convolutions],
+                    mega_moved=scale * counted.mega_moved,
+                    f1=f1 | _measured_f1(card.name, results),
+                )
+            )
+    return found
+
+
+def _measured_f1(model: str, results: Sequence[Result]) -> dict[str, float]:
+    return {
         row.precision: row.f1
         for result in results
         for row in result.rows
-        if row.model == card.name and row.f1 is not None and row.images >= 237
+        if row.model == model and row.f1 is not None and row.images >= TEST_IMAGES
     }
-    if card.metrics:
-        f1.setdefault("fp32", card.metrics.f1)
-    return Workload(
-        model=card.name,
-        gflop=sum(2e-9 * count_macs(n, size_hw) for n in networks),
-        mega_activations=sum(mega_activations(n, size_hw) for n in networks),
-        f1=f1,
-    )
-
-
-def mega_activations(model: nn.Module, size_hw: tuple[int, int]) -> float:
-    """Return 1e6 numbers that the convolutions read and write on one image of `size_hw`."""
-    numbers = 0
-
-    def add(conv: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
-        nonlocal numbers
-        numbers += inputs[0].numel() + out.numel()
-
-    shadow = copy.deepcopy(model).to("meta").eval()
-    convolutions = [m for m in shadow.modules() if isinstance(m, nn.Conv2d)]
-    for conv in convolutions:
-        conv.register_forward_hook(add)
-    shadow(torch.empty(1, convolutions[0].in_channels, *size_hw, device="meta"))
-    return numbers / 1e6

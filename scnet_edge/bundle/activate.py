@@ -21,19 +21,29 @@ import msgspec
 from scnet_edge.backends.base import default_engine
 from scnet_edge.backends.slots import SLOT, Slot, read_slot
 from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.bundle.arithmetic import choose_rest
-from scnet_edge.bundle.compile import COMPILING, compile_slot, graphs_for, inspected, try_slot
+from scnet_edge.bundle.arithmetic import choose_precision, choose_rest
+from scnet_edge.bundle.compile import (
+    COMPILING,
+    Tried,
+    compile_slot,
+    inspected,
+    precisions_of,
+    try_slot,
+)
 from scnet_edge.bundle.device import (
     DEVICE,
     Builds,
     State,
+    claimed,
+    graphs_for,
     newest_whole,
     read_state,
     write_state,
 )
-from scnet_edge.bundle.manifest import Parity, read_manifest
+from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
+from scnet_edge.types import Parity
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +57,7 @@ class Activation:
     Attributes:
         name: Its folder in `BUNDLE/device`.
         previous: The one of its engine before it, kept; empty for none.
-        compile_s: Seconds that compiling took.
+        compile_s: Seconds that compiling took, without FP16 beside INT8.
         open_s: Seconds that a process took from its start to an opened engine.
     """
 
@@ -88,37 +98,44 @@ def build_on_device(
             f"engine {engine!r} keeps no compiled code, so there is nothing to build on the "
             f"device; expected {' or '.join(COMPILING)}"
         )
-    graphs, state = graphs_for(bundle, manifest, engine), _state(bundle)
-    previous, _ = newest_whole(bundle, state.of(engine), graphs[0], engine)
-    name = _new_name(bundle, engine, state)
-    report("choosing the arithmetic")
-    rest = choose_rest(bundle, manifest, engine, threads)
-    with _new_slot(bundle, name) as folder:
-        report(f"compiling {', '.join(graph.name for graph in graphs)} with {engine}")
-        start_s = time.perf_counter()
-        slot, plans = compile_slot(
-            folder,
-            graphs,
-            engine,
-            threads=threads,
-            rest=rest,
-            measured=folder.parent / previous if previous else None,
-            progress=progress,
-        )
-        compile_s = time.perf_counter() - start_s
-        report("loading it in a process of its own and running the golden frames")
-        with _refused_on_failure(bundle, state, engine, name):
-            parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
-        if plans:
-            slot = inspected(folder, graphs, slot, plans)
-        slot = msgspec.structs.replace(slot, parity=parity)
-        write_json(folder / SLOT, slot)
-    state = state.put(engine, Builds(active=name, previous=previous))
-    write_state(bundle, state)
-    _sweep(bundle, state)
+    with claimed(bundle):
+        (own, *spare), state = precisions_of(bundle, manifest, engine), _state(bundle)
+        candidates = graphs_for(bundle, manifest, engine)
+        previous, _ = newest_whole(bundle, state.of(engine), candidates, engine)
+        name = _new_name(bundle, engine, state)
+        report("choosing the arithmetic")
+        rest = choose_rest(bundle, manifest, engine, threads)
+        with _new_slot(bundle, name) as folder:
+            report(f"compiling {', '.join(graph.name for graph in own)} with {engine}")
+            start_s = time.perf_counter()
+            slot, plans = compile_slot(
+                folder,
+                own,
+                engine,
+                threads=threads,
+                rest=rest,
+                measured=folder.parent / previous if previous else None,
+                progress=progress,
+            )
+            compile_s = time.perf_counter() - start_s
+            report("loading it in a process of its own and running the golden frames")
+            with _refused_on_failure(bundle, state, engine, name):
+                parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
+            done = Tried(folder=folder, slot=slot, plans=plans, parity=parity, open_s=open_s)
+            if spare:
+                report("compiling FP16 as well and timing both")
+                done = choose_precision(
+                    bundle, manifest, done, spare[0], threads=threads, progress=progress
+                )
+            slot = inspected(folder, done.slot, done.plans) if done.plans else done.slot
+            slot = msgspec.structs.replace(slot, parity=done.parity)
+            write_json(folder / SLOT, slot)
+        state = state.put(engine, Builds(active=name, previous=previous))
+        write_state(bundle, state)
+        _sweep(bundle, state)
     return Activation(
-        name=name, previous=previous, slot=slot, parity=parity, compile_s=compile_s,
-        open_s=open_s,
+        name=name, previous=previous, slot=slot, parity=done.parity, compile_s=compile_s,
+        open_s=done.open_s,
     )  # fmt: skip
 
 
@@ -136,20 +153,21 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
         BundleError: there is none, or it has drifted from the reference.
         EngineError: it is damaged, not for this machine any more, or its process crashes.
     """
-    manifest, state = read_manifest(bundle), read_state(bundle)
-    engine = engine or default_engine()
-    builds = state.of(engine)
-    if not builds.previous:
-        raise BundleError(
-            f"{bundle}: no earlier build of {engine} on this device to go back to; "
-            "--engine names another engine's"
-        )
-    folder = bundle / DEVICE / builds.previous
-    with _refused_on_failure(bundle, state, engine, builds.previous):
-        slot = read_slot(folder)
-        parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
-    swapped = Builds(active=builds.previous, previous=builds.active)
-    write_state(bundle, state.put(engine, swapped))
+    manifest, engine = read_manifest(bundle), engine or default_engine()
+    with claimed(bundle):
+        state = read_state(bundle)
+        builds = state.of(engine)
+        if not builds.previous:
+            raise BundleError(
+                f"{bundle}: no earlier build of {engine} on this device to go back to; "
+                "--engine names another engine's"
+            )
+        folder = bundle / DEVICE / builds.previous
+        with _refused_on_failure(bundle, state, engine, builds.previous):
+            slot = read_slot(folder)
+            parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
+        swapped = Builds(active=builds.previous, previous=builds.active)
+        write_state(bundle, state.put(engine, swapped))
     return Activation(
         name=swapped.active, previous=swapped.previous, slot=slot, parity=parity, compile_s=0.0,
         open_s=open_s,
@@ -169,7 +187,7 @@ def _state(bundle: Path) -> State:
 def _new_slot(bundle: Path, name: str) -> Iterator[Path]:
     """Yield a new folder, and remove it when the block fails."""
     folder = bundle / DEVICE / name
-    folder.mkdir(parents=True)
+    folder.mkdir()
     try:
         yield folder
     except BaseException:

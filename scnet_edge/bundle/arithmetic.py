@@ -1,24 +1,31 @@
-"""On the robot: whether BF16 pays for the layers that an INT8 graph leaves in floating point.
+"""On the robot: whether BF16 pays beside INT8 on this CPU, and INT8 beside FP16 on this GPU.
 
-That is the CPU's to say: one gains by half the bytes, another loses more by the conversions. So
-both are run here, in turns, and BF16 must hold the golden frames as FP32 does.
+That is the machine's to say: one CPU gains by half the bytes, another loses more by the
+conversions; some GPUs have no INT8 convolutions, others write FP32 after them. So both are run
+here, in turns, and each must hold the golden frames.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import msgspec
+
 from scnet_edge.backends.base import Array, Backend
-from scnet_edge.backends.slots import Arithmetic, Rest
+from scnet_edge.backends.slots import Arithmetic, Choice, Rest
+from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle.compile import opened
+from scnet_edge.bundle.compile import Tried, compile_slot, open_code, opened, try_slot
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest
 from scnet_edge.bundle.verify import Golden, read_golden, require_parts
-from scnet_edge.errors import BundleError
+from scnet_edge.errors import BundleError, EngineError
 
 WARM_UP, MIN_ROUNDS, TIMED_S = 3, 5, 2.0
 WORTH = 0.97  # of the time: less of a gain is noise
@@ -52,6 +59,58 @@ def choose_rest(bundle: Path, manifest: Manifest, engine: str, threads: int | No
         with closing(open_part(FUSED, "fp32")) as fp32:
             ratio = time_ratio(bf16, fp32, golden)
     return Rest(arithmetic="bf16" if ratio < WORTH else "fp32", bf16_time=round(ratio, 3))
+
+
+def choose_precision(
+    bundle: Path,
+    manifest: Manifest,
+    int8: Tried,
+    graphs: Sequence[Path],
+    *,
+    threads: int | None,
+    progress: Callable[[Progress], bool] | None,
+) -> Tried:
+    """Return what runs an INT8 bundle quickest here, in the folder where INT8 was compiled.
+
+    Args:
+        bundle: A bundle that carries FP16 beside INT8.
+        manifest: What it says of itself.
+        int8: What was compiled and tried in INT8.
+        graphs: Those of FP16.
+        threads: CPU threads for the build and for the engine.
+        progress: Told how far TensorRT's builder is; False cancels.
+
+    Raises:
+        EngineError, GraphError: FP16 cannot be compiled, or that was cancelled. That it fails its
+            trial is no error: INT8 stays, and the slot says why.
+    """
+    engine, beside = int8.slot.engine, int8.folder.with_name(f"{int8.folder.name}.fp16")
+    beside.mkdir()
+    try:
+        slot, plans = compile_slot(
+            beside, graphs, engine, threads=threads, measured=int8.folder, progress=progress
+        )
+        try:
+            parity, open_s = try_slot(bundle, manifest, beside, slot, threads)
+            with (
+                closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
+                closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
+            ):
+                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN))
+        except (BundleError, EngineError) as e:
+            return _chosen(int8, Choice(precision="int8", int8_time=None, refused=str(e)))
+        if ratio < WORTH:
+            return _chosen(int8, Choice(precision="int8", int8_time=round(ratio, 3)))
+        shutil.rmtree(int8.folder)
+        beside.rename(int8.folder)
+        fp16 = Tried(folder=int8.folder, slot=slot, plans=plans, parity=parity, open_s=open_s)
+        return _chosen(fp16, Choice(precision="fp16", int8_time=round(ratio, 3)))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _chosen(tried: Tried, choice: Choice) -> Tried:
+    return replace(tried, slot=msgspec.structs.replace(tried.slot, choice=choice))
 
 
 def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:

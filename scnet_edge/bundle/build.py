@@ -16,6 +16,7 @@ from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.manifest import (
     CALIBRATION,
+    FP16,
     FUSED,
     GOLDEN,
     MANIFEST,
@@ -25,8 +26,6 @@ from scnet_edge.bundle.manifest import (
     InputContract,
     Manifest,
     ModelIdentity,
-    Parity,
-    file_sha256,
     write_manifest,
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
@@ -38,9 +37,9 @@ from scnet_edge.bundle.verify import (
     require_the_rest,
     write_golden,
 )
-from scnet_edge.folders import new_folder
+from scnet_edge.folders import file_sha256, new_folder
 from scnet_edge.graph.half import to_half
-from scnet_edge.graph.lower import fp32_graph, lowered
+from scnet_edge.graph.lower import fp32_graph, layers_of, lowered
 from scnet_edge.graph.ranges import CalibrationFile, find_ranges, write_ranges
 from scnet_edge.graph.trace import halves
 from scnet_edge.int8.annotated import gate_frames
@@ -50,6 +49,7 @@ from scnet_edge.int8.leakage import refuse_calibration_frames
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.simulation.clip import render_clip
+from scnet_edge.types import Parity
 
 GOLDEN_FRAMES, GOLDEN_SEED = 4, 2026
 Report = Callable[[str], None]
@@ -104,12 +104,13 @@ def build_bundle(
         if recipe.precision == "int8":
             name = recipe.calibration or card.name
             calibration = find_ranges(name, weights_of(card), edge_threshold)
+            layers_of(calibration, recipe.exclude)
         report("tracing to ONNX")
         fused = fp32_graph(chain, calibration)
         step, record = Step(name=recipe.precision, precision=recipe.precision), None
         if gate and calibration:
             step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
-        graphs = graphs_of(fused, recipe, step, calibration)
+        graphs = graphs_of(fused, recipe, step, calibration, fp16=fp16_passed(record))
         for name, graph in graphs.items():
             onnx.save(graph, folder / name)
         if calibration:
@@ -175,9 +176,14 @@ def gated(
 
 
 def graphs_of(
-    fused: onnx.ModelProto, recipe: Recipe, step: Step, calibration: CalibrationFile | None
+    fused: onnx.ModelProto,
+    recipe: Recipe,
+    step: Step,
+    calibration: CalibrationFile | None,
+    *,
+    fp16: bool,
 ) -> dict[str, onnx.ModelProto]:
-    """Return the graphs of a bundle, by file name."""
+    """Return the graphs of a bundle, by file name; with `fp16` also those of FP16 beside INT8."""
     # FP16 is cut before it is cast, so that the halves keep FP32 at their borders.
     precision = "fp32" if step.precision == "fp16" else step.precision
     whole = lowered(fused, precision, calibration, exclude=recipe.exclude, half=step.half)
@@ -189,7 +195,15 @@ def graphs_of(
         kept = {*recipe.exclude, *step.half}
         exact = with_halves(lowered(fused, "int8", calibration, exclude=kept), recipe)
         graphs |= {TYPED[name]: to_half(graph) for name, graph in exact.items()}
+        if fp16:
+            spare = with_halves(fused, recipe)
+            graphs |= {FP16[name]: to_half(graph) for name, graph in spare.items()}
     return graphs
+
+
+def fp16_passed(record: GateRecord | None) -> bool:
+    """Return whether a device may run FP16 where INT8 is not quicker: the gate let it pass."""
+    return record is None or any(r.precision == "fp16" and r.passed for r in record.rungs)
 
 
 def with_halves(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.ModelProto]:

@@ -9,6 +9,7 @@ import datetime
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -20,19 +21,41 @@ from scnet_edge.backends.trt_build import Built
 from scnet_edge.backends.trt_compile import compile_plans, write_layers
 from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle.device import graph_for
-from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest, Parity, file_sha256
+from scnet_edge.bundle.device import compiled_graph, graphs_for
+from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest
 from scnet_edge.bundle.verify import read_golden, require_parts
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 COMPILING = ("tensorrt", "openvino")
 
 
-def graphs_for(bundle: Path, manifest: Manifest, engine: str) -> list[Path]:
-    """Return the graphs that an engine compiles: the fused one and, where there are, the halves."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """Compiled code that held the golden frames.
+
+    Attributes:
+        plans: TensorRT's builds, by name of the graph.
+        open_s: Seconds that a process took from its start to an opened engine.
+    """
+
+    folder: Path
+    slot: Slot
+    plans: dict[str, Built]
+    parity: Parity
+    open_s: float
+
+
+def precisions_of(bundle: Path, manifest: Manifest, engine: str) -> list[list[Path]]:
+    """Return the graphs that an engine compiles, the bundle's own and then those of FP16, if any.
+
+    Of each the fused one and, where there are, the halves.
+    """
     parts = [part for part in (FUSED, HED, SCNET) if part in manifest.files]
-    return [graph_for(bundle, manifest, engine, part) for part in parts]
+    choices = [graphs_for(bundle, manifest, engine, part) for part in parts]
+    return [list(graphs) for graphs in zip(*choices, strict=False)]
 
 
 def compile_slot(
@@ -103,8 +126,7 @@ def try_slot(
     golden = read_golden(bundle / GOLDEN)
 
     def open_part(part: str) -> Backend:
-        graph = graph_for(bundle, manifest, slot.engine, part)
-        return opened(_opening(slot.engine, graph, folder, threads))
+        return open_code(bundle, manifest, folder, slot.engine, part, threads=threads)
 
     start_s = time.perf_counter()
     with closing(open_part(FUSED)) as fused:
@@ -112,12 +134,26 @@ def try_slot(
         return require_parts(fused, open_part, manifest, golden), open_s
 
 
-def inspected(folder: Path, graphs: Sequence[Path], slot: Slot, plans: dict[str, Built]) -> Slot:
+def open_code(
+    bundle: Path,
+    manifest: Manifest,
+    folder: Path,
+    engine: str,
+    part: str = FUSED,
+    *,
+    threads: int | None,
+) -> Backend:
+    """Open in a child process what a folder holds of a part of the bundle."""
+    graph = compiled_graph(folder, graphs_for(bundle, manifest, engine, part))
+    return opened(_opening(engine, graph, folder, threads))
+
+
+def inspected(folder: Path, slot: Slot, plans: dict[str, Built]) -> Slot:
     """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
     told = dict(slot.graphs)
-    for graph in graphs:
-        kernels = write_layers(folder, graph, plans[graph.name].convolutions)
-        told[graph.name] = replace(told[graph.name], kernels=kernels)
+    for name, built in plans.items():
+        kernels = write_layers(folder, slot, Path(name), built.convolutions)
+        told[name] = replace(told[name], kernels=kernels)
     return replace(slot, graphs=told, files=_hashes(folder))
 
 

@@ -10,16 +10,19 @@ The manifest does not list it: it is made on the device, and never moved to anot
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.slots import check_slot, identity
+from scnet_edge.backends.slots import SLOT, check_slot, identity, read_slot
 from scnet_edge.backends.trt_module import capabilities
 from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle.manifest import FUSED, TYPED, Manifest
+from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
 from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import lock_folder
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ def read_state(bundle: Path) -> State:
     """
     path = bundle / DEVICE / STATE
     again = f"run 'scnet-edge build --on-device {bundle}' on this machine"
-    if not path.is_file():
+    if not path.exists():
         return State()
     try:
         state = read_json(path, State, error=BundleError)
@@ -80,6 +83,26 @@ def read_state(bundle: Path) -> State:
                     f"{path}: {name!r} is not a build of {engine} inside {DEVICE}; {again}"
                 )
     return state
+
+
+@contextmanager
+def claimed(bundle: Path) -> Iterator[None]:
+    """Hold `BUNDLE/device` for this process alone: one at a time builds or goes back.
+
+    Raises:
+        BundleError: another process holds it, or something is in the way of what is written there.
+    """
+    folder = bundle / DEVICE
+    for path, expected, wrong in (
+        (folder, "a folder", folder.exists() and not folder.is_dir()),
+        (folder / STATE, "a file", (folder / STATE).is_dir()),
+    ):
+        if wrong:
+            raise BundleError(f"{path}: expected {expected}, found something else; remove it")
+    folder.mkdir(exist_ok=True)
+    reason = "another process is building here; wait for it or stop it first"
+    with closing(lock_folder(folder, BundleError(f"{folder}: {reason}"))):
+        yield
 
 
 def write_state(bundle: Path, state: State) -> None:
@@ -97,6 +120,26 @@ def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) 
     return bundle / (TYPED[part] if typed else part)
 
 
+def graphs_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> list[Path]:
+    """Return the graphs of which an engine is given one for `part`, the one of `graph_for` first.
+
+    TensorRT may run an INT8 bundle in FP16, where `build --on-device` found INT8 to be no quicker.
+    """
+    own = graph_for(bundle, manifest, engine, part)
+    spare = engine == "tensorrt" and FP16[part] in manifest.files
+    return [own, bundle / FP16[part]] if spare else [own]
+
+
+def compiled_graph(folder: Path, graphs: Sequence[Path]) -> Path:
+    """Return the one of several graphs that a folder of compiled code was made of.
+
+    Raises:
+        EngineError: what the folder says of itself cannot be read.
+    """
+    names = read_slot(folder).graphs
+    return next((graph for graph in graphs if graph.name in names), graphs[0])
+
+
 def opening_for(
     bundle: Path,
     manifest: Manifest,
@@ -111,13 +154,18 @@ def opening_for(
     Raises:
         BundleError, EngineError: as `compiled_for`.
     """
-    graph = graph_for(bundle, manifest, engine, part)
-    code = cache or compiled_for(bundle, graph, engine)
-    where = None if code is None else str(code)
-    return Opening(engine=engine, graph=str(graph), threads=threads, cache=where)
+    graphs = graphs_for(bundle, manifest, engine, part)
+    code = cache or compiled_for(bundle, graphs, engine)
+    built = code is not None and (code / SLOT).is_file()
+    return Opening(
+        engine=engine,
+        graph=str(compiled_graph(code, graphs) if code and built else graphs[0]),
+        threads=threads,
+        cache=None if code is None else str(code),
+    )
 
 
-def compiled_for(bundle: Path, graph: Path, engine: str) -> Path | None:
+def compiled_for(bundle: Path, graphs: Sequence[Path], engine: str) -> Path | None:
     """Return the folder of compiled code to run, whole and for this machine; None if there is none.
 
     The active one, or where that is damaged the one before it, which is logged.
@@ -127,7 +175,7 @@ def compiled_for(bundle: Path, graph: Path, engine: str) -> Path | None:
         EngineError: there is compiled code for this engine and none of it can be used.
             Either message has the reason and the command that mends it.
     """
-    name, refused = newest_whole(bundle, read_state(bundle).of(engine), graph, engine)
+    name, refused = newest_whole(bundle, read_state(bundle).of(engine), graphs, engine)
     if name and refused:
         log.error("%s; running the previous %s instead", refused[0], name)
     if refused and not name:
@@ -136,7 +184,7 @@ def compiled_for(bundle: Path, graph: Path, engine: str) -> Path | None:
 
 
 def newest_whole(
-    bundle: Path, builds: Builds, graph: Path, engine: str
+    bundle: Path, builds: Builds, graphs: Sequence[Path], engine: str
 ) -> tuple[str, list[EngineError]]:
     """Return the newest build that is whole and for this machine, and why newer ones are not.
 
@@ -145,7 +193,8 @@ def newest_whole(
     refused: list[EngineError] = []
     for name in filter(None, (builds.active, builds.previous)):
         try:
-            check_slot(bundle / DEVICE / name, graph, identity(engine))
+            folder = bundle / DEVICE / name
+            check_slot(folder, compiled_graph(folder, graphs), identity(engine))
             return name, refused
         except EngineError as e:
             refused.append(e)

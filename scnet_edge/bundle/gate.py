@@ -60,6 +60,9 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         decision: Why that one, in a sentence.
         loss_allowed: It failed the gate and ships all the same, because that was asked for.
         elsewhere: Speed on this machine did not count.
+        calibration_key: Of the ranges that were judged.
+        weights_sha256: Model name -> hash of the weight file that was judged.
+        unjudged: Strata too small to be judged -> how many images they have.
     """
 
     spec: str
@@ -72,3 +75,6 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     decision: str
     loss_allowed: bool
     elsewhere: bool
+    calibration_key: str = ""
+    weights_sha256: dict[str, str] = {}
+    unjudged: dict[str, int] = {}

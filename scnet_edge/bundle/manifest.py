@@ -4,8 +4,9 @@
       manifest.json       this file's `Manifest`
       fused.onnx          frame -> probability and edges, the graph that runs
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
+      fp16.onnx           the same in FP16, beside INT8: a GPU on which INT8 is not quicker runs it
       hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks), and
-                          their typed-hed.onnx and typed-scnet.onnx
+                          their typed-hed.onnx, fp16-hed.onnx and so on
       calibration.toml    where INT8 was asked for, and the gate may have chosen another precision:
                           the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
@@ -31,10 +32,13 @@ import msgspec
 from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 SCHEMA = 2
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
+FP16 = {FUSED: "fp16.onnx", HED: "fp16-hed.onnx", SCNET: "fp16-scnet.onnx"}
 TYPED = {FUSED: "typed.onnx", HED: "typed-hed.onnx", SCNET: "typed-scnet.onnx"}
 MAX_FILE_BYTES = 2**30
 Precision = Literal["fp32", "fp16", "int8"]
@@ -65,7 +69,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     method: str
     frames: int
     sha256: str  # of the ranges
-    key: str  # of the calibration file: weights, frames, preprocessing, method, ranges
+    key: str  # of the calibration file, all of it
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,18 +80,6 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     f1: float  # of this bundle
     f1_reference: float  # of PyTorch in FP32 on the same images
     engine: str
-
-
-class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Agreement with the PyTorch FP32 reference on the golden frames."""
-
-    engine: str
-    frames: int
-    max_abs_error: float  # of the probability
-    mean_abs_error: float
-    mask_agreement: float  # share of equal pixels at the threshold
-    mask_f1: float  # F1 of our mask against the reference's
-    prior_flip_rate: float | None  # share of prior pixels that differ; None without a prior
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,15 +107,6 @@ class _Head(msgspec.Struct, frozen=True):
     """The one field that a manifest of any schema has."""
 
     schema: int
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hex SHA-256 of a file."""
-    with path.open("rb") as f:
-        digest = hashlib.sha256()
-        while chunk := f.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_manifest(bundle: Path) -> Manifest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,7 +18,8 @@ DEFAULT_SIZE_HW = (384, 544)
 MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-Side = Annotated[int, msgspec.Meta(ge=64, le=8192)]
+SIDES_PX = (64, 8192)
+Side = Annotated[int, msgspec.Meta(ge=SIDES_PX[0], le=SIDES_PX[1])]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,9 +59,25 @@ def read_recipe(path: Path) -> Recipe:
     return read_toml(path, Recipe)
 
 
+def make_recipe(**fields: Any) -> Recipe:
+    """Return the recipe of these fields, checked as those of a file are.
+
+    Raises:
+        ConfigError: an unknown field, or a value of the wrong type or range.
+    """
+    try:
+        return msgspec.convert(fields, Recipe)
+    except msgspec.ValidationError as e:
+        raise ConfigError(str(e)) from e
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Return (height, width) of `384x544`."""
     height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"size {text!r}: expected HEIGHTxWIDTH in pixels, such as 384x544")
-    return int(height), int(width)
+    sides = [int(s) if s.isdecimal() and len(s) < 6 else 0 for s in (height, width)]
+    least, most = SIDES_PX
+    if not all(least <= side <= most for side in sides):
+        raise ConfigError(
+            f"size {text!r}: expected HEIGHTxWIDTH, each {least} to {most} pixels, such as 384x544"
+        )
+    return sides[0], sides[1]

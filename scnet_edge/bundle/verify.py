@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +17,17 @@ from scnet_edge.backends.split import open_split
 from scnet_edge.backends.worker import open_one
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import (
+    FP16,
     FUSED,
     GOLDEN,
     HED,
     SCNET,
     TYPED,
     Manifest,
-    Parity,
     read_manifest,
 )
 from scnet_edge.errors import BundleError
+from scnet_edge.types import Parity
 
 Open = Callable[[str], Backend]  # the name of a graph -> what runs it
 
@@ -92,12 +95,14 @@ def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Gold
 
 def require_the_rest(opened: Open, manifest: Manifest, golden: Golden) -> None:
     """Raise BundleError when a graph beside the fused one is too far from the reference."""
-    if (typed := TYPED[FUSED]) in manifest.files:
-        parity = parity_of(opened(typed), golden, manifest.threshold, manifest.edge_threshold)
-        require_parity(parity, manifest.min_mask_f1, typed)
-    for hed, scnet in ((HED, SCNET), (TYPED[HED], TYPED[SCNET])):
-        if hed in manifest.files:
-            require_halves(opened, manifest, golden, (hed, scnet))
+    if HED in manifest.files:
+        require_halves(opened, manifest, golden)
+    for beside in (TYPED, FP16):
+        if (fused := beside[FUSED]) in manifest.files:
+            parity = parity_of(opened(fused), golden, manifest.threshold, manifest.edge_threshold)
+            require_parity(parity, manifest.min_mask_f1, fused)
+        if beside[HED] in manifest.files:
+            require_halves(opened, manifest, golden, (beside[HED], beside[SCNET]))
 
 
 def require_halves(
@@ -124,6 +129,11 @@ def measure_parity(
     """Return how far a backend is from the reference, over all golden frames together."""
     outputs = [backend.run({"frame": frame[None]}) for frame in golden.frames]
     probability = np.concatenate([o["probability"] for o in outputs])  # (n, h, w)
+    if probability.shape != golden.probability.shape:
+        raise BundleError(
+            f"{backend.name} gives maps of {probability.shape[1:]}, the golden ones are of "
+            f"{golden.probability.shape[1:]}; build the bundle again with 'scnet-edge build'"
+        )
     error = np.abs(probability - golden.probability)
     ours, reference = probability >= threshold, golden.probability >= threshold
     flips = None
@@ -167,10 +177,33 @@ def write_golden(path: Path, golden: Golden) -> None:
 
 
 def read_golden(path: Path) -> Golden:
-    """Return the golden frames of a bundle whose hashes were checked."""
+    """Return the golden frames of a bundle whose hashes were checked.
+
+    Raises:
+        BundleError: they cannot be read, there are none, or they are of another shape or type.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            edges = arrays.get("edges")
-            return Golden(frames=arrays["frames"], probability=arrays["probability"], edges=edges)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as arrays:
+            frames = _array(path, arrays, "frames", "uint8", 4)
+            probability = _array(path, arrays, "probability", "float32", 3)
+            edges = _array(path, arrays, "edges", "float32", 3) if "edges" in arrays else None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as e:
         raise BundleError(f"{path}: golden frames cannot be read ({e}); build again") from e
+    maps = [len(probability)] + ([] if edges is None else [len(edges)])
+    if {*maps} != {len(frames)}:
+        raise BundleError(
+            f"{path}: expected a map for each of {len(frames)} frames, found {maps}; "
+            "build the bundle again with 'scnet-edge build'"
+        )
+    return Golden(frames=frames, probability=probability, edges=edges)
+
+
+def _array(path: Path, arrays: Any, name: str, dtype: str, axes: int) -> npt.NDArray[Any]:
+    """Return an array that is not empty and of a type; what is no array comes as bytes."""
+    array = np.atleast_1d(arrays[name])
+    if array.dtype != dtype or array.ndim != axes or not array.size:
+        raise BundleError(
+            f"{path}: {name}: expected {dtype} of {axes} axes, found {array.dtype} of shape "
+            f"{array.shape}; build the bundle again with 'scnet-edge build'"
+        )
+    return array

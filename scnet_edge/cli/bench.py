@@ -11,6 +11,7 @@ from scnet_edge.cli import app
 from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
+    from scnet_edge.bench.compare import Change
     from scnet_edge.bench.plan import Option
 
 
@@ -46,7 +47,7 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="The small suite, two minutes.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew.")] = False,
 ) -> None:
-    """Run a suite; a run that was cut short goes on where it stopped."""
+    """Run a suite; one that was cut short goes on; exit status 1 when no row was measured."""
     import shlex
     import sys
 
@@ -66,7 +67,7 @@ def run(
             data=data,
             command="scnet-edge " + shlex.join(sys.argv[1:]),
             overwrite=overwrite,
-            report=lambda step: progress.print(step, highlight=False),
+            report=lambda step: progress.print(step, highlight=False, soft_wrap=True),
         )
     except KeyboardInterrupt:
         progress.print(f"{out}: cut short; the same command without --overwrite goes on with it")
@@ -74,6 +75,9 @@ def run(
     typer.echo(table(result))
     for line in not_measured(result):
         typer.echo(f"not measured: {line}", err=True)
+    if not result.rows:
+        typer.echo(f"{out}: no row was measured; mend that and pass --overwrite", err=True)
+        raise typer.Exit(1)
 
 
 @bench.command()
@@ -103,27 +107,31 @@ def compare(
     before: Annotated[Path, typer.Argument(help="The earlier result.")],
     after: Annotated[Path, typer.Argument(help="The later result, of the same machine.")],
 ) -> None:
-    """Say what changed between two results; exit status 1 when a row became worse or is gone."""
+    """Say what changed between two results; exit status 1 when a row became worse or is gone.
+
+    A row is held to ONNX Runtime or PyTorch in FP32 where they ran beside it in both results:
+    a machine that is slower today is no regression.
+    """
+    from collections import Counter
+
+    from scnet_edge.bench.compare import absolute, differences, missing
     from scnet_edge.bench.compare import compare as changes_of
-    from scnet_edge.bench.compare import missing
     from scnet_edge.bench.schema import read_result
 
     a, b = read_result(before), read_result(after)
-    changes = changes_of(a, b)
-    for c in changes:
-        f1 = "F1 not compared" if c.f1 is None else f"F1 {c.f1:+.4f}"
-        low, high = c.speed_ci95
-        verdict = f"  WORSE: {', '.join(c.worse)}" if c.worse else ""
-        typer.echo(
-            f"{c.row.model} {c.row.label}, {c.row.scope}: {c.speed:.3f}x as fast "
-            f"[{low:.3f}, {high:.3f}], {f1}, memory {c.rss:.2f}x{verdict}"
-        )
-    gone = missing(a, b)
+    changes, gone = changes_of(a, b), missing(a, b)
+    for line in differences(a, b):
+        typer.echo(f"differs: {line}")
+    for change in changes:
+        typer.echo(_changed(change))
     for row in gone:
         typer.echo(f"{row.model} {row.label}, {row.scope}: only in {before}")
-    worse = sum(bool(c.worse) for c in changes)
+    if line := absolute(changes):
+        typer.echo(line)
+    worse, kinds = sum(bool(c.worse) for c in changes), Counter(w for c in changes for w in c.worse)
     typer.echo(
         f"{worse} of {len(changes)} rows became worse beyond the noise, {len(gone)} are gone"
+        + "".join(f"; {count} {kind}" for kind, count in kinds.items())
     )
     raise typer.Exit(bool(worse or gone))
 
@@ -144,30 +152,33 @@ def plan(
     from rich.console import Console
     from rich.table import Table
 
-    from scnet_edge.bench.plan import GATE_LOSS, HERE, choose, options
+    from scnet_edge.bench.environment import environment
+    from scnet_edge.bench.plan import HERE, choose, options, options_here
     from scnet_edge.bench.schema import read_result
     from scnet_edge.bench.workload import workloads
     from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW, parse_size
 
     read = [read_result(path) for path in results or []]
     size_hw = parse_size(size) if size else DEFAULT_SIZE_HW
-    asked = [] if device == HERE else workloads(size_hw, read)
-    name, found = options(device, asked, read, size_hw)
-    table = Table("model", "precision", "FPS", "F1", "basis", box=None, padding=(0, 2, 0, 0))
+    if device == HERE:
+        name, found = options_here(environment(), read, size_hw)
+    else:
+        name, found = options(device, workloads(size_hw, read), read, size_hw)
+    table = Table("model", "precision", "FPS", "F1", "basis", box=None, pad_edge=False)
+    table.padding = (0, 2, 0, 0)
     bases = list(dict.fromkeys(o.basis for o in found))
     for o in found:
         basis = f"{'measured' if o.measured else 'estimate'} ({bases.index(o.basis) + 1})"
         table.add_row(o.model, o.precision, _speed(o), _f1(o), basis)
     height, width = size_hw
     title = f"{name}, {height}x{width}, target {target_fps:g} FPS"
+    if not all(o.measured for o in found):
+        title += "\nestimates are of the engine alone, measurements from camera to mask"
     Console().print(title, table, sep="\n", highlight=False)
     for i, basis in enumerate(bases, 1):
         typer.echo(f"({i}) {basis}")
     if any(o.f1_of != o.precision for o in found):
-        typer.echo(
-            "F1 in FP32: FP16 is held to its masks, and 'build --int8' lets INT8 lose "
-            f"{GATE_LOSS:g} unless --gate says otherwise"
-        )
+        typer.echo("F1: INT8 as scored in OpenVINO; 'in FP32' for FP16, which is held to its masks")
     best = choose(found, target_fps)
     if best is None:
         typer.echo(
@@ -175,9 +186,26 @@ def plan(
             f"{found[0].precision}, {_speed(found[0])} FPS. A smaller --size may"
         )
         raise typer.Exit(1)
-    estimate = "an estimate; nothing of ours ran on this device"
+    estimate = "an estimate of the engine alone; nothing of ours ran on this device"
     how = f"measured {best.basis}" if best.measured else estimate
     typer.echo(f"{best.model} {best.precision}: {_speed(best)} FPS, F1 {_f1(best)}; {how}")
+
+
+def _changed(c: Change) -> str:
+    speed = "{:.3f}x as fast [{:.3f}, {:.3f}]".format(*c.speed)
+    if c.relative:
+        speed += ", {:.3f}x [{:.3f}, {:.3f}] beside ".format(*c.relative) + str(c.gauge)
+    elif c.gauge:
+        speed += ", the engine that others are held to"
+    else:
+        speed += ", no other engine beside it"
+    f1 = "F1 not compared" if c.f1 is None else f"F1 {c.f1:+.4f}"
+    weights = " with other weights or graph" if c.weights else ""
+    verdict = f"  WORSE: {', '.join(c.worse)}" if c.worse else ""
+    return (
+        f"{c.row.model} {c.row.label}, {c.row.scope}: {speed}, {f1}{weights}, "
+        f"memory {c.rss:.2f}x{verdict}"
+    )
 
 
 def _speed(o: Option) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -111,8 +111,8 @@ def build(
         _precision({"int8": int8, "fp16": fp16, "fp32": fp32}),
         {
             "model": model,
-            "size_hw": parse_size(size) if size else None,
-            "frame_hw": parse_size(frame_size) if frame_size else None,
+            "size_hw": parse_size(size) if size is not None else None,
+            "frame_hw": parse_size(frame_size) if frame_size is not None else None,
             "calibration": calibration,
             "halves": halves or None,
         },
@@ -124,7 +124,7 @@ def build(
             "or leave it out",
         )
     request = GateRequest(
-        gate=parse_gate(gate or DEFAULT_GATE),
+        gate=parse_gate(DEFAULT_GATE if gate is None else gate),
         data=tuple(data or ()),
         allow_loss=allow_loss,
         elsewhere=elsewhere,
@@ -143,7 +143,7 @@ def build(
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
     """Raise ConfigError when one of the options was given: it would do nothing."""
-    given = [name for name, value in options.items() if value]
+    given = [name for name, value in options.items() if value not in (None, False, [])]
     if given:
         raise ConfigError(f"{', '.join(given)}: {why}")
 
@@ -159,19 +159,16 @@ def _recipe(path: Path | None, precision: Precision | None, options: dict[str, o
     """Return the recipe file, or the defaults, with the options that were given on top."""
     import msgspec
 
-    from scnet_edge.bundle.recipe import Recipe, read_recipe
+    from scnet_edge.bundle.recipe import make_recipe, read_recipe
 
     base = msgspec.to_builtins(read_recipe(path)) if path else {}
     given = {key: value for key, value in options.items() if value is not None}
     if precision:
         given["precision"] = precision
-    merged = base | given
+    merged: dict[str, Any] = base | given
     if "precision" not in merged:
         raise ConfigError("no precision: expected --int8, --fp16 or --fp32, or a --recipe")
-    try:
-        return msgspec.convert(merged, Recipe)
-    except msgspec.ValidationError as e:
-        raise ConfigError(str(e)) from e
+    return make_recipe(**merged)
 
 
 def _summary(out: Path, manifest: Manifest) -> str:

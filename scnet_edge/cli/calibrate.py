@@ -9,14 +9,12 @@ import typer
 
 from scnet_edge.cli import app
 from scnet_edge.errors import ConfigError
+from scnet_edge.folders import check_folder
 
 if TYPE_CHECKING:
     from scnet_edge.graph.histograms import Method
     from scnet_edge.graph.ranges import CalibrationFile
-    from scnet_edge.int8.annotated import Annotated as AnnotatedFrame
-    from scnet_edge.int8.candidates import Candidate
-
-VALIDATION_FRAMES = 16
+    from scnet_edge.int8.gather import Gathered
 
 
 @app.command()
@@ -43,54 +41,57 @@ def calibrate(
     method: Annotated[
         str | None, typer.Option(help="minmax, percentile, mse or entropy; default: the best.")
     ] = None,
-    bluish: Annotated[
-        bool, typer.Option("--bluish", help="The frames are blue by nature, not RGB for BGR.")
+    colours_checked: Annotated[
+        bool,
+        typer.Option("--colours-checked", help="Red and blue are in order; do not compare tints."),
     ] = False,
     cache: Annotated[Path | None, typer.Option(help="Folder for histograms.")] = None,
 ) -> None:
     """Choose frames, compare the methods on them, write ranges and a contact sheet beside."""
     from rich.console import Console
 
-    from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe, parse_size
+    from scnet_edge.bundle.recipe import make_recipe, parse_size
     from scnet_edge.graph.histograms import METHODS
     from scnet_edge.graph.ranges import write_ranges
     from scnet_edge.int8.cache import default_cache
-    from scnet_edge.int8.choose import MIN_FRAMES, refuse_swapped
+    from scnet_edge.int8.choose import MIN_FRAMES
     from scnet_edge.int8.collect import calibrate as calibrated
+    from scnet_edge.int8.gather import gather
     from scnet_edge.int8.sheet import write_sheet
 
     if frames < MIN_FRAMES:
         raise ConfigError(f"--frames {frames}: expected at least {MIN_FRAMES}")
-    if out.suffix != ".toml":
-        raise ConfigError(f"{out}: expected a file that ends in .toml")
-    recipe = Recipe(
-        precision="int8",
-        model=model or DEFAULT_MODEL,
-        size_hw=parse_size(size) if size else DEFAULT_SIZE_HW,
+    given = {"model": model, "size_hw": None if size is None else parse_size(size)}
+    recipe = make_recipe(
+        precision="int8", **{name: value for name, value in given.items() if value is not None}
     )
     methods = METHODS if method is None else (_method(method),)
-    console, sources = Console(), [*data, *(more or [])]
+    console, sources, kept = Console(), [*data, *(more or [])], cache or default_cache()
+    _check_places(out, sources, kept)
     with console.status("reading frames ...") as status:
-        chosen, judged, notes = _frames(
-            sources, frames, recipe.size_hw, validation, evaluation or []
+        gathered = gather(
+            sources,
+            frames,
+            recipe.size_hw,
+            validation=validation,
+            evaluation=evaluation or [],
+            colours_checked=colours_checked,
         )
-        if not bluish:
-            refuse_swapped(chosen)
         calibration = calibrated(
             recipe,
-            chosen,
-            source=f"{len(chosen)} of {notes.pop(0)}",
-            validation=judged[0],
-            validation_name=judged[1],
-            bluish=bluish,
+            gathered.chosen,
+            source=gathered.source,
+            validation=gathered.judged,
+            validation_name=gathered.judged_name,
+            colours_checked=colours_checked,
             methods=methods,
-            cache=cache or default_cache(),
+            cache=kept,
             report=lambda step: status.update(f"{step} ..."),
         )
     write_ranges(out, calibration)
     sheet = out.with_suffix(".png")
-    write_sheet(sheet, chosen)
-    print("\n".join([*notes, *_summary(out, sheet, calibration)]))
+    write_sheet(sheet, gathered.chosen)
+    print("\n".join([_counts(gathered), *_summary(out, sheet, calibration)]))
 
 
 def _method(name: str) -> Method:
@@ -102,47 +103,30 @@ def _method(name: str) -> Method:
     raise ConfigError(f"method {name!r}: expected one of {', '.join(METHODS)}")
 
 
-def _frames(
-    sources: list[str],
-    wanted: int,
-    size_hw: tuple[int, int],
-    validation: str | None,
-    evaluation: list[str],
-) -> tuple[list[tuple[Candidate, str]], tuple[list[AnnotatedFrame], str], list[str]]:
-    """Return the chosen frames, those that compare the methods with their name, and notes."""
-    from scnet_edge.int8.annotated import drawn_frames, drawn_name, unannotated, validation_frames
-    from scnet_edge.int8.candidates import packaged_detector, read_candidates
-    from scnet_edge.int8.choose import (
-        choose_frames,
-        evenly_spaced,
-        refuse_useless,
-        without_repeats,
-    )
-    from scnet_edge.int8.leakage import evaluation_hashes, held_back, refuse_leaks
+def _check_places(out: Path, sources: list[str], cache: Path) -> None:
+    """Refuse places that cannot be written or where what is written would be read as a frame."""
+    from scnet_edge.int8.sheet import check_sheet
 
-    judged, name = validation_frames(validation) if validation else ([], "")
-    with packaged_detector() as (detect, threshold):
-        found = read_candidates(sources, wanted, size_hw, detect, threshold)
-    whole, twins = refuse_leaks(found, evaluation_hashes(evaluation))
-    distinct = without_repeats(held_back(whole, judged))
-    refuse_useless(distinct, len(found))
-    chosen = choose_frames(distinct, wanted)
-    rest = [c for c in distinct if c.name not in {taken.name for taken, _ in chosen}]
-    if not judged and len(rest) >= VALIDATION_FRAMES // 2:
-        few = evenly_spaced(rest, VALIDATION_FRAMES)
-        judged = unannotated([(c.name, c.frame) for c in few])
-        name = f"the masks of FP32 on {len(few)} frames that were not chosen"
-    elif not judged:
-        judged, name = drawn_frames(size_hw), drawn_name()
-    where = ", ".join("/".join(Path(source).parts[-2:]) for source in sources)
-    height, width = size_hw
-    notes = [
-        f"{len(found)} frames of {where} at {height}x{width}, by crack area, light, blur and look",
-        f"{len(found)} frames read; left out: {len(whole) - len(held_back(whole, judged))} that "
-        f"validate, {len(held_back(whole, judged)) - len(distinct)} that repeat another, "
-        f"{len(twins)} that a public data set repeats in its own test split",
-    ]
-    return chosen, (judged, name), notes
+    if out.suffix != ".toml" or out.is_dir():
+        raise ConfigError(f"{out}: expected a file to write that ends in .toml")
+    check_folder(out.parent)
+    check_folder(cache)
+    for source in sources:
+        given = Path(source) if Path(source).exists() else Path(source.partition(":")[2])
+        if given.is_dir() and out.resolve().is_relative_to(given.resolve()):
+            raise ConfigError(
+                f"{out}: lies in {given}, whose images are read; the contact sheet would be one of "
+                "them, so write elsewhere"
+            )
+    check_sheet(out.with_suffix(".png"))
+
+
+def _counts(gathered: Gathered) -> str:
+    return (
+        f"{gathered.read} frames read; left out: {gathered.validating} that validate, "
+        f"{gathered.repeats} that repeat another, {gathered.twins} that a public data set repeats "
+        "in its own test split"
+    )
 
 
 def _summary(out: Path, sheet: Path, calibration: CalibrationFile) -> list[str]:

@@ -35,3 +35,5 @@ def export(
     read = sure(read_survey(survey), min_confidence)
     for path in written(read, read_codes(codes), chosen, out or survey / "export"):
         typer.echo(path)
+    if read.left_out:
+        typer.echo(f"{read.left_out} under {100 * min_confidence:.0f} % sure left out", err=True)

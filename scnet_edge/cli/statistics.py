@@ -23,14 +23,15 @@ def statistics(
     from rich.table import Table
 
     from scnet_edge.cli.evaluate import parse_split
-    from scnet_edge.data.augment import Augmentation
+    from scnet_edge.data.augment import PAPER_AUGMENTATION
     from scnet_edge.data.datasets import open_dataset
     from scnet_edge.data.statistics import statistics as count
 
     if json:
         check_file(json)
-    how = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)  # as the paper
-    rows = {spec: count(open_dataset(spec, parse_split(split)), how=how) for spec in data}
+    rows = {
+        spec: count(open_dataset(spec, parse_split(split)), how=PAPER_AUGMENTATION) for spec in data
+    }
     table = Table()
     for title in ("data", "images", "cracked", "crack %", "background %", "crack % of 256 crops"):
         table.add_column(title)

@@ -87,11 +87,12 @@ def _reference(card: Card, device: str) -> Subject:
 
 
 def _refined(card: Card) -> Subject:
-    from scnet_edge.evaluation.predict import refined_run
+    from scnet_edge.evaluation.predict import REFINED_THRESHOLD, refined_run
     from scnet_edge.models.compared import DeepCrackLiu
     from scnet_edge.models.weights import open_scnet
 
     model = open_scnet(card)
     if not isinstance(model, DeepCrackLiu):
         raise ConfigError(f"--refine is for runs of deepcrack-liu; {card.name} is {card.kind}")
-    return Subject(refined_run(model), "PyTorch FP32, guided filter", card.threshold)
+    run = refined_run(model, card.threshold)
+    return Subject(run, "PyTorch FP32, guided filter", REFINED_THRESHOLD)

@@ -14,16 +14,20 @@ Frame = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How training crops are drawn; the defaults are the `modern` preset.
+    """How training crops are drawn; each is flipped either way with probability 1/2.
 
-    The paper's is `Augmentation(scale=(1, 1), photometric="none", crack_bias=0)`.
+    The defaults are no preset's: `paper` has `PAPER_AUGMENTATION`, all others have
+    `experiments.presets.STRONG`.
     """
 
     crop: int = 256  # pixels, square
     rotation_deg: float = 90.0  # 0 to this, as the paper
-    scale: tuple[float, float] = (0.75, 1.4)
+    scale: tuple[float, float] = (0.75, 1.4)  # drawn evenly in its logarithm
     photometric: Literal["none", "mild", "strong"] = "mild"
     crack_bias: float = 0.7  # share of crops centred near a crack pixel
+
+
+PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)  # Section V-B
 
 
 def training_crop(

@@ -19,6 +19,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.models.compared import CrackNet
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
+from scnet_edge.models.sizes import fitting
 from scnet_edge.types import Frame, Map
 
 COLUMNS = 3
@@ -68,8 +69,7 @@ def explain(
         edge_threshold: Of the prior.
     """
     h, w = frame.shape[:2]
-    stride = scnet.config.stride
-    size_hw = -(-h // stride) * stride, -(-w // stride) * stride
+    size_hw = fitting((h, w), scnet.config.stride)
     chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
     image = chain.image(torch.from_numpy(frame[None]))
     with torch.no_grad():

@@ -1,4 +1,9 @@
-"""Precision-recall curves and pictures of what is right, wrong and missed (Fig. 10 to 12)."""
+"""Precision-recall curves, and pictures of what is right, wrong and missed in one image.
+
+The paper's Fig. 5 has the curves of all models in one plot; `evaluate` draws the one of its model.
+Its Fig. 10 to 12 compare the shares of true positives, false positives and false negatives of the
+models on each data set; the panels here show which pixels of an image these are.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from scnet_edge.backends.base import Backend
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, resized
 from scnet_edge.errors import EngineError
+from scnet_edge.models.sizes import fitting
 from scnet_edge.types import Frame, Map
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
 Run: TypeAlias = Callable[[Frame], Map]
+# A refined map is a smoothed mask, so half and more is crack. The authors' is best at 0.48.
+REFINED_THRESHOLD = 0.5
 
 
 def predictions(run: Run, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Map]]:
@@ -64,34 +67,35 @@ def reference_run(
     from scnet_edge.backends.torch_eager import TorchBackend
     from scnet_edge.models.chain import Chain
 
-    stride = scnet.config.stride
-
     def run(frame: Frame) -> Map:
-        h, w = _size_hw(frame)
-        size_hw = -(-h // stride) * stride, -(-w // stride) * stride
-        chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
-        return backend_run(TorchBackend(chain, device=device), (h, w))(frame)
+        frame_hw = _size_hw(frame)
+        size_hw = fitting(frame_hw, scnet.config.stride)
+        chain = Chain(scnet, hed, frame_hw=frame_hw, size_hw=size_hw, edge_threshold=edge_threshold)
+        return backend_run(TorchBackend(chain, device=device), frame_hw)(frame)
 
     return run
 
 
-def refined_run(model: DeepCrackLiu) -> Run:
-    """Return DeepCrack of Liu with its guided-filter refinement as a function of frames."""
+def refined_run(model: DeepCrackLiu, threshold: float) -> Run:
+    """Return DeepCrack of Liu with its guided-filter refinement as a function of frames.
+
+    `threshold` is the model's own, at which its map becomes the mask that is refined; what comes
+    out is crack from `REFINED_THRESHOLD` on.
+    """
     import torch
 
     from scnet_edge.models.chain import Chain
     from scnet_edge.models.compared import guided_refinement
 
     def run(frame: Frame) -> Map:
-        h, w = _size_hw(frame)
-        stride = model.config.stride
-        size_hw = -(-h // stride) * stride, -(-w // stride) * stride
-        chain = Chain(model, None, frame_hw=(h, w), size_hw=size_hw)
+        frame_hw = _size_hw(frame)
+        size_hw = fitting(frame_hw, model.config.stride)
+        chain = Chain(model, None, frame_hw=frame_hw, size_hw=size_hw)
         with torch.inference_mode():
             x = chain.image(torch.from_numpy(frame[None])).flip(1) / 127.5 - 1
             fused, sides = model(x)
-            probability = guided_refinement(fused, sides[0])[0, 0].numpy()
-        return resized(np.asarray(probability, np.float32), (h, w))
+            probability = guided_refinement(fused, sides[0], threshold=threshold)[0, 0].numpy()
+        return resized(np.asarray(probability, np.float32), frame_hw)
 
     return run
 

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 
 from scnet_edge.evaluation.metrics import BINS, Counts, Levels, at_least, count_levels, disc
+from scnet_edge.models.patches import CRACKED_SHARE, PATCH_PX
 from scnet_edge.types import Mask
 
-PATCH_PX = 32
-CRACKED_SHARE = 0.05  # of its pixels; a patch with fewer is not a crack patch (paper, Table IV)
-FOUND_SHARE = 0.5  # of its crack pixels; a crack patch with fewer found is missed
+FOUND_SHARE = 0.5  # of its crack pixels; a crack patch with fewer found is missed (Section V-C)
 THIN_PX = 4
 BOUNDARY_PX = 2
 
@@ -46,7 +45,7 @@ class BoundaryCounts:
 
 
 def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> Counts:
-    """Return one image's counts of 32x32 patches at every threshold (paper, Table IV).
+    """Return one image's counts of 32x32 patches at every threshold (Section V-C, Table IV).
 
     A patch is cracked when 5 % of it is crack. It is found when half of its crack pixels are
     predicted. The paper does not say when a patch without a crack is a false alarm: here, when

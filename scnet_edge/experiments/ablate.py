@@ -17,47 +17,46 @@ from typing import Any
 
 import msgspec
 
+from scnet_edge import __version__
 from scnet_edge.config import read_json, write_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.evaluation import Evaluation, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.experiments.folder import is_begun
 from scnet_edge.experiments.presets import PRESETS, Preset
-from scnet_edge.experiments.tables import Row, Table
+from scnet_edge.experiments.tables import SCNET, Metric, Row, Table
 from scnet_edge.experiments.train import Progress, Report, Request, train_run
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_hed, open_scnet
+from scnet_edge.runtime.page import machine_name
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.hardware import CPU, Hardware
-from scnet_edge.training.schedule import Precision
+from scnet_edge.training.schedule import Schedule
 
 Begin = Callable[[str, int], Progress]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One cell of a table, in shares of 1; `paper` in percent as printed."""
+    """One cell of a table: what a run scores on a test split; `paper` in percent as printed."""
 
     row: str
     trained_on: str
     tested_on: str
     parameters: int
-    f1: float
-    ci95: tuple[float, float]
-    iou: float
-    patch_f1: float
+    scores: Evaluation
     paper: float | None
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table with what it was made from."""
+    """A table with what it was made from; `schedule` is what its rows share."""
 
     table: str
     about: str
-    steps: int
     width: float
-    precision: Precision
-    seed: int
+    schedule: Schedule
+    version: str
+    machine: str
     created: str
     figures: list[Figure]
 
@@ -90,31 +89,52 @@ def ablate(
     Raises:
         ScnetEdgeError: data, options or a folder cannot be used.
     """
+    maps = out / "edges"
+
+    def trained(row: Row, spec: str) -> Path:
+        preset = preset_of(row, width, changes)
+        name = row.run or row.name
+        run = out / f"{slug(name)}--{name_of(spec)}"
+        start = str(trained(SCNET, _another(spec, data))) if row.transferred else None
+        wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), start=start, on=on)
+        told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
+        train_run(wanted, run, resume=is_begun(run), report=report, progress=told, maps=maps)
+        return run
+
     figures: list[Figure] = []
     for spec in data:
         for row in table.rows:
-            preset = preset_of(row, width, changes)
-            name, maps = row.run or row.name, out / "edges"
-            run = out / f"{slug(name)}--{name_of(spec)}"
-            wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), on=on)
-            told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
-            train_run(wanted, run, resume=is_begun(run), report=report, progress=told, maps=maps)
-            for test in data if table.crossed else [spec]:
-                figures.append(figure_of(row, run, maps, spec, test, on.device))
-    schedule = preset_of(table.rows[0], width, changes).schedule
+            if row.transferred and len(data) == 1:
+                report(f"{row.name}: left out, it begins from a second --data")
+                continue
+            run = trained(row, spec)
+            for test in [spec] if table.crossed is None else data:
+                paper = printed(table, row, name_of(spec), name_of(test))
+                figures.append(figure_of(row, run, maps, spec, test, paper, on.device))
     made = Figures(
         table=number,
         about=table.about,
-        steps=schedule.steps,
         width=width,
-        precision=schedule.precision,
-        seed=schedule.seed,
+        schedule=preset_of(SCNET, width, changes).schedule,
+        version=__version__,
+        machine=machine_name(),
         created=datetime.date.today().isoformat(),
         figures=figures,
     )
     write_json(out / f"table-{number}.json", made)
     (out / f"table-{number}.md").write_text(markdown(made, table), encoding="utf-8")
     return made
+
+
+def _another(spec: str, data: Sequence[str]) -> str:
+    """Return the data set that follows one, the first after the last."""
+    return data[(data.index(spec) + 1) % len(data)]
+
+
+def printed(table: Table, row: Row, trained_on: str, tested_on: str) -> float | None:
+    """Return what the paper printed, in percent; None where it has no such figure."""
+    cells = row.paper if table.crossed is None else table.crossed.get(trained_on, {})
+    return cells.get(tested_on)
 
 
 def preset_of(row: Row, width: float, changes: dict[str, Any]) -> Preset:
@@ -134,7 +154,13 @@ def preset_of(row: Row, width: float, changes: dict[str, Any]) -> Preset:
 
 
 def figure_of(
-    row: Row, run: Path, maps: Path, trained_on: str, tested_on: str, device: str = "cpu"
+    row: Row,
+    run: Path,
+    maps: Path,
+    trained_on: str,
+    tested_on: str,
+    paper: float | None,
+    device: str = "cpu",
 ) -> Figure:
     """Return the scores of a run on a test split, from its file where it is newer than the run."""
     card, path = find_card(str(run)), run / f"on-{name_of(tested_on)}.json"
@@ -149,42 +175,44 @@ def figure_of(
             data=f"{name_of(tested_on)} test",
         )
         write_json(path, scores)
-    scores = read_json(path, Evaluation)
-    same = trained_on == tested_on
     return Figure(
         row=row.name,
         trained_on=name_of(trained_on),
         tested_on=name_of(tested_on),
         parameters=card.parameters,
-        f1=scores.ods.f1,
-        ci95=scores.ods.ci95,
-        iou=scores.iou,
-        patch_f1=scores.patch_f1,
-        paper=row.paper.get(name_of(tested_on)) if same else None,
+        scores=read_json(path, Evaluation),
+        paper=paper,
     )
 
 
 def markdown(made: Figures, table: Table) -> str:
-    """Return a table for people: F1 in percent with its interval, beside what the paper printed."""
+    """Return a table for people: percents with intervals, beside what the paper printed."""
+    how = made.schedule
     lines = [
         f"# Table {made.table}: {table.about}",
         "",
-        f"{made.steps} steps in {made.precision}, width {made.width:g}, seed {made.seed}, "
-        f"{made.created}; test splits, whole images, zero tolerance, best threshold for all "
-        "images, 95 % interval over images.",
+        f"{how.steps} steps of {how.batch} crops by {how.optimizer} at a {how.rate} {how.lr:g} in "
+        f"{how.precision}, SCNets of width {made.width:g}, seed {how.seed}; {made.machine}, "
+        f"{made.created}. The paper's recipe, the preset `paper`, is another. Test splits, whole "
+        "images, zero tolerance; best threshold for all images, 95 % interval over images.",
         "",
         f"| model | parameters | trained on | tested on | {' | '.join(table.metrics)} | paper |",
         "|---" * (5 + len(table.metrics)) + "|",
     ]
     for f in made.figures:
-        cells = [f"{100 * getattr(f, metric):.2f}" for metric in table.metrics]
-        if table.metrics[0] == "f1":
-            cells[0] += f" [{100 * f.ci95[0]:.1f}, {100 * f.ci95[1]:.1f}]"
-        printed = "-" if f.paper is None else f"{f.paper:.2f}"
-        size = f"{f.parameters / 1e6:.2f} M"
-        row = [f.row, size, f.trained_on, f.tested_on, *cells, printed]
-        lines.append(f"| {' | '.join(row)} |")
+        cells = [f"{f.parameters / 1e6:.2f} M", f.trained_on, f.tested_on]
+        cells += [cell(f.scores, metric) for metric in table.metrics]
+        cells += ["-" if f.paper is None else f"{f.paper:.2f}"]
+        lines.append(f"| {f.row} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def cell(scores: Evaluation, metric: Metric) -> str:
+    """Return a score in percent; F1 of pixels with its interval."""
+    if metric == "f1":
+        low, high = scores.ods.ci95
+        return f"{100 * scores.ods.f1:.2f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * getattr(scores, metric):.2f}"
 
 
 def name_of(spec: str) -> str:

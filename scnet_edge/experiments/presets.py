@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from scnet_edge.data.augment import Augmentation
+from scnet_edge.data.augment import PAPER_AUGMENTATION, Augmentation
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.compared import COMPARED, CrackNet
@@ -17,7 +17,6 @@ from scnet_edge.models.weights import open_hed
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, start_heads
 
-PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)
 STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong")
 
 
@@ -46,7 +45,8 @@ class Preset:
 
 
 # SGD at 1e-4 on means of pixels is slow: the paper does not say for how long it ran. This is
-# 400 epochs of 300 images at batch 4, the first stage of the code that its recipe comes from.
+# 400 epochs of 300 images at batch 4, the first stage of the code that its recipe comes from
+# (yhlleo/DeepSegmentor). Neither the paper nor that code clips gradients, so this does not.
 PAPER_SCHEDULE = Schedule(
     steps=30_000,
     batch=4,
@@ -56,6 +56,7 @@ PAPER_SCHEDULE = Schedule(
     weight_decay=2e-4,
     rate="constant",
     warmup=0,
+    clip=None,
     focal_weight=1.0,
     head_bias=0.0,
     ema_decay=0.0,  # the weights themselves

@@ -23,9 +23,9 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods
 from scnet_edge.experiments.material import split_held_out
 from scnet_edge.experiments.presets import PRESETS, Preset, new_model
-from scnet_edge.models.chain import check_size
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
+from scnet_edge.models.sizes import check_size
 from scnet_edge.models.weights import load_into, load_state, open_hed, save_weights
 from scnet_edge.training.edge_maps import KeptHED, MapOf
 from scnet_edge.training.hardware import CPU, Hardware

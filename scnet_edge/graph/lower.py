@@ -7,7 +7,7 @@ from typing import Literal
 
 import onnx
 
-from scnet_edge.errors import GraphError
+from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.graph.correct import corrected
 from scnet_edge.graph.equalise import equalise
 from scnet_edge.graph.half import half_layers, to_half
@@ -43,6 +43,21 @@ def int8_graph(
     """Return the graph with Q/DQ around all convolutions but those excluded, biases corrected."""
     shifts = {k: v for k, v in calibration.bias_shifts.items() if k not in exclude}
     return quantise(corrected(fused, shifts), calibration.ranges, exclude=exclude)
+
+
+def layers_of(calibration: CalibrationFile, exclude: Collection[str]) -> list[str]:
+    """Return the convolutions that INT8 quantises.
+
+    Raises:
+        ConfigError: all of them are excluded.
+    """
+    layers = [name for name in calibration.ranges if name not in exclude]
+    if not layers:
+        raise ConfigError(
+            f"exclude: names all {len(calibration.ranges)} convolutions, expected one at least "
+            "that is left to INT8; take some out, or build in FP16"
+        )
+    return layers
 
 
 def lowered(

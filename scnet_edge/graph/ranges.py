@@ -1,8 +1,8 @@
 """Calibrated ranges as a file: what was seen, how it was chosen, and what came of it.
 
-A TOML file under `calibration/`. Its key covers weights, frames, preprocessing, method and ranges,
-so a file that was edited is refused, as is one of other weights or another edge threshold. The size
-is for the record: ranges serve graphs of any size, and the gate judges them there.
+A TOML file under `calibration/`. Its key covers everything else in it, so a file that was edited is
+refused, as is one of other weights or another edge threshold. The size is for the record: ranges
+serve graphs of any size, and the gate judges them there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
 from scnet_edge.graph.histograms import Method
 
-SCHEMA = 2
+SCHEMA = 3
 PACKAGE = Path(__file__).parents[1]
 ROOTS = (PACKAGE, PACKAGE.parent)  # what the wheel carries, then the source checkout
 
@@ -76,7 +76,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     preprocessing: Preprocessing
     methods: dict[str, Method]  # network -> how its ranges were read from the histograms
     equalised: bool  # weights equalised across layers first
-    bluish: bool  # the user vouches that red and blue are not swapped
+    colours_checked: bool  # somebody vouches that red and blue are not swapped
     source: str  # what the frames are and how they were chosen
     validation: str  # what the comparison was scored on
     engine: str  # what ran the graphs
@@ -102,10 +102,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 def key_of(calibration: CalibrationFile) -> str:
     """Return the key that a whole and unedited calibration carries."""
-    c = calibration
-    frames = {name: msgspec.structs.asdict(frame) for name, frame in c.frames.items()}
-    seen = [c.weights_sha256, msgspec.structs.asdict(c.preprocessing), frames, c.bluish]
-    return _digest([*seen, c.methods, c.equalised, c.ranges, c.bias_shifts])
+    return _digest(msgspec.to_builtins(msgspec.structs.replace(calibration, key="")))
 
 
 def find_ranges(
@@ -158,7 +155,7 @@ def write_ranges(path: Path, calibration: CalibrationFile) -> None:
         if table:
             lines += ["", f"[{name}]", *(f"{_toml(k)} = {_toml(v)}" for k, v in table.items())]
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     temporary.replace(path)
 
@@ -179,7 +176,7 @@ def _toml(value: object) -> str:
         return f"{{ {inner} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")  # JSON leaves it bare
 
 
 def _digest(value: object) -> str:

@@ -19,7 +19,7 @@ from scnet_edge.types import Frame, Mask
 STRATA_FILE = "strata.json"
 THIN, DARK = "thin", "dark"  # strata of the gate's own, the thinnest and the darkest quarter
 VALIDATION_EVERY = 10  # the slice of a training split that chooses, and never trains nor calibrates
-DRAWN_FRAMES, DRAWN_SEED = 24, 7_000
+DRAWN, DRAWN_FRAMES, DRAWN_SEED = "drawn", 24, 7_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,15 @@ def gate_frames(data: Sequence[str], frame_hw: tuple[int, int]) -> tuple[list[An
     if not data:
         return drawn_frames(frame_hw), drawn_name()
     labels = _labels(data)
-    frames = [
-        frame
-        for spec, label in zip(data, labels, strict=True)
-        for frame in _annotated(label, open_dataset(spec, "test"), _strata(spec, labels))
-    ]
+    frames = []
+    for spec, label in zip(data, labels, strict=True):
+        strata = _strata(spec, labels)
+        frames += _annotated(label, open_dataset(spec, "test"), strata)
+        if unseen := strata.keys() - {tag for frame in frames for tag in frame.tags}:
+            raise InputError(
+                f"{spec}: stratum {min(unseen)!r} of {STRATA_FILE} has no image of the test split, "
+                "which is what the gate scores; name some, or leave it out"
+            )
     return frames, ", ".join(f"{label} test" for label in labels)
 
 
@@ -61,7 +65,7 @@ def validation_frames(spec: str) -> tuple[list[Annotated], str]:
 def drawn_frames(frame_hw: tuple[int, int]) -> list[Annotated]:
     """Return drawn pipe walls whose cracks are known to the pixel, a third of them underexposed."""
     stills = render_stills(DRAWN_FRAMES, frame_hw, seed=DRAWN_SEED)
-    return [_held("drawn", f"wall-{i}", frame, mask) for i, (frame, mask) in enumerate(stills)]
+    return [_held(DRAWN, f"wall-{i}", frame, mask) for i, (frame, mask) in enumerate(stills)]
 
 
 def drawn_name() -> str:

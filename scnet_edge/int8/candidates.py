@@ -16,6 +16,7 @@ from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.preprocess import resized
+from scnet_edge.errors import CutShort, InputError
 from scnet_edge.graph.lower import fp32_graph
 from scnet_edge.int8.engine import in_engine
 from scnet_edge.int8.hashing import phash
@@ -79,19 +80,47 @@ def read_candidates(
         threshold: Where it calls a pixel crack.
 
     Raises:
-        InputError: a source is missing or empty, or an image cannot be read.
+        InputError: a source is missing, empty or cut short, or an image cannot be read.
     """
-    limit = max(1, PER_WANTED * wanted // len(data))
+    limit = max(2, PER_WANTED * wanted // len(data))
     found = []
     for number, source in enumerate(data, 1):
         prefix = f"{number}/" if len(data) > 1 else ""
+        _check_utf8(source)
         with _opened(source) as (frames, count):
             step = max(1, -(-(count or 0) // limit))
-            for i, (name, frame) in enumerate(frames):
-                if i % step == 0:
-                    shown = resized(frame, size_hw)
-                    found.append(_measured(f"{prefix}{name}", shown, probability, threshold))
+            kept = _thinned(source, frames, limit, step, size_hw)
+        found += [_measured(f"{prefix}{name}", f, probability, threshold) for name, f in kept]
     return found
+
+
+def _thinned(
+    source: str, frames: Iterator[tuple[str, Frame]], limit: int, step: int, size_hw: SizeHW
+) -> list[tuple[str, Frame]]:
+    """Return every `step`th frame, resized; where they would be more than the limit, every other.
+
+    So the memory of a video that does not say how long it is stays bounded.
+    """
+    kept: list[tuple[str, Frame]] = []
+    seen = -1
+    try:
+        for seen, (name, frame) in enumerate(frames):
+            if seen % step == 0 and len(kept) == limit:
+                kept, step = kept[::2], 2 * step
+            if seen % step == 0:
+                _check_utf8(name)
+                kept.append((name, resized(frame, size_hw)))
+    except CutShort as e:
+        raise InputError(
+            f"{source}: ends after {seen + 1} frames, before its time, so it is cut or damaged; "
+            "copy it again, or calibrate on a folder of the images that are whole"
+        ) from e
+    return kept
+
+
+def _check_utf8(name: str) -> None:
+    if not name.isascii() and name.encode(errors="ignore").decode() != name:
+        raise InputError(f"{name!a}: expected a name in UTF-8, found other bytes; rename it")
 
 
 @contextmanager

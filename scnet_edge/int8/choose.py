@@ -14,7 +14,6 @@ from scnet_edge.int8.hashing import Bits, bits, same_picture
 
 MIN_FRAMES = 8
 NOISE_SHARPNESS = 8.0  # white noise has 20, photographs of concrete stay under 3
-COLD = -1.0  # mean of red minus blue, in grey levels, under which the colours look swapped
 Cell = tuple[str, str, str]
 T = TypeVar("T")
 
@@ -44,23 +43,6 @@ def refuse_useless(distinct: Sequence[Candidate], seen: int) -> None:
         )
     if max(c.brightness for c in distinct) < 2 or min(c.brightness for c in distinct) > 253:
         raise InputError("every frame is black or white; calibrate on frames that show something")
-
-
-def swapped_colours(warmths: Sequence[float]) -> str:
-    """Return why frames of these means of red minus blue look like RGB for BGR; empty if not."""
-    warmth = float(np.mean(warmths))
-    if warmth >= COLD:
-        return ""
-    return (
-        f"frames that are {-warmth:.1f} grey levels bluer than red, as if red and blue were "
-        "swapped (if they are not: scnet-edge calibrate --bluish)"
-    )
-
-
-def refuse_swapped(chosen: Sequence[tuple[Candidate, str]]) -> None:
-    """Raise InputError when the chosen frames look like RGB for BGR; the gate would refuse them."""
-    if why := swapped_colours([candidate.warmth for candidate, _ in chosen]):
-        raise InputError(f"expected BGR frames, found {why}")
 
 
 def choose_frames(candidates: Sequence[Candidate], wanted: int) -> list[tuple[Candidate, str]]:

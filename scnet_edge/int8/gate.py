@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scnet_edge.bundle.gate import Rung, RungPrecision, StratumScore
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.graph.half import FP16_MAX
 from scnet_edge.graph.ranges import CalibrationFile
-from scnet_edge.int8.annotated import DARK, THIN
-from scnet_edge.int8.choose import MIN_FRAMES, NOISE_SHARPNESS, swapped_colours
+from scnet_edge.int8.annotated import DARK, DRAWN, THIN
+from scnet_edge.int8.choose import MIN_FRAMES, NOISE_SHARPNESS
+from scnet_edge.int8.colours import swapped_colours
 from scnet_edge.int8.scoring import Scores, Traits, agreement, f1_of, finds_crack, lost_interval
 
 STRATUM_DROP = 0.02
@@ -123,11 +124,35 @@ def stratum_scores(ours: Scores, reference: Scores, kinds: Sequence[Traits]) -> 
     """Return F1 by stratum, for those with enough images and crack pixels to say anything."""
     scored = []
     for name, members in strata(kinds).items():
-        pixels = sum(reference.counts[i].truth for i in members)
-        if len(members) >= MIN_STRATUM_IMAGES and pixels >= MIN_STRATUM_PIXELS:
+        if _says_something(reference, members):
             f1, f1_fp32 = f1_of(ours, members), f1_of(reference, members)
             scored.append(StratumScore(name=name, images=len(members), f1=f1, f1_fp32=f1_fp32))
     return scored
+
+
+def unjudged_strata(reference: Scores, kinds: Sequence[Traits]) -> dict[str, int]:
+    """Return the strata that are too small to be judged, and how many images they have.
+
+    Raises:
+        InputError: one of them is a user's own, who counts on it.
+    """
+    small = {
+        name: len(members)
+        for name, members in strata(kinds).items()
+        if not _says_something(reference, members)
+    }
+    if own := sorted(small.keys() & {tag for kind in kinds for tag in kind.tags}):
+        raise InputError(
+            f"stratum {own[0]!r}: expected {MIN_STRATUM_IMAGES} images with "
+            f"{MIN_STRATUM_PIXELS} crack pixels at least, found {small[own[0]]} images that are "
+            "too few or show too little; name more in strata.json, or leave it out"
+        )
+    return small
+
+
+def _says_something(reference: Scores, members: Sequence[int]) -> bool:
+    pixels = sum(reference.counts[i].truth for i in members)
+    return len(members) >= MIN_STRATUM_IMAGES and pixels >= MIN_STRATUM_PIXELS
 
 
 def strata(kinds: Sequence[Traits]) -> dict[str, list[int]]:
@@ -156,8 +181,12 @@ def overflow_doubts(calibration: CalibrationFile) -> list[str]:
     ]
 
 
-def calibration_doubts(calibration: CalibrationFile) -> list[str]:
-    """Return what is wrong with the frames behind the ranges, whatever they score."""
+def calibration_doubts(calibration: CalibrationFile, kinds: Sequence[Traits]) -> list[str]:
+    """Return what is wrong with the frames behind the ranges, whatever they score.
+
+    The order of their colours is compared with that of the gate's frames; drawn walls, all alike
+    in their tint, say nothing of it.
+    """
     frames = list(calibration.frames.values())
     distinct = len({frame.phash for frame in frames})
     doubts = []
@@ -167,7 +196,8 @@ def calibration_doubts(calibration: CalibrationFile) -> list[str]:
         doubts.append("calibrated on noise")
     if max(f.brightness for f in frames) < 2:
         doubts.append("calibrated on black frames")
-    why = swapped_colours([frame.warmth for frame in frames])
-    if why and not calibration.bluish:
+    judging = [kind.warmth for kind in kinds if kind.data != DRAWN]
+    why = swapped_colours([frame.warmth for frame in frames], judging, "the gate")
+    if why and not calibration.colours_checked:
         doubts.append(f"calibrated on {why}")
     return doubts

@@ -45,6 +45,15 @@ def phash(frame: Frame) -> str:
     return np.packbits(lowest > np.median(lowest[1:])).tobytes().hex()
 
 
+def every_way(frame: Frame) -> list[str]:
+    """Return the hashes of a frame as it is, mirrored, upside down, and both.
+
+    The images of the public sets are at least 46 bits from any mirrored one of a test split.
+    """
+    ways = (frame, cv2.flip(frame, 1), cv2.flip(frame, 0), cv2.flip(frame, -1))
+    return [phash(np.asarray(way)) for way in ways]
+
+
 def bits(hashes: list[str]) -> Bits:
     """Return hashes as (n, 256) bool."""
     raw = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8)
@@ -60,6 +69,11 @@ def nearest(one: str, others: Bits) -> tuple[int, int]:
 def same_picture(one: str, others: Bits) -> bool:
     """Return whether any of the others, (n, 256), is the same picture."""
     return bool(len(others)) and nearest(one, others)[1] <= SAME_PICTURE_BITS
+
+
+def shown_in(ways: list[str], others: Bits) -> bool:
+    """Return whether any of the others, (n, 256), is the picture of `every_way`."""
+    return any(same_picture(way, others) for way in ways)
 
 
 def public_test_splits() -> EvaluationHashes:

@@ -16,7 +16,14 @@ from scnet_edge.graph.ranges import CalibrationFile
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.choose import evenly_spaced
 from scnet_edge.int8.engine import in_engine, latencies_ms
-from scnet_edge.int8.gate import MIN_IMAGES, Gate, calibration_doubts, judge, overflow_doubts
+from scnet_edge.int8.gate import (
+    MIN_IMAGES,
+    Gate,
+    calibration_doubts,
+    judge,
+    overflow_doubts,
+    unjudged_strata,
+)
 from scnet_edge.int8.scoring import Scores, Traits, score, traits
 from scnet_edge.int8.sensitivity import rank
 
@@ -85,6 +92,7 @@ def climb_down(ladder: Ladder, *, allow_loss: bool, elsewhere: bool) -> tuple[St
         )
     engine, reference = _scores(ladder, FP32, None)
     kinds = traits(ladder.frames)
+    unjudged = unjudged_strata(reference, kinds)
     exact = _judged(ladder, FP32, reference, kinds)
     if not exact.passed and not allow_loss:
         raise GateError(
@@ -92,7 +100,7 @@ def climb_down(ladder: Ladder, *, allow_loss: bool, elsewhere: bool) -> tuple[St
             f"{_why(exact)}; gate on frames that show cracks, or pass --allow-loss"
         )
     tried: Tried = []
-    for step in _int8_steps(ladder):
+    for step in _int8_steps(ladder, kinds):
         tried.append((step, _judged(ladder, step, reference, kinds)))
         if tried[-1][1].passed or allow_loss:
             break
@@ -112,6 +120,9 @@ def climb_down(ladder: Ladder, *, allow_loss: bool, elsewhere: bool) -> tuple[St
         decision=decision,
         loss_allowed=not rung.passed,
         elsewhere=elsewhere,
+        calibration_key=ladder.calibration.key,
+        weights_sha256=ladder.calibration.weights_sha256,
+        unjudged=unjudged,
     )
     return shipped, record
 
@@ -132,21 +143,23 @@ def _decision(
     if elsewhere:
         return int8, "it passes; its speed on this machine does not count (--elsewhere)"
     if default_engine() == "tensorrt":
-        return int8, "it passes; the speed of the CPU does not count where TensorRT runs it"
+        return int8, (
+            "it passes; the speed of the CPU does not count where TensorRT runs it: "
+            "'build --on-device' times it against FP16 there"
+        )
     return _faster(ladder, int8, tried)
 
 
-def _int8_steps(ladder: Ladder) -> Iterator[Step]:
+def _int8_steps(ladder: Ladder, kinds: Sequence[Traits]) -> Iterator[Step]:
     """Yield INT8, then INT8 without an eighth and a quarter of its layers, the worst first."""
     yield Step(name="INT8", precision="int8")
-    if _doubts(ladder, "int8"):
+    if _doubts(ladder, "int8", kinds):
         return  # nothing that a few layers in FP16 would mend
     ladder.report("ranking the layers by what they lose")
     layers = [n for n in ladder.calibration.ranges if n not in ladder.excluded]
     few = evenly_spaced(ladder.frames, RANKED_FRAMES)
     worst = rank(ladder.fused, ladder.calibration, layers, few, ladder.frame_hw, ladder.threshold)
-    for part in (8, 4):
-        k = -(-len(layers) // part)
+    for k in sorted({-(-len(layers) // part) for part in (8, 4)} - {len(layers)}):
         yield Step(
             name=f"INT8 with the {f'{k} worst layers' if k > 1 else 'worst layer'} in FP16",
             precision="int8",
@@ -157,17 +170,17 @@ def _int8_steps(ladder: Ladder) -> Iterator[Step]:
 def _judged(ladder: Ladder, step: Step, reference: Scores, kinds: Sequence[Traits]) -> Rung:
     ladder.report(f"scoring {step.name} on {len(ladder.frames)} frames")
     scores = reference if step.precision == "fp32" else _scores(ladder, step, reference)[1]
-    doubts = _doubts(ladder, step.precision)
+    doubts = _doubts(ladder, step.precision, kinds)
     return judge(
         step.name, step.precision, step.half, scores, reference, kinds, ladder.gate, doubts
     )
 
 
-def _doubts(ladder: Ladder, precision: RungPrecision) -> list[str]:
+def _doubts(ladder: Ladder, precision: RungPrecision, kinds: Sequence[Traits]) -> list[str]:
     """Return what is against a precision whatever it scores."""
     if precision == "fp32":
         return []
-    frames = calibration_doubts(ladder.calibration) if precision == "int8" else []
+    frames = calibration_doubts(ladder.calibration, kinds) if precision == "int8" else []
     return [*frames, *overflow_doubts(ladder.calibration)]
 
 

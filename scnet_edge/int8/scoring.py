@@ -14,6 +14,7 @@ from scnet_edge.data.preprocess import resized
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at, threshold_index
 from scnet_edge.inspection.tracing import MIN_AREA_PX
 from scnet_edge.int8.annotated import Annotated, mean_width_px
+from scnet_edge.int8.candidates import warmth
 from scnet_edge.types import Map, Mask
 
 RESAMPLES = 2000
@@ -63,6 +64,7 @@ class Traits:
     tags: frozenset[str]
     brightness: float
     width_px: float  # 0 where there is no crack
+    warmth: float  # mean of red minus blue, in grey levels
 
 
 def score(
@@ -104,9 +106,14 @@ def traits(frames: Sequence[Annotated]) -> list[Traits]:
     for annotated in frames:
         frame, truth = annotated.read()
         width_px = 0.0 if truth is None else mean_width_px(truth)
-        light = float(frame.mean())
         found.append(
-            Traits(data=annotated.data, tags=annotated.tags, brightness=light, width_px=width_px)
+            Traits(
+                data=annotated.data,
+                tags=annotated.tags,
+                brightness=float(frame.mean()),
+                width_px=width_px,
+                warmth=warmth(frame),
+            )
         )
     return found
 

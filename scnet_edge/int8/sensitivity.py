@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import numpy as np
@@ -11,7 +11,7 @@ import onnx
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.graph.calibrate import NETWORKS
-from scnet_edge.graph.lower import fp32_graph, int8_graph
+from scnet_edge.graph.lower import fp32_graph, int8_graph, layers_of
 from scnet_edge.graph.ranges import CalibrationFile, find_ranges
 from scnet_edge.int8.annotated import Annotated, gate_frames
 from scnet_edge.int8.choose import evenly_spaced
@@ -52,7 +52,8 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         f1_fp32: F1 of the FP32 graph on the same engine and frames.
         chain: HED in INT8, SCNet in INT8, both; only HED's flips reach SCNet.
         layers: Every quantised convolution, the worst first.
-        exclude: The layers that alone lose more than `WORTH_EXCLUDING`, for a recipe's `exclude`.
+        exclude: The layers that alone lose more than `WORTH_EXCLUDING`, and those that the recipe
+            excludes already, for a recipe's `exclude`.
     """
 
     model: str
@@ -103,6 +104,7 @@ def chain_entries(
     frame_hw: SizeHW,
     threshold: float,
     edge_threshold: float,
+    exclude: Collection[str] = (),
 ) -> tuple[list[Entry], float, str]:
     """Return what INT8 in each network alone, and in all of them, costs; F1 in FP32; the engine.
 
@@ -111,12 +113,13 @@ def chain_entries(
     with in_engine(fused) as backend:
         engine = backend.name
         reference = score(backend, frames, frame_hw, threshold, keep_edges=True)
-    networks = [n for n in NETWORKS if any(k.startswith(f"{n}.") for k in calibration.ranges)]
+    layers = layers_of(calibration, exclude)
+    networks = [n for n in NETWORKS if any(k.startswith(f"{n}.") for k in layers)]
     parts = {n: [n] for n in networks} | ({"both": networks} if len(networks) > 1 else {})
     entries = []
     for part, members in parts.items():
-        others = [k for k in calibration.ranges if k.partition(".")[0] not in members]
-        with in_engine(int8_graph(fused, calibration, exclude=others)) as backend:
+        others = [k for k in layers if k.partition(".")[0] not in members]
+        with in_engine(int8_graph(fused, calibration, exclude=[*exclude, *others])) as backend:
             scores = score(backend, frames, frame_hw, threshold, reference, keep_edges=True)
         entries.append(_entry(part, scores, reference, edge_threshold))
     return entries, reference.f1, engine
@@ -147,7 +150,8 @@ def measure(
     """Return where the error of a recipe's INT8 graph enters.
 
     Args:
-        recipe: Model, size, threshold and calibration; its precision does not matter.
+        recipe: Model, size, threshold, calibration and the layers that stay out of INT8; its
+            precision does not matter.
         data: NAME:DIR whose test split is scored; None for drawn frames.
         images: How many of them, evenly spaced.
         report: Told each step as it begins.
@@ -160,17 +164,23 @@ def measure(
     edge_threshold = None if chain.hed is None else recipe.edge_threshold
     ranges = recipe.calibration or card.name
     calibration = find_ranges(ranges, weights_of(card), edge_threshold)
+    names = layers_of(calibration, recipe.exclude)
     fused = fp32_graph(chain, calibration)
     everything, name = gate_frames([data] if data else [], chain.frame_hw)
     frames = evenly_spaced(everything, images)
     threshold = recipe.threshold or card.threshold
     report("the networks apart")
     parts, f1_fp32, engine = chain_entries(
-        fused, calibration, frames, chain.frame_hw, threshold, recipe.edge_threshold
+        fused,
+        calibration,
+        frames,
+        chain.frame_hw,
+        threshold,
+        recipe.edge_threshold,
+        exclude=recipe.exclude,
     )
-    layers = rank(
-        fused, calibration, list(calibration.ranges), frames, chain.frame_hw, threshold, report
-    )
+    layers = rank(fused, calibration, names, frames, chain.frame_hw, threshold, report)
+    worst = [layer.name for layer in layers if layer.lost_f1 > WORTH_EXCLUDING]
     return Sensitivity(
         model=card.name,
         ranges=f"{ranges}, {calibration.method}, key {calibration.key}",
@@ -181,5 +191,5 @@ def measure(
         f1_fp32=f1_fp32,
         chain=tuple(parts),
         layers=tuple(layers),
-        exclude=tuple(layer.name for layer in layers if layer.lost_f1 > WORTH_EXCLUDING),
+        exclude=(*recipe.exclude, *worst),
     )

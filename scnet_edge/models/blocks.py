@@ -12,9 +12,16 @@ from torch import Tensor, nn
 Norm = Literal["instance", "batch", "none"]
 Attention = Literal["scale", "scalar", "none"]
 
+# VGG-16 without its head, HED and every encoder here: the channels of each block, finest first.
+VGG = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Return the layer after a convolution; instance norm has no affine part (Table VIII)."""
+    """Return the layer after a convolution, on (N, `channels`, H, W).
+
+    Instance norm, the paper's, has no affine part: with one, the net would have 29.48 M parameters,
+    where Table VII prints 29.46 M.
+    """
     match norm:
         case "instance":
             return nn.InstanceNorm2d(channels, affine=False, track_running_stats=False)

@@ -7,6 +7,7 @@ Cards are read without torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -116,6 +117,10 @@ class Card(
                 "'scnet-edge models'"
             )
         return self.config is not None and self.config.edges
+
+    def gmac_at(self, size_hw: tuple[int, int]) -> float:
+        """Return the billions of multiply-accumulates at another size."""
+        return self.gmac * math.prod(size_hw) / math.prod(self.size_hw)
 
 
 def folders() -> list[Path]:

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
 from scnet_edge.models.compared import CrackNet
-
-SizeHW = tuple[int, int]
+from scnet_edge.models.sizes import SizeHW, check_size
 
 
 class Chain(nn.Module):
@@ -74,14 +73,3 @@ class Chain(nn.Module):
             return (self.probability(image, None),)
         prior, edges = self.prior(image)
         return self.probability(image, prior), edges, prior
-
-
-def check_size(size_hw: SizeHW, stride: int) -> None:
-    """Raise ModelError unless both sides are positive multiples of `stride`."""
-    h, w = size_hw
-    if min(h, w) <= 0 or h % stride or w % stride:
-        fit = f"{max(1, -(-h // stride)) * stride}x{max(1, -(-w // stride)) * stride}"
-        raise ModelError(
-            f"size {h}x{w}: height and width must be multiples of {stride} for this model; "
-            f"the next that fits is {fit}"
-        )

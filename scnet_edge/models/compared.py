@@ -14,11 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scnet_edge.models.blocks import ConvBlock, Norm, PoolWithIndices, Unpool
-from scnet_edge.models.scnet import DECODER, ENCODER, SCNet
-
-PATCH_PX = 32
-CRACKED_SHARE = 0.05  # of a patch's pixels makes it a crack patch (paper, Section V-C)
+from scnet_edge.models.blocks import VGG, ConvBlock, Norm, PoolWithIndices, Unpool
+from scnet_edge.models.patches import CRACKED_SHARE, PATCH_PX
+from scnet_edge.models.scnet import DECODER, SCNet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +39,12 @@ class DeepCrackLiu(nn.Module):
 
     def __init__(self, *, norm: Norm = "batch") -> None:
         super().__init__()
-        inputs = [3] + [block[-1] for block in ENCODER]
+        inputs = [3] + [block[-1] for block in VGG]
         self.blocks = nn.ModuleList(
-            ConvBlock([inp, *block], norm=norm) for inp, block in zip(inputs, ENCODER, strict=False)
+            ConvBlock([inp, *block], norm=norm) for inp, block in zip(inputs, VGG, strict=False)
         )
-        self.sides = nn.ModuleList(nn.Conv2d(block[-1], 1, 1, bias=False) for block in ENCODER)
-        self.fuse = nn.Conv2d(len(ENCODER), 1, 1, bias=False)
+        self.sides = nn.ModuleList(nn.Conv2d(block[-1], 1, 1, bias=False) for block in VGG)
+        self.fuse = nn.Conv2d(len(VGG), 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return fused logits and five side logits, each (N, 1, H, W)."""
@@ -68,9 +66,10 @@ def guided_refinement(
     """Return Liu's refined probability (N, 1, H, W): a guided filter of the binarised map.
 
     Args:
-        fused: Fused logits; binarised at `threshold`, which is the authors'.
+        fused: Fused logits.
         finest: Logits of the first side output, the guide.
-        threshold: On the fused probability.
+        threshold: The fused probability is crack above it. 0.31 is the best of the authors' weights
+            (their tools/guided_filter.py); other weights have their own.
         radius_px: Of the filter's windows.
         eps: The smoother the larger.
     """
@@ -102,10 +101,9 @@ class DeepCrackZou(nn.Module):
 
     def __init__(self, *, norm: Norm = "batch") -> None:
         super().__init__()
-        tops = [block[-1] for block in ENCODER]
+        tops = [block[-1] for block in VGG]
         self.encoder = nn.ModuleList(
-            ConvBlock([inp, *block], norm=norm)
-            for inp, block in zip([3, *tops], ENCODER, strict=False)
+            ConvBlock([inp, *block], norm=norm) for inp, block in zip([3, *tops], VGG, strict=False)
         )
         self.decoder = nn.ModuleList(
             ConvBlock([top, *block], norm=norm) for top, block in zip(tops, DECODER, strict=True)
@@ -119,7 +117,7 @@ class DeepCrackZou(nn.Module):
             )
             for top, block in zip(tops, DECODER, strict=True)
         )
-        self.fuse = nn.Conv2d(len(ENCODER), 1, 3, padding=1)
+        self.fuse = nn.Conv2d(len(VGG), 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return fused logits and five side logits, each (N, 1, H, W)."""
@@ -147,7 +145,7 @@ class PatchNet(nn.Module):
 
     def __init__(self, *, width: float = 0.25, norm: Norm = "batch") -> None:
         super().__init__()
-        blocks = [[round(c * width) for c in block] for block in ENCODER]
+        blocks = [[round(c * width) for c in block] for block in VGG]
         inputs = [3] + [block[-1] for block in blocks]
         self.blocks = nn.ModuleList(
             ConvBlock([inp, *block], norm=norm) for inp, block in zip(inputs, blocks, strict=False)

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-VGG = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+from scnet_edge.models.blocks import VGG
+
 MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)  # the VGG training mean, range 0 to 255
 
 

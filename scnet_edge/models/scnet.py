@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
 from scnet_edge.models.blocks import (
+    VGG,
     Attention,
     ConvBlock,
     Norm,
@@ -23,8 +24,7 @@ from scnet_edge.models.blocks import (
     Unpool,
 )
 
-# VGG-16 as an hourglass: the channels of each block, finest first; the decoder mirrors it.
-ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+# What mirrors VGG in the decoder: the channels of each block, finest first.
 DECODER = ((64, 64), (128, 64), (256, 256, 128), (512, 512, 256), (512, 512, 512))
 
 
@@ -78,7 +78,7 @@ class SCNet(nn.Module):
     def __init__(self, config: SCNetConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or SCNetConfig()
-        encoder = [[self._scaled(w) for w in block] for block in ENCODER[: c.levels]]
+        encoder = [[self._scaled(w) for w in block] for block in VGG[: c.levels]]
         decoder = [[self._scaled(w) for w in block] for block in DECODER[: c.levels]]
         dilations = [1 if c.pooling == "max" else 2**i for i in range(c.levels)]
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scnet_edge.backends.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
-from scnet_edge.backends.board import system_text
+from scnet_edge.backends.board import RELEASE, l4t_version, system_text
 from scnet_edge.errors import EngineError, ModelError
 from scnet_edge.models.cards import shipped_models
 from scnet_edge.runtime.doctor_cameras import check_cameras
@@ -38,8 +38,9 @@ CUDA = "CUDAExecutionProvider"
 def checks() -> list[Check]:
     """Return every check of this machine, engines imported, in the order to read them."""
     cpuinfo = system_text("/proc/cpuinfo")
-    gpu, jetpack = check_gpu(), check_jetpack(system_text("/etc/nv_tegra_release"))
-    engines = [check_engine("openvino"), check_engine("onnxruntime"), check_tensorrt(gpu)]
+    gpu, jetpack = check_gpu(), check_jetpack(system_text(RELEASE))
+    tensorrt = check_tensorrt(gpu, l4t_version(system_text(RELEASE)))
+    engines = [check_engine("openvino"), check_engine("onnxruntime"), tensorrt]
     return [
         check_python(),
         check_machine(),

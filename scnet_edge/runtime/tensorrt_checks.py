@@ -16,13 +16,24 @@ from scnet_edge.runtime.machine import Check
 
 RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # TensorRT-RTX 1.7's own list
 ORIN = "8.7"
+LAST_L4T_OF_PYTHON_38 = 35  # JetPack 5
 MIN_BUILD_BYTES = 8 * 2**30  # memory and swap; below, builders were killed (ultralytics#19614)
 
 
-def check_tensorrt(gpu: Check) -> Check:
-    """Return whether TensorRT or TensorRT-RTX imports, and whether it can run plans here."""
+def check_tensorrt(gpu: Check, l4t: tuple[int, ...] | None = None) -> Check:
+    """Return whether TensorRT or TensorRT-RTX imports, and whether it can run plans here.
+
+    Args:
+        gpu: What `check_gpu` found.
+        l4t: The release of a Jetson's software; None on other machines.
+    """
     names = [name for name in ENGINES["tensorrt"][1] if find_spec(name)]
     remedy = ENGINES["tensorrt"][2]
+    if l4t is not None and l4t[0] <= LAST_L4T_OF_PYTHON_38:
+        remedy = (
+            "TensorRT's bindings in JetPack 5 and earlier are for Python 3.8 at most, this package "
+            "needs 3.10: install JetPack 6, or use --engine onnxruntime"
+        )
     if not names:
         return Check(name="tensorrt", verdict="missing", found="not installed", remedy=remedy)
     try:

@@ -10,9 +10,9 @@ import msgspec
 
 from scnet_edge.bundle.manifest import FUSED, Manifest
 from scnet_edge.errors import SurveyError
+from scnet_edge.folders import LOCK
 from scnet_edge.inspection.setup import Setup, Site
 from scnet_edge.survey.facts import BundleIdentity, Facts
-from scnet_edge.survey.files import LOCK
 from scnet_edge.survey.journal import JOURNAL, Journal
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import IO
 
 from scnet_edge.errors import SurveyError
+from scnet_edge.folders import lock_folder
 
-PARTIAL, LOCK = ".partial", ".lock"
+PARTIAL = ".partial"
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -47,18 +47,11 @@ def sweep_partial(folder: Path) -> None:
         path.unlink()
 
 
-def lock_folder(folder: Path) -> IO[bytes]:
-    """Return the open lock file, which no other process can have; closing it lets go.
+def lock_survey(folder: Path) -> IO[bytes]:
+    """Return the open lock file of a survey, which no other process can have.
 
     Raises:
         SurveyError: another process writes this survey.
     """
-    lock = (folder / LOCK).open("ab")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise SurveyError(
-            f"{folder}: another process is writing this survey; wait for it or stop it first"
-        ) from None
-    return lock
+    reason = "another process is writing this survey; wait for it or stop it first"
+    return lock_folder(folder, SurveyError(f"{folder}: {reason}"))

@@ -69,9 +69,7 @@ def sure(survey: Survey, min_confidence: float) -> Survey:
         min_confidence: in [0, 1], of an observation's mean probability; 0 keeps everything.
     """
     kept = tuple(
-        o
-        for o in survey.observations
-        if o.confidence >= min_confidence or o.review == "accepted"
+        o for o in survey.observations if o.confidence >= min_confidence or o.review == "accepted"
     )
     return replace(
         survey,

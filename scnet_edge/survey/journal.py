@@ -26,7 +26,7 @@ from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress
-from scnet_edge.survey.files import lock_folder, sweep_partial
+from scnet_edge.survey.files import lock_survey, sweep_partial
 from scnet_edge.survey.space import Limits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
@@ -74,7 +74,7 @@ class Journal:
         self._last_alarm: tuple[str, str] | None = None
         self._db: sqlite3.Connection | None = None
         (folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
-        self._lock = lock_folder(folder)
+        self._lock = lock_survey(folder)
         sweep_partial(folder / SNAPSHOTS)
         moved = set_aside_if_corrupt(folder / JOURNAL)
         self._resume()

@@ -12,7 +12,7 @@ from scnet_edge.errors import SurveyError
 from scnet_edge.inspection.records import Observation, Review
 from scnet_edge.survey.database import connect
 from scnet_edge.survey.evidence import SNAPSHOTS, write_sidecar
-from scnet_edge.survey.files import lock_folder, sync_folder
+from scnet_edge.survey.files import lock_survey, sync_folder
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL
 
@@ -40,7 +40,7 @@ def review(
         review=old.review if verdict is None else verdict,
         remarks=old.remarks if remarks is None else remarks,
     )
-    with closing(lock_folder(folder)), closing(connect(folder / JOURNAL)) as db:
+    with closing(lock_survey(folder)), closing(connect(folder / JOURNAL)) as db:
         record = msgspec.json.encode(new).decode()
         db.execute("UPDATE observation SET record = ? WHERE seq = ?", (record, seq))
         write_sidecar(folder, new)

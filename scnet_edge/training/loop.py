@@ -211,7 +211,8 @@ def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
         )
     training.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(training.model.parameters(), schedule.clip)
+    if schedule.clip is not None:
+        nn.utils.clip_grad_norm_(training.model.parameters(), schedule.clip)
     training.optimizer.step()
     training.average.update_parameters(training.model)
     training.step += 1

@@ -84,14 +84,22 @@ def pooled_iou(logits: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:
 
 
 def dice(logits: Tensor, mask: Tensor, *, smooth: float = 1.0) -> Tensor:
-    """Return one minus the soft Dice of the crack class, mean over images (Milletari 2016)."""
+    """Return one minus the soft Dice of the crack class, mean over images.
+
+    That is the crack's half of the two-class loss in Sudre et al. 2017, whom the paper cites: no
+    squares (Milletari 2016 has them), no class weights. Without a crack: alarms / (alarms + 1), of
+    probabilities summed, for a `smooth` of 1.
+    """
     p = torch.sigmoid(logits)
     overlap = 2 * (p * mask).sum((1, 2, 3))
     return (1 - (overlap + smooth) / ((p + mask).sum((1, 2, 3)) + smooth)).mean()
 
 
 def lovasz(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return the Lovasz hinge of the crack IoU, mean over images (Berman et al. 2018)."""
+    """Return the Lovasz hinge of the crack IoU, mean over images (Berman et al. 2018).
+
+    Without a crack it is the hinge of the worst pixel, max(0, 1 + its logit).
+    """
     return torch.stack(
         [_lovasz_image(x.flatten(), y.flatten()) for x, y in zip(logits, mask, strict=True)]
     ).mean()

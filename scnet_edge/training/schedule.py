@@ -30,7 +30,7 @@ class Schedule:
     settle_norms: bool = False
     warmup: int = 100
     weight_decay: float = 1e-4
-    clip: float = 5.0  # largest norm of all gradients together
+    clip: float | None = 5.0  # largest norm of all gradients together; None: as large as they are
     ema_decay: float = 0.998
     pixel: PixelLoss = "focal"
     region: RegionLoss = "soft-iou"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from scnet_edge.backends import trt_compile
+from scnet_edge.backends import trt_build, trt_compile, trt_module
 from scnet_edge.backends.slots import SCHEMA, SLOT, TIMINGS, Slot
 from scnet_edge.backends.trt_build import BuildSettings, Built, _set_timing_cache
 from scnet_edge.backends.trt_compile import compile_plans, write_layers
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
 
 GRAPHS = [Path("fused.onnx"), Path("hed.onnx")]
 
@@ -92,16 +92,20 @@ def earlier(folder: Path, *, sha256: str = "", schema: int = SCHEMA) -> Path:
     """Write the folder of an earlier build with a timing cache."""
     folder.mkdir()
     (folder / TIMINGS).write_bytes(b"old")
-    slot = Slot(
+    files = {TIMINGS: sha256 or file_sha256(folder / TIMINGS)}
+    write_json(folder / SLOT, slot_of(files, schema))
+    return folder
+
+
+def slot_of(files: dict[str, str], schema: int = SCHEMA) -> Slot:
+    return Slot(
         schema=schema,
         engine="tensorrt",
         identity={},
         graphs={},
-        files={TIMINGS: sha256 or file_sha256(folder / TIMINGS)},
+        files=files,
         created="2026-01-01T00:00:00+00:00",
     )
-    write_json(folder / SLOT, slot)
-    return folder
 
 
 def compiled(folder: Path, measured: Path | None) -> dict[str, Built]:
@@ -168,6 +172,13 @@ def test_a_gpu_without_kernels_is_refused_before_a_plan_is_built(
     assert device.closed == 1
 
 
+def planned(folder: Path) -> Slot:
+    """Write a plan and return the slot that lists it."""
+    (folder / "fused.plan").write_bytes(b"a plan")
+    files = {"fused.plan": file_sha256(folder / "fused.plan")}
+    return slot_of(files)
+
+
 def test_the_inspectors_account_is_kept_and_counted(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,9 +190,8 @@ def test_the_inspectors_account_is_kept_and_counted(
         "Metadata": "[ONNX Layer: a.0]",
     }
     report = json.dumps({"Layers": [kernel], "Bindings": []})
-    monkeypatch.setattr(trt_compile, "inspect_plan", lambda plan: report)
-    (tmp_path / "fused.plan").write_bytes(b"a plan")
-    found = write_layers(tmp_path, GRAPHS[0], ["a.0", "a.1"])
+    monkeypatch.setattr(trt_compile, "inspect_plan", lambda plan, remedy: report)
+    found = write_layers(tmp_path, planned(tmp_path), GRAPHS[0], ["a.0", "a.1"])
     assert found is not None
     assert (found.convolutions, found.missing) == ({"INT8": 1}, ("a.1",))
     assert (tmp_path / "fused.layers.json").read_text() == report
@@ -194,8 +204,38 @@ def test_an_account_that_is_no_json_is_kept_and_said_to_be_none(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(trt_compile, "inspect_plan", lambda plan: '{"Layers": [')
-    (tmp_path / "fused.plan").write_bytes(b"a plan")
-    assert write_layers(tmp_path, GRAPHS[0], ["a.0"]) is None
+    monkeypatch.setattr(trt_compile, "inspect_plan", lambda plan, remedy: '{"Layers": [')
+    assert write_layers(tmp_path, planned(tmp_path), GRAPHS[0], ["a.0"]) is None
     assert "expected the inspector's JSON" in caplog.text
     assert (tmp_path / "fused.layers.json").read_text() == '{"Layers": ['
+
+
+def test_a_plan_without_an_account_is_kept_all_the_same(
+    device: Device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = SimpleNamespace(create_engine_inspector=lambda: None)
+    log = SimpleNamespace(errors=["no memory"])
+    monkeypatch.setattr(trt_build, "deserialise", lambda plan, remedy: engine)
+    monkeypatch.setattr(trt_module, "engine_log", lambda: log)
+    assert write_layers(tmp_path, planned(tmp_path), GRAPHS[0], ["a.0"]) is None
+    assert "made no inspector of the plan: no memory" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {"fused.plan"}
+    assert device.closed == 1
+
+
+def test_a_plan_that_was_altered_since_is_not_inspected(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trt_compile, "inspect_plan", lambda *given: pytest.fail("was loaded"))
+    slot = planned(tmp_path)
+    (tmp_path / "fused.plan").write_bytes(b"another plan")
+    with pytest.raises(EngineError, match="altered or damaged"):
+        write_layers(tmp_path, slot, GRAPHS[0], ["a.0"])
+
+
+@pytest.mark.parametrize("cache", [None, SimpleNamespace(serialize=lambda: None)])
+def test_a_builder_that_keeps_its_measurements(cache: Any) -> None:
+    assert trt_build._measured(SimpleNamespace(get_timing_cache=lambda: cache)) == b""

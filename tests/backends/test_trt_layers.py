@@ -80,8 +80,23 @@ def test_each_dialect_says_the_same(dialect: Any) -> None:
     assert found.convolutions == {"FP16": 1, "INT8": 2}
     assert found.missing == ()
     assert len(found.lone_qdq) == 1
+    assert found.int8_writes == {"FP16": 1, "INT8": 1}
     assert found.kernels == (5 if dialect is eight else 4)  # what only orders streams is none
     assert summarise(layers, ["a.0", "gone"]).missing == ("gone",)
+
+
+def test_a_kernel_after_the_convolution_that_requantises_is_seen() -> None:
+    """So it is on RTX: the convolution writes FP32, and bias, ReLU and INT8 are a pass more."""
+    report = ten()
+    _, gemm, *rest = report["Layers"]
+    wide = {"Name": "t", "Format/Datatype": "Float"}
+    plain = gemm | {"Outputs": [wide], "Metadata": "[ONNX Layer: a.0.dq]\x1f[ONNX Layer: a.0]"}
+    after = layer("kgen", "__myl_AddRelu", wide, gemm["Outputs"][0])
+    after["Metadata"] = "\x1f".join(f"[ONNX Layer: {name}]" for name in ("a.0", "/Relu", "a.1.q"))
+    layers = layers_from_json(json.dumps({"Layers": [plain, after, *rest]}))
+    found = summarise(layers, ["a.0"])
+    assert (found.convolutions, found.int8_writes) == ({"INT8": 1}, {"FP32": 1})
+    assert found.requantising == 1
 
 
 @pytest.mark.parametrize("dialect", [ten, eleven])

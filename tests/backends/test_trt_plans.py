@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from scnet_edge.errors import ConfigError
+
 pytest.importorskip(
     "tensorrt_rtx",
     reason="tensorrt_rtx is not installed: no plan is built",
@@ -63,6 +65,7 @@ def test_a_plan_that_became_worse_fails(tmp_path: Path) -> None:
 ROW: dict[str, Any] = {
     "model": "m", "precision": "int8", "target": "SM86", "kernels": 80, "requantising": 16,
     "convolutions": {"INT8": 26, "FP16": 15}, "quantised": 26, "missing": [], "lone_qdq": 0,
+    "int8_writes": {"INT8": 2, "FP32": 24},
 }  # fmt: skip
 
 
@@ -73,6 +76,7 @@ ROW: dict[str, Any] = {
         ({"kernels": 79, "requantising": 17}, []),
         ({"kernels": 81}, ["81 kernels, 80 before"]),
         ({"requantising": 15}, ["15 kernels requantise"]),
+        ({"int8_writes": {"INT8": 1, "FP32": 25}}, ["1 convolutions write INT8, 2 before"]),
         ({"refused": "no"}, ["was built before, refused now: no"]),
     ],
 )
@@ -105,6 +109,36 @@ def test_what_is_wrong_whatever_was_before(
     found = plans.faults_of(ROW | changes)
     assert bool(found) == bool(said)
     assert said in "".join(found)
+
+
+def test_what_the_report_has_and_was_not_built(plans: ModuleType) -> None:
+    before = [("a", "int8", "SM86"), ("b", "int8", "SM86"), ("b", "fp16", "SM86")]
+    every = (None, plans.PRECISIONS, plans.TARGETS)
+    assert plans.unbuilt(before, before, every) == []
+    assert plans.unbuilt(before, before[1:], every) == before[:1]  # a model that left
+    assert plans.unbuilt(before, before[2:], (["b"], ("fp16",), plans.TARGETS)) == []
+
+
+def test_a_row_that_was_not_built_fails(tmp_path: Path) -> None:
+    report = json.loads(REPORT.read_text())
+    rows = [r for r in report["plans"] if r["model"] == "scnet-tiny" and r["target"] == "SM86"]
+    report["plans"] += [row | {"model": "scnet-gone"} for row in rows]
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    few = ("--precisions", "fp16", "--targets", "SM86")
+    done = run(*few, "--against", str(tmp_path / "r.json"))
+    assert done.returncode == 1
+    assert done.stderr.strip() == "scnet-gone fp16 SM86: in the report, not built"
+
+
+def test_a_model_without_ranges_is_no_success(
+    plans: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*given: object) -> None:
+        raise ConfigError("no ranges of scnet-tiny")
+
+    monkeypatch.setattr(plans, "find_ranges", none)
+    with pytest.raises(ConfigError, match="no ranges"):
+        plans.graphs_of("scnet-tiny", "96x128")
 
 
 @pytest.mark.parametrize("key", ["tensorrt", "size"])

@@ -9,9 +9,9 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.bench import operations
+from scnet_edge.bench import limits, operations
 from scnet_edge.bench.bundles import gflop
-from scnet_edge.bench.limits import DEPTH, _chain
+from scnet_edge.bench.limits import DEPTH, HINTS, _chain, measure_limits
 from scnet_edge.bench.operations import gflop_of_convolutions
 from scnet_edge.bench.schema import Case, Schedule
 from scnet_edge.models.cards import find_card
@@ -30,6 +30,20 @@ def test_the_chain_runs_in_its_arithmetic(quantised: bool, type_name: str) -> No
     kinds = [text(i["primitiveType"]) for i in layers if text(i["layerType"]) == "Convolution"]
     assert len(kinds) == DEPTH
     assert all(kind.lower().endswith(type_name) for kind in kinds)
+
+
+def test_limits_are_rates_of_every_shape_and_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = ((8, 16, 24), (16, 8, 12))
+    monkeypatch.setattr(limits, "SHAPES", shapes)
+    monkeypatch.setattr(limits, "SECONDS", 0.01)
+    monkeypatch.setattr(limits, "COPY_BYTES", 2**20)
+    found = measure_limits(threads=1)
+    kinds = [(r.arithmetic, r.channels, r.size_hw) for r in found.rates]
+    assert kinds == [(a, (c, c), (h, w)) for c, h, w in shapes for a in HINTS]
+    assert all(0 < r.gops < 1e6 for r in found.rates)
+    assert found.best_gops("int8") == max(r.gops for r in found.rates if r.arithmetic == "int8")
+    assert found.best_gops("fp16") is None
+    assert 0 < found.bandwidth_gb_s < 1e4
 
 
 @pytest.mark.parametrize("reader", operations.READERS)

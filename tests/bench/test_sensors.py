@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from threading import Semaphore
 
@@ -17,10 +18,13 @@ from scnet_edge.runtime.telemetry import Telemetry, read_sysfs
 
 WATTS: dict[Scope, int] = {"engine": 20, "pipeline": 10}
 IDLE = 5
+SUITE = Suite(sizes_hw=((64, 96),), contenders=(), rounds=2, round_s=0.1)
 
 
 class Board:
     """A worker on a board whose sensors show work while it works, for two looks."""
+
+    pid = os.getpid()
 
     def __init__(self, root: Path) -> None:
         self.root, self.looked = root, Semaphore(0)
@@ -61,20 +65,22 @@ def test_sensors_are_read_while_the_turn_runs(
 ) -> None:
     board = Board(tmp_path)
     monkeypatch.setattr(sensors, "read_sensors", board.read)
-    suite = Suite(sizes_hw=((64, 96),), contenders=(), rounds=2, round_s=0.1)
     case = Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96))
     measured = Measured(
         case=case,
         bundle=tmp_path,
         worker=board,  # type: ignore[arg-type]
+        gflop=1.0,
         device="a board",
         first_mask_ms={},
+        sha256={},
+        engine_threads=None,
         timed={scope: Timed() for scope in WATTS},
     )
-    for _ in range(suite.rounds):
+    for _ in range(SUITE.rounds):
         for scope in WATTS:
-            _turn(measured, scope, suite)
-    for row in rows_of([measured], None, threads=None, why_no_f1="not asked"):
+            _turn(measured, scope, SUITE)
+    for row in rows_of([measured], SUITE, None, why_no_f1="not asked"):
         watts = WATTS[row.scope]
         assert row.joules == pytest.approx(watts / row.fps, rel=1e-3)
         assert row.temperature_c == 3 * watts
@@ -87,13 +93,16 @@ def row_of(device: str, *telemetry: Telemetry) -> Row:
         case=Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96)),
         bundle=Path(),
         worker=None,  # type: ignore[arg-type]
+        gflop=1.0,
         device=device,
         first_mask_ms={},
+        sha256={},
+        engine_threads=None,
         timed={
             "pipeline": Timed(round_fps=[10.0], latency_ms=[100.0], telemetry=list(telemetry)),
         },
     )
-    (row,) = rows_of([measured], None, threads=None, why_no_f1="not asked")
+    (row,) = rows_of([measured], SUITE, None, why_no_f1="not asked")
     return row
 
 

@@ -4,19 +4,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import msgspec
-import numpy as np
 import pytest
 
 from scnet_edge.backends.fake import FakeBackend
 from scnet_edge.backends.slots import SLOT
 from scnet_edge.bench import operations, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
-from scnet_edge.bench.runner import run_suite
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.subject import Subject
-from scnet_edge.bench.suite import PACKAGE, Suite, find_suite, read_suite
+from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite, suite_sha256
 from scnet_edge.bundle import build
 from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
 from scnet_edge.errors import BundleError, ConfigError
@@ -54,20 +51,34 @@ def test_cases_take_turns_by_model_and_size(tmp_path: Path) -> None:
     assert [group[0].size_hw for group in suite.cases()] == [(64, 96), (96, 128)]
 
 
-def test_images_without_a_crack_leave_f1_unmeasured(tmp_path: Path) -> None:
-    """F1 would be 1 where nothing is predicted; speed needs no crack."""
-    for kind, value in (("images", 190), ("masks", 0)):
-        (tmp_path / "test" / kind).mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / "test" / kind / "0.png"), np.full((64, 96), value, np.uint8))
-    suite = Suite(sizes_hw=((64, 96),), contenders=(), limits=False)
-    out, said = tmp_path / "result.json", []
-    run_suite(suite, "none", out, data=f"folder:{tmp_path}", command="", report=said.append)
-    assert said == ["no F1: expected cracks in the masks of 1 images, found none; crack is white"]
+def test_all_models_of_a_size_take_turns_together(tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text("together = true\n" + SUITE.replace('"scnet-small"]', '"scnet-small", "a/b"]'))
+    suite = read_suite(path)
+    assert [[c.model for c in group] for group in suite.cases()] == [
+        ["scnet-small", "scnet-small", "a/b", "a/b"]
+    ] * 2
+    assert [{c.size_hw for c in group} for group in suite.cases()] == [{(64, 96)}, {(96, 128)}]
+    assert suite.first_model == "scnet-small"
+
+
+def test_a_new_key_leaves_the_hash_of_older_suites_alone(tmp_path: Path) -> None:
+    """Where it says false, that is; a test of the repository holds the H100's file to its suite."""
+    path = tmp_path / "some.toml"
+    hashes = set()
+    for line in ("", "together = false\n", "together = true\n"):
+        path.write_text(line + SUITE)
+        hashes.add(suite_sha256(read_suite(path)))
+    assert len(hashes) == 2
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("scopes = []", "length >= 1"),
+        ("sizes_hw = []", "length >= 1"),
+        ("contenders = []", "length >= 1"),
+        ('models = ["scnet-smal"]', "scnet-smal: expected .*scnet-small, .* a / in it"),
         ("colour = 1", "unknown field `colour`"),
         ("rounds = 0", "rounds"),
         ('scopes = ["glass"]', "glass"),
@@ -76,7 +87,8 @@ def test_images_without_a_crack_leave_f1_unmeasured(tmp_path: Path) -> None:
 )
 def test_a_wrong_key_or_value_is_refused(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "wrong.toml"
-    kept = [k for k in SUITE.splitlines() if not k.startswith(line.split()[0])]
+    whole = SUITE.replace("\n    ", "").replace(",\n]", "]")
+    kept = [k for k in whole.splitlines() if not k.startswith(line.split()[0])]
     path.write_text("\n".join([line, *kept]))
     with pytest.raises(ConfigError, match=said) as raised:
         read_suite(path)
@@ -88,6 +100,24 @@ def test_a_contender_that_no_engine_knows_is_refused(tmp_path: Path) -> None:
     path.write_text(SUITE.replace('"compile"', '"fast"'))
     with pytest.raises(ConfigError, match="eager or compile"):
         read_suite(path)
+
+
+@pytest.mark.parametrize(
+    ("contenders", "said"),
+    [
+        ('{ engine = "openvino", precision = "int8" }', "scnet-small openvino int8 .*twice"),
+        ('{ engine = "torch", precision = "fp32", mode = "eager", models = [] }', "length >= 1"),
+        ('{ engine = "torch", precision = "fp32", mode = "eager", models = ["hed"] }', "name hed"),
+    ],
+)
+def test_a_contender_that_measures_nothing_new_is_refused(
+    tmp_path: Path, contenders: str, said: str
+) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(SUITE.replace("\n]", f"\n    {contenders},\n]"))
+    with pytest.raises(ConfigError, match=said) as raised:
+        read_suite(path)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_file_and_quick_are_one_too_many() -> None:

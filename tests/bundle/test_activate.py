@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,11 +23,12 @@ from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.compile import opened
-from scnet_edge.bundle.device import Builds, compiled_for, read_state, write_state
-from scnet_edge.bundle.manifest import Precision, read_manifest
+from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
+from scnet_edge.bundle.manifest import Precision, read_manifest, seal_of
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import Golden, read_golden, verify_bundle
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import file_sha256
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
 
@@ -74,7 +76,7 @@ def test_a_second_build_keeps_the_first_and_rolls_back_to_it(bundle: Path) -> No
         done = build_on_device(bundle, engine="openvino", threads=1)
         assert (done.name, done.previous) == (name, previous)
     assert {p.name for p in (bundle / "device").iterdir()} == {
-        "state.json", "openvino-2", "openvino-3"
+        ".lock", "state.json", "openvino-2", "openvino-3"
     }  # fmt: skip
     assert roll_back(bundle, engine="openvino", threads=1).name == "openvino-2"
     swapped = Builds(active="openvino-2", previous="openvino-3")
@@ -122,7 +124,7 @@ def test_what_failed_its_trial_never_runs(bundle: Path, monkeypatch: pytest.Monk
     assert "0.1" in state.bad["openvino-1"]
     code_of(bundle, "openvino-2").write_bytes(b"")
     with pytest.raises(EngineError, match=r"altered or damaged.*--on-device"):
-        compiled_for(bundle, bundle / "fused.onnx", "openvino")
+        compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
     with pytest.raises(BundleError, match="no earlier build"):
         roll_back(bundle, engine="openvino")
 
@@ -134,8 +136,81 @@ def test_a_damaged_state_is_mended_by_a_build(
     done = build_on_device(bundle, engine="openvino", threads=1)
     assert "building as if nothing had been built here" in caplog.text
     assert (done.name, done.previous) == ("openvino-2", "")
-    folder = compiled_for(bundle, bundle / "fused.onnx", "openvino")
+    folder = compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
     assert folder == bundle / "device" / "openvino-2"
+
+
+def test_one_process_at_a_time_builds_or_goes_back(bundle: Path) -> None:
+    said = "device: another process is building here; wait for it or stop it first"
+    with claimed(bundle):
+        for begun in (build_on_device, roll_back):
+            with pytest.raises(BundleError, match=said):
+                begun(bundle, engine="openvino", threads=1)
+    assert build_on_device(bundle, engine="openvino", threads=1).name == "openvino-2"
+
+
+@pytest.mark.parametrize("name", ["device", "device/state.json"])
+def test_what_is_in_the_way_is_named(bundle: Path, name: str) -> None:
+    path = bundle / name
+    if name == "device":
+        shutil.rmtree(path)
+        path.write_text("a file")
+    else:
+        path.unlink()
+        path.mkdir()
+    for begun in (build_on_device, roll_back):
+        with pytest.raises(BundleError, match=rf"{path}: expected a .*, found .*; remove it"):
+            begun(bundle, engine="openvino", threads=1)
+    if name != "device":
+        with pytest.raises(
+            BundleError, match=r"state\.json: .*; run 'scnet-edge build --on-device"
+        ):
+            compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
+
+
+FRAMES = np.zeros((2, 64, 96, 3), np.uint8)
+MAPS = np.zeros((2, 64, 96), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({}, "cannot be read"),
+        ({"frames": FRAMES}, "probability is not a file"),
+        ({"frames": FRAMES[:0], "probability": MAPS[:0]}, r"frames: expected uint8 of 4 axes"),
+        ({"frames": FRAMES.astype(float), "probability": MAPS}, "frames: expected uint8"),
+        ({"frames": FRAMES, "probability": MAPS[0, 0, 0]}, r"found float32 of shape \(1,\)"),
+        ({"frames": FRAMES, "probability": MAPS[:1]}, r"each of 2 frames, found \[1\]"),
+        ({"frames": FRAMES, "probability": MAPS, "edges": MAPS[:1]}, r"found \[2, 1\]"),
+        (
+            {"frames": FRAMES, "probability": MAPS[:, :9]},
+            r"maps of \(64, 96\), the golden .*\(9, 96",
+        ),
+    ],
+)
+def test_golden_frames_that_are_none_under_a_forged_seal(
+    arrays: dict[str, Any], said: str, bundle: Path
+) -> None:
+    np.savez(bundle / "golden.npz", **arrays)
+    forged(bundle)
+    for check in (build_on_device, verify_bundle):
+        with pytest.raises(BundleError, match=said):
+            check(bundle, engine="openvino", threads=1)
+
+
+@pytest.mark.parametrize("content", [b"", b"golden", b"\x93NUMPY\x01\x00"])
+def test_golden_frames_that_are_no_archive(content: bytes, bundle: Path) -> None:
+    (bundle / "golden.npz").write_bytes(content)
+    forged(bundle)
+    with pytest.raises(BundleError, match="golden frames cannot be read"):
+        verify_bundle(bundle, engine="openvino")
+
+
+def forged(bundle: Path) -> None:
+    """Let the manifest say of the golden frames what they now are."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"]["golden.npz"] = file_sha256(bundle / "golden.npz")
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
 
 
 def test_an_engine_that_keeps_no_code(bundle: Path) -> None:
@@ -154,7 +229,7 @@ def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="No space"):
         build_on_device(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
-    assert compiled_for(bundle, bundle / "fused.onnx", "openvino")
+    assert compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
 
 
 def test_an_engine_that_could_not_write_its_code_is_refused(
@@ -173,7 +248,7 @@ def test_an_engine_that_could_not_write_its_code_is_refused(
 
 
 def test_other_engines_are_not_concerned(bundle: Path) -> None:
-    assert compiled_for(bundle, bundle / "fused.onnx", "onnxruntime") is None
+    assert compiled_for(bundle, [bundle / "fused.onnx"], "onnxruntime") is None
     with Pipeline.open(bundle, engine="onnxruntime", threads=1) as pipeline:
         assert pipeline.engine == "onnxruntime CPU"
 

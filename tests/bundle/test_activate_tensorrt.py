@@ -3,102 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scnet_edge.backends import trt_compile
-from scnet_edge.backends.slots import check_slot
-from scnet_edge.backends.trt_build import Built
-from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle import compile, device
-from scnet_edge.bundle.activate import build_on_device
-from scnet_edge.bundle.manifest import GOLDEN, file_sha256, seal_of
-from scnet_edge.bundle.verify import Golden, write_golden
+from scnet_edge.backends.slots import Choice, check_slot
+from scnet_edge.bundle import arithmetic, device
+from scnet_edge.bundle.activate import build_on_device, roll_back
+from scnet_edge.bundle.device import graphs_for, opening_for
+from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
+from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.cli.on_device import _summary
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import file_sha256
 
 SIZE_HW = (64, 96)
-HERE = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
-REPORT = json.dumps(
-    {
-        "Layers": [
-            {
-                "Name": f"k{i}",
-                "LayerType": "gemm",
-                "Inputs": [{"Name": "x", "Format/Datatype": dtype}],
-                "Outputs": [],
-                "Metadata": f"[ONNX Layer: a.{i}]",
-            }
-            for i, dtype in enumerate(("Int8", "Int8", "Half"))
-        ]
-    }
-)
-
-
-class Darkness:
-    """What the graph computes, and whether a GPU was asked before it was tried."""
-
-    name = "tensorrt Orin"
-
-    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
-        return {"probability": (1 - feeds["frame"].mean(axis=3) / 255).astype(np.float32)}
-
-    def close(self) -> None: ...
 
 
 @pytest.fixture
-def tensorrt_bundle(darkness_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def tensorrt_bundle(darkness_bundle: Callable[..., Path], orin: Any) -> Path:
     """Return a bundle on a machine with a TensorRT that makes plans of a graph's name."""
     bundle = darkness_bundle(SIZE_HW)
     frames = np.random.default_rng(0).integers(0, 256, (3, *SIZE_HW, 3), np.uint8)
     probability = (1 - frames.mean(axis=3) / 255).astype(np.float32)
     write_golden(bundle / GOLDEN, Golden(frames=frames, probability=probability, edges=None))
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    manifest["files"][GOLDEN] = file_sha256(bundle / GOLDEN)
-    (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
-    tried: list[Opening] = []
-
-    def opened(opening: Opening) -> Darkness:
-        tried.append(opening)
-        return Darkness()
-
-    def inspect(plan: bytes) -> str:
-        assert tried, "a plan was loaded in the parent before a child had tried it"
-        return REPORT
-
-    gpu = SimpleNamespace(
-        name="Orin", capability="8.7", free_bytes=lambda: 1 << 30, close=lambda: None
-    )
-    built = Built(
-        plan=b"plan",
-        tensors={"frame": "1x64x96x3 uint8"},
-        convolutions=("a.0", "a.1", "a.2"),
-        excluded=("a.2",),
-        timing_cache=b"measured",
-    )
-    monkeypatch.setattr(trt_compile, "open_device", lambda: gpu)
-    monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
-    monkeypatch.setattr(trt_compile, "build_plan", lambda graph, settings: built)
-    monkeypatch.setattr(trt_compile, "inspect_plan", inspect)
-    monkeypatch.setattr(compile, "identity", lambda engine: dict(HERE))
-    monkeypatch.setattr(compile, "opened", opened)
-    monkeypatch.setattr(device, "identity", lambda engine: dict(HERE))
+    listed(bundle, GOLDEN)
     return bundle
 
 
-def test_everything_that_was_written_is_hashed_and_told(tensorrt_bundle: Path) -> None:
+def listed(bundle: Path, *names: str) -> None:
+    """Let the manifest list files."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"] |= {name: file_sha256(bundle / name) for name in names}
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
+
+
+@pytest.fixture
+def both(tensorrt_bundle: Path) -> Path:
+    """Return a bundle that carries FP16 beside INT8."""
+    shutil.copy(tensorrt_bundle / "fused.onnx", tensorrt_bundle / "fp16.onnx")
+    listed(tensorrt_bundle, "fp16.onnx")
+    return tensorrt_bundle
+
+
+def test_everything_that_was_written_is_hashed_and_told(tensorrt_bundle: Path, orin: Any) -> None:
     done = build_on_device(tensorrt_bundle, engine="tensorrt")
     folder = tensorrt_bundle / "device" / "tensorrt-1"
     written = {path.name for path in folder.iterdir()}
     assert written == {"slot.json", "fused.plan", "fused.layers.json", "timing.cache"}
-    assert check_slot(folder, tensorrt_bundle / "fused.onnx", HERE) == done.slot
+    assert check_slot(folder, tensorrt_bundle / "fused.onnx", orin.identity) == done.slot
     assert set(done.slot.files) == written - {"slot.json"}
-    assert done.slot.identity == HERE | {"GPU": "Orin", "compute capability": "8.7"}
+    assert done.slot.identity == orin.identity | {"GPU": "Orin", "compute capability": "8.7"}
     said = _summary(tensorrt_bundle, done, rollback=False)
     assert "fused.onnx: 3 kernels; of the convolutions 1 read FP16, 2 read INT8" in said
     assert "fused.onnx: no INT8 kernel here, so in floating point: a.2" in said
@@ -110,4 +69,87 @@ def test_none_of_it_may_change(tensorrt_bundle: Path, name: str) -> None:
     path = tensorrt_bundle / "device" / "tensorrt-1" / name
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(EngineError, match=rf"{name}: SHA-256 .*: altered or damaged, not loaded"):
-        device.compiled_for(tensorrt_bundle, tensorrt_bundle / "fused.onnx", "tensorrt")
+        device.compiled_for(tensorrt_bundle, [tensorrt_bundle / "fused.onnx"], "tensorrt")
+
+
+def files_of(bundle: Path) -> set[str]:
+    """Return what lies in the folder of the device, and that of its first build."""
+    return {str(p.relative_to(bundle / "device")) for p in (bundle / "device").rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "precision", "graph"),
+    [(0.8, "int8", "fused"), (0.98, "fp16", "fp16"), (1.2, "fp16", "fp16")],
+)
+def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
+    ratio: float, precision: Any, graph: str, both: Path, orin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[Path] = []
+
+    def time_ratio(one: Any, other: Any, golden: Golden) -> float:
+        timed.extend(Path(opening.graph) for opening in orin.opened[-2:])
+        return ratio
+
+    monkeypatch.setattr(arithmetic, "time_ratio", time_ratio)
+    done = build_on_device(both, engine="tensorrt")
+    assert [path.name for path in timed] == ["fused.onnx", "fp16.onnx"]  # INT8 over FP16
+    assert [name for name, _ in orin.built] == ["fused.onnx", "fp16.onnx"]
+    assert orin.built[1][1].timing_cache == b"measured"  # INT8's shortens FP16's
+    assert done.slot.choice == Choice(precision=precision, int8_time=ratio)
+    folder = both / "device" / "tensorrt-1"
+    assert set(done.slot.graphs) == {f"{graph}.onnx"}
+    assert set(done.slot.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
+    assert {name for name in files_of(both) if name.startswith("tensorrt-1/")} == {
+        f"tensorrt-1/{name}" for name in (*done.slot.files, "slot.json")
+    }
+    assert not [name for name in files_of(both) if "fp16" in name.partition("/")[0]]
+    opening = opening_for(both, read_manifest(both), "tensorrt")
+    assert (opening.graph, opening.cache) == (str(both / f"{graph}.onnx"), str(folder))
+    assert verify_bundle(both, engine="tensorrt")[1].mask_f1 == 1
+    assert f"runs in {precision.upper()}, the quicker one here: in INT8 a frame takes {ratio}" in (
+        _summary(both, done, rollback=False)
+    )
+
+
+def test_going_back_is_to_the_precision_of_that_build(
+    both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ratio in (1.2, 0.8):
+        monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
+        build_on_device(both, engine="tensorrt")
+    assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")
+    assert roll_back(both, engine="tensorrt").name == "tensorrt-1"
+    assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fp16.onnx")
+
+
+def test_int8_stays_where_fp16_fails_its_trial(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drifted(*arguments: object) -> None:
+        raise BundleError("mask F1 against PyTorch is 0.1")
+
+    monkeypatch.setattr(arithmetic, "try_slot", drifted)
+    done = build_on_device(both, engine="tensorrt")
+    why = "mask F1 against PyTorch is 0.1"
+    assert done.slot.choice == Choice(precision="int8", int8_time=None, refused=why)
+    assert set(done.slot.graphs) == {"fused.onnx"}
+    assert f"runs in INT8; FP16 failed its trial: {why}" in _summary(both, done, rollback=False)
+
+
+def test_a_build_cancelled_during_fp16_changes_nothing(both: Path, orin: Any) -> None:
+    build = orin.build_plan
+
+    def cancelled(graph: Path, settings: Any) -> Any:
+        if graph.name == "fp16.onnx":
+            raise EngineError("the build was cancelled; nothing was changed")
+        return build(graph, settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scnet_edge.backends.trt_compile.build_plan", cancelled)
+        with pytest.raises(EngineError, match="cancelled"):
+            build_on_device(both, engine="tensorrt")
+    assert not [name for name in files_of(both) if name.startswith("tensorrt")]
+
+
+def test_only_tensorrt_is_given_a_choice(both: Path) -> None:
+    manifest = read_manifest(both)
+    assert graphs_for(both, manifest, "openvino") == [both / "fused.onnx"]
+    assert graphs_for(both, manifest, "tensorrt") == [both / "fused.onnx", both / "fp16.onnx"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,15 +17,17 @@ from scnet_edge.backends.base import installed_engines
 from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.bundle import build
 from scnet_edge.bundle.build import GateRequest, build_bundle
-from scnet_edge.bundle.manifest import Precision, file_sha256, read_manifest
+from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
+from scnet_edge.folders import file_sha256
 from scnet_edge.graph.half import to_half
 from scnet_edge.graph.ranges import find_ranges, read_ranges
 from scnet_edge.int8.gate import Gate
-from scnet_edge.int8.ladder import FP16
+from scnet_edge.int8.ladder import FP16, Step
 from scnet_edge.models.cards import find_card
 from scnet_edge.simulation.clip import render_clip
 
@@ -123,6 +126,15 @@ def test_a_typed_graph_that_strays_writes_nothing(
             GraphError,
             "exclude: no convolution is named scnet.nowhere",
         ),
+        (
+            {
+                "exclude": tuple(
+                    find_ranges("scnet-small", weights_of(find_card("scnet-small"))).ranges
+                )
+            },
+            ConfigError,
+            r"exclude: names all \d+ convolutions",
+        ),
         ({"halves": True}, ConfigError, "expected a model behind HED, found scnet-small"),
     ],
 )
@@ -192,6 +204,7 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     manifest = build_bundle(recipe, tmp_path / "b")
     assert set(manifest.files) == {
         "fused.onnx", "hed.onnx", "scnet.onnx", "typed.onnx", "typed-hed.onnx", "typed-scnet.onnx",
+        "fp16.onnx", "fp16-hed.onnx", "fp16-scnet.onnx",
         "golden.npz", "calibration.toml",
     }  # fmt: skip
     assert manifest.model.prior == "hed"
@@ -204,3 +217,49 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     assert result.edges is not None
     assert result.edges.shape == result.mask.shape == (64, 96)
     json.loads((tmp_path / "b" / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
+    passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(*arguments: Any) -> tuple[Step, GateRecord]:
+        record = gated(*arguments)[1]
+        *rungs, fp16 = record.rungs
+        rungs.append(msgspec.structs.replace(fp16, passed=passed))
+        return Step(name="INT8", precision="int8"), msgspec.structs.replace(
+            record, rungs=tuple(rungs)
+        )
+
+    gated = build.gated
+    monkeypatch.setattr(build, "gated", judged)
+    request = GateRequest(gate=Gate(max_lost_f1=0.5), elsewhere=True)
+    recipe = Recipe(precision="int8", model="scnet-tiny", size_hw=SIZE)
+    manifest = build_bundle(recipe, tmp_path / "b", gate=request)
+    assert ("fp16.onnx" in manifest.files) == passed
+    assert manifest.gate is not None
+    assert [r.f1 > 0 for r in manifest.gate.rungs if r.precision == "fp16"] == [True]
+    if passed:
+        graph = onnx.load(tmp_path / "b" / "fp16.onnx")
+        kinds = {node.op_type for node in graph.graph.node}
+        assert "QuantizeLinear" not in kinds
+        assert graph.opset_import[0].version == 17  # so that TensorRT 8.5 reads it as well
+        weights = [i for i in graph.graph.initializer if len(i.dims) == 4]
+        assert {i.data_type for i in weights} == {onnx.TensorProto.FLOAT16}
+
+
+def test_an_fp16_graph_that_strays_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def graphs_of(*arguments: Any, fp16: bool) -> dict[str, onnx.ModelProto]:
+        graphs = original(*arguments, fp16=fp16)
+        for i in graphs["fp16.onnx"].graph.initializer:
+            if len(i.dims) == 4:
+                i.raw_data = bytes(len(i.raw_data))
+        return graphs
+
+    original = build.graphs_of
+    monkeypatch.setattr(build, "graphs_of", graphs_of)
+    with pytest.raises(BundleError, match=r"fp16\.onnx in openvino CPU: mask F1"):
+        build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
+    assert not (tmp_path / "b").exists()

@@ -13,14 +13,14 @@ from scnet_edge.bundle.manifest import (
     InputContract,
     Manifest,
     ModelIdentity,
-    Parity,
-    file_sha256,
     read_manifest,
     record_accuracy,
     seal_of,
     write_manifest,
 )
 from scnet_edge.errors import BundleError
+from scnet_edge.folders import file_sha256
+from scnet_edge.types import Parity
 
 PARITY = Parity(
     engine="test", frames=1, max_abs_error=0.0, mean_abs_error=0.0, mask_agreement=1.0, mask_f1=1.0,

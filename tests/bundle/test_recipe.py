@@ -44,6 +44,19 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
 
 def test_size() -> None:
     assert parse_size("384x544") == (384, 544)
-    for text in ("384", "384x", "x", "-1x5", "384x544x3", "wide"):
+    for text in (
+        "0x0",
+        "32x32",
+        "384x63",
+        "8193x384",
+        "9" * 5000 + "x384",
+        "",
+        "384",
+        "384x",
+        "x",
+        "-1x5",
+        "384x544x3",
+        "wide",
+    ):
         with pytest.raises(ConfigError, match="HEIGHTxWIDTH"):
             parse_size(text)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import typer
+from hand_made import picture
 
 import scnet_edge.cli
 
@@ -124,6 +128,56 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     done = command_line(*(a.format(tmp=tmp_path) for a in arguments))
     assert done.returncode == 1
     assert re.fullmatch(r"scnet-edge: .+: expected a (file|folder) to write.+\n", done.stderr)
+
+
+def test_explain_draws_every_scale_gate_and_grad_cam(command_line: Run, tmp_path: Path) -> None:
+    frame, crack = picture(size_hw=(90, 130))
+    cv2.imwrite(str(tmp_path / "wall.png"), frame)
+    out = tmp_path / "maps"
+    done = command_line("explain", "scnet-tiny", str(tmp_path / "wall.png"), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    levels = range(1, 5)  # of scnet-tiny
+    blocks = [f"{part}-{level}" for part in ("encoder", "decoder") for level in levels]
+    maps = {"frame", "fused", *(f"scale-{level}" for level in levels)}
+    maps |= {f"{kind}-{block}" for kind in ("attention", "cam") for block in blocks}
+    sheets = {"scales": 6, "attention": 9, "grad-cam": 10}  # pictures in rows of three, titled
+    sizes = dict.fromkeys(maps, (90, 130, 3))
+    sizes |= {f"sheet-{name}": (-(-n // 3) * (90 + 26), 390, 3) for name, n in sheets.items()}
+    drawn = {path.stem: cv2.imread(str(path)) for path in out.iterdir()}
+    assert {name: image.shape for name, image in drawn.items()} == sizes
+    assert all(image.std() > 1 for image in drawn.values())
+    for name in (f"{kind}-decoder-{level}" for kind in ("attention", "cam") for level in levels):
+        heat = drawn[name] - 0.45 * frame  # without the frame under it
+        assert heat.std((0, 1)).max() > 5, name  # an encoder's gate may be the same everywhere
+    assert np.array_equal(drawn["frame"], frame)
+    assert drawn["fused"][crack].mean() > 100 + drawn["fused"][~crack].mean()
+    assert f"{len(sizes)} pictures" in done.stdout
+
+
+def test_statistics_counts_a_folder(
+    command_line: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, cracked = [(300, 400), (300, 400), (280, 290)], [True, False, True]
+    crack_px = 0
+    for i, (size_hw, shows) in enumerate(zip(sizes, cracked, strict=True)):
+        frame, mask = picture(i, size_hw)
+        crack_px += int((mask & shows).sum())
+        for kind, image in (("images", frame), ("masks", (mask & shows).astype(np.uint8) * 255)):
+            (tmp_path / "walls" / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "walls" / kind / f"{i}.png"), image)
+    monkeypatch.setenv("COLUMNS", "250")
+    out, spec = tmp_path / "counts.json", f"folder:{tmp_path / 'walls'}"
+    done = command_line("statistics", "--data", spec, "--json", str(out))
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text()).values()
+    percent = 100 * crack_px / sum(h * w for h, w in sizes)
+    assert (row["images"], row["cracked"]) == (3, 2)
+    assert row["sizes"] == {"300x400": 2, "280x290": 1}
+    assert row["crack_percent"] == pytest.approx(percent)
+    assert row["background_percent"] == pytest.approx(100 - percent)
+    assert percent < row["crop_crack_percent"] < 10  # of the crops that show a crack
+    cells = [spec, "3", "2", f"{percent:.2f}", f"{100 - percent:.2f}"]
+    assert re.search(r"\s*│\s*".join(map(re.escape, cells)), done.stdout)
 
 
 def test_the_installed_script_is_the_same_command_line() -> None:

@@ -70,10 +70,9 @@ def test_from_frames_to_report_exports_and_comparison(
     page = (surveys[0] / "report.html").read_text(encoding="utf-8")
     assert "2 under 100 % sure left out" in page
     assert "No crack was found" not in page
-    done = command_line(
-        "export", str(surveys[0]), "--format", "csv", "--min-confidence", "1"
-    )
+    done = command_line("export", str(surveys[0]), "--format", "csv", "--min-confidence", "1")
     assert done.returncode == 0, done.stderr
+    assert "2 under 100 % sure left out" in done.stderr
     assert len(Path(done.stdout.strip()).read_text(encoding="utf-8").splitlines()) == 1
     done = command_line("export", str(surveys[0]), "--format", "pacp-csv")
     assert done.returncode == 0, done.stderr

@@ -10,14 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
-import scnet_edge.cli.ablate  # noqa: F401  (registers the command)
+import scnet_edge.cli.ablate
+import scnet_edge.experiments.ablate
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.experiments import tables
-from scnet_edge.experiments.ablate import Figures, preset_of, slug
+from scnet_edge.experiments.ablate import Figures, preset_of, printed, slug
+from scnet_edge.experiments.folder import Settings
 from scnet_edge.experiments.presets import PRESETS, Preset
 from scnet_edge.experiments.tables import TABLES, Row, Table, find_table
+from scnet_edge.models.scnet import SCNetConfig
 
 
 @pytest.fixture
@@ -47,20 +50,20 @@ def test_crossed_table_trains_each_row_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tiny = Row(name="tiny", config={"levels": 2, "norm": "batch", "edges": False})
-    monkeypatch.setitem(tables.TABLES, "V", Table(about="crossed", rows=(tiny,), crossed=True))
+    monkeypatch.setitem(tables.TABLES, "V", Table(about="crossed", rows=(tiny,), crossed={}))
     data = [part for wall in walls for part in ("--data", f"folder:{wall}")]
     out = tmp_path / "out"
     (out / "tiny--folder-brick").mkdir(parents=True)  # killed as it began
     options = ("5", *data, "--out", out, "--steps", 2, "--batch", 1, "--width", 1 / 16)
     assert run(monkeypatch, *options) == 0
     made = read_json(out / "table-V.json", Figures)
-    assert (made.table, made.steps) == ("V", 2)
+    assert (made.table, made.schedule.steps) == ("V", 2)
     cells = {(f.trained_on, f.tested_on) for f in made.figures}
     names = ("folder-brick", "folder-stone")
     assert cells == {(a, b) for a in names for b in names}
     printed = capsys.readouterr().out
     assert printed == (out / "table-V.md").read_text()
-    assert f"{100 * made.figures[0].f1:.2f} [" in printed
+    assert f"{100 * made.figures[0].scores.ods.f1:.2f} [" in printed
 
     weights = out / "tiny--folder-brick" / "tiny--folder-brick.safetensors"
     before = weights.stat().st_mtime_ns
@@ -69,19 +72,52 @@ def test_crossed_table_trains_each_row_once(
     assert read_json(out / "table-V.json", Figures) == made
 
 
+def test_a_row_begins_as_the_net_of_the_other_data_set(
+    walls: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tiny = Row(name="SCNet", config={"levels": 2, "norm": "batch", "edges": False})
+    moved = dataclasses.replace(tiny, name="moved", transferred=True)
+    monkeypatch.setattr(scnet_edge.experiments.ablate, "SCNET", tiny)
+    monkeypatch.setitem(tables.TABLES, "IX", Table(about="first weights", rows=(tiny, moved)))
+    brick, stone = [("--data", f"folder:{wall}") for wall in walls]
+    options = ("--out", tmp_path / "out", "--steps", 1, "--batch", 1, "--width", 1 / 16)
+    assert run(monkeypatch, "IX", *brick, *options) == 0
+    assert "moved: left out, it begins from a second --data" in capsys.readouterr().err
+    assert run(monkeypatch, "IX", *brick, *stone, *options) == 0
+    begun = read_json(tmp_path / "out/moved--folder-brick/settings.json", Settings).start
+    assert begun == str(tmp_path / "out/scnet--folder-stone")
+    made = read_json(tmp_path / "out/table-IX.json", Figures)
+    assert [f.row for f in made.figures] == ["SCNet", "moved"] * 2
+
+
+def test_what_the_paper_printed_is_of_the_same_cell() -> None:
+    crossed, own = TABLES["V"], TABLES["X"]
+    assert printed(crossed, crossed.rows[0], "deepcrack", "crackforest") == 63.59
+    assert printed(crossed, crossed.rows[0], "crackforest", "deepcrack") == 64.89
+    assert printed(crossed, crossed.rows[0], "masonry", "deepcrack") is None
+    assert printed(own, own.rows[1], "deepcrack", "deepcrack") == 90.53
+
+
 @pytest.mark.parametrize("number", TABLES)
 def test_rows_are_presets_that_differ(number: str) -> None:
-    presets = [preset_of(row, 0.25, {"steps": 7}) for row in TABLES[number].rows]
+    rows = [row for row in TABLES[number].rows if not row.transferred]
+    presets = [preset_of(row, 0.25, {"steps": 7}) for row in rows]
     assert all(preset.schedule.steps == 7 for preset in presets)
     assert all(preset.config is None or preset.config.width == 0.25 for preset in presets)
     assert len({repr(preset) for preset in presets}) == len(presets)
     slugs = {slug(row.name) for row in TABLES[number].rows}
-    assert len(slugs) == len(presets)
+    assert len(slugs) == len(TABLES[number].rows)
 
 
 def test_full_table_vii_is_hcnn_up_to_the_whole_net() -> None:
     rows = {row.name: preset_of(row, 1, {}) for row in TABLES["VII"].rows}
-    assert rows["baseline"].config == PRESETS["hcnn"].config
+    baseline = rows["baseline"]  # no attention, no edges, balanced cross-entropy alone
+    assert baseline.config == SCNetConfig(attention="none", edges=False)
+    assert (baseline.schedule.pixel, baseline.schedule.region) == ("balanced", "none")
+    assert baseline.start == rows["all"].start == "xavier"
     assert rows["all"].config == PRESETS["paper"].config
     assert rows["all, -1 level"].config.levels == 4  # type: ignore[union-attr]
 

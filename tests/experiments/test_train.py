@@ -315,15 +315,3 @@ def test_presets_have_models_that_take_their_crops(name: str) -> None:
         crop = preset.schedule.augmentation.crop
         fused, _ = model(torch.empty(1, channels, crop, crop))
     assert fused.shape == (1, 1, crop, crop)
-
-
-def test_paper_preset_is_the_paper() -> None:
-    how = PRESETS["paper"].schedule
-    assert (how.optimizer, how.lr, how.momentum, how.weight_decay) == ("sgd", 1e-4, 0.9, 2e-4)
-    assert (how.batch, how.pixel, how.region, how.augmentation.crop) == (
-        4,
-        "focal",
-        "soft-iou",
-        256,
-    )
-    assert PRESETS["paper"].config == SCNetConfig()

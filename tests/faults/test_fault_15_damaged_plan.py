@@ -13,9 +13,9 @@ from scnet_edge.backends import base, slots, trt_module
 from scnet_edge.backends.base import open_backend
 from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
 from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_state
-from scnet_edge.bundle.manifest import file_sha256
 from scnet_edge.config import write_json
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.folders import file_sha256
 
 PLAN, LAYERS = "fused.plan", "fused.layers.json"
 PLAN_BYTES = bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8))
@@ -72,11 +72,13 @@ def refused(bundle: Path, said: str) -> None:
     assert f"scnet-edge build --on-device {bundle} --engine tensorrt'" in str(error.value)
     with pytest.raises(EngineError, match=said):
         open_backend("tensorrt", graph, cache=folder)
-    assert compiled_for(bundle, graph, "tensorrt") == bundle / DEVICE / "tensorrt-1"
+    assert compiled_for(bundle, [graph], "tensorrt") == bundle / DEVICE / "tensorrt-1"
 
 
 def test_whole_plans_are_taken(bundle: Path) -> None:
-    assert compiled_for(bundle, bundle / "fused.onnx", "tensorrt") == bundle / DEVICE / "tensorrt-2"
+    assert (
+        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / "tensorrt-2"
+    )
 
 
 def test_truncated_at_any_byte(bundle: Path) -> None:
@@ -121,7 +123,7 @@ def test_the_slot_itself_damaged(bundle: Path) -> None:
         (folder / SLOT).write_text(broken)
         with pytest.raises(EngineError, match=r"slot\.json|schema 9"):
             check_slot(folder, bundle / "fused.onnx", IDENTITY)
-        assert compiled_for(bundle, bundle / "fused.onnx", "tensorrt") == bundle / DEVICE / (
+        assert compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / (
             "tensorrt-1"
         )
 
@@ -130,7 +132,7 @@ def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
     for name in ("tensorrt-1", "tensorrt-2"):
         (bundle / DEVICE / name / PLAN).write_bytes(b"")
     with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*--on-device"):
-        compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
+        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
 
 
 def test_a_plan_of_another_graph(bundle: Path) -> None:
@@ -151,7 +153,7 @@ def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle / DEVICE / "tensorrt-1", tmp_path / "tensorrt-x")
     write_state(bundle, State(engines={"tensorrt": Builds(active="../../tensorrt-x")}))
     with pytest.raises(BundleError, match="not a build of tensorrt inside device"):
-        compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
+        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
 
 
 @pytest.mark.parametrize(
@@ -161,5 +163,5 @@ def test_a_state_that_cannot_be_read_names_what_mends_it(bundle: Path, text: str
     (bundle / DEVICE / "state.json").write_text(text)
     mended = rf"state\.json: .*run 'scnet-edge build --on-device {bundle}' on this machine"
     with pytest.raises(BundleError, match=mended) as error:
-        compiled_for(bundle, bundle / "fused.onnx", "tensorrt")
+        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
     assert "\n" not in str(error.value)

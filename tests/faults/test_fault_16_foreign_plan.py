@@ -6,17 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.backends import trt
+from scnet_edge.backends import trt, trt_module
 from scnet_edge.backends.cuda import Buffer
-from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
-from scnet_edge.bundle.manifest import file_sha256
+from scnet_edge.backends.slots import SCHEMA, SLOT, Choice, Compiled, Slot, check_slot, read_slot
 from scnet_edge.config import write_json
 from scnet_edge.errors import EngineError
+from scnet_edge.folders import file_sha256
 
 PLAN = "fused.plan"
 HERE = {"TensorRT": "tensorrt 10.3.0", "JetPack": "L4T 36.4.3"}
@@ -96,6 +97,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def mended(folder: Path) -> str:
+    """Return the command that each refusal ends with."""
+    bundle = folder.parents[1]
+    return f"run 'scnet-edge build --on-device {bundle} --engine tensorrt' on this machine"
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("TensorRT", "tensorrt 10.7.0"), ("JetPack", "L4T 36.5.0")]
 )
@@ -104,8 +111,7 @@ def test_another_tensorrt_or_jetpack(folder: Path, key: str, value: str) -> None
     assert check_slot(folder, graph, HERE)
     with pytest.raises(EngineError, match=rf"compiled for {key} .*, found {value}") as error:
         check_slot(folder, graph, HERE | {key: value})
-    mended = f"run 'scnet-edge build --on-device {folder.parents[1]} --engine tensorrt'"
-    assert mended in str(error.value)
+    assert str(error.value).endswith(mended(folder))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,7 @@ def test_another_gpu(
     device = Device()
     setattr(device, attribute, value)
     monkeypatch.setattr(trt, "open_device", lambda: device)
-    monkeypatch.setattr(trt, "deserialise", lambda plan: pytest.fail("the plan was deserialised"))
+    monkeypatch.setattr(trt, "deserialise", lambda *given: pytest.fail("the plan was deserialised"))
     with pytest.raises(EngineError, match=f"{said}; run 'scnet-edge build --on-device"):
         trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
     assert device.closed
@@ -142,19 +148,53 @@ def test_an_engine_with_other_tensors_than_recorded(
 ) -> None:
     device = Device()
     monkeypatch.setattr(trt, "open_device", lambda: device)
-    monkeypatch.setattr(trt, "deserialise", lambda plan: engine(**tensors))
-    with pytest.raises(EngineError, match=r"the plan has .*, expected .*build it here again"):
+    monkeypatch.setattr(trt, "deserialise", lambda *given: engine(**tensors))
+    with pytest.raises(EngineError, match=r"the plan has .*, expected .*") as error:
         trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
     assert device.closed
+    assert str(error.value).endswith(mended(folder))
 
 
-def test_the_one_that_was_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = Device()
+def test_a_plan_that_tensorrt_refuses_to_load(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = SimpleNamespace(errors=[])
+    runtime = SimpleNamespace(deserialize_cuda_engine=lambda plan: log.errors.append("too\nold"))
+    monkeypatch.setattr(trt, "open_device", Device)
+    monkeypatch.setattr(trt_module, "engine_log", lambda: log)
+    fake = SimpleNamespace(Runtime=lambda log: runtime)
+    monkeypatch.setattr(trt_module, "tensorrt", lambda: fake)
+    with pytest.raises(EngineError, match="cannot load the plan on this machine: too old") as error:
+        trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
+    assert str(error.value).endswith(mended(folder))
+
+
+def test_what_is_hashed_is_what_is_deserialised(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Swapped after its hash was checked, and before it is read again."""
+    check_slot(folder, folder.parents[1] / "fused.onnx", HERE)
+    (folder / PLAN).write_bytes(b"another plan")
+    monkeypatch.setattr(trt, "open_device", Device)
+    monkeypatch.setattr(trt, "deserialise", lambda *given: pytest.fail("the plan was deserialised"))
+    with pytest.raises(EngineError, match="altered or damaged, not loaded") as error:
+        trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
+    assert str(error.value).endswith(mended(folder))
+
+
+@pytest.mark.parametrize(("precision", "named"), [("int8", ""), ("fp16", " FP16")])
+def test_the_one_that_was_recorded(
+    precision: Any, named: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, slot = Device(), read_slot(folder)
+    choice = Choice(precision=precision, int8_time=1.1)
+    write_json(folder / SLOT, msgspec.structs.replace(slot, choice=choice))
     monkeypatch.setattr(trt, "open_device", lambda: device)
     monkeypatch.setattr(
-        trt, "deserialise", lambda plan: engine(frame=FRAME, probability=PROBABILITY)
+        trt, "deserialise", lambda *given: engine(frame=FRAME, probability=PROBABILITY)
     )
     backend = trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
     assert backend.tensors == TENSORS
+    assert backend.name == f"tensorrt Orin{named}"  # a run says what it ran in
     backend.close()
     assert device.closed

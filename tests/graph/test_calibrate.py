@@ -15,6 +15,7 @@ from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.graph.calibrate import calibrate_chain
 from scnet_edge.graph.qdq import quantisable, quantise
 from scnet_edge.graph.ranges import (
+    SCHEMA,
     CalibrationFile,
     ChosenFrame,
     Preprocessing,
@@ -90,9 +91,10 @@ def calibration() -> CalibrationFile:
         network="scnet", method="mse", f1=0.81, f1_fp32=0.8125, mean_abs_error=1e-5, chosen=True
     )
     blank = CalibrationFile(
-        schema=2, model="m", weights_sha256={"m": "ab"}, methods={"scnet": "mse"},
+        schema=SCHEMA, model="m", weights_sha256={"m": "ab"}, methods={"scnet": "mse"},
         preprocessing=Preprocessing(size_hw=(96, 128), edge_threshold=0.5), equalised=False,
-        bluish=False, source='two "odd" frames', validation="drawn", engine="openvino CPU", key="",
+        colours_checked=False, source='two "odd" frames', validation="drawn",
+        engine="openvino CPU", key="",
         frames={"a b.png": frame, "c.png": frame}, comparison=(trial, trial),
         ranges={"scnet.encoder.0.0": 1.25, "scnet.encoder.0.3": 1e-7},
         bias_shifts={"scnet.encoder.0.3": [0.1, -2.5e-9]},
@@ -104,6 +106,16 @@ def test_file_round_trip(calibration: CalibrationFile, tmp_path: Path) -> None:
     write_ranges(tmp_path / "m.toml", calibration)
     assert read_ranges(tmp_path / "m.toml") == calibration
     assert find_ranges(str(tmp_path / "m.toml"), {"m": "ab"}, 0.5) == calibration
+
+
+def test_a_name_with_a_control_character_is_read_back(
+    calibration: CalibrationFile, tmp_path: Path
+) -> None:
+    frames = {f"a{chr(code)}b": next(iter(calibration.frames.values())) for code in (7, 31, 127)}
+    odd = msgspec.structs.replace(calibration, frames=frames)
+    odd = msgspec.structs.replace(odd, key=key_of(odd))
+    write_ranges(tmp_path / "m.toml", odd)
+    assert read_ranges(tmp_path / "m.toml") == odd
 
 
 def test_stale_ranges_are_never_used(calibration: CalibrationFile, tmp_path: Path) -> None:
@@ -121,7 +133,12 @@ def test_stale_ranges_are_never_used(calibration: CalibrationFile, tmp_path: Pat
         ('"sha256" = "01"', '"sha256" = "02"'),
         ('edge_threshold" = 0.5', 'edge_threshold" = 0.4'),
         ('"scnet" = "mse"', '"scnet" = "minmax"'),
-        ("bluish = false", "bluish = true"),
+        ("colours_checked = false", "colours_checked = true"),
+        ('model = "m"', 'model = "n"'),
+        ('source = "two', 'source = "ten'),
+        ('validation = "drawn"', 'validation = "photographs"'),
+        ('engine = "openvino CPU"', 'engine = "by hand"'),
+        ('"f1" = 0.81,', '"f1" = 0.99,'),
     ],
 )
 def test_an_edited_file_is_refused(

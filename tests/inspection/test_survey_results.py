@@ -29,5 +29,7 @@ def test_the_page_states_what_was_measured(path: Path) -> None:
         f"{100 * result['length_error_share_abs_median']:.1f} %",
         f"{result['width_error_mm_abs_median']:.2f} mm",
     )
+    sure = [result, *result["at_least_as_sure"]]
     page = (ROOT / "docs/measurement.md").read_text(encoding="utf-8")
-    assert f"| {mode} | " + " | ".join(cells) + " |" in page
+    for row in (cells, [f"{one['found']}, {one['false_alarms']}" for one in sure]):
+        assert f"| {mode} | " + " | ".join(row) + " |" in page

@@ -38,7 +38,7 @@ def walls() -> list[Annotated]:
     """Return twelve drawn walls with their truth."""
     stills = list(render_stills(12, SIZE, seed=1))
     return [
-        Annotated(data="drawn", name=str(i), read=lambda f=f, m=m: (f, m))
+        Annotated(data="walls", name=str(i), read=lambda f=f, m=m: (f, m))
         for i, (f, m) in enumerate(stills)
     ]
 
@@ -58,6 +58,7 @@ def calibrated(small_fused: onnx.ModelProto) -> Calibrated:
             frames={str(i): chosen(frame) for i, frame in enumerate(frames)},
             ranges=ranges,
             bias_shifts={},
+            colours_checked=False,
         )
         return msgspec.structs.replace(blank, key=key_of(blank))
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.int8 import candidates as reading
+from scnet_edge.int8 import leakage
 from scnet_edge.int8.annotated import Annotated, gate_frames, mean_width_px, validation_frames
 from scnet_edge.int8.candidates import (
     Candidate,
@@ -22,13 +26,19 @@ from scnet_edge.int8.candidates import (
 from scnet_edge.int8.choose import (
     choose_frames,
     evenly_spaced,
-    refuse_swapped,
     refuse_useless,
     without_repeats,
 )
-from scnet_edge.int8.hashing import SAME_PICTURE_BITS, bits, nearest, phash, public_test_splits
+from scnet_edge.int8.hashing import (
+    SAME_PICTURE_BITS,
+    EvaluationHashes,
+    bits,
+    nearest,
+    phash,
+    public_test_splits,
+)
 from scnet_edge.int8.leakage import held_back, refuse_calibration_frames, refuse_leaks
-from scnet_edge.int8.sheet import COLUMNS, write_sheet
+from scnet_edge.int8.sheet import COLUMNS, check_sheet, write_sheet
 from scnet_edge.simulation.stills import render_stills
 
 SIZE = (96, 128)
@@ -50,20 +60,48 @@ def test_a_picture_is_known_again_smaller_darker_and_compressed(candidate: Candi
     assert nearest(candidate.phash, bits(others))[1] > SAME_PICTURE_BITS
 
 
-def test_a_frame_of_a_test_split_is_refused_and_a_twin_left_out(candidates: Candidates) -> None:
+def test_a_frame_of_a_test_split_is_refused_and_a_twin_left_out(
+    candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = candidates(4)
+    assert refuse_leaks(found, {}) == (found, [])
+    near = f"{int(found[2].phash, 16) ^ 0b1011:064x}"  # as at another size
+    known = EvaluationHashes(
+        splits={"deepcrack test": [found[1].phash]}, twins={near: "deepcrack 11158"}
+    )
+    monkeypatch.setattr(leakage, "public_test_splits", lambda: known)
+    with pytest.raises(InputError, match="1 of 4 frames are of the evaluation split 'deepcrack"):
+        refuse_leaks(found, {})
+    assert refuse_leaks([found[0], found[2]], {}) == (found[:1], ["wall-2"])
+    with pytest.raises(InputError, match="'mine'"):
+        refuse_leaks([found[0], found[3]], {"mine": [found[3].phash]})
+
+
+def test_the_twin_looks_like_no_test_image_but_its_own() -> None:
     public = public_test_splits()
     assert {name: len(h) for name, h in public.splits.items()} == {
         "deepcrack test": 237, "crackforest test": 23, "masonry test": 48
     }  # fmt: skip
-    found = candidates(4)
-    assert refuse_leaks(found, {}) == (found, [])
-    leaked = dataclasses.replace(found[1], phash=public.splits["deepcrack test"][5])
-    with pytest.raises(InputError, match="1 of 4 frames are of the evaluation split 'deepcrack"):
-        refuse_leaks([found[0], leaked, *found[2:]], {})
-    twin = dataclasses.replace(found[2], phash=next(iter(public.twins)))
-    assert refuse_leaks([*found[:2], twin], {}) == (found[:2], ["wall-2"])
-    with pytest.raises(InputError, match="'mine'"):
-        refuse_leaks(found, {"mine": [found[3].phash]})
+    for twin in public.twins:
+        distances = [nearest(h, bits([twin]))[1] for s in public.splits.values() for h in s]
+        assert sum(d <= SAME_PICTURE_BITS for d in distances) == 1
+        assert sorted(distances)[1] > 2 * SAME_PICTURE_BITS
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_a_mirrored_picture_is_a_leak(
+    axis: int, candidates: Candidates, walls: list[Annotated], calibrated: Callable
+) -> None:  # type: ignore[type-arg]
+    found = candidates(3)
+    flipped = np.ascontiguousarray(cv2.flip(found[1].frame, axis))
+    leaked = dataclasses.replace(found[1], frame=flipped, phash=phash(flipped))
+    with pytest.raises(InputError, match="1 of 3 frames are of the evaluation split 'mine'"):
+        refuse_leaks([found[0], leaked, found[2]], {"mine": [found[1].phash]})
+    shown = Annotated(data="v", name="v", read=lambda: (found[1].frame, None))
+    assert held_back([leaked], [shown]) == []
+    mirrored = np.ascontiguousarray(cv2.flip(walls[2].read()[0], axis))
+    with pytest.raises(InputError, match="1 of 12 frames of the gate calibrated"):
+        refuse_calibration_frames(walls, calibrated([mirrored]))
 
 
 def test_the_gate_refuses_to_judge_on_calibration_frames(
@@ -96,16 +134,6 @@ def test_useless_frames_are_refused(candidates: Candidates) -> None:
         refuse_useless([dataclasses.replace(c, sharpness=19.0) for c in found], 8)
     with pytest.raises(InputError, match="black or white"):
         refuse_useless([dataclasses.replace(c, brightness=0.4) for c in found], 8)
-
-
-def test_frames_that_are_rgb_for_bgr_are_refused(candidates: Candidates) -> None:
-    chosen = [(c, "") for c in candidates(8)]
-    refuse_swapped(chosen)
-    swapped = [(dataclasses.replace(c, warmth=warmth(c.frame[..., ::-1])), w) for c, w in chosen]
-    with pytest.raises(InputError, match=r"expected BGR frames, found .* bluer .* --bluish"):
-        refuse_swapped(swapped)
-    grey = [(dataclasses.replace(c, warmth=0.0), w) for c, w in chosen]
-    refuse_swapped(grey)  # a monochrome camera has no colour order to get wrong
 
 
 def test_figures_of_a_frame() -> None:
@@ -174,6 +202,51 @@ def test_sources_are_read_evenly_and_named_apart(tmp_path: Path) -> None:
     assert found[0].crack_area == 0
 
 
+def test_a_source_of_unknown_length_is_held_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [np.full((*SIZE, 3), i, np.uint8) for i in range(100)]
+
+    @contextmanager
+    def opened(source: str) -> Iterator[tuple[Iterator[tuple[str, np.ndarray]], None]]:
+        yield ((str(i), frame) for i, frame in enumerate(frames)), None
+
+    monkeypatch.setattr(reading, "_opened", opened)
+    found = read_candidates(["stream.ts"], 8, SIZE, blank, 0.5)
+    assert [c.name for c in found] == [str(i) for i in range(0, 100, 4)]
+    assert len(found) <= reading.PER_WANTED * 8 < len(frames)
+
+
+def test_a_cut_video_and_a_name_of_other_bytes_are_refused(tmp_path: Path) -> None:
+    video = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 96))
+    for frame, _ in render_stills(12, SIZE, seed=4):
+        writer.write(frame)
+    writer.release()
+    whole = video.read_bytes()
+    video.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        InputError, match=r"cut\.avi: ends after \d+ frames.* copy it again"
+    ) as found:
+        read_candidates([str(video)], 8, SIZE, blank, 0.5)
+    assert "--frames" not in str(found.value)
+    (tmp_path / "f").mkdir()
+    odd = os.fsencode(tmp_path / "f") + b"/a\xff.png"
+    Path(os.fsdecode(odd)).write_bytes(cv2.imencode(".png", np.zeros((*SIZE, 3), np.uint8))[1])
+    with pytest.raises(InputError, match="expected a name in UTF-8") as refused:
+        read_candidates([str(tmp_path / "f")], 8, SIZE, blank, 0.5)
+    assert str(refused.value).isascii()
+
+
+def test_only_a_contact_sheet_is_overwritten(candidates: Candidates, tmp_path: Path) -> None:
+    path = tmp_path / "s.png"
+    check_sheet(path)
+    write_sheet(path, [(c, "") for c in candidates(2)])
+    check_sheet(path)
+    for mine in (b"", b"\x89PNG", cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()):
+        path.write_bytes(mine)
+        with pytest.raises(ConfigError, match="in the way of the contact sheet"):
+            check_sheet(path)
+
+
 def test_the_contact_sheet_shows_every_frame(candidates: Candidates, tmp_path: Path) -> None:
     chosen = [(c, "no crack, dark, soft") for c in candidates(10)]
     write_sheet(tmp_path / "s.png", chosen)
@@ -237,6 +310,9 @@ def test_a_stratum_may_name_images_of_any_split(tmp_path: Path) -> None:
     (tmp_path / "d" / "strata.json").write_text('{"wet": ["01", "11"]}')
     frames, _ = gate_frames([f"folder:{tmp_path / 'd'}"], SIZE)
     assert [frame.tags for frame in frames] == [set(), {"wet"}, set()]
+    (tmp_path / "d" / "strata.json").write_text('{"wet": ["11"]}')
+    with pytest.raises(InputError, match=r"stratum 'wet' .* has no image of the test split"):
+        gate_frames([f"folder:{tmp_path / 'd'}"], SIZE)
 
 
 def test_every_tenth_image_validates(tmp_path: Path) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from inspect import signature
 
 import msgspec
 import numpy as np
 import pytest
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.evaluation.metrics import count
 from scnet_edge.graph.ranges import CalibrationFile
 from scnet_edge.inspection.tracing import MIN_AREA_PX, trace_cracks
-from scnet_edge.int8.gate import Gate, calibration_doubts, judge, parse_gate, strata
+from scnet_edge.int8.gate import (
+    Gate,
+    calibration_doubts,
+    judge,
+    parse_gate,
+    strata,
+    unjudged_strata,
+)
 from scnet_edge.int8.scoring import Scores, Traits
 
 TRUTH = np.zeros((40, 50), bool)
@@ -29,7 +37,7 @@ def scores_of(maps: list[np.ndarray], truth: np.ndarray = TRUTH) -> Scores:
 
 def kinds(count: int, data: str = "drawn") -> list[Traits]:
     return [
-        Traits(data=data, tags=frozenset(), brightness=100.0 + i, width_px=2.0 + i)
+        Traits(data=data, tags=frozenset(), brightness=100.0 + i, width_px=2.0 + i, warmth=9.0)
         for i in range(count)
     ]
 
@@ -71,7 +79,7 @@ def test_one_bad_stratum_fails_a_good_average() -> None:
     bad[10] = 0.2
     maps = [good] * 195 + [bad] * 5
     who = kinds(195) + [
-        Traits(data="drawn", tags=frozenset({"wet"}), brightness=200.0, width_px=300.0)
+        Traits(data="drawn", tags=frozenset({"wet"}), brightness=200.0, width_px=300.0, warmth=9.0)
         for _ in range(5)
     ]
     rung = verdict(scores_of(maps), scores_of([good] * 200), kinds=who)
@@ -84,6 +92,16 @@ def test_strata_are_data_sets_tags_and_the_thin_and_dark_quarter() -> None:
     groups = strata(kinds(8, "a") + kinds(8, "b"))
     assert groups["a"] == list(range(8))
     assert groups["thin"] == groups["dark"] == [0, 1, 8, 9]
+
+
+def test_strata_that_say_too_little_are_named_and_a_users_own_is_refused() -> None:
+    exact = scores_of([TRUTH * 0.9] * 8)
+    who = kinds(4, "deepcrack") + kinds(4, "masonry")
+    assert unjudged_strata(exact, who) == {"deepcrack": 4, "thin": 2, "dark": 2, "masonry": 4}
+    assert unjudged_strata(scores_of([TRUTH * 0.9] * 40), kinds(40)) == {}
+    wet = [replace(kind, tags=frozenset({"wet"})) for kind in who[:4]] + who[4:]
+    with pytest.raises(InputError, match=r"stratum 'wet': expected 5 images .* found 4 images"):
+        unjudged_strata(exact, wet)
 
 
 def test_broken_masks_fail() -> None:
@@ -133,16 +151,18 @@ def test_doubts_about_frames(calibrated) -> None:
     from scnet_edge.simulation.stills import render_stills
 
     good: CalibrationFile = calibrated([f for f, _ in render_stills(8, (96, 128), seed=3)])
-    assert calibration_doubts(good) == []
+    judging = kinds(8, "deepcrack")
+    assert calibration_doubts(good, judging) == []
 
     def with_frames(**changes: float) -> CalibrationFile:
         frames = {k: msgspec.structs.replace(f, **changes) for k, f in good.frames.items()}
         return msgspec.structs.replace(good, frames=frames)
 
-    assert "noise" in calibration_doubts(with_frames(sharpness=20.0))[0]
-    assert "black" in calibration_doubts(with_frames(brightness=0.0))[0]
+    assert "noise" in calibration_doubts(with_frames(sharpness=20.0), judging)[0]
+    assert "black" in calibration_doubts(with_frames(brightness=0.0), judging)[0]
     cold = with_frames(warmth=-7.0)
-    assert "swapped" in calibration_doubts(cold)[0]
-    assert calibration_doubts(msgspec.structs.replace(cold, bluish=True)) == []
+    assert "swapped" in calibration_doubts(cold, judging)[0]
+    assert calibration_doubts(cold, kinds(8, "drawn")) == []  # their tint is nobody's
+    assert calibration_doubts(msgspec.structs.replace(cold, colours_checked=True), judging) == []
     few = msgspec.structs.replace(good, frames=dict(list(good.frames.items())[:3]))
-    assert "3 different frames" in calibration_doubts(few)[0]
+    assert "3 different frames" in calibration_doubts(few, judging)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,8 +11,10 @@ import onnx
 import pytest
 
 from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.ranges import CalibrationFile, key_of
+from scnet_edge.int8 import engine, ladder
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.gate import Gate
 from scnet_edge.int8.ladder import Ladder, Step, climb_down
@@ -50,7 +53,7 @@ def climb(
         allow_loss: bool = False,
         elsewhere: bool = True,
     ) -> tuple[Step, GateRecord]:
-        ladder = Ladder(
+        given = Ladder(
             fused=small_fused,
             calibration=calibration,
             excluded=excluded,
@@ -61,7 +64,7 @@ def climb(
             gate=gate,
             report=lambda step: None,
         )
-        return climb_down(ladder, allow_loss=allow_loss, elsewhere=elsewhere)
+        return climb_down(given, allow_loss=allow_loss, elsewhere=elsewhere)
 
     return down
 
@@ -73,6 +76,9 @@ def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibr
     assert all(rung.passed for rung in record.rungs)
     assert record.shipped == "INT8"
     assert not record.loss_allowed
+    assert record.calibration_key == calibrated(good_frames()).key
+    assert record.weights_sha256 == weights_of(find_card("scnet-small"))
+    assert record.unjudged == {"thin": 3, "dark": 3}
 
 
 @pytest.mark.usefixtures("beside_a_gpu")
@@ -84,6 +90,59 @@ def test_beside_a_gpu_the_cpu_judges_and_its_speed_does_not_count(
     assert record.engine == "openvino CPU"
     assert "does not count where TensorRT runs it" in record.decision
     assert all(rung.latency_ms is None for rung in record.rungs)
+
+
+@pytest.mark.parametrize(
+    ("int8_ms", "fp16_ms", "shipped", "said"),
+    [
+        (10.0, 20.0, "INT8", "is 2.00 times as fast here: 10.0 ms against 20.0 ms for FP16"),
+        (20.0, 10.0, "FP16", "not faster on this machine: 20.0 ms against 10.0 ms for FP16; see"),
+        (9.9, 10.0, "FP16", "not faster on this machine"),  # a tie goes to what loses less
+    ],
+)
+def test_int8_that_passes_ships_where_it_is_faster_too(
+    int8_ms: float,
+    fp16_ms: float,
+    shipped: str,
+    said: str,
+    climb,
+    calibrated: Calibrated,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timed: list[dict[str, str]] = []
+
+    def latencies_ms(backends: dict[str, Any], frame_hw: tuple[int, int]) -> dict[str, float]:
+        assert frame_hw == SIZE
+        timed.append({name: backend.name for name, backend in backends.items()})
+        return {"INT8": int8_ms, "FP16": fp16_ms}
+
+    monkeypatch.setattr(ladder, "latencies_ms", latencies_ms)
+    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    assert timed == [{"INT8": "openvino CPU", "FP16": "openvino CPU"}]
+    assert step.name == record.shipped == shipped
+    assert said in record.decision
+    assert [rung.latency_ms for rung in record.rungs] == [int8_ms, fp16_ms]
+    assert all(rung.passed for rung in record.rungs)
+
+
+def test_latencies_are_medians_of_turns_after_a_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, order = [0.0], list[str]()
+
+    class Timed:
+        def __init__(self, name: str, seconds: list[float]) -> None:
+            self.name, self.seconds = name, seconds
+
+        def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            assert feeds["frame"].shape == (1, *SIZE, 3)
+            order.append(self.name)
+            clock[0] += self.seconds.pop(0)
+            return {}
+
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: clock[0])
+    backends = {"a": Timed("a", [9, 1, 2, 30]), "b": Timed("b", [9, 4, 4, 5])}
+    found = engine.latencies_ms(backends, SIZE, rounds=3)
+    assert found == pytest.approx({"a": 2000, "b": 4000})
+    assert order == ["a", "b"] * 4
 
 
 @pytest.mark.parametrize("how", BROKEN)

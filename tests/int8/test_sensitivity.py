@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 import onnx
+import pytest
 
-from scnet_edge.graph.ranges import CalibrationFile
+from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.reference import weights_of
+from scnet_edge.errors import ConfigError, GraphError
+from scnet_edge.graph.ranges import CalibrationFile, find_ranges
 from scnet_edge.int8.annotated import Annotated
-from scnet_edge.int8.sensitivity import chain_entries, rank
+from scnet_edge.int8.sensitivity import chain_entries, measure, rank
 from scnet_edge.models.cards import find_card
 from scnet_edge.simulation.stills import render_stills
 
@@ -34,3 +38,19 @@ def test_the_broken_layer_comes_first(
     assert whole.part == "scnet"
     assert whole.prior_flip_rate is None
     assert f1 - whole.f1 == whole.lost_f1 > 0.05
+    (rest,), _, _ = chain_entries(
+        small_fused, bad, walls[:4], SIZE, threshold, 0.5, exclude=[LAYERS[1]]
+    )
+    assert rest.lost_f1 < 0.05
+
+
+def test_what_a_recipe_excludes_is_neither_quantised_nor_ranked() -> None:
+    every = list(find_ranges("scnet-tiny", weights_of(find_card("scnet-tiny"))).ranges)
+    recipe = Recipe(precision="int8", model="scnet-tiny", size_hw=SIZE, exclude=tuple(every[2:]))
+    found = measure(recipe, images=1)
+    assert {layer.name for layer in found.layers} == set(every[:2])
+    assert set(every[2:]) <= set(found.exclude)
+    with pytest.raises(ConfigError, match=r"exclude: names all \d+ convolutions"):
+        measure(msgspec.structs.replace(recipe, exclude=tuple(every)))
+    with pytest.raises(GraphError, match="no convolution is named nowhere"):
+        measure(msgspec.structs.replace(recipe, exclude=("nowhere",)), images=1)

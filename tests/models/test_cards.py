@@ -113,3 +113,9 @@ def test_an_installed_package_looks_only_inside(
     assert shipped_models() == []
     with pytest.raises(ModelError, match="none found"):
         find_card("hed")
+
+
+def test_operations_are_scaled_by_pixels() -> None:
+    card = find_card("scnet-small")
+    assert card.size_hw == (384, 544)
+    assert card.gmac_at((192, 544)) == pytest.approx(card.gmac / 2)

@@ -8,9 +8,10 @@ import torch
 
 from scnet_edge.data.preprocess import scnet_input
 from scnet_edge.errors import ModelError
-from scnet_edge.models.chain import Chain, check_size
+from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.models.sizes import check_size
 
 
 def nets(*, edges: bool) -> tuple[SCNet, HED | None]:

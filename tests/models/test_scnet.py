@@ -1,12 +1,16 @@
-"""SCNet against the sizes the paper prints, and every switch of its configuration."""
+"""SCNet against the sizes and equations the paper prints, and every switch of its configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from scnet_edge.errors import ModelError
-from scnet_edge.models.blocks import PoolWithIndices, Unpool
+from scnet_edge.models.blocks import Attention, PoolWithIndices, Unpool
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import count_macs, count_parameters
 
@@ -19,6 +23,60 @@ def test_parameters_of_table_vii(levels: int, parameters: int, printed: str) -> 
         model = SCNet(SCNetConfig(levels=levels))
     assert count_parameters(model) == parameters
     assert f"{parameters / 1e6:.2f}" == printed
+
+
+def plain_scnet(state: Mapping[str, Tensor], x: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
+    """Return fused and side logits, finest first, from the weights by Eq. 1 to 5 alone."""
+
+    def conv(name: str, x: Tensor) -> Tensor:
+        weight = state[f"{name}.weight"]
+        return F.conv2d(x, weight, state.get(f"{name}.bias"), padding=weight.shape[-1] // 2)
+
+    def block(name: str, x: Tensor) -> Tensor:  # VGG's, each convolution normalised by itself
+        convolutions = sorted(int(k.split(".")[2]) for k in state if k.startswith(f"{name}."))
+        for i in convolutions:
+            x = F.relu(F.instance_norm(conv(f"{name}.{i}", x)))
+        return x
+
+    def attention(name: str, f: Tensor) -> tuple[Tensor, Tensor]:  # Eq. 1: F_a and F_r
+        if f"{name}.attend.weight" in state:
+            f = torch.sigmoid(conv(f"{name}.attend", f)) * f
+        elif f"{name}.weight" in state:  # Table VII: one scalar in place of the filter
+            f = state[f"{name}.weight"] * f
+        return f, conv(f"{name}.refine", f)
+
+    f_e: list[Tensor] = []
+    indices = []
+    for i in range(levels):
+        x, f_r = attention(f"encoder_attention.{i}", block(f"encoder.{i}", x))
+        f_e.append(torch.cat([F.max_pool2d(f_e[-1], 2), f_r], 1) if i else f_r)
+        x, where = F.max_pool2d(x, 2, return_indices=True)
+        indices.append(where)
+    f_ed: list[Tensor] = []
+    for i in reversed(range(levels)):
+        x = F.max_unpool2d(x, indices[i], 2)
+        x, f_d = attention(f"decoder_attention.{i}", block(f"decoder.{i}", x))
+        side = conv(f"sides.{i}", torch.cat([f_e[i], f_d], 1))  # Eq. 2
+        f_ed.insert(0, F.interpolate(side, scale_factor=2.0**i, mode="bilinear"))
+    return conv("fuse", torch.cat(f_ed, 1)), f_ed  # Eq. 4; Eq. 3 and 5 are their sigmoids
+
+
+@pytest.mark.parametrize("levels", [5, 4])
+@pytest.mark.parametrize("attention", ["scale", "scalar", "none"])
+def test_forward_is_the_equations(attention: Attention, levels: int) -> None:
+    torch.manual_seed(0)
+    config = SCNetConfig(width=1 / 16, levels=levels, attention=attention)
+    model = SCNet(config).double()
+    with torch.no_grad():
+        for p in model.parameters():  # no scalar stays at 1, and every gate and head matters
+            p.mul_(2).add_(torch.rand_like(p), alpha=0.2)
+        x = torch.rand(2, 4, 64, 96, dtype=torch.double) * 2 - 1
+        fused, sides = model(x)
+        expected, expected_sides = plain_scnet(model.state_dict(), x, levels)
+    assert len(sides) == levels
+    for ours, plain in zip([fused, *sides], [expected, *expected_sides], strict=True):
+        assert ours.std() > 0.05
+        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from onnx import TensorProto, helper
 
 from scnet_edge.bundle.activate import build_on_device
 from scnet_edge.bundle.device import read_state
-from scnet_edge.bundle.manifest import GOLDEN, file_sha256, seal_of
+from scnet_edge.bundle.manifest import GOLDEN, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.errors import BundleError, ConfigError, EngineError
+from scnet_edge.folders import file_sha256
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.segment import open_segment
 from scnet_edge.runtime.events import Event

@@ -21,11 +21,11 @@ from scnet_edge.bundle.manifest import (
     InputContract,
     Manifest,
     ModelIdentity,
-    Parity,
     write_manifest,
 )
 from scnet_edge.errors import BundleError, EngineCrash, EngineError, InputError
 from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.types import Parity
 
 SIZE_HW = (48, 64)
 THRESHOLD = 0.6

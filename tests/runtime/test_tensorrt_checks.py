@@ -88,3 +88,16 @@ def test_swap_counts_on_a_small_jetson_alone() -> None:
 def test_tensorrt_without_a_gpu_runs_nothing() -> None:
     no_gpu = Check(name="gpu", verdict="missing", found="no NVIDIA driver")
     assert check_tensorrt(no_gpu).verdict in ("warn", "missing")
+
+
+@pytest.mark.parametrize(
+    ("l4t", "said"), [((35, 4, 1), "Python 3.8"), ((36, 4, 3), "python3-libnvinfer")]
+)
+def test_jetpack_5_has_no_bindings_for_our_python(
+    l4t: tuple[int, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt_checks, "find_spec", lambda name: None)
+    gpu = Check(name="gpu", verdict="ok", found="Orin, compute capability 8.7")
+    check = check_tensorrt(gpu, l4t)
+    assert (check.verdict, check.found) == ("missing", "not installed")
+    assert said in check.remedy

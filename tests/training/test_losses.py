@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 from collections.abc import Callable
 
@@ -15,6 +17,7 @@ from torch import Tensor
 from scnet_edge.errors import InputError
 from scnet_edge.training.losses import (
     SIDE_WEIGHTS,
+    RegionLoss,
     cross_entropy,
     dice,
     focal,
@@ -39,6 +42,9 @@ def logits_and_mask(seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def weighted(logits: Tensor, mask: Tensor) -> Tensor:
     return cross_entropy(logits, mask, weights=(0.5, 9.0))
+
+
+named = functools.cache(region_loss)  # Neuro-IoU learns once
 
 
 @pytest.mark.parametrize(
@@ -176,19 +182,56 @@ def test_neuro_iou_has_learnt_the_iou() -> None:
     assert np.corrcoef(learnt.numpy(), exact.numpy())[0, 1] > 0.95
     better = loss(4 * (2 * mask - 1), mask)
     assert better < loss(torch.zeros_like(mask), mask) < loss(-4 * (2 * mask - 1), mask)
-    assert torch.equal(loss.head.weight, NeuroIoU.learnt().head.weight)
+    assert torch.equal(loss.head.weight, named("neuro-iou").head.weight)  # type: ignore[union-attr]
 
 
-def test_neuro_iou_gradient() -> None:
+def test_neuro_iou_gradient_is_that_of_the_learnt_net() -> None:
     logits, mask = logits_and_mask()
-    loss = NeuroIoU().double().requires_grad_(False)
+    loss = copy.deepcopy(named("neuro-iou")).double()  # type: ignore[union-attr]
     assert torch.autograd.gradcheck(lambda x: loss(x, mask), logits.requires_grad_())
 
 
-@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "none"])
+def test_neuro_iou_says_of_every_pixel_which_way_is_better() -> None:
+    torch.manual_seed(6)
+    logits, mask = drawn_maps(400)
+    named("neuro-iou")(logits.requires_grad_(), mask).backward()  # type: ignore[misc]
+    assert logits.grad is not None
+    assert (logits.grad[mask > 0] < 0).all()
+    assert (logits.grad[mask == 0] > 0).all()
+
+
+@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "neuro-iou"])
+def test_without_a_crack_fewer_alarms_are_better(region: RegionLoss) -> None:
+    logits, mask = logits_and_mask()
+    loss = named(region)(logits.requires_grad_(), torch.zeros_like(mask))  # type: ignore[misc]
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad.any()
+    assert (logits.grad >= 0).all()
+
+
+def test_what_losses_return_without_a_crack() -> None:
+    logits, mask = logits_and_mask()
+    none, p = torch.zeros_like(mask), torch.sigmoid(logits)
+    alarms = p.sum((1, 2, 3))
+    torch.testing.assert_close(dice(logits, none), (alarms / (alarms + 1)).mean())
+    worst = logits.amax((1, 2, 3))
+    torch.testing.assert_close(lovasz(logits, none), F.relu(1 + worst).mean())
+    assert lovasz(torch.full_like(logits, -1.0), none) == 0
+    neuro = named("neuro-iou")
+    assert neuro is not None
+    assert neuro(torch.full_like(logits, -30.0), none) < 0.05
+    assert neuro(torch.full_like(logits, 30.0), none) > 0.8
+
+
+@pytest.mark.parametrize(
+    "region", ["soft-iou", "pooled-iou", "dice", "lovasz", "neuro-iou", "none"]
+)
 @pytest.mark.parametrize("pixel", ["focal", "cross-entropy", "balanced"])
-def test_every_pair_of_table_x_falls_when_the_map_is_right(pixel: str, region: str) -> None:
+def test_every_pair_of_table_x_falls_when_the_map_is_right(pixel: str, region: RegionLoss) -> None:
     _, mask = logits_and_mask()
-    terms = {"pixel": pixel_loss(pixel, (0.5, 5.0)), "region": region_loss(region)}  # type: ignore[arg-type]
+    terms = {"pixel": pixel_loss(pixel, (0.5, 5.0)), "region": named(region)}  # type: ignore[arg-type]
     right, wrong = 6 * (2 * mask - 1), 6 * (1 - 2 * mask)
     assert scnet_loss(right, [right], mask, **terms) < scnet_loss(wrong, [wrong], mask, **terms)  # type: ignore[arg-type]

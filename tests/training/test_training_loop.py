@@ -18,8 +18,17 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.training.hardware import CPU
 from scnet_edge.training.images import TrainingImage, batch_at, load_images
-from scnet_edge.training.loop import Material, averaging, objective, probability, train
+from scnet_edge.training.loop import (
+    Material,
+    averaging,
+    begin,
+    objective,
+    probability,
+    train,
+    update,
+)
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted
 
@@ -73,6 +82,18 @@ def test_loss_falls_on_a_toy(tmp_path: Path) -> None:
     with torch.inference_mode():
         p = torch.sigmoid(ema.eval()(x)[0])
     assert p[mask > 0].mean() > p[mask == 0].mean() + 0.2
+
+
+@pytest.mark.parametrize(("clip", "norm"), [(None, 50.0), (5.0, 5.0), (80.0, 50.0)])
+def test_a_step_is_as_long_as_the_clipped_gradient(clip: float | None, norm: float) -> None:
+    weight = torch.nn.Linear(2, 1, bias=False).double()
+    schedule = dataclasses.replace(
+        SCHEDULE, optimizer="sgd", momentum=0, weight_decay=0, lr=1, clip=clip
+    )
+    training, before = begin(weight, schedule, CPU), weight.weight.detach().clone()
+    update(training, (weight.weight * torch.tensor([[30.0, -40.0]])).sum(), schedule)
+    moved = before - weight.weight.detach()
+    torch.testing.assert_close(moved, norm / 50 * torch.tensor([[30.0, -40.0]]).double())
 
 
 def test_finished_run_takes_no_more_steps(tmp_path: Path) -> None:

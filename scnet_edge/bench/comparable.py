@@ -1,0 +1,73 @@
+"""Which F1 may stand on one axis: those of the same images and of the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scnet_edge.bench.schema import Result, Row
+
+F1_LOSS = 0.002  # the same weights on the same images differ by far less
+
+
+class Basis(NamedTuple):
+    """What F1 of some rows is of."""
+
+    at: int  # which result
+    data: str | None
+    images: int
+
+
+def basis_of(at: int, row: Row) -> Basis:
+    """Return what a row's F1 is of."""
+    return Basis(at, row.data, row.images)
+
+
+def comparable(results: Sequence[Result]) -> list[list[Basis]]:
+    """Return groups of what may share an axis, in the order of the results."""
+    groups: list[list[Basis]] = []
+    for at, result in enumerate(results):
+        for one in dict.fromkeys(basis_of(at, row) for row in result.rows if row.f1 is not None):
+            fits = [g for g in groups if all(_alike(results, one, other) for other in g)]
+            if fits:
+                fits[0].append(one)
+            else:
+                groups.append([one])
+    return groups
+
+
+def same_images(a: Result, row: Row, b: Result, other: Row) -> bool:
+    """Return whether two rows were scored on the same images, as far as the results tell."""
+    told = a.scored is not None and b.scored is not None
+    return (row.data, row.images) == (other.data, other.images) and (
+        not told or a.scored == b.scored
+    )
+
+
+def other_weights(row: Row, other: Row) -> bool | None:
+    """Return whether two rows ran other weights or graphs; None where a row does not say."""
+    hashes = (row.sha256, other.sha256)
+    return None if None in hashes else hashes[0] != hashes[1]
+
+
+def another_network(row: Row, other: Row) -> bool:
+    """Return whether rows of one name are of two networks: by hash, or by an F1 that differs."""
+    known = other_weights(row, other)
+    if known is not None:
+        return known
+    if row.precision != "fp32" or row.f1 is None or other.f1 is None:
+        return False  # machines may round INT8 differently
+    return abs(row.f1 - other.f1) > F1_LOSS
+
+
+def _alike(results: Sequence[Result], one: Basis, other: Basis) -> bool:
+    if one.at == other.at:
+        return one == other
+    ours, theirs = (
+        {row.case_key: row for row in results[b.at].rows if basis_of(b.at, row) == b}
+        for b in (one, other)
+    )
+    a, b = results[one.at], results[other.at]
+    if not same_images(a, next(iter(ours.values())), b, next(iter(theirs.values()))):
+        return False
+    return not any(another_network(ours[key], theirs[key]) for key in ours.keys() & theirs.keys())

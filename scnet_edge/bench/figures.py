@@ -1,0 +1,87 @@
+"""The figures of a row as people read them: on the terminal, in the README and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from scnet_edge.bench.schema import Case, Result, Row, Scope
+
+REFERENCES = {"torch fp32 eager": "PyTorch", "onnxruntime fp32": "ONNX Runtime"}
+SCOPES: dict[Scope, str] = {
+    "engine": "engine alone",
+    "pipeline": "frame to mask",
+    "camera_to_mask": "camera to mask",
+}
+FRAMES_FOR = {"p50": 1, "p95": 20, "p99": 100}  # fewer, and the percentile is the slowest frame
+FEW_FRAMES = (
+    f"Latency: p95 is of {FRAMES_FOR['p95']} frames or more, p99 of {FRAMES_FOR['p99']}; "
+    "- where a row has fewer."
+)
+
+
+def by_case(rows: Iterable[Row]) -> list[dict[Scope, Row]]:
+    """Return the rows of each case by scope, the widest scope last."""
+    cases: dict[tuple[object, ...], dict[Scope, Row]] = {}
+    for row in rows:
+        cases.setdefault(row.case_key, {})[row.scope] = row
+    return [{s: found[s] for s in SCOPES if s in found} for found in cases.values()]
+
+
+def short(value: float) -> str:
+    """Return three digits, or two behind the point of what is small."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def percent(share: float) -> str:
+    """Return a share as `32 %`."""
+    return f"{100 * share:.0f} %"
+
+
+def size(case: Case) -> str:
+    """Return width and height."""
+    return f"{case.size_hw[1]}x{case.size_hw[0]}"
+
+
+def rounds(row: Row) -> str:
+    """Return the FPS of the slowest and of the fastest round."""
+    return f"{short(min(row.round_fps))} to {short(max(row.round_fps))}"
+
+
+def percentiles(row: Row) -> dict[str, str]:
+    """Return p50, p95 and p99 in ms; `-` for which there are too few frames."""
+    return {
+        name: short(getattr(row.latency_ms, name)) if row.frames >= needed else "-"
+        for name, needed in FRAMES_FOR.items()
+    }
+
+
+def too_few_frames(row: Row) -> bool:
+    """Return whether a percentile of the row cannot be told."""
+    return row.frames < max(FRAMES_FOR.values())
+
+
+def f1(row: Row) -> str:
+    """Return F1 with its interval."""
+    if row.f1 is None:
+        return "not measured"
+    interval = " [{:.3f}, {:.3f}]".format(*row.f1_ci95) if row.f1_ci95 else ""
+    return f"{row.f1:.4f}{interval}"
+
+
+def images(rows: Iterable[Row]) -> str:
+    """Return what F1 is of: `32 images of deepcrack test`."""
+    scored = dict.fromkeys(f"{r.images} images of {r.data}" for r in rows if r.images)
+    return " and ".join(scored) or "no images"
+
+
+def not_measured(result: Result) -> list[tuple[str, str, str]]:
+    """Return model, cases and reason of what failed, the cases of one reason together."""
+    cases: dict[tuple[str, str], list[str]] = {}
+    for failure in result.failures:
+        cases.setdefault((failure.name, failure.error), []).append(failure.label)
+    return [(name, ", ".join(labels), error) for (name, error), labels in cases.items()]
+
+
+def speedups(row: Row) -> Sequence[tuple[float, float, float] | None]:
+    """Return how many times as fast as each reference, and the interval over rounds."""
+    return [row.speedup.get(reference) for reference in REFERENCES]

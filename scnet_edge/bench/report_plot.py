@@ -1,0 +1,148 @@
+"""What the page plots: points, by what their F1 is of, and what the pointer over each says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from scnet_edge.bench import figures
+from scnet_edge.bench.comparable import basis_of, comparable
+from scnet_edge.bench.figures import REFERENCES, short
+from scnet_edge.bench.machines import Key
+from scnet_edge.bench.report_tables import Measured
+from scnet_edge.bench.schema import Result, Row, Scope
+
+PLAIN_MODES = ("default", "eager")
+MODES = {
+    "bf16-rest": "where INT8 leaves a layer in floating point, it runs in BF16 instead of FP32",
+    "compile": "torch.compile",
+}
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """A case, as the filters and marks of the page tell cases apart."""
+
+    model: str
+    engine: str
+    precision: str
+    mode: str
+    machine: str
+    theirs: bool  # a network that scnet-edge does not ship
+    name: str  # of its line, where all on a plot are of one machine
+    series: str  # of its line else
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A row: in a panel where it has an F1, else with the reason why not."""
+
+    case: int
+    scope: Scope
+    fps: float
+    rounds: tuple[float, float]
+    f1: float | None
+    f1_ci95: tuple[float, float] | None
+    panel: int | None
+    why: str
+    tip: list[str]
+
+
+def drawn(cases: Sequence[Measured], machines: dict[Key, str]) -> list[Drawn]:
+    """Return the cases; their names say the size where there are several."""
+    rows = [(machines[key], next(iter(case.values()))) for key, case in cases]
+    sizes = len({row.size_hw for _, row in rows}) > 1
+    names = [f"{row.name} {figures.size(row)}" if sizes else row.name for _, row in rows]
+    return [
+        Drawn(
+            model=row.name,
+            engine=row.engine,
+            precision=row.precision,
+            mode="plain" if row.mode in PLAIN_MODES else row.mode,
+            machine=machine,
+            theirs=row.is_folder,
+            name=name,
+            series=f"{name} on {machine}",
+        )
+        for name, (machine, row) in zip(names, rows, strict=True)
+    ]
+
+
+def panels(results: Sequence[Result], machines: dict[Key, str]) -> list[str]:
+    """Return what each panel's F1 is of, and the machines on it."""
+    titles: list[str] = []
+    for group in comparable(results):
+        images = f"F1 on {group[0].images} images of {group[0].data}"
+        again = ", other weights than above" if any(t.startswith(images) for t in titles) else ""
+        at = {basis.at for basis in group}
+        names = dict.fromkeys(name for key, name in machines.items() if key[0] in at)
+        titles.append(f"{images}{again}: {', '.join(names)}")
+    return titles
+
+
+def points(
+    cases: Sequence[Measured], machines: dict[Key, str], results: Sequence[Result]
+) -> list[Point]:
+    """Return every row of every case."""
+    home = {basis: i for i, group in enumerate(comparable(results)) for basis in group}
+    return [
+        _point(i, row, home.get(basis_of(key[0], row)), machines[key])
+        for i, (key, case) in enumerate(cases)
+        for row in case.values()
+    ]
+
+
+def reading(results: Sequence[Result], panels: int) -> list[str]:
+    """Return how to read the plot, as far as these results need it."""
+    rows = [row for result in results for row in result.rows]
+    several = (
+        "F1 on other images, or of other weights, cannot be compared: each has a plot and a "
+        "dashed line of its own. "
+    )
+    theirs = "Hollow marks are networks that scnet-edge does not ship. "
+    names = sorted({row.mode for row in rows} - set(PLAIN_MODES))
+    modes = [f"{name}: {MODES.get(name, 'as the suite says')}" for name in names]
+    dots = f"A dot in a mark is a mode of its engine. {'; '.join(modes)}. "
+    return [
+        "Up and to the right is better. A line joins the cases of one model, the dashed one those "
+        "that nothing beats in both. " + several * (panels > 1),
+        "The upright bar is the 95 % interval of F1 over images, of a model's fastest case and of "
+        "the one under the pointer; the level bar, under the pointer, goes from the slowest to the "
+        "fastest round. ",
+        theirs * any(row.is_folder for row in rows)
+        + dots * bool(modes)
+        + "Camera to mask is the robot's loop under a camera a quarter faster than the pipeline: "
+        "from before a JPEG frame is decoded to its mask.",
+    ]
+
+
+def _point(case: int, row: Row, panel: int | None, machine: str) -> Point:
+    return Point(
+        case=case,
+        scope=row.scope,
+        fps=row.fps,
+        rounds=(min(row.round_fps), max(row.round_fps)),
+        f1=row.f1,
+        f1_ci95=row.f1_ci95,
+        panel=None if row.f1 is None else panel,
+        why=row.not_measured.get("f1", "F1 was not measured") if row.f1 is None else "",
+        tip=_tip(row, machine),
+    )
+
+
+def _tip(row: Row, machine: str) -> list[str]:
+    known = [f"{name} {ms}" for name, ms in figures.percentiles(row).items() if ms != "-"]
+    scored = f" on {row.images} images" if row.f1 is not None else ""
+    return [
+        f"{row.name}, {row.label}",
+        f"{short(row.fps)} FPS, {figures.SCOPES[row.scope]}, at {figures.size(row)}",
+        f"{len(row.round_fps)} rounds, {figures.rounds(row)} FPS",
+        f"{', '.join(known)} ms, of {row.frames} frames",
+        f"F1 {figures.f1(row)}{scored}",
+        *(
+            f"{s[0]:.2f} times as fast as {name} [{s[1]:.2f}, {s[2]:.2f}]"
+            for name, s in zip(REFERENCES.values(), figures.speedups(row), strict=True)
+            if s
+        ),
+        f"{row.rss_mb:.0f} MB resident, {row.gflop:.1f} GFLOP a frame",
+        machine,
+    ]

@@ -1,0 +1,188 @@
+"""The tables of the page: texts, cell by cell; the page's scripts only set them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from scnet_edge.bench import figures
+from scnet_edge.bench.figures import REFERENCES, percent, short
+from scnet_edge.bench.machines import Key
+from scnet_edge.bench.schema import Result, Row, Scope
+
+Cell = str | tuple[str, str]  # a text, or a text and what the pointer over it says
+Measured = tuple[Key, dict[Scope, Row]]  # a case, and what computed it
+SENSORS = {"joules": ("J a frame", 3), "temperature_c": ("°C", 0), "power_mode": ("power mode", 0)}
+NARROW = {"onnxruntime fp32": "ORT"}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """The head of a column; `looks` is `text`, `mark`, `strong` or nothing."""
+
+    text: str
+    looks: str = ""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line; `case` is the place of its case among all, for the filters."""
+
+    cells: list[Cell]
+    case: int | None = None
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The lines of one machine, under its name where there are several."""
+
+    title: str
+    lines: list[Line]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of the page."""
+
+    columns: list[Column]
+    groups: list[Group]
+
+
+def cases_table(cases: Sequence[Measured], titles: dict[Key, str]) -> Table:
+    """Return speed, latency, F1, and shares of every case."""
+    sizes = len({figures.size(_widest(case)) for _, case in cases}) > 1
+    columns = [
+        Column("model", "text"),
+        Column("engine", "mark"),
+        *([Column("size")] if sizes else []),
+        Column("FPS: engine"),
+        Column("pipeline"),
+        Column("camera", "strong"),
+        Column("slowest to fastest round"),
+        Column("ms p50 / p95 / p99"),
+        Column("F1 [95 %]"),
+        *(Column(f"x {NARROW.get(label, name)}") for label, name in REFERENCES.items()),
+        Column("of limit"),
+    ]
+
+    def cells(case: dict[Scope, Row]) -> list[Cell]:
+        widest, engine = _widest(case), case.get("engine")
+        return [
+            widest.name,
+            widest.label,
+            *([figures.size(widest)] if sizes else []),
+            *(_fps(case.get(scope)) for scope in figures.SCOPES),
+            figures.rounds(widest),
+            _latency(widest),
+            figures.f1(widest),
+            *(
+                (f"{s[0]:.2f}", f"95 % interval over rounds: {s[1]:.2f} to {s[2]:.2f}")
+                if s
+                else "-"
+                for s in figures.speedups(widest)
+            ),
+            percent(engine.limit.share) if engine and engine.limit else "-",
+        ]
+
+    return Table(columns, _grouped(cases, titles, cells))
+
+
+def costs_table(cases: Sequence[Measured], titles: dict[Key, str]) -> Table:
+    """Return start, memory, energy and stages of every case."""
+    sensed = _sensed(cases)
+    columns = [
+        Column("model", "text"),
+        Column("engine", "mark"),
+        Column("file MB"),
+        Column("resident MB"),
+        Column("first mask ms, cold"),
+        Column("warm"),
+        Column("loop over engine"),
+        *(Column(SENSORS[name][0]) for name in sensed),
+        Column("stages, ms", "text"),
+    ]
+
+    def cells(case: dict[Scope, Row]) -> list[Cell]:
+        widest, engine, loop = _widest(case), case.get("engine"), case.get("camera_to_mask")
+        stages = [f"{stage} {ms:.1f}" for stage, ms in widest.stages_ms.items() if ms >= 0.05]
+        return [
+            widest.name,
+            widest.label,
+            _fixed(widest.file_mb, 1),
+            _fixed(widest.rss_mb, 0),
+            _fixed(widest.first_mask_ms.get("cold"), 0),
+            _fixed(widest.first_mask_ms.get("warm"), 0),
+            percent(loop.fps / engine.fps) if loop and engine else "-",
+            *(_sensor(widest, name) for name in sensed),
+            ", ".join(stages),
+        ]
+
+    return Table(columns, _grouped(cases, titles, cells))
+
+
+def unsensed(cases: Sequence[Measured]) -> str:
+    """Return which sensors no row has, and why."""
+    sensed = _sensed(cases)
+    found = dict.fromkeys(
+        f"{SENSORS[name][0]} ({why})"
+        for name in SENSORS
+        if name not in sensed
+        for _, case in cases
+        if (why := _widest(case).not_measured.get(name))
+    )
+    return f"Not measured: {', '.join(found)}." if found else ""
+
+
+def failures_table(results: Iterable[Result], names: Sequence[str]) -> Table:
+    """Return what could not be measured."""
+    return Table(
+        [Column("model", "text"), Column("engine", "text"), Column("why", "text")],
+        [
+            Group(name, [Line(list(cells)) for cells in figures.not_measured(result)])
+            for result, name in zip(results, names, strict=True)
+            if result.failures
+        ],
+    )
+
+
+def _grouped(
+    cases: Sequence[Measured],
+    titles: dict[Key, str],
+    cells: Callable[[dict[Scope, Row]], list[Cell]],
+) -> list[Group]:
+    return [
+        Group(title, [Line(cells(case), i) for i, (at, case) in enumerate(cases) if at == key])
+        for key, title in titles.items()
+    ]
+
+
+def _widest(case: dict[Scope, Row]) -> Row:
+    return list(case.values())[-1]
+
+
+def _fps(row: Row | None) -> Cell:
+    if row is None:
+        return "-"
+    return short(row.fps), f"{len(row.round_fps)} rounds: {', '.join(map(short, row.round_fps))}"
+
+
+def _latency(row: Row) -> Cell:
+    text = " / ".join(figures.percentiles(row).values())
+    few = f" {figures.FEW_FRAMES}" if figures.too_few_frames(row) else ""
+    return text, f"of {row.frames} frames.{few}"
+
+
+def _sensed(cases: Sequence[Measured]) -> list[str]:
+    return [
+        name
+        for name in SENSORS
+        if any(getattr(_widest(case), name) is not None for _, case in cases)
+    ]
+
+
+def _sensor(row: Row, name: str) -> Cell:
+    value = getattr(row, name)
+    if value is None:
+        return "not measured", row.not_measured.get(name, "")
+    return value if isinstance(value, str) else _fixed(value, SENSORS[name][1])
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
