@@ -41,7 +41,7 @@ def main(model: str, out: str) -> None:
     run = reference_run(open_scnet(card), None)
     with tempfile.TemporaryDirectory() as temporary:
         draw_walls(Path(temporary))
-        samples = {sample.name: sample for sample in open_dataset(f"folder:{temporary}")}
+        samples = {sample.name: sample for sample in open_dataset(f"folder:{temporary}", "all")}
         counted = tally(predictions(run, samples.values()), threshold=card.threshold)
         rows = []
         for kind in ("good", "thin", "failed"):

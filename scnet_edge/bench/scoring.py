@@ -42,10 +42,18 @@ def chosen_samples(data: str, images: int) -> list[Sample]:
 
 
 def scored(data: str, images: int) -> Scored:
-    """Return what identifies the images that `chosen_samples` gives; raises what it raises."""
+    """Return what identifies the images that `chosen_samples` gives.
+
+    Raises:
+        InputError: there is no such data set, a mask is unreadable, or no pixel or every pixel is
+            crack, on which F1 says nothing.
+    """
+    from scnet_edge.data.classes import check_classes
     from scnet_edge.folders import file_sha256
 
     samples = chosen_samples(data, images)
+    masks = [sample.read_mask() for sample in samples]
+    check_classes(sum(int(m.sum()) for m in masks), sum(m.size for m in masks), len(masks))
     digest = hashlib.sha256()
     for sample in samples:
         for path in (sample.image, sample.mask):

@@ -128,10 +128,12 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=wanted.preset.schedule.steps, loss=float("nan"))
+        task = progress.add_task(
+            "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
+        )
 
         def told(step: int, loss: float) -> None:
-            progress.update(task, completed=step, loss=loss)
+            progress.update(task, completed=step, loss=loss, visible=True)
 
         train_run(wanted, out, resume=resume, report=progress.console.print, progress=told)
     print(f"{out}: trained; scnet-edge evaluate {out} --data ..., build --model {out} --out BUNDLE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import msgspec
@@ -15,21 +15,32 @@ import numpy.typing as npt
 from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import InputError
 
+Side = Annotated[int, msgspec.Meta(gt=0)]
+Pixels = Annotated[int, msgspec.Meta(ge=0)]
+
 
 class CocoImage(msgspec.Struct):
     """An entry of `images`."""
 
     id: int
     file_name: str
-    height: int
-    width: int
+    height: Side
+    width: Side
 
 
 class CocoAnnotation(msgspec.Struct):
     """An entry of `annotations`: polygons [[x, y, x, y, ...], ...], or run lengths."""
 
     image_id: int
+    id: int | str | None = None
     segmentation: list[list[float]] | dict[str, Any] = []
+
+
+class RunLengths(msgspec.Struct):
+    """Pixels down the columns, beside a crack and of it in turns: as numbers, or as text."""
+
+    counts: list[Pixels] | str
+    size: tuple[int, int] | None = None  # (h, w)
 
 
 class CocoFile(msgspec.Struct):
@@ -50,8 +61,8 @@ class CocoSample(Sample):
         """Return (H, W) bool, True inside any annotation."""
         mask = np.zeros(self.size_hw, np.uint8)
         for shape in self.shapes:
-            if isinstance(shape, dict):
-                mask |= _decoded(shape, self)
+            if isinstance(shape, RunLengths):
+                mask |= _filled(shape, self.size_hw)
                 continue
             for polygon in shape:
                 points = np.asarray(polygon, np.float64).reshape(-1, 2).round().astype(np.int32)
@@ -63,29 +74,37 @@ def read_coco(path: Path) -> Iterator[CocoSample]:
     """Yield the images of a COCO file in its order, each with all its annotations.
 
     Raises:
-        InputError: it is no COCO file, a polygon is cut, or an image is missing.
+        InputError: it is no COCO file, a polygon is cut, run lengths do not fill their image, or
+            an image is missing.
     """
     try:
         coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
     except msgspec.MsgspecError as e:
         raise InputError(f"{path}: expected a COCO file with images and annotations ({e})") from e
+    sizes_hw = {image.id: (image.height, image.width) for image in coco.images}
     shapes: dict[int, list[Any]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
         if annotation.image_id not in shapes:
             raise InputError(f"{path}: an annotation is of image {annotation.image_id}, not listed")
-        _check(annotation, path)
-        shapes[annotation.image_id].append(annotation.segmentation)
+        shape = _shape(annotation, sizes_hw[annotation.image_id], path)
+        shapes[annotation.image_id].append(shape)
     for image in coco.images:
-        size_hw, drawn = (image.height, image.width), tuple(shapes[image.id])
-        yield CocoSample(_found(path, image.file_name), path, size_hw, drawn)
+        drawn = tuple(shapes[image.id])
+        yield CocoSample(_found(path, image.file_name), path, sizes_hw[image.id], drawn)
 
 
-def _check(annotation: CocoAnnotation, path: Path) -> None:
-    polygons = annotation.segmentation
-    if isinstance(polygons, list) and any(len(p) < 6 or len(p) % 2 for p in polygons):
+def _shape(
+    annotation: CocoAnnotation, size_hw: tuple[int, int], path: Path
+) -> list[list[float]] | RunLengths:
+    """Return the polygons of an annotation as they are, or its run lengths as numbers."""
+    shape = annotation.segmentation
+    if isinstance(shape, dict):
+        return _runs(shape, size_hw, f"{path}: annotation {annotation.id}")
+    if any(len(p) < 6 or len(p) % 2 for p in shape):
         raise InputError(
             f"{path}: a polygon of image {annotation.image_id} has under 3 points or half a point"
         )
+    return shape
 
 
 def _found(path: Path, name: str) -> Path:
@@ -96,23 +115,57 @@ def _found(path: Path, name: str) -> Path:
     raise InputError(f"{path}: image {name} is neither at {places[0]} nor at {places[1]}")
 
 
-def _decoded(lengths: dict[str, Any], sample: CocoSample) -> npt.NDArray[np.uint8]:
-    """Return the (H, W) mask of run lengths, which go down the columns and begin with 0."""
-    counts = lengths.get("counts")
-    if isinstance(counts, str):
-        return _decompressed(lengths, sample)
-    runs = np.asarray(counts, np.int64)
-    if runs.sum() != sample.size_hw[0] * sample.size_hw[1]:
-        raise InputError(f"{sample.mask}: run lengths of {sample.name} do not fill its size")
-    flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
-    return flat.reshape(sample.size_hw, order="F")
-
-
-def _decompressed(lengths: dict[str, Any], sample: CocoSample) -> npt.NDArray[np.uint8]:
+def _runs(shape: dict[str, Any], size_hw: tuple[int, int], where: str) -> RunLengths:
+    """Return run lengths as numbers that fill the image; `where` names them in errors."""
     try:
-        from pycocotools import mask
-    except ModuleNotFoundError as e:
+        lengths = msgspec.convert(shape, RunLengths)
+    except msgspec.ValidationError as e:
         raise InputError(
-            f"{sample.mask}: compressed run lengths need pycocotools; pip install pycocotools"
+            f"{where}: expected run lengths as counts and size, found others ({e}); export it again"
         ) from e
-    return np.asarray(mask.decode(lengths), np.uint8)
+    if lengths.size not in (None, size_hw):
+        raise InputError(
+            f"{where}: expected run lengths of its image's size {size_hw}, found {lengths.size}; "
+            "export it again"
+        )
+    counts = lengths.counts
+    runs = _unpacked(counts, where) if isinstance(counts, str) else counts
+    if sum(runs) != size_hw[0] * size_hw[1]:
+        raise InputError(
+            f"{where}: run lengths do not fill its image: expected {size_hw[0] * size_hw[1]} "
+            f"pixels, found {sum(runs)}; export it again"
+        )
+    return RunLengths(counts=runs)
+
+
+def _unpacked(text: str, where: str) -> list[int]:
+    """Return the run lengths of COCO's text: five bits a character, the lowest first.
+
+    A sixth bit says that more follow. From the fourth number on each is a difference to the last
+    but one.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64:
+            break
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (bits & 16) << (shift - 4)  # the sign
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    else:
+        if shift == 0 and min(runs, default=0) >= 0:
+            return runs
+    raise InputError(
+        f"{where}: expected compressed run lengths, found text that is none; export it again"
+    )
+
+
+def _filled(lengths: RunLengths, size_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Return the (H, W) mask of run lengths, which go down the columns and begin with 0."""
+    runs = np.asarray(lengths.counts, np.int64)
+    flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
+    return flat.reshape(size_hw, order="F")

@@ -6,8 +6,8 @@ masonry:DIR      Dais et al. 2021
 metu:DIR         Ozgenel 2019, rgb/ and BW/; masks are JPEG
 kolektorsdd2:DIR Bozic et al. 2021, train/ and test/ with NAME.png and NAME_GT.png
 codebrim:DIR     Mundt et al. 2019, with masks of your own (none are public) in images/ and masks/
-folder:DIR       DIR/images and DIR/masks, same stems, every split the same; or these two in
-                 DIR/train and DIR/test; crack is above 127
+folder:DIR       DIR/images and DIR/masks, same stems, or these two in DIR/train and DIR/test;
+                 crack is above 127
 coco:FILE        a COCO file, images beside it or in images/; every annotation is crack
 
 Sets without an official split keep a shuffled fifth of the images for the test, always the same.
@@ -27,9 +27,7 @@ from scnet_edge.errors import InputError
 
 Split = Literal["train", "test", "all"]
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
-# CrackForest and masonry have no official split: a shuffled fifth of the images is test
-HOLDOUT_SEED = 0
-MOST_LABELS = 16  # a mask whose largest value is up to this holds label numbers
+HOLDOUT, HOLDOUT_SEED = 5, 0  # without a split of its own a shuffled fifth of a set is test
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +62,11 @@ class Sample:
 def _check_binary(mask: npt.NDArray[np.uint8], path: Path) -> None:
     """Refuse what a threshold at 127 would misread: label numbers, photos, soft maps."""
     top = int(mask.max())
-    if 0 < top <= MOST_LABELS:
-        found = "0 and 1, which would be no crack at all" if top == 1 else f"labels up to {top}"
-        raise InputError(f"{path}: expected 0 and 255, found {found}; write 255 where crack is")
+    if 0 < top <= 127:
+        raise InputError(
+            f"{path}: expected 0 and 255, found nothing above {top}, which would be no crack at "
+            "all; write 255 where crack is"
+        )
     grey, light = int(((mask > 32) & (mask < 224)).sum()), int((mask >= 224).sum())
     if grey > max(light, mask.size // 100):
         raise InputError(
@@ -109,7 +109,8 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
     """Return the samples of `NAME:DIR`, sorted by name.
 
     Raises:
-        InputError: the name is unknown, the folder is missing or empty, or an image has no mask.
+        InputError: the name is unknown, the folder is missing or empty, an image has no mask, or
+            too few are there for a test split.
     """
     name, _, folder = spec.partition(":")
     layouts = {
@@ -179,7 +180,7 @@ def _kolektorsdd2(root: Path, split: Split) -> list[Sample]:
 def _folder(root: Path, split: Split) -> list[Sample]:
     parts = [p for p in ("train", "test") if (root / p / "images").is_dir()]
     if not parts:
-        return _with_masks(root)
+        return _held_out(_with_masks(root), split)
     return [s for p in parts if split in ("all", p) for s in _with_masks(root / p)]
 
 
@@ -199,8 +200,13 @@ def _with_masks(root: Path) -> list[Sample]:
 
 def _held_out(samples: list[Sample], split: Split) -> list[Sample]:
     """Split off every shuffled fifth sample, the same ones each time."""
-    if split == "all":
+    if split == "all" or not samples:
         return samples
+    if split == "test" and len(samples) < HOLDOUT:
+        raise InputError(
+            f"{samples[0].image.parent}: expected at least {HOLDOUT} images, a fifth of which is "
+            f"the test split, found {len(samples)}; add some, or evaluate --split all"
+        )
     order = np.random.default_rng(HOLDOUT_SEED).permutation(len(samples))
-    test = set(order[: len(samples) // 5].tolist())
+    test = set(order[: len(samples) // HOLDOUT].tolist())
     return [s for i, s in enumerate(samples) if (i in test) == (split == "test")]

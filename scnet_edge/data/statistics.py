@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from scnet_edge.data.augment import Augmentation, training_crop
+from scnet_edge.data.classes import check_classes
 from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import InputError
 
@@ -64,8 +65,7 @@ def statistics(samples: Sequence[Sample], *, how: Augmentation, seed: int = 0) -
             training_crop(frame, mask, None, how, rng)[1].mean() for _ in range(CROPS_PER_IMAGE)
         ]
         crops += [float(share) for share in shares if share]
-    if not crack:
-        raise InputError(f"expected cracks in {len(samples)} masks, found none; crack is white")
+    check_classes(crack, pixels, len(samples))
     return Statistics(
         images=len(samples),
         cracked=cracked,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from scnet_edge.data.classes import check_classes
 from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.bootstrap import interval
@@ -151,7 +152,7 @@ def tally(
         tolerances_px: How far a prediction may lie from the crack, each scored apart.
 
     Raises:
-        InputError: there are no images, or a mask is unreadable or of another size.
+        InputError: no image, no crack or no background, or a mask unreadable or of another size.
         ConfigError: the threshold is not in whole hundredths.
     """
     index = threshold_index(threshold)  # refused now rather than after the last image
@@ -172,6 +173,8 @@ def tally(
         for px in tolerances_px:
             here = count_levels(reached, truth, tolerance_px=px) if px else counted.pixels[-1]
             counted.tolerant[px] = counted.tolerant[px] + here if px in counted.tolerant else here
+    total = add_up(counted.pixels)
+    check_classes(total.truth, total.pixels, len(counted.pixels))
     return counted
 
 

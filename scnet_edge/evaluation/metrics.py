@@ -56,6 +56,11 @@ class Counts:
         )
 
     @property
+    def pixels(self) -> int:
+        """All pixels: every probability is at least 0, the first threshold."""
+        return int(self.predicted[0])
+
+    @property
     def precision(self) -> Rates:
         """Share of the predicted pixels that is right; 1 where nothing is predicted."""
         return _ratio(self.right, self.predicted)
@@ -205,9 +210,8 @@ def mean_iou(counts: Counts, threshold: float) -> float:
         ConfigError: the threshold is not one of `THRESHOLDS`.
     """
     index = threshold_index(threshold)
-    pixels = int(counts.predicted[0])  # every probability is at least 0
     union = int(counts.predicted[index]) + counts.truth - int(counts.right[index])
-    background, wrong = pixels - union, union - int(counts.right[index])
+    background, wrong = counts.pixels - union, union - int(counts.right[index])
     background_iou = background / (background + wrong) if background + wrong else 1.0
     return (iou(counts, threshold) + background_iou) / 2
 

@@ -22,6 +22,7 @@ from scnet_edge.config import read_json, write_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.evaluation import Evaluation, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.experiments.folder import is_begun
 from scnet_edge.experiments.presets import PRESETS, Preset
 from scnet_edge.experiments.tables import SCNET, Metric, Row, Table
 from scnet_edge.experiments.train import Progress, Report, Request, train_run
@@ -97,7 +98,7 @@ def ablate(
         start = str(trained(SCNET, _another(spec, data))) if row.transferred else None
         wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), start=start, on=on)
         told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
-        train_run(wanted, run, resume=run.exists(), report=report, progress=told, maps=maps)
+        train_run(wanted, run, resume=is_begun(run), report=report, progress=told, maps=maps)
         return run
 
     figures: list[Figure] = []

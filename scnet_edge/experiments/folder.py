@@ -40,17 +40,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     schedule: Schedule  # a field that an older run's file lacks has its default
 
 
-def claim(folder: Path, settings: Settings, *, resume: bool) -> None:
-    """Begin a run in a folder, or go on with the one that is there.
+def is_begun(folder: Path) -> bool:
+    """Return whether a folder holds a run, with or without a checkpoint."""
+    return (folder / SETTINGS).is_file()
+
+
+def check(folder: Path, settings: Settings, *, resume: bool) -> None:
+    """Refuse a folder that this run cannot have; nothing is written.
 
     Raises:
-        ConfigError: the folder holds something and `resume` was not asked for, or another run.
+        ConfigError: the folder holds something and `resume` was not asked for, or another run, or
+            it was and there is none.
     """
-    known = folder / SETTINGS
-    if known.is_file():
+    if is_begun(folder):
         if not resume:
             raise ConfigError(f"{folder}: holds a run; pass --resume, or name another --out")
-        before = read_json(known, Settings)
+        before = read_json(folder / SETTINGS, Settings)
         if before != settings:
             changed = [f for f in Settings.__struct_fields__ if _differ(before, settings, f)]
             raise ConfigError(
@@ -60,8 +65,20 @@ def claim(folder: Path, settings: Settings, *, resume: bool) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: not empty and no run of ours; name another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(known, settings)
+    if resume:
+        raise ConfigError(f"{folder}: expected a run to go on with, found none; leave out --resume")
+
+
+def claim(folder: Path, settings: Settings, *, resume: bool) -> None:
+    """Begin a run in a folder, or go on with the one that is there.
+
+    Raises:
+        ConfigError: as `check` does.
+    """
+    check(folder, settings, resume=resume)
+    if not is_begun(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / SETTINGS, settings)
 
 
 def _differ(before: Settings, now: Settings, name: str) -> bool:

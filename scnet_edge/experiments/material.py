@@ -20,7 +20,8 @@ def split_held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
 
     Raises:
         ConfigError: there are fewer than two.
-        InputError: no mask of those held out shows a crack, so any threshold would be best.
+        InputError: no pixel of those held out is crack, or every one is, so any threshold, or the
+            lowest, would be best.
     """
     if len(samples) < 2:
         raise ConfigError(f"expected at least 2 training images, found {len(samples)}; add some")
@@ -30,6 +31,11 @@ def split_held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
         raise InputError(
             f"expected a crack on one of the {len(held)} held-out images, every tenth by name, "
             "found none; rename a cracked image to come first"
+        )
+    if all(s.read_mask().all() for s in held):
+        raise InputError(
+            f"expected background on one of the {len(held)} held-out images, every tenth by name, "
+            "found crack in every pixel; crack is white, so invert the masks if they are inverted"
         )
     return fit, held
 

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import cv2
 import msgspec
-import torch
 from torch import nn
 
 from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.experiments import folder as run_folder
 from scnet_edge.experiments.folder import Settings
 from scnet_edge.experiments.material import drawn_pipes, split_held_out
-from scnet_edge.experiments.presets import Preset, find_preset, new_model
-from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
+from scnet_edge.experiments.networks import first_model, open_teacher
+from scnet_edge.experiments.presets import Preset, find_preset
+from scnet_edge.models.cards import Card, CardConfig, run_card, write_card
 from scnet_edge.models.compared import CrackNet
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
@@ -29,14 +28,13 @@ from scnet_edge.models.weights import (
     load_state,
     measured,
     open_hed,
-    open_scnet,
     save_weights,
 )
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.hardware import CPU, Hardware
-from scnet_edge.training.images import load_images
+from scnet_edge.training.images import TrainingImage, load_images, read_pair
 from scnet_edge.training.loop import Material, train
-from scnet_edge.training.start import fitted, hold_coarse
+from scnet_edge.training.several import check_batch, first_alone, world_size
 from scnet_edge.types import Map
 
 PICTURES = 3
@@ -104,6 +102,9 @@ def train_run(
 ) -> None:
     """Train into the folder `out`; with `resume`, go on where an older run of it was cut.
 
+    All that was asked for is read before the folder is touched. Of several processes, each calls
+    this.
+
     Args:
         wanted: What to train.
         out: The folder of the run.
@@ -116,16 +117,26 @@ def train_run(
     Raises:
         ScnetEdgeError: the data, folder or options cannot be used.
     """
+    settings = _settings(wanted)
+    check_batch(wanted.preset.schedule.batch, world_size())
+    first_alone(lambda: run_folder.check(out, settings, resume=resume))
+    begun_at = run_folder.checkpointed_step(out)
+    if begun_at == wanted.preset.schedule.steps:
+        report(f"{out}: finished already, all {begun_at} steps")
+        return
     fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
-    model = _first_weights(wanted)
-    teachers = [_teacher(name, wanted) for name in wanted.teachers]
-    if writes:  # from here on the folder is this run's: what was asked for can be had
-        run_folder.claim(out, _settings(wanted), resume=resume)
-        run_folder.write_log(out, run_folder.read_log(out, until=run_folder.checkpointed_step(out)))
+    images = load_images(fit, None)
+    for sample in held:  # a validation reads them again
+        read_pair(sample)
+    model = first_model(wanted.preset, wanted.start)
+    teachers = [open_teacher(name, wanted.on) for name in wanted.teachers]
+    first_alone(lambda: run_folder.claim(out, settings, resume=resume))
+    if writes:
+        run_folder.write_log(out, run_folder.read_log(out, until=begun_at))
     report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
     seen = wanted.preset.takes_prior or any(teacher.config.edges for teacher in teachers)
     hed = KeptHED(open_hed().to(wanted.on.device), maps or out / "edges") if seen else None
-    material = _material(wanted, fit, hed, teachers, report)
+    material = _material(wanted, images, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
     def told(step: int, loss: float) -> None:
@@ -160,37 +171,17 @@ def _settings(wanted: Request) -> Settings:
 
 def _material(
     wanted: Request,
-    fit: list[Sample],
+    images: list[TrainingImage],
     hed: KeptHED | None,
     teachers: list[SCNet],
     report: Report,
 ) -> Material:
-    if hed:
-        report(f"edge maps of {len(fit)} images, each made once")
     map_of = hed and hed.map_of
+    if map_of:
+        report(f"edge maps of {len(images)} images, each made once")
+        images = [dataclasses.replace(image, edges=map_of(image.frame)) for image in images]
     pipes = drawn_pipes(map_of) if wanted.preset.schedule.pipe_share else []
-    return Material(images=load_images(fit, map_of), pipes=pipes, teachers=teachers)
-
-
-def _teacher(name: str, wanted: Request) -> SCNet:
-    card = find_card(name)
-    teacher = open_scnet(card)
-    if not isinstance(teacher, SCNet):
-        raise ConfigError(f"teacher {card.name}: expected an SCNet, found {card.kind}")
-    teacher.to(device=wanted.on.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return teacher
-
-
-def _first_weights(wanted: Request) -> CrackNet:
-    model = new_model(wanted.preset)
-    if wanted.start:
-        older = open_scnet(find_card(wanted.start))
-        model.load_state_dict(fitted(older.state_dict(), model.state_dict()))
-    if learning := wanted.preset.schedule.fine_levels:
-        hold_coarse(model, learning)
-        if not wanted.start:
-            raise ConfigError("--fine-levels needs a --start: what it holds stays as it begins")
-    return model
+    return Material(images=images, pipes=pipes, teachers=teachers)
 
 
 def _validate(

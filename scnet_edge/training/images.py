@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
+from scnet_edge.data.classes import check_classes
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.errors import InputError
@@ -63,24 +64,32 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
 
     Raises:
         InputError: an image or mask is unreadable, a mask is of another size than its frame, or
-            no mask shows a crack.
+            no pixel or every pixel is crack.
     """
     images = [_load_image(sample, map_of) for sample in samples]
-    if not any(image.mask.any() for image in images):
-        raise InputError(
-            f"expected cracks in the masks of {len(images)} images, found none; crack is white"
-        )
+    crack = sum(int(image.mask.sum()) for image in images)
+    check_classes(crack, sum(image.mask.size for image in images), len(images))
     return images
 
 
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
+    frame, mask = read_pair(sample)
+    return TrainingImage(frame, mask, map_of and map_of(frame))
+
+
+def read_pair(sample: Sample) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Return the frame (H, W, 3) uint8, BGR, and the mask (H, W) bool of a sample.
+
+    Raises:
+        InputError: one of them is unreadable, or the mask is of another size.
+    """
     frame, mask = sample.read_frame(), sample.read_mask()
     if mask.shape != frame.shape[:2]:
         raise InputError(
             f"{sample.image}: expected a mask of its size {frame.shape[:2]}, found {mask.shape}; "
             "replace it"
         )
-    return TrainingImage(frame, mask, map_of and map_of(frame))
+    return frame, mask
 
 
 class _Steps(Dataset[tuple[Tensor, Tensor]]):

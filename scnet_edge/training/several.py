@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
@@ -52,6 +53,26 @@ def leave() -> None:
     """Leave the group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def first_alone(act: Callable[[], None]) -> None:
+    """Let the first process act while the others wait for it; where it fails, all of them end.
+
+    Raises:
+        ConfigError: in the others, the first one failed.
+    """
+    if not dist.is_initialized():
+        act()
+        return
+    well, all_well = False, [False] * dist.get_world_size()
+    try:
+        if dist.get_rank() == 0:
+            act()
+        well = True
+    finally:
+        dist.all_gather_object(all_well, well)
+    if not all(all_well):
+        raise ConfigError("the first of the processes ended; what it expected is in its own line")
 
 
 def check_batch(batch: int, world: int) -> None:

@@ -41,11 +41,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     (folder / "tiny.toml").write_text(SUITE)
     for kind, line in (("images", 30), ("masks", 255)):
-        (folder / "walls" / kind).mkdir(parents=True)
+        (folder / "walls" / "test" / kind).mkdir(parents=True)
         for i in range(2):
             image = np.full((64, 96), 190 if kind == "images" else 0, np.uint8)
             cv2.line(image, (0, 10 + 9 * i), (95, 50), line, 3)
-            cv2.imwrite(str(folder / "walls" / kind / f"{i}.png"), image)
+            cv2.imwrite(str(folder / "walls" / "test" / kind / f"{i}.png"), image)
     code = "from scnet_edge.cli import main; main()"
     arguments = ["bench", "tiny.toml", "--data", "folder:walls", "--out", "result.json"]
     (folder / "sitecustomize.py").write_text(WITHOUT)

@@ -69,10 +69,10 @@ def run(
 def walls(folder: Path, shade: int) -> str:
     """Return a data set of one wall with one crack."""
     for kind, value in (("images", shade), ("masks", 0)):
-        (folder / kind).mkdir(parents=True)
+        (folder / "test" / kind).mkdir(parents=True)
         image = np.full((64, 96), value, np.uint8)
         cv2.line(image, (0, 10), (95, 50), 255, 3)
-        cv2.imwrite(str(folder / kind / "wall.png"), image)
+        cv2.imwrite(str(folder / "test" / kind / "wall.png"), image)
     return f"folder:{folder}"
 
 
@@ -130,6 +130,18 @@ def test_a_run_goes_on_with_the_same_images_alone(tmp_path: Path, engines: list[
     moved = tmp_path / "moved"
     (tmp_path / "here").rename(moved)
     assert run(out, f"folder:{moved}").complete
+
+
+def test_images_without_a_crack_leave_f1_unmeasured(tmp_path: Path, engines: list[str]) -> None:
+    """It would be 1 where nothing is predicted; speed needs no crack."""
+    spec, told = walls(tmp_path / "walls", 90), []
+    mask = tmp_path / "walls" / "test" / "masks" / "wall.png"
+    cv2.imwrite(str(mask), np.zeros((64, 96), np.uint8))
+    result = run(tmp_path / "result.json", spec, told)
+    (line,) = [step for step in told if "no F1" in step]
+    assert "expected cracks in the masks of 1 images, found none" in line
+    assert result.rows
+    assert {row.not_measured["f1"] for row in result.rows} == {line.removeprefix("no F1: ")}
 
 
 def test_a_data_set_that_is_not_there_is_one_line(tmp_path: Path, engines: list[str]) -> None:

@@ -40,8 +40,9 @@ def walls(tmp_path: Path) -> Path:
         mask = np.zeros((h, w), np.uint8)
         cv2.line(mask, (0, 5 + 10 * i), (w - 1, h - 8), 255, 3)
         for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
-            (tmp_path / "walls" / kind).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(tmp_path / "walls" / kind / f"{i}.png"), image.astype(np.uint8))
+            folder = tmp_path / "walls" / "test" / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / f"{i}.png"), image.astype(np.uint8))
     return tmp_path / "walls"
 
 
@@ -185,9 +186,28 @@ def test_a_bundle_is_the_same_beside_a_gpu(
 def test_spoilt_mask_writes_nothing(
     walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (walls / "masks" / "2.png").write_bytes(b"")
+    (walls / "test" / "masks" / "2.png").write_bytes(b"")
     out = tmp_path / "scores.json"
     assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("crack", "rest"), [(0, 0), (20, 0), (255, 255)])
+def test_masks_without_two_classes_are_one_line(
+    walls: Path,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    crack: int,
+    rest: int,
+) -> None:
+    for path in (walls / "test" / "masks").iterdir():
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path), np.where(mask > 0, crack, rest).astype(np.uint8))
+    out = tmp_path / "scores.json"
+    assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("scnet-edge: ")
     assert not out.exists()
 
 

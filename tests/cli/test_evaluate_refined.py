@@ -29,8 +29,8 @@ def test_the_mask_is_cut_at_the_threshold_of_the_run_and_its_refinement_at_one_h
 ) -> None:
     frame, truth = picture(size_hw=(64, 96))
     for kind, image in (("images", frame), ("masks", truth.astype(np.uint8) * 255)):
-        (tmp_path / "wall" / kind).mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / "wall" / kind / "0.png"), image)
+        (tmp_path / "wall" / "test" / kind).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "wall" / "test" / kind / "0.png"), image)
 
     torch.manual_seed(3)
     monkeypatch.setattr(compared, "VGG", tuple((4,) * len(block) for block in compared.VGG))

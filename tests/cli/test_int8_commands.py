@@ -174,10 +174,11 @@ def test_nothing_passes_is_status_2_and_the_older_bundle_stays(
 ) -> None:
     data = tmp_path / "flat"
     for part, value in (("images", 128), ("masks", 0)):
-        (data / part).mkdir(parents=True)
+        (data / "test" / part).mkdir(parents=True)
         for i in range(8):
             step = 2 * i if part == "images" else 0
-            cv2.imwrite(str(data / part / f"{i}.png"), np.full(SIZE, value + step, np.uint8))
+            flat = np.full(SIZE, value + step, np.uint8)
+            cv2.imwrite(str(data / "test" / part / f"{i}.png"), flat)
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     (bundle / "manifest.json").write_text(json.dumps({"older": True}))

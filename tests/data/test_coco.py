@@ -63,10 +63,13 @@ def test_polygons_and_run_lengths_are_drawn(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # inside pycocotools
 def test_compressed_run_lengths_are_those_of_pycocotools(tmp_path: Path) -> None:
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
-    packed = coco.encode(np.asfortranarray(rectangle().astype(np.uint8)))
-    packed["counts"] = packed["counts"].decode()
-    path = survey(tmp_path, [packed])
-    assert np.array_equal(open_dataset(f"coco:{path}", "all")[0].read_mask(), rectangle())
+    rng = np.random.default_rng(0)
+    masks = [rectangle(), *(rng.random(SIZE) < share for share in (0.01, 0.3, 0.9))]
+    packed = [coco.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
+    texts = [{"size": p["size"], "counts": p["counts"].decode()} for p in packed]
+    samples = open_dataset(f"coco:{survey(tmp_path, texts)}", "all")
+    for sample, mask in zip(samples, masks, strict=False):
+        assert np.array_equal(sample.read_mask(), mask)
 
 
 def test_several_annotations_are_one_mask(tmp_path: Path) -> None:
@@ -99,7 +102,37 @@ def test_broken_files_are_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_run_lengths_that_do_not_fill_the_image(tmp_path: Path) -> None:
-    path = survey(tmp_path, [{"size": list(SIZE), "counts": [5, 6]}])
-    with pytest.raises(InputError, match="do not fill"):
-        open_dataset(f"coco:{path}", "all")[0].read_mask()
+@pytest.mark.parametrize(
+    ("shape", "line"),
+    [
+        ({"counts": [5, 6]}, "do not fill its image: expected 600 pixels, found 11"),
+        ({"counts": [-5, 605]}, r"Expected `int` >= 0 - at `\$\.counts\[0\]`"),
+        ({"counts": [595, "5"]}, r"Expected `int`, got `str`"),
+        ({"counts": [0.5, 599.5]}, r"Expected `int`, got `float`"),
+        ({"counts": 600}, r"Expected `str \| array`, got `int`"),
+        ({}, "missing required field `counts`"),
+        ({"counts": [600], "size": [30, 20]}, r"size \(20, 30\), found \(30, 20\)"),
+        ({"counts": [600], "size": "20x30"}, r"Expected `array \| null`, got `str`"),
+        ({"counts": "!!"}, "found text that is none"),
+        ({"counts": "röhre"}, "found text that is none"),
+        ({"counts": "____"}, "found text that is none"),
+        ({"counts": "O"}, "found text that is none"),
+        ({"counts": "0"}, "do not fill its image: expected 600 pixels, found 0"),
+        ({"counts": ""}, "do not fill its image"),
+    ],
+)
+def test_bad_run_lengths_are_one_line_that_names_the_annotation(
+    tmp_path: Path, shape: dict[str, Any], line: str
+) -> None:
+    path = survey(tmp_path, [lengths(rectangle()), {"size": list(SIZE)} | shape])
+    with pytest.raises(InputError, match=line) as caught:
+        open_dataset(f"coco:{path}", "all")
+    assert str(caught.value).startswith(f"{path}: annotation 1: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_without_a_size_is_one_line(tmp_path: Path) -> None:
+    flat = {"id": 1, "file_name": "1.png", "height": -20, "width": 30}
+    path = survey(tmp_path, [], images=[flat])
+    with pytest.raises(InputError, match=r"expected a COCO file .*>= 1"):
+        open_dataset(f"coco:{path}", "all")

@@ -29,6 +29,13 @@ def truth() -> np.ndarray:
     return mask
 
 
+def thin(value: int) -> np.ndarray:
+    """Return a mask whose crack is under a hundredth of it."""
+    mask = np.zeros(SIZE, np.uint8)
+    mask[10, 3:8] = value
+    return mask
+
+
 def write(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image)
@@ -63,8 +70,9 @@ def masonry(root: Path) -> None:
 
 
 def folder(root: Path) -> None:
-    write(root / "images" / "a.jpg", frame())
-    write(root / "masks" / "a.bmp", truth())
+    for i in range(10):
+        write(root / "images" / f"{i}.jpg", frame())
+        write(root / "masks" / f"{i}.bmp", truth())
     (root / "images" / "notes.txt").write_text("not an image")
 
 
@@ -108,7 +116,7 @@ def test_layouts_give_frames_and_masks(tmp_path: Path, name: str) -> None:
         (deepcrack, 3, 2),
         (crackforest, 8, 2),
         (masonry, 8, 2),
-        (folder, 1, 1),
+        (folder, 8, 2),
         (metu, 8, 2),
         (kolektorsdd2, 3, 2),
         (codebrim, 8, 2),
@@ -121,8 +129,7 @@ def test_splits(tmp_path: Path, layout: Callable[[Path], None], train: int, test
     assert (len(names["train"]), len(names["test"])) == (train, test)
     assert names["test"] == [x.name for x in open_dataset(spec, "test")]
     assert set(names["train"]) | set(names["test"]) == set(names["all"])
-    if layout is not folder:
-        assert not set(names["train"]) & set(names["test"])
+    assert not set(names["train"]) & set(names["test"])
 
 
 @pytest.mark.parametrize(
@@ -137,6 +144,15 @@ def test_specs_that_name_nothing(tmp_path: Path, spec: str) -> None:
 def test_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no images"):
         open_dataset(f"deepcrack:{tmp_path}")
+
+
+def test_too_few_images_for_a_test_split(tmp_path: Path) -> None:
+    for i in range(4):
+        write(tmp_path / "images" / f"{i}.png", frame())
+        write(tmp_path / "masks" / f"{i}.png", truth())
+    assert [len(open_dataset(f"folder:{tmp_path}", s)) for s in ("train", "all")] == [4, 4]
+    with pytest.raises(InputError, match=r"images: expected at least 5 images, .* found 4"):
+        open_dataset(f"folder:{tmp_path}", "test")
 
 
 def test_image_without_mask(tmp_path: Path) -> None:
@@ -166,11 +182,14 @@ def test_mask_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mask", "line"),
     [
-        (truth() // 85, "labels up to 3"),
+        (truth() // 85, "nothing above 3"),
+        (truth() // 12, "nothing above 21"),
+        (thin(20), "nothing above 20"),
+        (thin(127), "nothing above 127"),
         (np.full(SIZE, 128, np.uint8), "mostly grey"),
         (np.random.default_rng(0).integers(0, 256, SIZE, np.uint8), "mostly grey"),
     ],
-    ids=["labels", "grey", "photo"],
+    ids=["labels", "more labels", "dark thin crack", "grey thin crack", "grey", "photo"],
 )
 def test_masks_that_are_not_binary(tmp_path: Path, mask: np.ndarray, line: str) -> None:
     write(tmp_path / "mask.png", mask)
@@ -185,6 +204,11 @@ def test_soft_edges_of_a_mask_are_no_mistake(tmp_path: Path) -> None:
     assert np.array_equal(mask[::8, ::8][9:11], truth()[9:11] > 0)
 
 
+def test_compressed_masks_without_a_crack_are_no_mistake(tmp_path: Path) -> None:
+    write(tmp_path / "mask.jpg", np.zeros(SIZE, np.uint8))
+    assert not Sample(tmp_path / "mask.jpg", tmp_path / "mask.jpg").read_mask().any()
+
+
 def test_folder_of_two_splits(tmp_path: Path) -> None:
     for part, n in (("train", 3), ("test", 2)):
         for i in range(n):
@@ -192,6 +216,14 @@ def test_folder_of_two_splits(tmp_path: Path) -> None:
             write(tmp_path / part / "masks" / f"{part}{i}.png", truth())
     spec = f"folder:{tmp_path}"
     assert [len(open_dataset(spec, s)) for s in ("train", "test", "all")] == [3, 2, 5]
+
+
+def test_folder_that_is_all_test(tmp_path: Path) -> None:
+    write(tmp_path / "test" / "images" / "a.png", frame())
+    write(tmp_path / "test" / "masks" / "a.png", truth())
+    assert [s.name for s in open_dataset(f"folder:{tmp_path}")] == ["a"]
+    with pytest.raises(InputError, match="no images for split 'train'"):
+        open_dataset(f"folder:{tmp_path}", "train")
 
 
 def _text(path: Path) -> None:

@@ -37,10 +37,19 @@ def test_shares_are_those_of_all_pixels(tmp_path: Path) -> None:
 
 def test_classes_that_are_empty(tmp_path: Path) -> None:
     nothing, all_of_it = np.zeros((40, 50), np.bool_), np.ones((40, 50), np.bool_)
-    with pytest.raises(InputError, match="expected cracks in 1 masks"):
+    with pytest.raises(InputError, match="expected cracks in the masks of 1 images"):
         statistics([sample(tmp_path, "a", nothing)], how=PLAIN)
     with pytest.raises(InputError, match="all of it is crack"):
         statistics([sample(tmp_path, "b", all_of_it)], how=PLAIN)
+
+
+def test_masks_that_seem_inverted_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mask = np.ones((40, 50), np.bool_)
+    mask[:, 10:14] = False
+    assert statistics([sample(tmp_path, "a", mask)], how=PLAIN).crack_percent == 92
+    assert "call 92 % of the pixels crack" in caplog.text
 
 
 def test_size_that_differs(tmp_path: Path) -> None:

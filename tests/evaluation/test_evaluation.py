@@ -69,6 +69,26 @@ def test_no_images() -> None:
         evaluate([], threshold=0.5, **FACTS)
 
 
+@pytest.mark.parametrize(("value", "line"), [(0, "expected cracks"), (255, "invert them")])
+def test_masks_of_one_class_have_no_score(tmp_path: Path, value: int, line: str) -> None:
+    """They would score 1, whatever is predicted: at the highest threshold, or the lowest."""
+    pairs = predicted(tmp_path)
+    for sample, _ in pairs:
+        cv2.imwrite(str(sample.mask), np.full((30, 40), value, np.uint8))
+    with pytest.raises(InputError, match=line):
+        evaluate(pairs, threshold=0.5, **FACTS)
+
+
+def test_masks_that_seem_inverted_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = predicted(tmp_path)
+    for sample, _ in pairs:
+        cv2.imwrite(str(sample.mask), ~cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE))
+    evaluate(pairs, threshold=0.4, **FACTS)
+    assert "94 % of the pixels crack" in caplog.text
+
+
 def test_threshold_is_refused_before_any_image_runs() -> None:
     def never() -> object:
         raise AssertionError

@@ -25,9 +25,9 @@ from scnet_edge.models.scnet import SCNetConfig
 
 @pytest.fixture
 def walls(tmp_path: Path) -> list[Path]:
-    """Two folders of image and mask pairs."""
+    """Two folders of image and mask pairs, of which one is the test split."""
     for name in ("brick", "stone"):
-        for i in range(4):
+        for i in range(5):
             mask = np.zeros((64, 64), np.uint8)
             cv2.line(mask, (0, 10 + 9 * i), (63, 50 - 9 * i), 255, 4)
             for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
@@ -53,6 +53,7 @@ def test_crossed_table_trains_each_row_once(
     monkeypatch.setitem(tables.TABLES, "V", Table(about="crossed", rows=(tiny,), crossed={}))
     data = [part for wall in walls for part in ("--data", f"folder:{wall}")]
     out = tmp_path / "out"
+    (out / "tiny--folder-brick").mkdir(parents=True)  # killed as it began
     options = ("5", *data, "--out", out, "--steps", 2, "--batch", 1, "--width", 1 / 16)
     assert run(monkeypatch, *options) == 0
     made = read_json(out / "table-V.json", Figures)

@@ -75,8 +75,8 @@ def test_differences_pair_the_seeds() -> None:
 
 
 def test_agreement_by_hand(tmp_path: Path) -> None:
-    walls(tmp_path, images=2)
-    _, held = prior.split_held_out(splits_of(f"folder:{tmp_path}")["test"])
+    walls(tmp_path, images=5)
+    held = splits_of(f"folder:{tmp_path}")["held"]
     full, light = (np.zeros((192, 224), np.uint8) for _ in range(2))
     for edges, width in ((full, 10), (light, 5)):
         edges[:, :width] = 128  # just above one half
@@ -121,7 +121,7 @@ def test_study_killed_and_resumed_equals_uninterrupted(
     )
     monkeypatch.setitem(presets.PRESETS, "tiny", toy)
     monkeypatch.setattr(prior, "open_hed", lambda: new_light_hed(1 / 16, seed=9).eval())
-    walls(tmp_path / "walls", images=4)
+    walls(tmp_path / "walls", images=5)
     trained: list[Path] = []
     train = prior.train
 

@@ -54,8 +54,8 @@ def toy_preset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def walls(tmp_path: Path) -> Path:
-    """A folder of image and mask pairs, as a user has them."""
-    for i in range(12):
+    """A folder of image and mask pairs, as a user has them: 12 train, 3 test."""
+    for i in range(15):
         mask = np.zeros((64, 96), np.uint8)
         cv2.line(mask, (0, 4 + 4 * i), (95, 60 - 3 * i), 255, 4)
         for kind, image in (("images", np.where(mask > 0, 30, 190)), ("masks", mask)):
@@ -79,7 +79,7 @@ def test_run_is_a_model_with_the_threshold_of_held_out_images(
     card = find_card(str(out))
     assert (card.name, card.steps, card.path) == ("mine", 6, out / "mine.safetensors")
     reference = reference_run(open_scnet(card), None)
-    _, held = split_held_out(open_dataset(spec))
+    _, held = split_held_out(open_dataset(spec, "train"))
     best = ods(add_up([count(reference(s.read_frame()), s.read_mask()) for s in held]))
     assert card.threshold == best.threshold
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -144,6 +144,45 @@ def test_a_run_older_than_an_option_goes_on(
     assert run(monkeypatch, *arguments, "--resume", "--batch", 4) == 1
 
 
+def test_a_finished_run_is_finished(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is read or written again, and no loss is shown where none was."""
+    arguments = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    assert run(monkeypatch, *arguments) == 0
+    capsys.readouterr()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")}
+    open_dataset(f"folder:{walls}", "train")[0].mask.write_bytes(b"")
+    assert run(monkeypatch, *arguments, "--resume") == 0
+    said = capsys.readouterr()
+    assert "finished already, all 6 steps" in " ".join(said.err.split())
+    assert "loss nan" not in said.err
+    assert "trained; scnet-edge evaluate" in said.out
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")} == before
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["held out", "fitting"])
+def test_a_mask_that_does_not_fit_leaves_the_folder_free(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    which: int,
+) -> None:
+    mask = open_dataset(f"folder:{walls}", "train")[which].mask
+    whole = cv2.imread(str(mask))
+    cv2.imwrite(str(mask), whole[:-1])
+    arguments = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    assert run(monkeypatch, *arguments) == 1
+    assert "expected a mask of its size (64, 96)" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+    cv2.imwrite(str(mask), whole)
+    assert run(monkeypatch, *arguments) == 0
+
+
 def test_mistakes_are_one_line(
     walls: Path,
     tmp_path: Path,
@@ -161,9 +200,17 @@ def test_mistakes_are_one_line(
         ("toy", *quick): "holds a run; pass --resume",
         ("toy", *quick, "--resume", "--lr", 1): "its run has another schedule",
         ("toy", "--data", spec, "--out", tmp_path / "full"): "not empty and no run of ours",
+        ("toy", *quick[:3], tmp_path / "x", "--resume"): "expected a run to go on with, found none",
         ("toy", *quick[:3], tmp_path / "x", "--precision", "int4"): "expected fp32 or bf16",
         ("toy", *quick[:3], tmp_path / "x", "--device", "tpu"): "expected auto, cpu",
         ("toy", *quick[:3], tmp_path / "x", "--start", "nothing"): "model 'nothing'",
+        ("toy", *quick[:3], tmp_path / "x", "--start", "hed"): "of kind scnet, found hed",
+        ("patchnet", *quick[:3], tmp_path / "x", "--start", "scnet-tiny"): (
+            "--start scnet-tiny: expected weights of kind patchnet, found scnet"
+        ),
+        ("deepcrack-liu", *quick[:3], tmp_path / "x", "--start", "scnet-tiny"): (
+            "--start scnet-tiny: expected weights of kind deepcrack-liu, found scnet"
+        ),
         (
             "patchnet",
             *quick[:3],
@@ -180,6 +227,15 @@ def test_mistakes_are_one_line(
         assert line in error[-1], arguments
         assert error[-1].startswith("scnet-edge: ")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_batch_that_does_not_divide_leaves_the_folder_free(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match="batch 2: expected a multiple of the 3 processes"):
+        train.train_run(train.request("toy", [f"folder:{walls}"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:
@@ -201,9 +257,9 @@ def test_held_out_images_without_a_crack_are_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Of twelve images 0 and 8 are held out, as the first and the eleventh by name."""
-    for name in ("0", "8"):
-        cv2.imwrite(str(walls / "masks" / f"{name}.png"), np.zeros((64, 96), np.uint8))
+    _, held = split_held_out(open_dataset(f"folder:{walls}", "train"))
+    for sample in held:
+        cv2.imwrite(str(sample.mask), np.zeros((64, 96), np.uint8))
     out = tmp_path / "run"
     assert run(monkeypatch, "train", "toy", "--data", f"folder:{walls}", "--out", out) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
@@ -213,9 +269,29 @@ def test_held_out_images_without_a_crack_are_refused(
     assert not out.exists()
 
 
+def test_masks_that_are_all_crack_are_refused(
+    walls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """First the held-out ones alone, whose best threshold would be 0, then all."""
+    samples = open_dataset(f"folder:{walls}", "train")
+    _, held = split_held_out(samples)
+    options = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
+    for spoilt in (held, samples):
+        for sample in spoilt:
+            cv2.imwrite(str(sample.mask), np.full((64, 96), 255, np.uint8))
+        assert run(monkeypatch, *options) == 1
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "expected background on one of the 2 held-out images" in error
+        assert "invert the masks" in error
+        assert not (tmp_path / "run").exists()
+
+
 def test_the_twin_of_a_test_image_is_left_out_after_the_split(tmp_path: Path) -> None:
     """The layout and the names of DeepCrack: 300 images, of which 11158 is the 79th."""
-    mask = np.full((4, 4), 255, np.uint8)
+    mask = np.eye(4, dtype=np.uint8) * 255
     names = [str(11158 - 78 + i) for i in range(300)]
     for folder in ("train_img", "train_lab"):
         (tmp_path / folder).mkdir()

@@ -26,9 +26,9 @@ def written(folder: Path, images: list[np.ndarray]) -> str:
     return str(folder)
 
 
-def data_set(folder: Path, images: list[np.ndarray]) -> str:
-    written(folder / "images", images)
-    written(folder / "masks", [np.zeros(SIZE, np.uint8)] * len(images))
+def data_set(folder: Path, images: list[np.ndarray], split: str) -> str:
+    written(folder / split / "images", images)
+    written(folder / split / "masks", [np.zeros(SIZE, np.uint8)] * len(images))
     return f"folder:{folder}"
 
 
@@ -38,7 +38,7 @@ def test_all_that_were_read_are_counted(tmp_path: Path) -> None:
     assert (found.read, found.validating, found.repeats, found.twins) == (21, 0, 1, 0)
     assert len(found.chosen) == 8
     assert found.judged_name == "the masks of FP32 on 12 frames that were not chosen"
-    kept = data_set(tmp_path / "v", whole[:1])
+    kept = data_set(tmp_path / "v", whole[:1], "train")
     found = gather([str(tmp_path / "f")], 8, SIZE, validation=kept)
     # the repeat is a repeat of another, which is not among those that validate
     assert (found.read, found.validating, found.repeats, found.twins) == (21, 1, 1, 0)
@@ -46,10 +46,10 @@ def test_all_that_were_read_are_counted(tmp_path: Path) -> None:
     assert found.source.startswith("8 of 21 frames of")
 
 
-@pytest.mark.parametrize("option", ["validation", "evaluation"])
-def test_swapped_frames_are_refused_beside_others(option: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("option", "split"), [("validation", "train"), ("evaluation", "test")])
+def test_swapped_frames_are_refused_beside_others(option: str, split: str, tmp_path: Path) -> None:
     source = written(tmp_path / "f", [f[..., ::-1] for f in frames(10)])
-    spec = data_set(tmp_path / "d", frames(10, seed=5))
+    spec = data_set(tmp_path / "d", frames(10, seed=5), split)
     given = {option: spec if option == "validation" else [spec]}
     with pytest.raises(InputError, match=r"same order throughout, found .* bluer than red where"):
         gather([source], 8, SIZE, **given)  # type: ignore[arg-type]

@@ -260,12 +260,13 @@ def test_the_contact_sheet_shows_every_frame(candidates: Candidates, tmp_path: P
     assert sum(s > 10 for s in spread) == 10
 
 
-def data_set(folder: Path, count: int) -> str:
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True)
+def data_set(folder: Path, count: int, split: str = "test") -> str:
+    for kind in ("images", "masks"):
+        (folder / split / kind).mkdir(parents=True)
     for i, (frame, mask) in enumerate(render_stills(count, SIZE, seed=4)):
-        cv2.imwrite(str(folder / "images" / f"{i:02}.png"), frame)
-        cv2.imwrite(str(folder / "masks" / f"{i:02}.png"), mask.astype(np.uint8) * 255)
+        cv2.imwrite(str(folder / split / "images" / f"{i:02}.png"), frame)
+        drawn = mask.astype(np.uint8) * 255
+        cv2.imwrite(str(folder / split / "masks" / f"{i:02}.png"), drawn)
     return f"folder:{folder}"
 
 
@@ -304,8 +305,8 @@ def test_data_sets_of_one_kind_are_strata_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_stratum_may_name_images_of_any_split(tmp_path: Path) -> None:
-    for part in ("train", "test"):
-        data_set(tmp_path / "d" / part, 12 if part == "train" else 3)
+    for split, count in (("train", 12), ("test", 3)):
+        data_set(tmp_path / "d", count, split)
     (tmp_path / "d" / "strata.json").write_text('{"wet": ["01", "11"]}')
     frames, _ = gate_frames([f"folder:{tmp_path / 'd'}"], SIZE)
     assert [frame.tags for frame in frames] == [set(), {"wet"}, set()]
@@ -315,6 +316,6 @@ def test_a_stratum_may_name_images_of_any_split(tmp_path: Path) -> None:
 
 
 def test_every_tenth_image_validates(tmp_path: Path) -> None:
-    frames, name = validation_frames(data_set(tmp_path / "d", 11))
+    frames, name = validation_frames(data_set(tmp_path / "d", 11, "train"))
     assert [frame.name for frame in frames] == ["00", "10"]
     assert name == "every tenth of folder train"

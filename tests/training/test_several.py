@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from toys import toy_images
 
 from scnet_edge.cli.train import device_of, hardware_of
 from scnet_edge.errors import ConfigError
@@ -43,26 +46,68 @@ leave()
 """
 
 
+CLAIM = """
+import sys
+import time
+from pathlib import Path
+import torch
+from scnet_edge.data.augment import Augmentation
+from scnet_edge.errors import ConfigError
+from scnet_edge.experiments import folder, train
+from scnet_edge.experiments.presets import Preset
+from scnet_edge.models.scnet import SCNetConfig
+from scnet_edge.training.light_hed import new_light_hed
+from scnet_edge.training.schedule import Schedule
+from scnet_edge.training.several import join, leave
+
+torch.set_num_threads(1)
+rank, _ = join("cpu")
+out, claim = Path(sys.argv[1]), folder.claim
+
+def late(*arguments, **options):
+    time.sleep(2)  # long enough for the other to make OUT/edges, if it did not wait
+    claim(*arguments, **options)
+
+folder.claim = late
+train.open_hed = lambda: new_light_hed(1 / 16, seed=0).eval()
+how = Schedule(steps=1, batch=2, warmup=0, augmentation=Augmentation(crop=32))
+toy = Preset(about="", config=SCNetConfig(width=1 / 16, levels=2, norm="batch"), schedule=how)
+wanted = train.Request(name="toy", preset=toy, data=(sys.argv[2],))
+train.train_run(wanted, out, writes=not rank)
+try:
+    train.train_run(wanted, out, writes=not rank)
+except ConfigError as e:
+    print(e)
+leave()
+"""
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
 
 
-def trained(
-    folder: Path, world: int, region: str, root: Path
-) -> tuple[list[float], dict[str, torch.Tensor]]:
-    """Return the losses and the weights of a run on `world` processes."""
+def printed(code: str, arguments: list[str], world: int, root: Path) -> list[str]:
+    """Return what each of `world` processes prints; all must end well."""
     port, processes = free_port(), []
     for rank in range(world):
         group = {"WORLD_SIZE": world, "RANK": rank, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
         environment = os.environ | {k: str(v) for k, v in group.items()} | {"PYTHONPATH": str(root)}
-        command = [sys.executable, "-c", TRAIN, str(folder), region]
+        command = [sys.executable, "-c", code, *arguments]
         processes.append(
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=root)
         )
     outputs = [p.communicate(timeout=120)[0] for p in processes]
     assert [p.returncode for p in processes] == [0] * world
+    return outputs
+
+
+def trained(
+    folder: Path, world: int, region: str, root: Path
+) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Return the losses and the weights of a run on `world` processes."""
+    outputs = printed(TRAIN, [str(folder), region], world, root)
     losses = [float(x) for x in outputs[0].split()]
     return losses, torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
 
@@ -74,6 +119,22 @@ def test_two_processes_train_as_one(tmp_path: Path, root: Path, region: str) -> 
     assert both == pytest.approx(alone, rel=5e-5)
     for key, value in weights.items():
         torch.testing.assert_close(shared[key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+def test_nothing_is_written_before_the_first_process_has_the_folder(
+    tmp_path: Path, root: Path
+) -> None:
+    """HED's maps among it, which every process makes; a folder that is taken ends all of them."""
+    for i, image in enumerate(toy_images()):
+        for kind, pixels in (("images", image.frame), ("masks", image.mask * np.uint8(255))):
+            (tmp_path / "walls" / "train" / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "walls" / "train" / kind / f"{i}.png"), pixels)
+    out = tmp_path / "run"
+    first, second = printed(CLAIM, [str(out), f"folder:{tmp_path / 'walls'}"], 2, root)
+    assert (out / "run.safetensors").is_file()
+    assert list((out / "edges").glob("*.png"))
+    assert "holds a run" in first
+    assert "the first of the processes ended" in second
 
 
 @pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), ("cuda:1", "nccl")])

@@ -133,14 +133,17 @@ def test_heads_start_from_a_low_probability() -> None:
 
 
 def test_loading_checks_masks(tmp_path: Path) -> None:
-    for name, size in (("image", (20, 30, 3)), ("mask", (20, 30)), ("small", (10, 30))):
+    for name, size in (("image", (20, 30, 3)), ("white", (20, 30)), ("small", (10, 30))):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full(size, 255, np.uint8))
-    image, mask, small = (tmp_path / f"{name}.png" for name in ("image", "mask", "small"))
-    assert load_images([Sample(image, mask)], None)[0].edges is None
+    image, white, small = (tmp_path / f"{name}.png" for name in ("image", "white", "small"))
     black = tmp_path / "black.png"
     cv2.imwrite(str(black), np.zeros((20, 30), np.uint8))
+    both = [Sample(image, black), Sample(image, white)]
+    assert load_images(both, None)[0].edges is None
     with pytest.raises(InputError, match="expected cracks in the masks of 1 images"):
-        load_images([Sample(image, black)], None)
+        load_images(both[:1], None)
+    with pytest.raises(InputError, match="expected background in the masks of 1 images"):
+        load_images(both[1:], None)
     with pytest.raises(InputError, match="expected a mask of its size"):
         load_images([Sample(image, small)], None)
 
