@@ -50,7 +50,7 @@ def test_narrow_layers_attain_what_they_attain_on_the_cpu() -> None:
         for rate in limits.rates:
             if rate.arithmetic == arithmetic:
                 attained = rate.gops / best
-                assert narrow(rate.channels[0], precision) == pytest.approx(attained, abs=0.13)
+                assert narrow(rate.channels[0], precision) == pytest.approx(attained, abs=0.15)
         (narrowest,) = (
             r for r in limits.rates if (r.arithmetic, r.channels[0]) == (arithmetic, 16)
         )

@@ -27,7 +27,7 @@ def held() -> dict[str, Any]:
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "children": children.read_text(),
         "threads": threading.active_count(),
-        "shared memory": sorted(Path("/dev/shm").iterdir()),
+        "shared memory": sorted(p for p in Path("/dev/shm").iterdir() if p.name[:4] != "sem."),
         "mappings": Path("/proc/self/maps").read_text().count("memfd:scnet-edge"),
     }
 
