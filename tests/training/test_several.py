@@ -78,6 +78,7 @@ try:
     train.train_run(wanted, out, writes=not rank)
 except ConfigError as e:
     print(e)
+torch.distributed.barrier()  # gloo aborts a process now and then whose partner has gone
 leave()
 """
 
