@@ -8,6 +8,7 @@
     +-- EngineError      an inference engine that is missing or fails
     |   +-- EngineCrash  its process died or hung under one frame; the next starts it again
     |   +-- EngineGone   it died too often to be started again
+    |   +-- BuildCancelled  a build that a person stopped
     +-- BundleError      a bundle that is incomplete, altered or of another version
     +-- GateError        no precision keeps enough of the accuracy
     +-- ConfigError      a recipe, manifest or option
@@ -53,6 +54,10 @@ class EngineCrash(EngineError):
 
 class EngineGone(EngineError):
     """The engine's process died too often to be started again; exit status 78 of the CLI."""
+
+
+class BuildCancelled(EngineError):
+    """A build of compiled code was stopped by a person; nothing was changed."""
 
 
 class BundleError(ScnetEdgeError):

@@ -19,19 +19,10 @@ import numpy as np
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-port=0",
-    "--window-size=1440,1400",
-]
+from scnet_edge.survey.report.pdf import BROWSERS, QUIET
+
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS[:2])), None)
+OPTIONS = [*QUIET, "--no-sandbox", "--remote-debugging-port=0", "--window-size=1440,1400"]
 DEADLINE_S = 45
 
 

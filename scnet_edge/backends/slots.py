@@ -69,7 +69,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         precision: The quicker one here; of two alike FP16, which loses less.
         int8_time: A frame's time in INT8 over that in FP16, as measured here; None where FP16
-            failed its trial.
+            failed its trial or could not be compiled.
         refused: Why it failed.
     """
 

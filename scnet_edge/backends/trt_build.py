@@ -36,7 +36,7 @@ from scnet_edge.backends.trt_network import (
     tensors_of,
 )
 from scnet_edge.backends.trt_progress import Progress, progress_monitor
-from scnet_edge.errors import EngineError, GraphError
+from scnet_edge.errors import BuildCancelled, EngineError, GraphError
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ def build_plan(graph: Path, settings: BuildSettings) -> Built:
         settings: What else matters.
 
     Raises:
-        EngineError: no such target, no GPU to build for, cancelled, or TensorRT cannot build it.
+        BuildCancelled: `progress` said so.
+        EngineError: no such target, no GPU to build for, or TensorRT cannot build it.
         GraphError: TensorRT's parser refuses a node.
     """
     check_graph_file(graph)
@@ -143,7 +144,7 @@ class _Attempt:
         cached = not capabilities().ahead_of_time and _set_timing_cache(config, settings)
         plan = self._builder.build_serialized_network(self._network, config)
         if monitor is not None and monitor.cancelled:
-            raise EngineError(f"{self._graph}: the build was cancelled; nothing was changed")
+            raise BuildCancelled(f"{self._graph}: the build was cancelled; nothing was changed")
         if plan is None:
             return None
         return Built(

@@ -61,8 +61,7 @@ def compare(before: Result, after: Result) -> list[Change]:
             f"results of two machines cannot be compared: {names[0]} and {names[1]}; "
             "'bench report' shows both"
         )
-    later = {row.key: row for row in after.rows}
-    pairs = [(row, later[row.key]) for row in before.rows if row.key in later]
+    pairs = _pairs(before, after)
     if not pairs:
         raise ConfigError("the two results have no row in common; run the same suite twice")
     speeds = [ratio_of_medians(b.round_fps, a.round_fps) for a, b in pairs]
@@ -71,6 +70,11 @@ def compare(before: Result, after: Result) -> list[Change]:
         _change(before, after, pair, speed, machine=machine)
         for pair, speed in zip(pairs, speeds, strict=True)
     ]
+
+
+def _pairs(before: Result, after: Result) -> list[tuple[Row, Row]]:
+    later = {row.key: row for row in after.rows}
+    return [(row, later[row.key]) for row in before.rows if row.key in later]
 
 
 def missing(before: Result, after: Result) -> list[Row]:
@@ -95,8 +99,7 @@ def differences(before: Result, after: Result) -> list[str]:
         "Python": (a.python, b.python),
         "scored images": (_scored(before), _scored(after)),
     }
-    later = {row.key: row for row in after.rows}
-    pairs = [(row, later[row.key]) for row in before.rows if row.key in later]
+    pairs = _pairs(before, after)
     others = dict.fromkeys(f"{r.name} {r.label}" for r, new in pairs if other_weights(r, new))
     unlike = dict.fromkeys(
         r.name

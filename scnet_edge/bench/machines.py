@@ -20,6 +20,7 @@ def machine_names(results: Sequence[Result]) -> dict[Key, str]:
     """Return the shortest names that tell apart what computed: card or processor, then the date."""
     keys = [(at, on_card(result, row)) for at, result in enumerate(results) for row in result.rows]
     keys += [(at, result.environment.gpu is not None) for at, result in enumerate(results)]
+    keys += [(at, False) for at, result in enumerate(results) if result.limits]  # the processor's
     for spelling in (_short, _full, _dated):
         names = {key: spelling(results[key[0]].environment, card=key[1]) for key in keys}
         if len(set(names.values())) == len(names):

@@ -7,14 +7,14 @@ camera to mask. Nothing of ours ran on the devices that are estimated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scnet_edge.bench.devices import DEVICES, GpuPrecision, is_device
-from scnet_edge.bench.paces import MEMORY_EFFICIENCY, frame_ms, reached
+from scnet_edge.bench.paces import MEMORY_EFFICIENCY, Reached, frame_ms, reached
 from scnet_edge.bench.schema import Environment, Result, Row
-from scnet_edge.bench.workload import Workload
+from scnet_edge.bench.workload import Workload, of_test_split
 from scnet_edge.errors import ConfigError
 
 HERE = "here"
@@ -62,7 +62,11 @@ def options(
     """
     if device not in DEVICES:
         raise ConfigError(f"device {device!r}: expected {HERE} or one of {', '.join(DEVICES)}")
-    found = _measured([r for r in results if _is_of(r, device)], size_hw)
+    scores = {(w.model, precision): f1 for w in workloads for precision, f1 in w.f1.items()}
+    found = [
+        option if of_test_split(row) else replace(option, f1=scores.get((row.model, row.precision)))
+        for row, option in _measured([r for r in results if _is_of(r, device)], size_hw)
+    ]
     known = {(o.model, o.precision) for o in found}
     found += [
         _estimated(w, precision, device)
@@ -89,7 +93,7 @@ def options_here(
                 f"--device here: this machine is {_named(this)}, a result is of "
                 f"{_named(result.environment)}; leave that out, 'bench report' shows it"
             )
-    found = _measured(results, size_hw)
+    found = [option for _, option in _measured(results, size_hw)]
     if not found:
         height, width = size_hw
         raise ConfigError(
@@ -125,9 +129,9 @@ def _is_of(result: Result, device: str) -> bool:
     return is_device(device, here.machine, here.memory_gb, here.power_mode)
 
 
-def _measured(results: Sequence[Result], size_hw: tuple[int, int]) -> list[Option]:
+def _measured(results: Sequence[Result], size_hw: tuple[int, int]) -> list[tuple[Row, Option]]:
     return [
-        _option(row)
+        (row, _option(row))
         for result in results
         for row in result.rows
         if row.scope == "camera_to_mask" and row.size_hw == size_hw
@@ -162,12 +166,11 @@ def _estimated(w: Workload, precision: GpuPrecision, device: str) -> Option:
         f1=w.f1.get(f1_of),
         f1_of=f1_of,
         measured=False,
-        basis=_basis(device, precision),
+        basis=_basis(known, precision),
     )
 
 
-def _basis(device: str, precision: GpuPrecision) -> str:
-    known = reached(device, precision)
+def _basis(known: Reached, precision: GpuPrecision) -> str:
     named = {DEVICES[p.device].name: None for p in known.spread}
     miss = max(p.miss for p in known.spread)
     return (

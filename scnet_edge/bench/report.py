@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from scnet_edge.bench import explained, figures, report_plot, report_tables
+from scnet_edge.bench.comparable import comparable
 from scnet_edge.bench.figures import by_case, percent, short
 from scnet_edge.bench.machines import Key, machine_names, on_card
-from scnet_edge.bench.report_tables import Measured
+from scnet_edge.bench.report_tables import Shown
 from scnet_edge.bench.schema import Result
 
 FOLDER = Path(__file__).parent
@@ -38,7 +39,7 @@ def page(results: Sequence[Result]) -> str:
 def contents(results: Sequence[Result]) -> dict[str, Any]:
     """Return everything that the page says."""
     machines = machine_names(results)
-    cases: list[Measured] = [
+    cases: list[Shown] = [
         ((at, on_card(result, next(iter(case.values())))), case)
         for at, result in enumerate(results)
         for case in by_case(result.rows)
@@ -48,36 +49,36 @@ def contents(results: Sequence[Result]) -> dict[str, Any]:
         key: f"{machines[key]}, F1 on {figures.images(results[key[0]].rows)}"
         for key in dict.fromkeys(key for key, _ in cases)
     }
-    panels = report_plot.panels(results, {key: machines[key] for key in titles})
+    groups = comparable(results)
     return {
         "words": {"scope": figures.SCOPES, "engine": ENGINES},
         "subtitle": _subtitle(cases, titles),
         "cases": report_plot.drawn(cases, machines),
-        "points": report_plot.points(cases, machines, results),
-        "panels": panels,
-        "reading": report_plot.reading(results, len(panels)),
+        "points": report_plot.points(cases, machines, groups),
+        "panels": report_plot.panels(groups, {key: machines[key] for key in titles}),
+        "reading": report_plot.reading(results, len(groups)),
         "every": report_tables.cases_table(cases, titles),
         "few_frames": figures.FEW_FRAMES * any(figures.too_few_frames(r) for r in _rows(cases)),
         "costs": report_tables.costs_table(cases, titles),
         "unsensed": report_tables.unsensed(cases),
         "failures": report_tables.failures_table(results, names),
-        "limits": [_limits(r, name) for r, name in zip(results, names, strict=True) if r.limits],
+        "limits": [_limits(r, machines[at, False]) for at, r in enumerate(results) if r.limits],
         "shares": [_share(i, key, cases, machines) for i, key in _limited(cases)],
         "environments": [_environment(r, n) for r, n in zip(results, names, strict=True)],
     }
 
 
-def _rows(cases: Sequence[Measured]) -> list[Any]:
+def _rows(cases: Sequence[Shown]) -> list[Any]:
     return [row for _, case in cases for row in case.values()]
 
 
-def _subtitle(cases: Sequence[Measured], titles: dict[Key, str]) -> str:
+def _subtitle(cases: Sequence[Shown], titles: dict[Key, str]) -> str:
     sizes = dict.fromkeys(figures.size(row) for row in _rows(cases))
     count = f"{len(cases)} case{'s' * (len(cases) != 1)}"
     return f"{count}, frames of {', '.join(sizes)}. {'; '.join(titles.values())}." if cases else ""
 
 
-def _limited(cases: Sequence[Measured]) -> list[tuple[int, Key]]:
+def _limited(cases: Sequence[Shown]) -> list[tuple[int, Key]]:
     return [
         (i, key)
         for i, (key, case) in enumerate(cases)
@@ -85,7 +86,7 @@ def _limited(cases: Sequence[Measured]) -> list[tuple[int, Key]]:
     ]
 
 
-def _share(i: int, key: Key, cases: Sequence[Measured], machines: dict[Key, str]) -> dict[str, Any]:
+def _share(i: int, key: Key, cases: Sequence[Shown], machines: dict[Key, str]) -> dict[str, Any]:
     row = cases[i][1]["engine"]
     total = row.latency_ms.p50
     several = len({key for key, _ in cases}) > 1

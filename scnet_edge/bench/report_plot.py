@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from scnet_edge.bench import figures
-from scnet_edge.bench.comparable import basis_of, comparable
+from scnet_edge.bench.comparable import Basis, basis_of
 from scnet_edge.bench.figures import REFERENCES, short
 from scnet_edge.bench.machines import Key
-from scnet_edge.bench.report_tables import Measured
+from scnet_edge.bench.report_tables import Shown
 from scnet_edge.bench.schema import Result, Row, Scope
 
 PLAIN_MODES = ("default", "eager")
@@ -47,7 +47,7 @@ class Point(msgspec.Struct, frozen=True):
     tip: list[str]
 
 
-def drawn(cases: Sequence[Measured], machines: dict[Key, str]) -> list[Drawn]:
+def drawn(cases: Sequence[Shown], machines: dict[Key, str]) -> list[Drawn]:
     """Return the cases; their names say the size where there are several."""
     rows = [(machines[key], next(iter(case.values()))) for key, case in cases]
     sizes = len({row.size_hw for _, row in rows}) > 1
@@ -67,10 +67,10 @@ def drawn(cases: Sequence[Measured], machines: dict[Key, str]) -> list[Drawn]:
     ]
 
 
-def panels(results: Sequence[Result], machines: dict[Key, str]) -> list[str]:
+def panels(groups: Sequence[Sequence[Basis]], machines: dict[Key, str]) -> list[str]:
     """Return what each panel's F1 is of, and the machines on it."""
     titles: list[str] = []
-    for group in comparable(results):
+    for group in groups:
         images = f"F1 on {group[0].images} images of {group[0].data}"
         again = ", other weights than above" if any(t.startswith(images) for t in titles) else ""
         at = {basis.at for basis in group}
@@ -80,10 +80,10 @@ def panels(results: Sequence[Result], machines: dict[Key, str]) -> list[str]:
 
 
 def points(
-    cases: Sequence[Measured], machines: dict[Key, str], results: Sequence[Result]
+    cases: Sequence[Shown], machines: dict[Key, str], groups: Sequence[Sequence[Basis]]
 ) -> list[Point]:
     """Return every row of every case."""
-    home = {basis: i for i, group in enumerate(comparable(results)) for basis in group}
+    home = {basis: i for i, group in enumerate(groups) for basis in group}
     return [
         _point(i, row, home.get(basis_of(key[0], row)), machines[key])
         for i, (key, case) in enumerate(cases)

@@ -12,7 +12,7 @@ from scnet_edge.bench.machines import Key
 from scnet_edge.bench.schema import Result, Row, Scope
 
 Cell = str | tuple[str, str]  # a text, or a text and what the pointer over it says
-Measured = tuple[Key, dict[Scope, Row]]  # a case, and what computed it
+Shown = tuple[Key, dict[Scope, Row]]  # a case, and what computed it
 SENSORS = {"joules": ("J a frame", 3), "temperature_c": ("°C", 0), "power_mode": ("power mode", 0)}
 NARROW = {"onnxruntime fp32": "ORT"}
 
@@ -45,7 +45,7 @@ class Table(msgspec.Struct, frozen=True):
     groups: list[Group]
 
 
-def cases_table(cases: Sequence[Measured], titles: dict[Key, str]) -> Table:
+def cases_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
     """Return speed, latency, F1, and shares of every case."""
     sizes = len({figures.size(_widest(case)) for _, case in cases}) > 1
     columns = [
@@ -84,7 +84,7 @@ def cases_table(cases: Sequence[Measured], titles: dict[Key, str]) -> Table:
     return Table(columns, _grouped(cases, titles, cells))
 
 
-def costs_table(cases: Sequence[Measured], titles: dict[Key, str]) -> Table:
+def costs_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
     """Return start, memory, energy and stages of every case."""
     sensed = _sensed(cases)
     columns = [
@@ -117,7 +117,7 @@ def costs_table(cases: Sequence[Measured], titles: dict[Key, str]) -> Table:
     return Table(columns, _grouped(cases, titles, cells))
 
 
-def unsensed(cases: Sequence[Measured]) -> str:
+def unsensed(cases: Sequence[Shown]) -> str:
     """Return which sensors no row has, and why."""
     sensed = _sensed(cases)
     found = dict.fromkeys(
@@ -143,7 +143,7 @@ def failures_table(results: Iterable[Result], names: Sequence[str]) -> Table:
 
 
 def _grouped(
-    cases: Sequence[Measured],
+    cases: Sequence[Shown],
     titles: dict[Key, str],
     cells: Callable[[dict[Scope, Row]], list[Cell]],
 ) -> list[Group]:
@@ -169,7 +169,7 @@ def _latency(row: Row) -> Cell:
     return text, f"of {row.frames} frames.{few}"
 
 
-def _sensed(cases: Sequence[Measured]) -> list[str]:
+def _sensed(cases: Sequence[Shown]) -> list[str]:
     return [
         name
         for name in SENSORS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -116,7 +116,7 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: int | None
     gflop: float
     frames: int
-    round_fps: tuple[float, ...]
+    round_fps: Annotated[tuple[float, ...], msgspec.Meta(min_length=1)]
     stages_ms: dict[str, float]
     first_mask_ms: dict[str, float]
     speedup: dict[str, tuple[float, float, float]]

@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -93,7 +94,9 @@ def peak_rss_mb() -> float:
     """Return the largest resident memory of this process so far, in 1e6 bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     match = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.M)
-    return round(int(match[1]) * 1024 / 1e6, 1) if match else float("nan")
+    # getrusage alone would count a peak of the parent's, before it forked
+    kib = int(match[1]) if match else getrusage(RUSAGE_SELF).ru_maxrss
+    return round(kib * 1024 / 1e6, 1)
 
 
 def score(subject: Subject, data: str, images: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bench.schema import Result
+from scnet_edge.bench.schema import Result, Row
 from scnet_edge.bundle.recipe import SIDES_PX
 from scnet_edge.config import read_json
 from scnet_edge.errors import ConfigError
@@ -105,16 +105,23 @@ def workloads(size_hw: SizeHW, results: Sequence[Result]) -> list[Workload]:
                     model=card.name,
                     convolutions=[c.scaled(scale) for c in counted.convolutions],
                     mega_moved=scale * counted.mega_moved,
-                    f1=f1 | _measured_f1(card.name, results),
+                    f1=f1 | _measured_f1(card.name, size_hw, results),
                 )
             )
     return found
 
 
-def _measured_f1(model: str, results: Sequence[Result]) -> dict[str, float]:
+def of_test_split(row: Row) -> bool:
+    """Return whether a row's F1 is of all of DeepCrack's test images, as those of the cards are."""
+    return row.data == "deepcrack test" and row.images >= TEST_IMAGES
+
+
+def _measured_f1(model: str, size_hw: SizeHW, results: Sequence[Result]) -> dict[str, float]:
     return {
         row.precision: row.f1
         for result in results
         for row in result.rows
-        if row.model == model and row.f1 is not None and row.images >= TEST_IMAGES
+        if (row.model, row.size_hw) == (model, size_hw)
+        and row.f1 is not None
+        and of_test_split(row)
     }

@@ -35,7 +35,6 @@ from scnet_edge.bundle.device import (
     Builds,
     State,
     claimed,
-    graphs_for,
     newest_whole,
     read_state,
     write_state,
@@ -99,8 +98,8 @@ def build_on_device(
             f"device; expected {' or '.join(COMPILING)}"
         )
     with claimed(bundle):
-        (own, *spare), state = precisions_of(bundle, manifest, engine), _state(bundle)
-        candidates = graphs_for(bundle, manifest, engine)
+        precisions, state = precisions_of(bundle, manifest, engine), _state(bundle)
+        (own, *spare), candidates = precisions, [graphs[0] for graphs in precisions]
         previous, _ = newest_whole(bundle, state.of(engine), candidates, engine)
         name = _new_name(bundle, engine, state)
         report("choosing the arithmetic")

@@ -25,7 +25,7 @@ from scnet_edge.bundle.compile import Tried, compile_slot, open_code, opened, tr
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest
 from scnet_edge.bundle.verify import Golden, read_golden, require_parts
-from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 
 WARM_UP, MIN_ROUNDS, TIMED_S = 3, 5, 2.0
 WORTH = 0.97  # of the time: less of a gain is noise
@@ -81,23 +81,26 @@ def choose_precision(
         progress: Told how far TensorRT's builder is; False cancels.
 
     Raises:
-        EngineError, GraphError: FP16 cannot be compiled, or that was cancelled. That it fails its
-            trial is no error: INT8 stays, and the slot says why.
+        BuildCancelled: a person stopped it. That FP16 cannot be compiled or fails its trial is no
+            error: INT8 stays, and the slot says why.
     """
     engine, beside = int8.slot.engine, int8.folder.with_name(f"{int8.folder.name}.fp16")
+    shutil.rmtree(beside, ignore_errors=True)  # a build that was killed here may have left one
     beside.mkdir()
     try:
-        slot, plans = compile_slot(
-            beside, graphs, engine, threads=threads, measured=int8.folder, progress=progress
-        )
         try:
+            slot, plans = compile_slot(
+                beside, graphs, engine, threads=threads, measured=int8.folder, progress=progress
+            )
             parity, open_s = try_slot(bundle, manifest, beside, slot, threads)
             with (
                 closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
                 closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
             ):
                 ratio = time_ratio(a, b, read_golden(bundle / GOLDEN))
-        except (BundleError, EngineError) as e:
+        except BuildCancelled:
+            raise
+        except (BundleError, EngineError, GraphError) as e:
             return _chosen(int8, Choice(precision="int8", int8_time=None, refused=str(e)))
         if ratio < WORTH:
             return _chosen(int8, Choice(precision="int8", int8_time=round(ratio, 3)))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from scnet_edge.backends.base import Backend
 from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Rest, Slot, identity
+from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Rest, Slot, identity, layers_of
 from scnet_edge.backends.trt_build import Built
 from scnet_edge.backends.trt_compile import compile_plans, write_layers
 from scnet_edge.backends.trt_progress import Progress
@@ -55,7 +55,7 @@ def precisions_of(bundle: Path, manifest: Manifest, engine: str) -> list[list[Pa
     """
     parts = [part for part in (FUSED, HED, SCNET) if part in manifest.files]
     choices = [graphs_for(bundle, manifest, engine, part) for part in parts]
-    return [list(graphs) for graphs in zip(*choices, strict=False)]
+    return [list(graphs) for graphs in zip(*choices, strict=True)]
 
 
 def compile_slot(
@@ -150,11 +150,13 @@ def open_code(
 
 def inspected(folder: Path, slot: Slot, plans: dict[str, Built]) -> Slot:
     """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
-    told = dict(slot.graphs)
+    told, files = dict(slot.graphs), dict(slot.files)  # hashed before the trial: what was tried
     for name, built in plans.items():
         kernels = write_layers(folder, slot, Path(name), built.convolutions)
         told[name] = replace(told[name], kernels=kernels)
-    return replace(slot, graphs=told, files=_hashes(folder))
+        if (layers := folder / layers_of(Path(name))).is_file():
+            files[layers.name] = file_sha256(layers)
+    return replace(slot, graphs=told, files=files)
 
 
 def opened(opening: Opening) -> IsolatedBackend:

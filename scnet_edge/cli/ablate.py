@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.train import Compiled, Device, Workers, hardware_of, precision_of
+from scnet_edge.cli.train import (
+    Compiled,
+    Device,
+    PrecisionName,
+    Workers,
+    hardware_of,
+    precision_of,
+)
 from scnet_edge.folders import check_folder
 
 
@@ -24,9 +31,7 @@ def ablate(
     steps: Annotated[int | None, typer.Option(min=1, help="Updates of each run.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Crops per update.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
-    ] = None,
+    precision: PrecisionName = None,
     device: Device = "auto",
     workers: Workers = None,
     compiled: Compiled = False,
@@ -44,8 +49,8 @@ def ablate(
     with Progress(console=Console(stderr=True)) as progress:
 
         def begin(name: str, total: int) -> Callable[[int, float], None]:
-            task = progress.add_task(name, total=total)
-            return lambda step, loss: progress.update(task, completed=step)
+            task = progress.add_task(name, total=total, visible=False)
+            return lambda step, loss: progress.update(task, completed=step, visible=True)
 
         make(
             number,

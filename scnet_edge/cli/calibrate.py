@@ -105,20 +105,24 @@ def _method(name: str) -> Method:
 
 def _check_places(out: Path, sources: list[str], cache: Path) -> None:
     """Refuse places that cannot be written or where what is written would be read as a frame."""
-    from scnet_edge.int8.sheet import check_sheet
+    from scnet_edge.graph.ranges import is_ranges
 
     if out.suffix != ".toml" or out.is_dir():
         raise ConfigError(f"{out}: expected a file to write that ends in .toml")
     check_folder(out.parent)
     check_folder(cache)
     for source in sources:
-        given = Path(source) if Path(source).exists() else Path(source.partition(":")[2])
+        given = Path(source if Path(source).exists() else source.partition(":")[2] or source)
         if given.is_dir() and out.resolve().is_relative_to(given.resolve()):
             raise ConfigError(
                 f"{out}: lies in {given}, whose images are read; the contact sheet would be one of "
                 "them, so write elsewhere"
             )
-    check_sheet(out.with_suffix(".png"))
+    for path in (out, out.with_suffix(".png")):
+        if path.exists() and not (out.is_file() and is_ranges(out)):
+            raise ConfigError(
+                f"{path}: is in the way, and {out} is no earlier calibration; name another --out"
+            )
 
 
 def _counts(gathered: Gathered) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.cli.report import MinConfidence
 from scnet_edge.errors import ConfigError
 
 
@@ -19,9 +20,7 @@ def export(
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
     ] = None,
     codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out what is less sure and not accepted.")
-    ] = 0.0,
+    min_confidence: MinConfidence = 0.0,
 ) -> None:
     """Write a survey in a format that other programs read."""
     from scnet_edge.survey.codes import read_codes

@@ -9,6 +9,10 @@ import typer
 
 from scnet_edge.cli import app
 
+MinConfidence = Annotated[
+    float, typer.Option(min=0, max=1, help="Leave out what is less sure and not accepted.")
+]
+
 
 @app.command()
 def report(
@@ -20,9 +24,7 @@ def report(
     codes: Annotated[
         Path | None, typer.Option(help="A table of codes and limits of your own, TOML.")
     ] = None,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out what is less sure and not accepted.")
-    ] = 0.0,
+    min_confidence: MinConfidence = 0.0,
 ) -> None:
     """Make a survey's report: report.html in its folder, which opens without a network."""
     from scnet_edge.survey.codes import find_limit, read_codes

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 # What a run computes on, of `ablate` too.
+PrecisionName = Annotated[
+    str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[
     int | None,
@@ -55,9 +58,7 @@ def train(
         list[str] | None,
         typer.Option(help="Learn the probability of this model or run, too; again: their mean."),
     ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
-    ] = None,
+    precision: PrecisionName = None,
     device: Device = "auto",
     workers: Workers = None,
     compiled: Compiled = False,

@@ -58,6 +58,20 @@ class Sample:
         _check_binary(np.asarray(mask), self.mask)
         return np.asarray(mask) > 127
 
+    def read_pair(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        """Return the image and the mask, as `read_frame` and `read_mask` do.
+
+        Raises:
+            InputError: one of them is unreadable, or the mask is of another size.
+        """
+        frame, mask = self.read_frame(), self.read_mask()
+        if mask.shape != frame.shape[:2]:
+            raise InputError(
+                f"{self.mask}: expected size {frame.shape[:2]}, that of its image, found "
+                f"{mask.shape}; replace it"
+            )
+        return frame, mask
+
 
 def _check_binary(mask: npt.NDArray[np.uint8], path: Path) -> None:
     """Refuse what a threshold at 127 would misread: label numbers, photos, soft maps."""

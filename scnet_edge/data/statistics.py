@@ -49,9 +49,7 @@ def statistics(samples: Sequence[Sample], *, how: Augmentation, seed: int = 0) -
     pixels = crack = cracked = 0
     crops: list[float] = []
     for sample in samples:
-        frame, mask = sample.read_frame(), sample.read_mask()
-        if frame.shape[:2] != mask.shape:
-            raise InputError(f"{sample.mask}: expected size {frame.shape[:2]}, found {mask.shape}")
+        frame, mask = sample.read_pair()
         if mask.all():
             raise InputError(f"{sample.mask}: all of it is crack; crack is white, the rest black")
         size = "x".join(map(str, mask.shape))

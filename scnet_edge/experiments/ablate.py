@@ -1,6 +1,6 @@
 """Tables of the paper, each row a training run and an evaluation, resumable at any step.
 
-OUT/ROW--DATA/               the run, which tables in the same OUT share
+OUT/ROW--DATA/               the run, which tables in the same OUT share; it may end in --from-RUN
 OUT/ROW--DATA/on-DATA.json   what it scores on the test split
 OUT/edges/                   HED's maps of all images, which the runs share
 OUT/table-VII.json .md       the figures beside the paper's
@@ -20,6 +20,7 @@ import msgspec
 from scnet_edge import __version__
 from scnet_edge.config import read_json, write_json
 from scnet_edge.data.datasets import open_dataset
+from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation import Evaluation, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.experiments.folder import is_begun
@@ -49,7 +50,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table with what it was made from; `schedule` is what its rows share."""
+    """A table with what it was made from; `schedule` is SCNet's, rows may have other losses."""
 
     table: str
     about: str
@@ -89,25 +90,36 @@ def ablate(
     Raises:
         ScnetEdgeError: data, options or a folder cannot be used.
     """
+    names = [name_of(spec) for spec in data]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            f"--data: expected sets of different names, found {', '.join(names)}; rename a folder, "
+            "or give each once"
+        )
     maps = out / "edges"
 
-    def trained(row: Row, spec: str) -> Path:
-        preset = preset_of(row, width, changes)
-        name = row.run or row.name
-        run = out / f"{slug(name)}--{name_of(spec)}"
-        start = str(trained(SCNET, _another(spec, data))) if row.transferred else None
-        wanted = Request(name=f"ablate {name}", preset=preset, data=(spec,), start=start, on=on)
+    def trained(row: Row, spec: str, start: Path | None = None) -> Path:
+        preset, name = preset_of(row, width, changes), row.run or row.name
+        begun = f"--from-{start.name}" if start else ""
+        run = out / f"{slug(name)}--{name_of(spec)}{begun}"
+        wanted = Request(
+            name=f"ablate {name}",
+            preset=preset,
+            data=(spec,),
+            start=str(start) if start else None,
+            on=on,
+        )
         told = begin(f"{row.name} on {name_of(spec)}", preset.schedule.steps)
         train_run(wanted, run, resume=is_begun(run), report=report, progress=told, maps=maps)
         return run
 
     figures: list[Figure] = []
-    for spec in data:
+    for spec, another in zip(data, [*data[1:], *data[:1]], strict=True):
         for row in table.rows:
             if row.transferred and len(data) == 1:
                 report(f"{row.name}: left out, it begins from a second --data")
                 continue
-            run = trained(row, spec)
+            run = trained(row, spec, trained(SCNET, another) if row.transferred else None)
             for test in [spec] if table.crossed is None else data:
                 paper = printed(table, row, name_of(spec), name_of(test))
                 figures.append(figure_of(row, run, maps, spec, test, paper, on.device))
@@ -124,11 +136,6 @@ def ablate(
     write_json(out / f"table-{number}.json", made)
     (out / f"table-{number}.md").write_text(markdown(made, table), encoding="utf-8")
     return made
-
-
-def _another(spec: str, data: Sequence[str]) -> str:
-    """Return the data set that follows one, the first after the last."""
-    return data[(data.index(spec) + 1) % len(data)]
 
 
 def printed(table: Table, row: Row, trained_on: str, tested_on: str) -> float | None:

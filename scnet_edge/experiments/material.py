@@ -27,12 +27,13 @@ def split_held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
         raise ConfigError(f"expected at least 2 training images, found {len(samples)}; add some")
     fit = [s for i, s in enumerate(samples) if i % HELD_OUT and not _is_twin(s)]
     held = [s for s in samples[::HELD_OUT] if not _is_twin(s)]
-    if not any(s.read_mask().any() for s in held):
+    masks = [s.read_mask() for s in held]
+    if not any(mask.any() for mask in masks):
         raise InputError(
             f"expected a crack on one of the {len(held)} held-out images, every tenth by name, "
             "found none; rename a cracked image to come first"
         )
-    if all(s.read_mask().all() for s in held):
+    if all(mask.all() for mask in masks):
         raise InputError(
             f"expected background on one of the {len(held)} held-out images, every tenth by name, "
             "found crack in every pixel; crack is white, so invert the masks if they are inverted"

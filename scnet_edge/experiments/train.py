@@ -32,7 +32,7 @@ from scnet_edge.models.weights import (
 )
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.hardware import CPU, Hardware
-from scnet_edge.training.images import TrainingImage, load_images, read_pair
+from scnet_edge.training.images import TrainingImage, load_images
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.several import check_batch, first_alone, world_size
 from scnet_edge.types import Map
@@ -127,7 +127,7 @@ def train_run(
     fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
     images = load_images(fit, None)
     for sample in held:  # a validation reads them again
-        read_pair(sample)
+        sample.read_pair()
     model = first_model(wanted.preset, wanted.start)
     teachers = [open_teacher(name, wanted.on) for name in wanted.teachers]
     first_alone(lambda: run_folder.claim(out, settings, resume=resume))

@@ -67,6 +67,11 @@ class _Schema(msgspec.Struct):
     schema: int
 
 
+class _AnySchema(_Schema):
+    frames: dict[str, Any]
+    ranges: dict[str, float]
+
+
 class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ranges of one chain and where they came from."""
 
@@ -142,6 +147,15 @@ def read_ranges(path: Path) -> CalibrationFile:
             "run 'scnet-edge calibrate' again"
         )
     return calibration
+
+
+def is_ranges(path: Path) -> bool:
+    """Return whether a file is a calibration file, of whatever schema."""
+    try:
+        read_toml(path, _AnySchema)
+    except ConfigError:
+        return False
+    return True
 
 
 def write_ranges(path: Path, calibration: CalibrationFile) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -44,15 +43,16 @@ def gate_frames(data: Sequence[str], frame_hw: tuple[int, int]) -> tuple[list[An
     if not data:
         return drawn_frames(frame_hw), drawn_name()
     labels = _labels(data)
-    frames = []
+    frames: list[Annotated] = []
     for spec, label in zip(data, labels, strict=True):
         strata = _strata(spec, labels)
-        frames += _annotated(label, open_dataset(spec, "test"), strata)
-        if unseen := strata.keys() - {tag for frame in frames for tag in frame.tags}:
+        own = _annotated(label, open_dataset(spec, "test"), strata)
+        if unseen := strata.keys() - {tag for frame in own for tag in frame.tags}:
             raise InputError(
                 f"{spec}: stratum {min(unseen)!r} of {STRATA_FILE} has no image of the test split, "
                 "which is what the gate scores; name some, or leave it out"
             )
+        frames += own
     return frames, ", ".join(f"{label} test" for label in labels)
 
 
@@ -97,10 +97,6 @@ def _labels(data: Sequence[str]) -> list[str]:
     return [s if names.count(n) > 1 else n for s, n in zip(data, names, strict=True)]
 
 
-def _read(sample: Sample) -> tuple[Frame, Mask]:
-    return sample.read_frame(), sample.read_mask()
-
-
 def _annotated(
     label: str, samples: Sequence[Sample], strata: Mapping[str, list[str]]
 ) -> list[Annotated]:
@@ -108,7 +104,7 @@ def _annotated(
         Annotated(
             data=label,
             name=sample.name,
-            read=partial(_read, sample),
+            read=sample.read_pair,
             tags=frozenset(stratum for stratum, stems in strata.items() if sample.name in stems),
         )
         for sample in samples

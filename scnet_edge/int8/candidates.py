@@ -21,12 +21,12 @@ from scnet_edge.graph.lower import fp32_graph
 from scnet_edge.int8.engine import in_engine
 from scnet_edge.int8.hashing import phash
 from scnet_edge.models.cards import find_card
+from scnet_edge.models.sizes import SizeHW
 from scnet_edge.runtime.frames import read_image
 from scnet_edge.runtime.sources import open_source
 from scnet_edge.types import Frame, Map
 
 PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced
-SizeHW = tuple[int, int]
 Probability = Callable[[Frame], Map]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.errors import InputError
 from scnet_edge.int8.annotated import (
     Annotated,
@@ -20,10 +20,9 @@ from scnet_edge.int8.choose import choose_frames, evenly_spaced, refuse_useless,
 from scnet_edge.int8.colours import swapped_colours
 from scnet_edge.int8.hashing import phash
 from scnet_edge.int8.leakage import held_back, refuse_leaks
-from scnet_edge.types import Frame
+from scnet_edge.models.sizes import SizeHW
 
 VALIDATION_FRAMES = 16
-SizeHW = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +72,18 @@ def gather(
         InputError: a source cannot be read, frames are of a test split, useless or swapped.
     """
     kept, name = validation_frames(validation) if validation else ([], "")
-    tests = {spec: [s.read_frame() for s in open_dataset(spec, "test")] for spec in evaluation}
+    tests = {spec: _looks(open_dataset(spec, "test")) for spec in evaluation}
     with packaged_detector() as (detect, threshold):
         found = read_candidates(sources, wanted, size_hw, detect, threshold)
-    whole, twins = refuse_leaks(found, {k: [phash(f) for f in v] for k, v in tests.items()})
-    free = held_back(whole, kept)
+    whole, twins = refuse_leaks(found, {k: [look for look, _ in v] for k, v in tests.items()})
+    validating = [annotated.read()[0] for annotated in kept]
+    free = held_back(whole, validating)
     distinct = without_repeats(free)
     refuse_useless(distinct, len(found))
     chosen = choose_frames(distinct, wanted)
     if not colours_checked:
-        others = [annotated.read()[0] for annotated in kept]
-        refuse_swapped(chosen, others + [frame for frames in tests.values() for frame in frames])
+        theirs = [warmth(frame) for frame in validating]
+        refuse_swapped(chosen, theirs + [tint for split in tests.values() for _, tint in split])
     if not kept:
         kept, name = _stand_ins(distinct, chosen, size_hw)
     return Gathered(
@@ -99,9 +99,19 @@ def gather(
     )
 
 
-def refuse_swapped(chosen: Sequence[tuple[Candidate, str]], others: Sequence[Frame]) -> None:
-    """Raise InputError when red and blue look swapped beside the frames that validate or test."""
-    ours, theirs = [c.warmth for c, _ in chosen], [warmth(frame) for frame in others]
+def _looks(samples: Sequence[Sample]) -> list[tuple[str, float]]:
+    """Return the perceptual hash and the warmth of each frame, one in memory at a time."""
+    return [(phash(frame), warmth(frame)) for frame in (s.read_frame() for s in samples)]
+
+
+def refuse_swapped(chosen: Sequence[tuple[Candidate, str]], theirs: Sequence[float]) -> None:
+    """Raise InputError when red and blue look swapped beside the frames that validate or test.
+
+    Args:
+        chosen: What calibrates.
+        theirs: The warmth of frames that validate or test.
+    """
+    ours = [c.warmth for c, _ in chosen]
     if why := swapped_colours(ours, theirs, "--validation and --evaluation"):
         raise InputError(f"expected colours in the same order throughout, found {why}")
 

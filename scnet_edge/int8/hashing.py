@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.config import read_json
-from scnet_edge.types import Frame
+from scnet_edge.types import Frame, Map
 
 SAME_PICTURE_BITS = 32
 SIDE = 16
@@ -38,8 +38,15 @@ class EvaluationHashes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 def phash(frame: Frame) -> str:
     """Return the perceptual hash of (h, w, 3) BGR as 64 hex digits."""
+    return _hash(_thumbnail(frame))
+
+
+def _thumbnail(frame: Frame) -> Map:
     grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    thumbnail = cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _hash(thumbnail: Map) -> str:
     lowest = cv2.dct(thumbnail)[:SIDE, :SIDE].ravel()
     lowest[0] = 0  # brightness
     return np.packbits(lowest > np.median(lowest[1:])).tobytes().hex()
@@ -50,8 +57,9 @@ def every_way(frame: Frame) -> list[str]:
 
     The images of the public sets are at least 46 bits from any mirrored one of a test split.
     """
-    ways = (frame, cv2.flip(frame, 1), cv2.flip(frame, 0), cv2.flip(frame, -1))
-    return [phash(np.asarray(way)) for way in ways]
+    seen = _thumbnail(frame)
+    ways = (seen, seen[:, ::-1], seen[::-1], seen[::-1, ::-1])
+    return [_hash(np.ascontiguousarray(way)) for way in ways]
 
 
 def bits(hashes: list[str]) -> Bits:

@@ -11,7 +11,7 @@ import onnx
 from scnet_edge.backends.base import default_engine
 from scnet_edge.bundle.gate import GateRecord, Rung, RungPrecision
 from scnet_edge.errors import GateError, InputError
-from scnet_edge.graph.lower import lowered
+from scnet_edge.graph.lower import layers_of, lowered
 from scnet_edge.graph.ranges import CalibrationFile
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.choose import evenly_spaced
@@ -156,7 +156,7 @@ def _int8_steps(ladder: Ladder, kinds: Sequence[Traits]) -> Iterator[Step]:
     if _doubts(ladder, "int8", kinds):
         return  # nothing that a few layers in FP16 would mend
     ladder.report("ranking the layers by what they lose")
-    layers = [n for n in ladder.calibration.ranges if n not in ladder.excluded]
+    layers = layers_of(ladder.calibration, ladder.excluded)
     few = evenly_spaced(ladder.frames, RANKED_FRAMES)
     worst = rank(ladder.fused, ladder.calibration, layers, few, ladder.frame_hw, ladder.threshold)
     for k in sorted({-(-len(layers) // part) for part in (8, 4)} - {len(layers)}):

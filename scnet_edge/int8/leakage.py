@@ -15,11 +15,11 @@ from scnet_edge.int8.candidates import Candidate
 from scnet_edge.int8.hashing import (
     bits,
     every_way,
-    phash,
     public_test_splits,
     same_picture,
     shown_in,
 )
+from scnet_edge.types import Frame
 
 
 def refuse_leaks(
@@ -36,8 +36,12 @@ def refuse_leaks(
     """
     public = public_test_splits()
     known = bits(list(public.twins))
-    twins = [c for c in candidates if same_picture(c.phash, known)]
-    rest = [c for c in candidates if not same_picture(c.phash, known)]
+    rest, twins = list[Candidate](), list[str]()
+    for c in candidates:
+        if same_picture(c.phash, known):
+            twins.append(c.name)
+        else:
+            rest.append(c)
     ways = [every_way(c.frame) for c in rest]
     for split, hashes in (public.splits | evaluation).items():
         table = bits(hashes)
@@ -48,15 +52,13 @@ def refuse_leaks(
                 f"({', '.join(leaked[:3])}{', ...' if len(leaked) > 3 else ''}); scores on it "
                 "would be worthless, so take them out"
             )
-    return rest, [c.name for c in twins]
+    return rest, twins
 
 
-def held_back(candidates: Sequence[Candidate], validation: Sequence[Annotated]) -> list[Candidate]:
+def held_back(candidates: Sequence[Candidate], validation: Sequence[Frame]) -> list[Candidate]:
     """Return the candidates without the pictures that validation keeps for itself."""
-    if not validation:
-        return list(candidates)
-    table = bits([phash(annotated.read()[0]) for annotated in validation])
-    return [c for c in candidates if not shown_in(every_way(c.frame), table)]
+    table = bits([way for frame in validation for way in every_way(frame)])
+    return [c for c in candidates if not same_picture(c.phash, table)]
 
 
 def refuse_calibration_frames(frames: Sequence[Annotated], calibration: CalibrationFile) -> None:

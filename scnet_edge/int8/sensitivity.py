@@ -18,9 +18,9 @@ from scnet_edge.int8.choose import evenly_spaced
 from scnet_edge.int8.engine import in_engine
 from scnet_edge.int8.scoring import Scores, mean_error, score
 from scnet_edge.models.cards import find_card
+from scnet_edge.models.sizes import SizeHW
 
 WORTH_EXCLUDING = 0.001  # F1
-SizeHW = tuple[int, int]
 Report = Callable[[str], None]
 
 

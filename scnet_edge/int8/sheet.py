@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from scnet_edge.errors import ConfigError
 from scnet_edge.int8.candidates import Candidate
 from scnet_edge.types import Frame
 
 COLUMNS, TILE_WIDTH_PX, CAPTION_PX, GAP_PX = 8, 200, 46, 6
-HEADER_BYTES = 33  # of a PNG: its signature and IHDR
-MARK = b"tEXtSoftware\0scnet-edge contact sheet"
 PAPER, INK, FAINT = (250, 250, 250), (30, 30, 30), (110, 110, 110)
 
 
-def check_sheet(path: Path) -> None:
-    """Raise ConfigError where something that is no contact sheet of ours is in the way."""
-    if path.is_dir() or (path.exists() and MARK not in _head(path)):
-        raise ConfigError(
-            f"{path}: is in the way of the contact sheet and none of ours; name another --out"
-        )
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEADER_BYTES + 4 + len(MARK))
-
-
 def write_sheet(path: Path, chosen: Sequence[tuple[Candidate, str]]) -> None:
-    """Write the chosen frames as one PNG, kinds side by side, that `check_sheet` knows as ours."""
+    """Write the chosen frames as one PNG, kinds side by side."""
     ordered = sorted(chosen, key=lambda pair: pair[1])
     tiles = [_tile(candidate, why) for candidate, why in ordered]
     tiles += [np.full_like(tiles[0], PAPER)] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
-    png = cv2.imencode(".png", np.vstack(rows))[1].tobytes()
-    path.write_bytes(png[:HEADER_BYTES] + _chunk(MARK) + png[HEADER_BYTES:])
-
-
-def _chunk(kind_and_text: bytes) -> bytes:
-    """Return a PNG chunk: length, kind, text, checksum."""
-    length, checksum = len(kind_and_text) - 4, zlib.crc32(kind_and_text)
-    return length.to_bytes(4, "big") + kind_and_text + checksum.to_bytes(4, "big")
+    path.write_bytes(cv2.imencode(".png", np.vstack(rows))[1].tobytes())
 
 
 def _tile(candidate: Candidate, why: str) -> Frame:

@@ -73,23 +73,8 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
 
 
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
-    frame, mask = read_pair(sample)
+    frame, mask = sample.read_pair()
     return TrainingImage(frame, mask, map_of and map_of(frame))
-
-
-def read_pair(sample: Sample) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return the frame (H, W, 3) uint8, BGR, and the mask (H, W) bool of a sample.
-
-    Raises:
-        InputError: one of them is unreadable, or the mask is of another size.
-    """
-    frame, mask = sample.read_frame(), sample.read_mask()
-    if mask.shape != frame.shape[:2]:
-        raise InputError(
-            f"{sample.image}: expected a mask of its size {frame.shape[:2]}, found {mask.shape}; "
-            "replace it"
-        )
-    return frame, mask
 
 
 class _Steps(Dataset[tuple[Tensor, Tensor]]):

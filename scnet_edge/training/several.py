@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 
@@ -53,6 +54,7 @@ def leave() -> None:
     """Leave the group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
+        gc.collect()  # else the group's threads may outlive it, and abort a process that ends
 
 
 def first_alone(act: Callable[[], None]) -> None:

@@ -16,6 +16,8 @@ from scnet_edge.bench.report import contents
 from scnet_edge.bench.schema import (
     Failure,
     Latency,
+    Limits,
+    Rate,
     Result,
     Row,
     Scope,
@@ -85,6 +87,16 @@ def test_no_two_machines_have_one_name(row: Callable, result: Callable) -> None:
     assert list(dated.values()) == ["2-core Some, 2026-01-01", "2-core Some, 2026-01-02"]
     twice = machine_names([result(row()), result(row())])
     assert len(set(twice.values())) == 2
+
+
+def test_limits_are_the_processors(row: Callable, result: Callable) -> None:
+    """They are measured by OpenVINO, beside whatever card."""
+    rate = Rate(arithmetic="fp32", channels=(64, 64), size_hw=(384, 544), gops=430.0)
+    limits = Limits(rates=(rate,), bandwidth_gb_s=20.0)
+    card = elsewhere(result(row(device="onnxruntime CUDA")), gpu=H100, cpu="Intel(R) Xeon(R)")
+    (shown,) = said(msgspec.structs.replace(card, limits=limits))["limits"]
+    assert "Intel Xeon" in str(shown)
+    assert "H100" not in str(shown)
 
 
 def test_a_percentile_is_told_of_enough_frames_only(row: Callable, result: Callable) -> None:

@@ -119,6 +119,24 @@ def test_what_was_measured_replaces_the_estimate(row: Callable, result: Callable
     assert not any(o.measured for o in options("orin-nano", [SMALL], [made], SIZE)[1])
 
 
+def test_a_few_images_say_no_f1(row: Callable, result: Callable) -> None:
+    """Beside estimates of 237 images; what a score of all of them says of the model stands."""
+    few = {"model": "small", "engine": "tensorrt", "images": 4, "f1": 0.5}
+    made = result(row(precision="fp16", **few), row(precision="int8", **few))
+    board = "NVIDIA Orin Nano Developer Kit"
+    of_board = msgspec.structs.replace(made.environment, machine=board)
+    measured = msgspec.structs.replace(made, environment=of_board)
+    _, found = options("orin-nano", [SMALL], [measured], SIZE)
+    assert {o.precision: o.f1 for o in found if o.measured} == {
+        "fp16": None,
+        "int8": SMALL.f1["int8"],
+    }
+    strangers = msgspec.structs.replace(measured, rows=(row(**few | {"model": "mine"}),))
+    assert [o.f1 for o in options("orin-nano", [SMALL], [strangers], SIZE)[1] if o.measured] == [
+        None
+    ]
+
+
 def test_here_is_this_machine_alone(row: Callable, result: Callable) -> None:
     made = result(row(model="small"))
     this = made.environment

@@ -65,7 +65,12 @@ def test_a_size_that_build_refuses_is_refused(size: tuple[int, int]) -> None:
 def test_results_of_all_images_replace_the_score(row, result) -> None:
     few = row(model="scnet-small", precision="int8", f1=0.1, images=32)
     all_images = row(model="scnet-small", precision="fp16", f1=0.7, images=237)
-    (work,) = (w for w in workloads(SIZE, [result(few, all_images)]) if w.model == "scnet-small")
+    others = [
+        row(model="scnet-small", precision="int8", f1=0.2, images=500, data="masonry test"),
+        row(model="scnet-small", precision="int8", f1=0.2, images=237, size_hw=(192, 256)),
+    ]
+    results = [result(few, all_images, *others)]
+    (work,) = (w for w in workloads(SIZE, results) if w.model == "scnet-small")
     assert work.f1["fp16"] == 0.7
     assert work.f1["int8"] > 0.8
 

@@ -18,7 +18,7 @@ from scnet_edge.bundle.device import graphs_for, opening_for
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.cli.on_device import _summary
-from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 from scnet_edge.folders import file_sha256
 
 SIZE_HW = (64, 96)
@@ -78,11 +78,21 @@ def files_of(bundle: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "precision", "graph"),
-    [(0.8, "int8", "fused"), (0.98, "fp16", "fp16"), (1.2, "fp16", "fp16")],
+    ("ratio", "precision", "graph", "why"),
+    [
+        (0.8, "int8", "fused", "the quicker one here"),
+        (0.98, "fp16", "fp16", "as quick here and nearer to the reference"),
+        (1.2, "fp16", "fp16", "the quicker one here"),
+    ],
 )
 def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
-    ratio: float, precision: Any, graph: str, both: Path, orin: Any, monkeypatch: pytest.MonkeyPatch
+    ratio: float,
+    precision: Any,
+    graph: str,
+    why: str,
+    both: Path,
+    orin: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     timed: list[Path] = []
 
@@ -106,7 +116,7 @@ def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
     opening = opening_for(both, read_manifest(both), "tensorrt")
     assert (opening.graph, opening.cache) == (str(both / f"{graph}.onnx"), str(folder))
     assert verify_bundle(both, engine="tensorrt")[1].mask_f1 == 1
-    assert f"runs in {precision.upper()}, the quicker one here: in INT8 a frame takes {ratio}" in (
+    assert f"runs in {precision.upper()}, {why}: in INT8 a frame takes {ratio}" in (
         _summary(both, done, rollback=False)
     )
 
@@ -131,7 +141,43 @@ def test_int8_stays_where_fp16_fails_its_trial(both: Path, monkeypatch: pytest.M
     why = "mask F1 against PyTorch is 0.1"
     assert done.slot.choice == Choice(precision="int8", int8_time=None, refused=why)
     assert set(done.slot.graphs) == {"fused.onnx"}
-    assert f"runs in INT8; FP16 failed its trial: {why}" in _summary(both, done, rollback=False)
+    assert f"runs in INT8; FP16 is out: {why}" in _summary(both, done, rollback=False)
+
+
+@pytest.mark.parametrize("error", [EngineError, GraphError])
+def test_int8_stays_where_fp16_cannot_be_compiled(
+    error: type[Exception], both: Path, orin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = orin.build_plan
+
+    def refused(graph: Path, settings: Any) -> Any:
+        if graph.name == "fp16.onnx":
+            raise error("out of memory")
+        return build(graph, settings)
+
+    monkeypatch.setattr("scnet_edge.backends.trt_compile.build_plan", refused)
+    done = build_on_device(both, engine="tensorrt")
+    assert done.slot.choice == Choice(precision="int8", int8_time=None, refused="out of memory")
+    assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")
+
+
+def test_what_a_killed_build_left_beside_is_no_obstacle(both: Path) -> None:
+    (both / "device" / "tensorrt-1.fp16").mkdir(parents=True)
+    assert build_on_device(both, engine="tensorrt").name == "tensorrt-1"
+    assert not [name for name in files_of(both) if "fp16" in name.partition("/")[0]]
+
+
+def test_a_plan_altered_after_its_trial_is_not_taken_for_the_one_that_was_tried(
+    both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def altering(folder: Path, *rest: Any) -> Any:
+        (folder / "fused.plan").write_bytes(b"another")
+
+    monkeypatch.setattr(arithmetic, "time_ratio", lambda *_: 0.8)
+    monkeypatch.setattr("scnet_edge.bundle.compile.write_layers", altering)
+    build_on_device(both, engine="tensorrt")
+    with pytest.raises(EngineError, match=r"fused\.plan: SHA-256 .*: altered or damaged"):
+        device.compiled_for(both, [both / "fused.onnx"], "tensorrt")
 
 
 def test_a_build_cancelled_during_fp16_changes_nothing(both: Path, orin: Any) -> None:
@@ -139,12 +185,12 @@ def test_a_build_cancelled_during_fp16_changes_nothing(both: Path, orin: Any) ->
 
     def cancelled(graph: Path, settings: Any) -> Any:
         if graph.name == "fp16.onnx":
-            raise EngineError("the build was cancelled; nothing was changed")
+            raise BuildCancelled("the build was cancelled; nothing was changed")
         return build(graph, settings)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scnet_edge.backends.trt_compile.build_plan", cancelled)
-        with pytest.raises(EngineError, match="cancelled"):
+        with pytest.raises(BuildCancelled, match="cancelled"):
             build_on_device(both, engine="tensorrt")
     assert not [name for name in files_of(both) if name.startswith("tensorrt")]
 

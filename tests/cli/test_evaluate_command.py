@@ -192,7 +192,14 @@ def test_spoilt_mask_writes_nothing(
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("crack", "rest"), [(0, 0), (20, 0), (255, 255)])
+@pytest.mark.parametrize(
+    ("crack", "rest", "found"),
+    [
+        (0, 0, "expected cracks in the masks"),
+        (20, 0, "nothing above 20"),
+        (255, 255, "expected background in the masks"),
+    ],
+)
 def test_masks_without_two_classes_are_one_line(
     walls: Path,
     tiny: str,
@@ -201,13 +208,16 @@ def test_masks_without_two_classes_are_one_line(
     capsys: pytest.CaptureFixture[str],
     crack: int,
     rest: int,
+    found: str,
 ) -> None:
     for path in (walls / "test" / "masks").iterdir():
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         cv2.imwrite(str(path), np.where(mask > 0, crack, rest).astype(np.uint8))
     out = tmp_path / "scores.json"
     assert run(monkeypatch, tiny, "--data", f"folder:{walls}", "--json", out) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("scnet-edge: ")
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("scnet-edge: ")
+    assert found in error
     assert not out.exists()
 
 

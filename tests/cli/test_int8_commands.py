@@ -140,6 +140,13 @@ def test_mistakes_are_one_line(arguments: list[str], command_line: Run, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_a_mistyped_source_is_said_to_be_missing(command_line: Run) -> None:
+    done = command_line("calibrate", "--data", "no_such_folder", "--out", "never.toml")
+    assert done.returncode == 1
+    assert "no_such_folder: " in done.stderr
+    assert "whose images are read" not in done.stderr
+
+
 def test_the_contact_sheet_never_lands_among_the_frames_or_on_a_picture(
     command_line: Run, tmp_path: Path
 ) -> None:
@@ -147,10 +154,12 @@ def test_the_contact_sheet_never_lands_among_the_frames_or_on_a_picture(
     before = {path: path.read_bytes() for path in frames.iterdir()}
     (tmp_path / "mine.png").write_bytes(before[frames / "03.png"])
     (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "recipe.toml").write_text('model = "scnet-tiny"\n')
     for out, message in (
         (frames / "05.toml", "whose images are read"),
         (frames / "deeper" / "05.toml", "whose images are read"),
-        (tmp_path / "mine.toml", "in the way of the contact sheet"),
+        (tmp_path / "mine.toml", "mine.png: is in the way"),
+        (tmp_path / "recipe.toml", "recipe.toml: is in the way"),
         (tmp_path / "folder.toml", "expected a file to write"),
     ):
         done = command_line("calibrate", "--data", str(frames), "--size", TEXT, "--out", str(out))
@@ -159,6 +168,7 @@ def test_the_contact_sheet_never_lands_among_the_frames_or_on_a_picture(
         assert done.stderr.count("\n") == 1
     assert {path: path.read_bytes() for path in frames.iterdir()} == before
     assert (tmp_path / "mine.png").read_bytes() == before[frames / "03.png"]
+    assert (tmp_path / "recipe.toml").read_text() == 'model = "scnet-tiny"\n'
 
 
 def test_on_device_refuses_what_the_bundle_has_settled(command_line: Run, tmp_path: Path) -> None:

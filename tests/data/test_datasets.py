@@ -204,7 +204,7 @@ def test_soft_edges_of_a_mask_are_no_mistake(tmp_path: Path) -> None:
     assert np.array_equal(mask[::8, ::8][9:11], truth()[9:11] > 0)
 
 
-def test_compressed_masks_without_a_crack_are_no_mistake(tmp_path: Path) -> None:
+def test_a_mask_that_is_all_black_is_no_mistake(tmp_path: Path) -> None:
     write(tmp_path / "mask.jpg", np.zeros(SIZE, np.uint8))
     assert not Sample(tmp_path / "mask.jpg", tmp_path / "mask.jpg").read_mask().any()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,10 +88,28 @@ def test_a_row_begins_as_the_net_of_the_other_data_set(
     assert run(monkeypatch, "IX", *brick, *options) == 0
     assert "moved: left out, it begins from a second --data" in capsys.readouterr().err
     assert run(monkeypatch, "IX", *brick, *stone, *options) == 0
-    begun = read_json(tmp_path / "out/moved--folder-brick/settings.json", Settings).start
-    assert begun == str(tmp_path / "out/scnet--folder-stone")
+    out = tmp_path / "out"
+    moved_run = out / "moved--folder-brick--from-scnet--folder-stone"
+    assert read_json(moved_run / "settings.json", Settings).start == str(
+        out / "scnet--folder-stone"
+    )
     made = read_json(tmp_path / "out/table-IX.json", Figures)
     assert [f.row for f in made.figures] == ["SCNet", "moved"] * 2
+    capsys.readouterr()
+    assert run(monkeypatch, "IX", *stone, *brick, *options) == 0
+    assert "0%" not in capsys.readouterr().err  # nothing is trained again, so no bar stands still
+
+
+def test_sets_of_one_name_are_refused_before_anything_is_trained(
+    walls: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    out = tmp_path / "out"
+    twice = [part for _ in range(2) for part in ("--data", f"folder:{walls[0]}")]
+    assert run(monkeypatch, "IX", *twice, "--out", out, "--steps", 1) == 1
+    assert "expected sets of different names, found folder-brick, folder" in (
+        capsys.readouterr().err
+    )
+    assert not out.exists()
 
 
 def test_what_the_paper_printed_is_of_the_same_cell() -> None:

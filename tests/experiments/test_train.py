@@ -177,7 +177,7 @@ def test_a_mask_that_does_not_fit_leaves_the_folder_free(
     cv2.imwrite(str(mask), whole[:-1])
     arguments = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
     assert run(monkeypatch, *arguments) == 1
-    assert "expected a mask of its size (64, 96)" in capsys.readouterr().err.splitlines()[-1]
+    assert "expected size (64, 96), that of its image" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
     cv2.imwrite(str(mask), whole)
     assert run(monkeypatch, *arguments) == 0
@@ -275,17 +275,19 @@ def test_masks_that_are_all_crack_are_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """First the held-out ones alone, whose best threshold would be 0, then all."""
-    samples = open_dataset(f"folder:{walls}", "train")
-    _, held = split_held_out(samples)
+    """The fitting ones alone, then the held-out ones, whose best threshold would be 0, as well."""
+    fit, held = split_held_out(open_dataset(f"folder:{walls}", "train"))
     options = ("train", "toy", "--data", f"folder:{walls}", "--out", tmp_path / "run")
-    for spoilt in (held, samples):
+    for spoilt, found in (
+        (fit, f"expected background in the masks of {len(fit)} images"),
+        (held, "expected background on one of the 2 held-out images"),
+    ):
         for sample in spoilt:
             cv2.imwrite(str(sample.mask), np.full((64, 96), 255, np.uint8))
         assert run(monkeypatch, *options) == 1
         error = capsys.readouterr().err.strip().splitlines()[-1]
-        assert "expected background on one of the 2 held-out images" in error
-        assert "invert the masks" in error
+        assert found in error
+        assert "invert" in error
         assert not (tmp_path / "run").exists()
 
 

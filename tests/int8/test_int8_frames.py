@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.errors import InputError
 from scnet_edge.int8 import candidates as reading
 from scnet_edge.int8 import leakage
 from scnet_edge.int8.annotated import Annotated, gate_frames, mean_width_px, validation_frames
@@ -38,7 +38,7 @@ from scnet_edge.int8.hashing import (
     public_test_splits,
 )
 from scnet_edge.int8.leakage import held_back, refuse_calibration_frames, refuse_leaks
-from scnet_edge.int8.sheet import COLUMNS, check_sheet, write_sheet
+from scnet_edge.int8.sheet import COLUMNS, write_sheet
 from scnet_edge.simulation.stills import render_stills
 
 SIZE = (96, 128)
@@ -97,8 +97,7 @@ def test_a_mirrored_picture_is_a_leak(
     leaked = dataclasses.replace(found[1], frame=flipped, phash=phash(flipped))
     with pytest.raises(InputError, match="1 of 3 frames are of the evaluation split 'mine'"):
         refuse_leaks([found[0], leaked, found[2]], {"mine": [found[1].phash]})
-    shown = Annotated(data="v", name="v", read=lambda: (found[1].frame, None))
-    assert held_back([leaked], [shown]) == []
+    assert held_back([leaked], [found[1].frame]) == []
     mirrored = np.ascontiguousarray(cv2.flip(walls[2].read()[0], axis))
     with pytest.raises(InputError, match="1 of 12 frames of the gate calibrated"):
         refuse_calibration_frames(walls, calibrated([mirrored]))
@@ -120,8 +119,7 @@ def test_repeats_and_validation_frames_are_left_out(
     found = candidates(3)
     again = dataclasses.replace(found[0], name="again", phash=phash(found[0].frame // 2))
     assert [c.name for c in without_repeats([*found, again])] == ["wall-0", "wall-1", "wall-2"]
-    shown = Annotated(data="v", name="v", read=lambda: (found[1].frame, None))
-    assert [c.name for c in held_back(found, [shown])] == ["wall-0", "wall-2"]
+    assert [c.name for c in held_back(found, [found[1].frame])] == ["wall-0", "wall-2"]
     assert held_back(found, []) == found
 
 
@@ -234,17 +232,6 @@ def test_a_cut_video_and_a_name_of_other_bytes_are_refused(tmp_path: Path) -> No
     with pytest.raises(InputError, match="expected a name in UTF-8") as refused:
         read_candidates([str(tmp_path / "f")], 8, SIZE, blank, 0.5)
     assert str(refused.value).isascii()
-
-
-def test_only_a_contact_sheet_is_overwritten(candidates: Candidates, tmp_path: Path) -> None:
-    path = tmp_path / "s.png"
-    check_sheet(path)
-    write_sheet(path, [(c, "") for c in candidates(2)])
-    check_sheet(path)
-    for mine in (b"", b"\x89PNG", cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()):
-        path.write_bytes(mine)
-        with pytest.raises(ConfigError, match="in the way of the contact sheet"):
-            check_sheet(path)
 
 
 def test_the_contact_sheet_shows_every_frame(candidates: Candidates, tmp_path: Path) -> None:

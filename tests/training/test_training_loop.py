@@ -144,7 +144,9 @@ def test_loading_checks_masks(tmp_path: Path) -> None:
         load_images(both[:1], None)
     with pytest.raises(InputError, match="expected background in the masks of 1 images"):
         load_images(both[1:], None)
-    with pytest.raises(InputError, match="expected a mask of its size"):
+    with pytest.raises(
+        InputError, match=r"expected size \(20, 30\), that of its image, found \(10, 30\)"
+    ):
         load_images([Sample(image, small)], None)
 
 

@@ -21,7 +21,6 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--no-pdf-header-footer",
 )
 
 
@@ -40,10 +39,15 @@ def print_pdf(page: Path, pdf: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="scnet-edge-") as profile:
         made = Path(profile) / "report.pdf"
         root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root otherwise
-        command = [browser, *QUIET, *root, f"--user-data-dir={profile}", f"--print-to-pdf={made}"]
+        command = [browser, *QUIET, *root, f"--user-data-dir={profile}"]
         try:
             done = subprocess.run(
-                [*command, page.absolute().as_uri()],
+                [
+                    *command,
+                    "--no-pdf-header-footer",
+                    f"--print-to-pdf={made}",
+                    page.absolute().as_uri(),
+                ],
                 capture_output=True,
                 text=True,
                 timeout=LONGEST_S,
