@@ -28,7 +28,7 @@ from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
 
-SCHEMA = 2
+SCHEMA = 3
 SLOT, TIMINGS = "slot.json", "timing.cache"
 CODE = {".plan", ".blob"}
 Arithmetic: TypeAlias = Literal["fp32", "bf16"]

@@ -66,7 +66,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     lone_qdq: tuple[str, ...]
     requantising: int
-    int8_writes: dict[str, int] = {}
+    int8_writes: dict[str, int]
 
 
 def layers_from_log(lines: Sequence[str]) -> list[Layer]:

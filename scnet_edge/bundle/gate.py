@@ -75,6 +75,6 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     decision: str
     loss_allowed: bool
     elsewhere: bool
-    calibration_key: str = ""
-    weights_sha256: dict[str, str] = {}
-    unjudged: dict[str, int] = {}
+    calibration_key: str
+    weights_sha256: dict[str, str]
+    unjudged: dict[str, int]

@@ -35,7 +35,7 @@ from scnet_edge.errors import BundleError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
 FP16 = {FUSED: "fp16.onnx", HED: "fp16-hed.onnx", SCNET: "fp16-scnet.onnx"}

@@ -61,7 +61,7 @@ def guided_refinement(
     *,
     threshold: float = 0.31,
     radius_px: int = 5,
-    eps: float = 0.065,
+    eps: float = 0.01,
 ) -> Tensor:
     """Return Liu's refined probability (N, 1, H, W): a guided filter of the binarised map.
 
@@ -71,10 +71,13 @@ def guided_refinement(
         threshold: The fused probability is crack above it. 0.31 is the best of the authors' weights
             (their tools/guided_filter.py); other weights have their own.
         radius_px: Of the filter's windows.
-        eps: The smoother the larger.
+        eps: Added to the guide's variance, in steps of 8 bits squared; the smoother the larger. The
+            authors' tool filters PNGs, so the guide is rounded to 8 bits, as theirs is.
     """
-    source = (torch.sigmoid(fused) > threshold).to(fused.dtype)
-    return guided_filter(torch.sigmoid(finest), source, radius_px=radius_px, eps=eps).clamp(0, 1)
+    guide = (torch.sigmoid(finest) * 255).round().double()  # float32 would lose eps
+    source = (torch.sigmoid(fused) > threshold).double()
+    refined = guided_filter(guide, source, radius_px=radius_px, eps=eps)
+    return refined.clamp(0, 1).to(fused.dtype)
 
 
 def guided_filter(guide: Tensor, source: Tensor, *, radius_px: int, eps: float) -> Tensor:

@@ -24,6 +24,7 @@ def not_preloaded() -> Iterator[None]:
 def test_a_cuda_provider_that_does_not_start_is_no_silent_cpu(
     cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    graph = cases("batch").graphs["fp32"]  # made with sessions of its own
     asked: list[Any] = []
     preloaded: list[str] = []
 
@@ -41,7 +42,7 @@ def test_a_cuda_provider_that_does_not_start_is_no_silent_cpu(
     monkeypatch.setattr(ort, "preload_dlls", preload, raising=False)
     for _ in range(2):
         with pytest.raises(EngineError, match="its CUDA provider does not start here"):
-            open_backend("onnxruntime", cases("batch").graphs["fp32"])
+            open_backend("onnxruntime", graph)
     assert asked == 2 * [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
     assert preloaded == ["libcudnn.so.9"]  # once a process
     assert capsys.readouterr().out == ""

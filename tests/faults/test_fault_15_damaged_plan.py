@@ -119,7 +119,7 @@ def test_code_that_nobody_built_here(bundle: Path, name: str) -> None:
 def test_the_slot_itself_damaged(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
     text = (folder / SLOT).read_text()
-    for broken in (text[:40], text.replace('"schema": 2', '"schema": 9'), "{}", ""):
+    for broken in (text[:40], text.replace(f'"schema": {SCHEMA}', '"schema": 9'), "{}", ""):
         (folder / SLOT).write_text(broken)
         with pytest.raises(EngineError, match=r"slot\.json|schema 9"):
             check_slot(folder, bundle / "fused.onnx", IDENTITY)

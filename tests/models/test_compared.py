@@ -80,6 +80,19 @@ def test_guided_filter_is_the_formula() -> None:
     np.testing.assert_allclose(ours[0, 0].numpy(), expected, atol=1e-9)
 
 
+def test_refinement_is_that_of_8_bit_maps() -> None:
+    """The smallest step of the guide counts: the authors' eps is far below its square."""
+    torch.manual_seed(0)
+    fused = torch.randn(1, 1, 30, 40)
+    finest = torch.full_like(fused, -6.0)
+    finest[..., 15:, :] = -5.0  # 1 of 255 to 2 of 255
+    guide = torch.full_like(fused, 1.0).double()
+    guide[..., 15:, :] = 2.0
+    source = (fused.sigmoid() > 0.31).double()
+    expected = guided_filter(guide, source, radius_px=5, eps=0.01).clamp(0, 1)
+    torch.testing.assert_close(guided_refinement(fused, finest), expected.float())
+
+
 def test_refinement_follows_the_edges_of_the_guide() -> None:
     finest = torch.full((1, 1, 40, 40), -6.0)
     finest[..., 18:22, :] = 6  # where the fine map sees the crack

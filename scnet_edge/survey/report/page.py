@@ -164,8 +164,8 @@ def _notes(survey: Survey, record: Observation) -> list[str]:
 
 
 def _plot(record: Observation, limit: Limit) -> Markup | None:
-    if len(record.width_profile_mm) < 2:
-        return None
+    if record.width_max_mm is None or len(record.width_profile_mm) < 2:
+        return None  # under 3 px the profile is the mask's, not the crack's
     svg = width_plot(record.width_profile_mm, unit="mm", limit=limit.width_mm)
     return Markup(svg)
 

@@ -94,6 +94,16 @@ def test_a_crack_all_around_is_no_point_at_twelve(tmp_path: Path) -> None:
     assert title.endswith(", all around")
 
 
+def test_a_crack_too_thin_to_measure_has_no_plot_of_its_width(tmp_path: Path) -> None:
+    thin = dict.fromkeys(("width_mean_mm", "width_p95_mm", "width_max_mm"))
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        record(journal, observation(1, **thin), *picture(1))
+        journal.commit(progress=Progress(frame_id=9, resume_frame_id=10, frames=10, finished=True))
+    said = Page(rendered(read_survey(tmp_path))).text()
+    assert "under 3 px, so no millimetres" in said
+    assert "Width along the crack" not in said
+
+
 def test_only_the_pages_own_script_may_run(hostile: Survey) -> None:
     text = rendered(hostile)
     [policy] = [m["content"] for m in Page(text).all("meta") if "http-equiv" in m]
@@ -115,6 +125,7 @@ def test_the_page_says_what_the_records_say(hostile: Survey) -> None:
     assert "2200" in text  # two of PACP grade 2
     assert "above 0.3 mm" in text
     assert "within 0.3 mm" in text
+    assert "Width along the crack, mm" in text
     assert "certified by nobody" in text
     assert "8:15" not in text
 
