@@ -19,7 +19,9 @@ from scnet_edge.backends.base import (
 from scnet_edge.backends.openvino_rewrite import (
     hold_quantisation_below_concat,
     join_instance_norms,
+    quantise_interleaved,
 )
+from scnet_edge.backends.openvino_sides import fold_side_maps
 from scnet_edge.backends.slots import Arithmetic
 from scnet_edge.errors import EngineError
 
@@ -130,6 +132,8 @@ def compile_graph(
         config["INFERENCE_PRECISION_HINT"] = HINTS[arithmetic or "fp32"]
         hold_quantisation_below_concat(model)
         join_instance_norms(model)
+        quantise_interleaved(model)
+        fold_side_maps(model)
         return ov.Core().compile_model(model, "CPU", config)
     except ENGINE_ERRORS as e:
         raise EngineError(f"{graph}: OpenVINO cannot load it: {one_line(e)}") from e

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
@@ -29,19 +31,19 @@ def hold_quantisation_below_concat(model: ov.Model) -> None:
 def join_instance_norms(model: ov.Model) -> None:
     """Make each instance norm, which a bundle's graph spells out in ten nodes, one MVN.
 
-    The pattern is what `SinglePassInstanceNorm` computes:
+    What matches is what `SinglePassInstanceNorm` computes:
     (x - mean(x)) / sqrt(relu(mean(x * x) - mean(x)^2) + eps).
 
     Seen in OpenVINO 2026.4: behind an INT8 convolution the low-precision pass moves the scale past
     the MVN and leaves eps as it is, so the noise of a quiet channel is blown up. The MVN is held.
     """
-    x, axes, eps = AnyInput(), AnyInput(), _any("Constant")
-    mean = _any("ReduceMean", x, axes)
-    mean_of_squares = _any("ReduceMean", _any("Multiply", x, x), AnyInput())
-    difference = _any("Subtract", mean_of_squares, _any("Multiply", mean, mean))
-    variance = _any("Add", _any("Relu", difference), eps)
-    scale = _any("Divide", AnyInput(), _any("Sqrt", variance))
-    normed = _any("Multiply", _any("Subtract", x, mean), scale)
+    x, axes, eps = AnyInput(), AnyInput(), pattern("Constant")
+    mean = pattern("ReduceMean", x, axes)
+    mean_of_squares = pattern("ReduceMean", pattern("Multiply", x, x), AnyInput())
+    difference = pattern("Subtract", mean_of_squares, pattern("Multiply", mean, mean))
+    variance = pattern("Add", pattern("Relu", difference), eps)
+    scale = pattern("Divide", AnyInput(), pattern("Sqrt", variance))
+    normed = pattern("Multiply", pattern("Subtract", x, mean), scale)
 
     def join(match: Matcher) -> bool:
         found = match.get_pattern_value_map()
@@ -50,15 +52,61 @@ def join_instance_norms(model: ov.Model) -> None:
         ov.utils.replace_node(match.get_match_root(), joined)
         return True
 
+    run_pass(model, "JoinInstanceNorm", normed, join)
+
+
+def quantise_interleaved(model: ov.Model) -> None:
+    """Let a frame stay (1, H, W, 3) until it is quantised, in place.
+
+    OpenVINO then reads it once, where it would transpose it, flip BGR to RGB, normalise it and
+    interleave it again. Its colours are flipped in the weights of the first convolution.
+    """
+    weights, order = pattern("Constant"), pattern("Constant")
+    start, step, axes = pattern("Constant"), pattern("Constant"), pattern("Constant")
+    cast = pattern("Convert", pattern("Parameter"))
+    rgb = pattern("Slice", pattern("Transpose", cast, order), start, AnyInput(), step, axes)
+    divisor, offset = pattern("Constant"), pattern("Constant")
+    image = pattern("Subtract", pattern("Divide", rgb, divisor), offset)
+    frame = _quantised(image)
+    convolution = pattern("Convolution", _dequantised(frame), _dequantised(_quantised(weights)))
+
+    def move(match: Matcher) -> bool:
+        found = match.get_pattern_value_map()
+        flip = [found[at].get_node().get_data().tolist() for at in (start, step, axes)]
+        if flip != [[-1], [-1], [1]] or found[divisor].get_shape() or found[offset].get_shape():
+            return False
+        bgr = ops.subtract(ops.divide(found[cast], found[divisor]), found[offset])
+        planes = ops.transpose(bgr, found[order])
+        found[frame].get_node().input(0).replace_source_output(planes.output(0))
+        old = found[weights].get_node()
+        flipped = np.ascontiguousarray(old.get_data()[:, ::-1])  # (C', 3, k, k)
+        ov.utils.replace_node(old, ops.constant(flipped))
+        return True
+
+    run_pass(model, "QuantiseInterleaved", convolution, move)
+
+
+def pattern(kind: str, *inputs: AnyInput | WrapType) -> WrapType:
+    """Return what matches an operation by its name; without inputs, any of that name."""
+    return WrapType(f"opset13.{kind}", list(inputs))
+
+
+def run_pass(model: ov.Model, name: str, root: WrapType, change: Callable[[Matcher], bool]) -> None:
+    """Call `change`, which returns whether it changed anything, wherever the pattern matches."""
     manager = Manager()
-    manager.register_pass(MatcherPass(Matcher(normed, "JoinInstanceNorm"), join))
+    manager.register_pass(MatcherPass(Matcher(root, name), change))
     manager.run_passes(model)
+
+
+def _quantised(x: WrapType) -> WrapType:
+    return pattern("FakeQuantize", x, *(AnyInput() for _ in range(4)))
+
+
+def _dequantised(x: WrapType) -> WrapType:
+    stored = pattern("Convert", pattern("Convert", x))
+    return pattern("Multiply", pattern("Subtract", stored, AnyInput()), AnyInput())
 
 
 def _held(value: ov.Output) -> ov.Node:
     """Return a value behind a Maximum that changes nothing and that no scale is moved past."""
     return ops.maximum(value, ops.constant(np.finfo(np.float32).min, np.float32))
-
-
-def _any(kind: str, *inputs: AnyInput | WrapType) -> WrapType:
-    return WrapType(f"opset13.{kind}", list(inputs))
