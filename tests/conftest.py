@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scnet_edge.backends import base, trt_compile
+from scnet_edge.backends import base, timing, trt_compile
 from scnet_edge.backends.slots import check_slot
 from scnet_edge.backends.trt_build import BuildSettings, Built
 from scnet_edge.backends.worker import Opening
-from scnet_edge.bundle import arithmetic, compile, device, verify
+from scnet_edge.bundle import compile, device, verify
 from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, seal_of
 from scnet_edge.bundle.verify import read_golden
 
@@ -136,7 +136,7 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> Orin:
     monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
     monkeypatch.setattr(trt_compile, "build_plan", orin.build_plan)
     monkeypatch.setattr(trt_compile, "inspect_plan", orin.inspect_plan)
-    monkeypatch.setattr(arithmetic, "TIMED_S", 0)
+    monkeypatch.setattr(timing, "TIMED_S", 0)
     monkeypatch.setattr(compile, "opened", orin.open)
     monkeypatch.setattr(verify, "open_one", orin.open)
     for module in (compile, device):

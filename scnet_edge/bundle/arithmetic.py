@@ -8,17 +8,16 @@ here, in turns, and each must hold the golden frames.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import msgspec
 
-from scnet_edge.backends.base import Array, Backend
+from scnet_edge.backends.base import Backend
 from scnet_edge.backends.slots import Arithmetic, Choice, Rest
+from scnet_edge.backends.timing import quickest_ms
 from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.compile import Tried, compile_slot, open_code, opened, try_slot
@@ -27,7 +26,6 @@ from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest
 from scnet_edge.bundle.verify import Golden, read_golden, require_parts
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 
-WARM_UP, MIN_ROUNDS, TIMED_S = 3, 5, 2.0
 WORTH = 0.97  # of the time: less of a gain is noise
 
 
@@ -117,16 +115,6 @@ def _chosen(tried: Tried, choice: Choice) -> Tried:
 
 
 def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:
-    """Return the time of one backend over that of another, the median of turns."""
-    ratios: list[float] = []
-    start_s = time.perf_counter()
-    while len(ratios) < WARM_UP + MIN_ROUNDS or time.perf_counter() - start_s < TIMED_S:
-        feeds = {"frame": golden.frames[len(ratios) % len(golden.frames)][None]}
-        ratios.append(_seconds(one, feeds) / _seconds(other, feeds))
-    return median(ratios[WARM_UP:])
-
-
-def _seconds(backend: Backend, feeds: dict[str, Array]) -> float:
-    start_s = time.perf_counter()
-    backend.run(feeds)
-    return time.perf_counter() - start_s
+    """Return the time of one backend over that of another."""
+    ms, other_ms = quickest_ms(one, other, list(golden.frames))
+    return ms / other_ms

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,18 +55,3 @@ def _opened(graph: onnx.ModelProto) -> Backend:
         path = Path(folder) / "graph.onnx"
         onnx.save(graph, path)
         return open_backend(cpu_engine(), path)
-
-
-def latencies_ms(
-    backends: Mapping[str, Backend], frame_hw: tuple[int, int], *, rounds: int = 7
-) -> dict[str, float]:
-    """Return the median milliseconds of each graph, the graphs taking turns."""
-    frame = np.random.default_rng(0).integers(0, 256, (1, *frame_hw, 3), dtype=np.uint8)
-    taken: dict[str, list[float]] = {name: [] for name in backends}
-    for turn in range(rounds + 1):
-        for name, backend in backends.items():
-            started = time.perf_counter()
-            backend.run({"frame": frame})
-            if turn:  # the first warms up
-                taken[name].append(1e3 * (time.perf_counter() - started))
-    return {name: float(np.median(times)) for name, times in taken.items()}

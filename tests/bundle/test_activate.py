@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import numpy as np
 import pytest
 
 from scnet_edge import Pipeline
-from scnet_edge.backends.base import Array
-from scnet_edge.backends.fake import FakeBackend
 from scnet_edge.backends.isolated import IsolatedBackend
 from scnet_edge.backends.slots import Rest
 from scnet_edge.backends.worker import Opening
@@ -26,7 +23,7 @@ from scnet_edge.bundle.compile import opened
 from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
 from scnet_edge.bundle.manifest import Precision, read_manifest, seal_of
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.verify import Golden, read_golden, verify_bundle
+from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.errors import BundleError, EngineError
 from scnet_edge.folders import file_sha256
 
@@ -298,26 +295,3 @@ def test_there_is_no_choice_outside_int8_or_without_bf16(
     manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
     monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: units)
     assert arithmetic.choose_rest(bundle, manifest, "openvino", 1) is None
-
-
-class Clocked(FakeBackend):
-    """A backend that takes its time, on a clock that nobody waits for."""
-
-    def __init__(self, golden: Golden, clock: list[float], seconds: float) -> None:
-        super().__init__((golden.frames.shape[1], golden.frames.shape[2]), edges=False)
-        self.clock, self.seconds, self.runs = clock, seconds, 0
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        self.runs += 1
-        warming = 9 if self.runs <= arithmetic.WARM_UP else 0
-        self.clock[0] += self.seconds + warming
-        return super().run(feeds)
-
-
-def test_the_ratio_is_that_of_the_times_after_the_warm_up(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    golden, clock = read_golden(bundle / "golden.npz"), [0.0]
-    monkeypatch.setattr(arithmetic.time, "perf_counter", lambda: clock[0])
-    quick, slow = (Clocked(golden, clock, seconds) for seconds in (0.3, 0.4))
-    assert arithmetic.time_ratio(quick, slow, golden) == pytest.approx(0.75)

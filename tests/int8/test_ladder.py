@@ -14,7 +14,7 @@ from scnet_edge.bundle.gate import GateRecord
 from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.graph.ranges import CalibrationFile, key_of
-from scnet_edge.int8 import engine, ladder
+from scnet_edge.int8 import ladder
 from scnet_edge.int8.annotated import Annotated
 from scnet_edge.int8.gate import Gate
 from scnet_edge.int8.ladder import Ladder, Step, climb_down
@@ -109,40 +109,20 @@ def test_int8_that_passes_ships_where_it_is_faster_too(
     calibrated: Calibrated,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    timed: list[dict[str, str]] = []
+    timed: list[tuple[str, str]] = []
 
-    def latencies_ms(backends: dict[str, Any], frame_hw: tuple[int, int]) -> dict[str, float]:
-        assert frame_hw == SIZE
-        timed.append({name: backend.name for name, backend in backends.items()})
-        return {"INT8": int8_ms, "FP16": fp16_ms}
+    def quickest_ms(one: Any, other: Any, frames: list[np.ndarray]) -> tuple[float, float]:
+        assert frames[0].shape == (*SIZE, 3)
+        timed.append((one.name, other.name))
+        return int8_ms, fp16_ms
 
-    monkeypatch.setattr(ladder, "latencies_ms", latencies_ms)
+    monkeypatch.setattr(ladder, "quickest_ms", quickest_ms)
     step, record = climb(calibrated(good_frames()), elsewhere=False)
-    assert timed == [{"INT8": "openvino CPU", "FP16": "openvino CPU"}]
+    assert timed == [("openvino CPU", "openvino CPU")]
     assert step.name == record.shipped == shipped
     assert said in record.decision
     assert [rung.latency_ms for rung in record.rungs] == [int8_ms, fp16_ms]
     assert all(rung.passed for rung in record.rungs)
-
-
-def test_latencies_are_medians_of_turns_after_a_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, order = [0.0], list[str]()
-
-    class Timed:
-        def __init__(self, name: str, seconds: list[float]) -> None:
-            self.name, self.seconds = name, seconds
-
-        def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            assert feeds["frame"].shape == (1, *SIZE, 3)
-            order.append(self.name)
-            clock[0] += self.seconds.pop(0)
-            return {}
-
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: clock[0])
-    backends = {"a": Timed("a", [9, 1, 2, 30]), "b": Timed("b", [9, 4, 4, 5])}
-    found = engine.latencies_ms(backends, SIZE, rounds=3)
-    assert found == pytest.approx({"a": 2000, "b": 4000})
-    assert order == ["a", "b"] * 4
 
 
 @pytest.mark.parametrize("how", BROKEN)
