@@ -24,7 +24,7 @@ MOVED_BYTES = 2  # what lies between convolutions stays FP16 in an INT8 graph
 # The share of a wide convolution's rate that one of few channels attains: OpenVINO's on the EPYC,
 # BF16 in FP16's place; below 16 in proportion, from 64 on all. That GPUs do as well is assumed.
 CHANNELS = (0, 16, 32, 64)
-NARROW = {"fp16": (0.0, 0.75, 0.92, 1.0), "int8": (0.0, 0.57, 0.82, 1.0)}
+NARROW = {"fp16": (0.0, 0.76, 0.92, 1.0), "int8": (0.0, 0.58, 0.84, 1.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
