@@ -75,6 +75,8 @@ def quantise_interleaved(model: ov.Model) -> None:
         flip = [found[at].get_node().get_data().tolist() for at in (start, step, axes)]
         if flip != [[-1], [-1], [1]] or found[divisor].get_shape() or found[offset].get_shape():
             return False
+        if any(len(found[at].get_target_inputs()) > 1 for at in (frame, weights)):
+            return False  # another reader would get its colours in the wrong order
         bgr = ops.subtract(ops.divide(found[cast], found[divisor]), found[offset])
         planes = ops.transpose(bgr, found[order])
         found[frame].get_node().input(0).replace_source_output(planes.output(0))

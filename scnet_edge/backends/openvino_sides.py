@@ -40,10 +40,8 @@ def fold_side_maps(model: ov.Model) -> None:
         found = attention.get_pattern_value_map()
         if [_data(found[start]).item() for start in (first, second)] != [0, 1]:
             return False
-        r, bias = (
-            _data(found[r_weights])[:, :, 0, 0],
-            _data(found[r_bias]),
-        )  # (1 + C', C), (1 + C',)
+        r = _data(found[r_weights])[:, :, 0, 0]  # (1 + C', C)
+        bias = _data(found[r_bias])  # (1 + C',)
         w_e, w_r = np.split(_data(side[w])[:, :, 0, 0], [1 - len(r)], axis=1)
         joined = np.vstack([r[:1], w_r @ r[1:]]), np.append(bias[:1], w_r @ bias[1:])
         rest = w_e, _data(side[c]) + w_r @ _data(found[b]).ravel()
