@@ -230,7 +230,7 @@ def test_the_page_states_what_a_gpu_gave() -> None:
             fps = f"{row.fps:.0f} ({min(row.round_fps):.0f} to {max(row.round_fps):.0f})"
             ms = f"{row.latency_ms.p50:.1f} / {row.latency_ms.p95:.1f}"
             first = f"{row.f1:.4f} | {row.first_mask_ms['cold'] / 1e3:.1f} s"
-            cells = f"{fps} | {ms} | {whole[row.case_key].fps:.0f} | {first}"
+            cells = f"{fps} | {ms} | {whole[row.case_key].fps:.0f} | {first} | {row.joules:.2f}"
             assert f"| `{row.model}` | {row.label} | {cells} |" in stated
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import render_clip
+from scnet_edge.simulation.optics import MODES
+from scnet_edge.simulation.render import render_frames
+from scnet_edge.simulation.scene import Plan, make_scene
+from scnet_edge.simulation.walls import MATERIALS
 from scnet_edge.training.edge_maps import MapOf
 from scnet_edge.training.images import TrainingImage
 
@@ -46,19 +52,34 @@ def _is_twin(sample: Sample) -> bool:
 
 
 def drawn_pipes(
-    map_of: MapOf | None = None, *, walls: int = 15, frames: int = 24
+    map_of: MapOf | None = None, *, walls: int = 15, frames: int = 24, rides: int = 12
 ) -> list[TrainingImage]:
-    """Return every fourth frame of drawn clips; none is of the wall of the sample clip.
+    """Return frames of drawn pipes, none of the wall of the sample clip or of a ride that scores.
 
     Args:
         map_of: Gives the edge map of a frame to a model that takes the prior.
-        walls: How many clips.
-        frames: Of each.
+        walls: How many clips, of which every fourth frame is taken.
+        frames: Of each clip.
+        rides: How many rides of 3 m, which have what is taken for cracks: roots, drips, courses of
+            brick, and looking forward the edge of the water. Their frames are 0.3 m apart.
     """
     clips = (render_clip(frames, (384, 544), seed=PIPE_SEED + wall) for wall in range(walls))
-    return [
-        TrainingImage(frame, mask, map_of and map_of(frame))
-        for clip in clips
-        for i, (frame, mask) in enumerate(clip)
-        if i % 4 == 0
-    ]
+    drawn = [pair for clip in clips for pair in islice(clip, None, None, 4)]
+    for ride in range(rides):
+        scene = make_scene(_ride(ride))
+        drawn += [(frame, mask) for _, frame, mask in render_frames(scene)]
+    return [TrainingImage(frame, mask, map_of and map_of(frame)) for frame, mask in drawn]
+
+
+def _ride(number: int) -> Plan:
+    """Return one of the rides: both cameras, three materials, three diameters."""
+    return Plan(
+        seed=PIPE_SEED + number,
+        mode=MODES[number % 2],
+        material=MATERIALS[number // 2 % 3],
+        diameter_mm=(300.0, 200.0, 500.0)[number // 4 % 3],
+        metres=3.0,
+        cracks=8,
+        speed_mps=0.3,
+        fps=1.0,
+    )

@@ -72,7 +72,7 @@ EDGE_SCHEDULE = Schedule(
     weight_decay=1e-3,
     ema_decay=0.995,
     region="pooled-iou",
-    pipe_share=0.12,
+    pipe_share=0.25,
     augmentation=STRONG,
 )
 

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -77,13 +77,31 @@ def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
     return TrainingImage(frame, mask, map_of and map_of(frame))
 
 
-class _Steps(Dataset[tuple[Tensor, Tensor]]):
+class Batch(NamedTuple):
+    """The crops of one step.
+
+    Attributes:
+        x: (N, 3 or 4, crop, crop) float32, channels last.
+        mask: (N, 1, crop, crop) float32, 1 on cracks.
+        drawn: (N, 1, 1, 1) bool, whether a crop is of a drawn wall.
+    """
+
+    x: Tensor
+    mask: Tensor
+    drawn: Tensor
+
+    def to(self, device: str) -> Batch:
+        """Return it on a device."""
+        return Batch(*(part.to(device) for part in self))
+
+
+class _Steps(Dataset[Batch]):
     """The batch of each step, where PyTorch's loader wants to find it."""
 
     def __init__(self, *of: Any, share: tuple[int, int]) -> None:
         self.of, self.share = of, share
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, step: int) -> Batch:
         return batch_at(step, *self.of, share=self.share)
 
 
@@ -95,7 +113,7 @@ def batches(
     *,
     share: tuple[int, int] = (0, 1),
     workers: int = 0,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Batch]:
     """Yield `batch_at` of each step, cut ahead by `workers` processes, if any.
 
     Raises:
@@ -146,8 +164,8 @@ def batch_at(
     pipes: Sequence[TrainingImage] = (),
     *,
     share: tuple[int, int] = (0, 1),
-) -> tuple[Tensor, Tensor]:
-    """Return inputs (N, C, crop, crop) and masks (N, 1, crop, crop) of one step.
+) -> Batch:
+    """Return the crops of one step.
 
     They depend on the seed and the step alone, so a resumed run equals an uninterrupted one, and
     several processes together see what one would.
@@ -161,11 +179,9 @@ def batch_at(
     """
     rank, world = share
     rngs = np.random.default_rng([schedule.seed, step]).spawn(schedule.batch)
-    pairs = [_crop(images, pipes, schedule, rng) for rng in rngs[rank::world]]
-    x = torch.from_numpy(np.stack([x for x, _ in pairs]))
-    return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(
-        np.stack([mask for _, mask in pairs])
-    )
+    crops = [_crop(images, pipes, schedule, rng) for rng in rngs[rank::world]]
+    x, mask, drawn = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
+    return Batch(x.contiguous(memory_format=torch.channels_last), mask, drawn[:, None, None, None])
 
 
 def _crop(
@@ -173,11 +189,12 @@ def _crop(
     pipes: Sequence[TrainingImage],
     schedule: Schedule,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return one input (C, crop, crop) and its mask (1, crop, crop)."""
-    source = pipes if pipes and rng.random() < schedule.pipe_share else images
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], np.bool_]:
+    """Return one input (C, crop, crop), its mask (1, crop, crop), and whether it is drawn."""
+    drawn = bool(pipes) and rng.random() < schedule.pipe_share
+    source = pipes if drawn else images
     image = source[int(rng.integers(len(source)))]
     frame, mask, edges = training_crop(
         image.frame, image.mask, image.edges, schedule.augmentation, rng
     )
-    return scnet_input(frame, binary(edges)), mask[None].astype(np.float32)
+    return scnet_input(frame, binary(edges)), mask[None].astype(np.float32), np.bool_(drawn)

@@ -19,7 +19,7 @@ from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
 from scnet_edge.training.hardware import CPU, Hardware, tried_kernels
-from scnet_edge.training.images import TrainingImage, batches, seen_by
+from scnet_edge.training.images import Batch, TrainingImage, batches, seen_by
 from scnet_edge.training.losses import (
     Loss,
     median_frequency,
@@ -87,14 +87,14 @@ def train(
     loss_of = objective(material, schedule, on.device)
     wrapped = DistributedDataParallel(training.model) if world > 1 else training.model
     left = range(training.step, schedule.steps)
-    for x, mask in batches(
+    for batch in batches(
         left, material.images, schedule, material.pipes, share=(rank, world), workers=on.workers
     ):
         if schedule.settle_norms and training.step == schedule.settled_from > 0:
             settle(training, material.images)
         prepare(training, schedule)
         with tried_kernels(on):
-            loss = loss_of(wrapped, x.to(on.device), mask.to(on.device))
+            loss = loss_of(wrapped, batch.to(on.device))
             update(training, loss, schedule)
         progress(training.step, mean_over_processes(loss, world))
         last = training.step == schedule.steps
@@ -142,8 +142,12 @@ def averaging(schedule: Schedule) -> Callable[[Tensors, Tensors, Tensor | int], 
 
 def objective(
     material: Material, schedule: Schedule, device: str
-) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
-    """Return the loss of a model on a batch, as the schedule wants it."""
+) -> Callable[[nn.Module, Batch], Tensor]:
+    """Return the loss of a model on a batch, as the schedule wants it.
+
+    Teachers are asked about photographs alone: of a drawn wall the mask is exact, and what they
+    take for a crack there is what the student shall not learn.
+    """
     weights = (1.0, 1.0)
     if schedule.pixel == "balanced":
         weights = median_frequency(image.mask for image in material.images)
@@ -153,10 +157,11 @@ def objective(
     teachers = material.teachers
     cast = torch.autocast(device.partition(":")[0], torch.bfloat16)
 
-    def loss_of(model: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+    def loss_of(model: nn.Module, batch: Batch) -> Tensor:
+        x, mask, drawn = batch
         with cast if schedule.precision == "bf16" else contextlib.nullcontext():
             fused, sides = model(seen_by(_bare(model), x))
-            soft = probability(teachers, x) if teachers else None
+            soft = torch.where(drawn, mask, probability(teachers, x)) if teachers else None
         fused, sides = fused.float(), [side.float() for side in sides]
         loss = scnet_loss(
             fused,

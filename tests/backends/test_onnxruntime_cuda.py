@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 
+from scnet_edge.backends import onnx_rt
 from scnet_edge.backends.base import open_backend
 from scnet_edge.backends.onnx_rt import preload_cuda
 from scnet_edge.errors import EngineError
@@ -43,6 +45,24 @@ def test_a_cuda_provider_that_does_not_start_is_no_silent_cpu(
     for _ in range(2):
         with pytest.raises(EngineError, match="its CUDA provider does not start here"):
             open_backend("onnxruntime", graph)
-    assert asked == 2 * [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
+    provider = ("CUDAExecutionProvider", {"use_tf32": "0", "enable_cuda_graph": "1"})
+    assert asked == 2 * [provider, "CPUExecutionProvider"]
     assert preloaded == ["libcudnn.so.9"]  # once a process
     assert capsys.readouterr().out == ""
+
+
+def test_bound_memory_gives_each_frame_its_own_result(
+    cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The binding that a CUDA graph needs, on the CPU, where a result is a view of it."""
+    monkeypatch.setattr(onnx_rt, "GPU", "cpu")
+    case = cases("chain")
+    session = ort.InferenceSession(str(case.graphs["fp32"]), providers=["CPUExecutionProvider"])
+    bound, plain = onnx_rt.CudaGraphBackend(session), onnx_rt.OnnxRuntimeBackend(session)
+    for frame in (case.frame, case.frame[:, ::-1], case.frame):
+        found = bound.run({"frame": frame})
+        for name, expected in plain.run({"frame": frame}).items():
+            np.testing.assert_array_equal(found[name], expected, err_msg=name)
+    bound.close()
+    with pytest.raises(EngineError, match="closed"):
+        bound.run({"frame": case.frame})

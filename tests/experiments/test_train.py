@@ -239,11 +239,11 @@ def test_a_batch_that_does_not_divide_leaves_the_folder_free(
 
 
 def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:
-    first, fifth = drawn_pipes(lambda frame: frame[..., 1], walls=1, frames=5)
+    first, fifth = drawn_pipes(lambda frame: frame[..., 1], walls=1, frames=5, rides=0)
     assert first.edges is not None
     assert np.array_equal(first.edges, first.frame[..., 1])
     assert not np.array_equal(first.frame, fifth.frame)
-    assert drawn_pipes(walls=1, frames=1)[0].edges is None
+    assert drawn_pipes(walls=1, frames=1, rides=0)[0].edges is None
 
 
 def test_one_image_is_too_few(walls: Path) -> None:

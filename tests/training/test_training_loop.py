@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_images
 
 from scnet_edge.data.augment import Augmentation
@@ -78,7 +79,7 @@ def test_loss_falls_on_a_toy(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint.pt").is_file()
     assert not (tmp_path / "checkpoint.tmp").exists()
 
-    x, mask = batch_at(1000, toy_images(), schedule)  # crops it has not seen
+    x, mask, _ = batch_at(1000, toy_images(), schedule)  # crops it has not seen
     with torch.inference_mode():
         p = torch.sigmoid(ema.eval()(x)[0])
     assert p[mask > 0].mean() > p[mask == 0].mean() + 0.2
@@ -117,7 +118,7 @@ def test_batches_depend_on_seed_and_step_alone() -> None:
 
 def test_prior_is_binary_in_the_batch() -> None:
     images = [TrainingImage(i.frame, i.mask, i.mask.astype(np.uint8) * 255) for i in toy_images()]
-    x, mask = batch_at(0, images, SCHEDULE)
+    x, mask, _ = batch_at(0, images, SCHEDULE)
     assert x.shape == (2, 4, 32, 32)
     assert set(x[:, 3].unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(x[:, 3:].bool(), mask.bool())  # the map is the mask here
@@ -164,9 +165,10 @@ def test_pipes_are_their_share_of_the_crops() -> None:
     pipes = [TrainingImage(wall, np.zeros((64, 64), np.bool_), None)]
     how = Augmentation(crop=16, photometric="none")
     schedule = Schedule(batch=200, pipe_share=0.25, augmentation=how)
-    x, _ = batch_at(0, toy_images(), schedule, pipes)
+    x, _, drawn = batch_at(0, toy_images(), schedule, pipes)
     from_pipes = (x == x[:, :1, :1, :1]).all(1).all(1).all(1)
     assert 30 < from_pipes.sum() < 70
+    assert torch.equal(drawn.flatten(), from_pipes)
 
 
 def test_rates() -> None:
@@ -205,21 +207,24 @@ def test_rate_that_falls_from_the_start_keeps_the_norms(tmp_path: Path) -> None:
     assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)  # type: ignore[union-attr]
 
 
-def test_teachers_add_the_cross_entropy_with_their_mean_probability() -> None:
+@pytest.mark.parametrize("drawn", [False, True])
+def test_teachers_add_the_cross_entropy_with_their_mean_probability(drawn: bool) -> None:
+    """Of a drawn wall the truth takes the teachers' place."""
     images, model = toy_images(), new_model()
     torch.manual_seed(3)
     teachers = [SCNet(CONFIG).eval() for _ in range(2)]
-    x, mask = batch_at(0, images, SCHEDULE)
     schedule = dataclasses.replace(SCHEDULE, distil_weight=3.0)
+    batch = batch_at(0, images, SCHEDULE)
+    batch = batch._replace(drawn=torch.full_like(batch.drawn, drawn))
     taught, alone = (
-        objective(Material(images=images, teachers=t), schedule, "cpu")(model.train(), x, mask)
+        objective(Material(images=images, teachers=t), schedule, "cpu")(model.train(), batch)
         for t in (teachers, [])
     )
     with torch.no_grad():
-        soft = sum(torch.sigmoid(teacher(x)[0]) for teacher in teachers) / 2
-        fused = model(x)[0]
-    p = torch.sigmoid(fused)
-    expected = -(soft * p.log() + (1 - soft) * (1 - p).log()).mean()
+        soft = sum(torch.sigmoid(teacher(batch.x)[0]) for teacher in teachers) / 2
+        fused = model(batch.x)[0]
+    soft = batch.mask if drawn else soft
+    expected = F.binary_cross_entropy(torch.sigmoid(fused), soft)  # type: ignore[arg-type]
     assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
 
 
@@ -237,16 +242,14 @@ def test_pupil_without_the_prior_learns_from_a_teacher_that_sees_it() -> None:
     ]
     torch.manual_seed(3)
     teacher, pupil = SCNet(dataclasses.replace(CONFIG, edges=True)).eval(), new_model()
-    x, mask = batch_at(0, images, SCHEDULE)
-    assert x.shape[1] == 4
+    batch = batch_at(0, images, SCHEDULE)
+    assert batch.x.shape[1] == 4
     material = Material(images=images, teachers=[teacher])
-    blank = torch.cat([x[:, :3], torch.zeros_like(x[:, 3:])], 1)
-    taught = [objective(material, SCHEDULE, "cpu")(pupil, inputs, mask) for inputs in (x, blank)]
+    blank = torch.cat([batch.x[:, :3], torch.zeros_like(batch.x[:, 3:])], 1)
+    inputs = batch, batch._replace(x=blank)
+    taught = [objective(material, SCHEDULE, "cpu")(pupil, seen) for seen in inputs]
     assert taught[0] != taught[1]  # the teacher sees the edges
-    alone = [
-        objective(Material(images=images), SCHEDULE, "cpu")(pupil, inputs, mask)
-        for inputs in (x, blank)
-    ]
+    alone = [objective(Material(images=images), SCHEDULE, "cpu")(pupil, seen) for seen in inputs]
     assert alone[0] == alone[1]  # and the pupil does not
 
 
