@@ -230,4 +230,5 @@ def name_of(spec: str) -> str:
 
 def slug(name: str) -> str:
     """Return a name that is a folder's: lower case, words joined by dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("-1", "minus-one")).strip("-")
+    spelt = re.sub(r"(?<!\w)-1\b", "minus one", name.lower())
+    return re.sub(r"[^a-z0-9]+", "-", spelt).strip("-")

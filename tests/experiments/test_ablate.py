@@ -131,6 +131,14 @@ def test_rows_are_presets_that_differ(number: str) -> None:
     assert len(slugs) == len(TABLES[number].rows)
 
 
+def test_a_row_s_folder_says_its_name() -> None:
+    assert [slug(name) for name in ("DC-1", "all, -1 level", "+ attention + focal")] == [
+        "dc-1",
+        "all-minus-one-level",
+        "attention-focal",
+    ]
+
+
 def test_full_table_vii_is_hcnn_up_to_the_whole_net() -> None:
     rows = {row.name: preset_of(row, 1, {}) for row in TABLES["VII"].rows}
     baseline = rows["baseline"]  # no attention, no edges, balanced cross-entropy alone
