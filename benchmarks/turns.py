@@ -46,6 +46,7 @@ def row_of(name: str, pipeline: Pipeline, times_ms: list[float], first_ms: list[
     ratios = sorted(t / f for t, f in zip(times_ms, first_ms, strict=True))
     return {
         "bundle": name,
+        "size_hw": pipeline.manifest.input.size_hw,
         "engine": pipeline.engine,
         "ms": round(median(times_ms), 2),
         "time_of_first": round(median(ratios), 3),

@@ -259,6 +259,22 @@ def test_the_page_states_how_quick_the_edge_nets_are_in_turns() -> None:
         assert f"| `{name}` | {row['time_of_first']:.2f} ({low:.2f} to {high:.2f}) |" in page
 
 
+def test_the_page_states_what_a_smaller_picture_costs() -> None:
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8").splitlines()
+    results = ROOT / "benchmarks/results"
+    for row in json.loads((results / "turns-sizes.json").read_text(encoding="utf-8"))["rows"]:
+        size = "{}x{}".format(*row["size_hw"])
+        deepcrack, *others = (
+            read_json(results / f"sizes/{size}-on-{name}.json", Evaluation)
+            for name in ("deepcrack", "crackforest", "masonry")
+        )
+        low, high = row["quartiles"]
+        cells = [size, f"{row['time_of_first']:.2f} ({low:.2f} to {high:.2f})"]
+        cells += [f"{s.shipped.f1:.4f}, {s.ods.f1:.4f}" for s in (deepcrack, *others)]
+        cells += [f"{deepcrack.tolerance['2']:.4f}", f"{deepcrack.thin_recall:.3f}"]
+        assert f"| {' | '.join(cells)} |" in page
+
+
 @pytest.mark.parametrize("name", ["scnet-small", "scnet"])
 def test_the_page_states_loop_and_schedule(name: str) -> None:
     folder = ROOT / "benchmarks/results/robot"
