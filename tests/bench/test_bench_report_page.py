@@ -82,7 +82,7 @@ def alike(at: int, result: Result) -> Result:
     """Return a result as if scored on images that all have in common, by networks of its own."""
     replace = msgspec.structs.replace
     rows = [replace(row, model=f"{row.model}{at}", images=row.images and 1) for row in result.rows]
-    return replace(result, rows=tuple(rows))
+    return replace(result, rows=tuple(rows), scored=None)
 
 
 @needs_browser
