@@ -66,13 +66,13 @@ def drawn_pipes(
     clips = (render_clip(frames, (384, 544), seed=PIPE_SEED + wall) for wall in range(walls))
     drawn = [pair for clip in clips for pair in islice(clip, None, None, 4)]
     for ride in range(rides):
-        scene = make_scene(_ride(ride))
+        scene = make_scene(ride_plan(ride))
         drawn += [(frame, mask) for _, frame, mask in render_frames(scene)]
     return [TrainingImage(frame, mask, map_of and map_of(frame)) for frame, mask in drawn]
 
 
-def _ride(number: int) -> Plan:
-    """Return one of the rides: both cameras, three materials, three diameters."""
+def ride_plan(number: int) -> Plan:
+    """Return the plan of a ride to train on: both cameras, three materials, three diameters."""
     return Plan(
         seed=PIPE_SEED + number,
         mode=MODES[number % 2],

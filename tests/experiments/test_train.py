@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -21,11 +22,13 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.experiments import presets, train
-from scnet_edge.experiments.material import drawn_pipes, split_held_out
+from scnet_edge.experiments.material import drawn_pipes, ride_plan, split_held_out
 from scnet_edge.experiments.presets import PRESETS, Preset, new_model
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_scnet
+from scnet_edge.simulation.optics import MODES
+from scnet_edge.simulation.walls import MATERIALS
 from scnet_edge.training import loop
 from scnet_edge.training.schedule import Schedule
 
@@ -244,6 +247,17 @@ def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:
     assert np.array_equal(first.edges, first.frame[..., 1])
     assert not np.array_equal(first.frame, fifth.frame)
     assert drawn_pipes(walls=1, frames=1, rides=0)[0].edges is None
+
+
+def test_rides_are_drawn_besides_of_every_view_and_material() -> None:
+    plans = [ride_plan(number) for number in range(12)]
+    assert len({(plan.mode, plan.material, plan.diameter_mm) for plan in plans}) == 12
+    assert {(plan.mode, plan.material) for plan in plans[:6]} == set(product(MODES, MATERIALS))
+    assert min(plan.seed for plan in plans) > 1000  # the rides that score have small ones
+    ride = drawn_pipes(walls=0, rides=1)
+    assert len(ride) >= 8
+    assert {image.frame.shape for image in ride} == {(384, 544, 3)}
+    assert 0 < sum(image.mask.any() for image in ride) < len(ride)  # sound wall as well
 
 
 def test_one_image_is_too_few(walls: Path) -> None:
