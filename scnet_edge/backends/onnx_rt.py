@@ -6,7 +6,7 @@ import contextlib
 import functools
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,64 +26,77 @@ DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)
 CUDA = ("CUDAExecutionProvider", {"use_tf32": "0", "enable_cuda_graph": "1"})
 CPU = "CPUExecutionProvider"
 GPU = "cuda"  # where bound inputs and outputs lie
-# Each of them derives from Exception itself, so they are named one by one.
-ENGINE_ERRORS = tuple(
-    kind
-    for kind in vars(ort.capi.onnxruntime_pybind11_state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception)
+# Each of them derives from Exception itself, so they are named one by one; memory that is bound,
+# and a provider that cannot start, raise RuntimeError.
+ENGINE_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    *(
+        kind
+        for kind in vars(ort.capi.onnxruntime_pybind11_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
 )
+Compute = Callable[[Mapping[str, Array]], Sequence[Array]]
 
 
 class OnnxRuntimeBackend:
-    """A `Backend` over one inference session; its name is `onnxruntime CPU` or `... CUDA`."""
+    """A `Backend` over one inference session; its name is `onnxruntime CPU` or `... CUDA`.
 
-    def __init__(self, session: ort.InferenceSession) -> None:
-        self._session: ort.InferenceSession | None = session
+    Args:
+        session: Of a graph with static shapes.
+        how: Returns what computes it: `queued` or `replayed`.
+    """
+
+    def __init__(
+        self, session: ort.InferenceSession, how: Callable[[ort.InferenceSession], Compute]
+    ) -> None:
         self._inputs = {i.name: _spec(i) for i in session.get_inputs()}
         self._outputs = [o.name for o in session.get_outputs()]
         self.name = f"onnxruntime {session.get_providers()[0].removesuffix('ExecutionProvider')}"
+        self._compute: Compute | None = how(session)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Map named inputs to named outputs."""
-        if self._session is None:
+        if self._compute is None:
             raise EngineError("this ONNX Runtime backend is closed; open another")
         check_feeds(feeds, self._inputs)
         try:
-            results = self._computed(self._session, feeds)
+            results = self._compute(feeds)
         except ENGINE_ERRORS as e:
             raise EngineError(f"ONNX Runtime failed to run the graph: {one_line(e)}") from e
         return dict(zip(self._outputs, results, strict=True))
 
-    def _computed(self, session: ort.InferenceSession, feeds: Mapping[str, Array]) -> list[Array]:
-        return list(session.run(self._outputs, dict(feeds)))
-
     def close(self) -> None:
-        """Drop the session."""
-        self._session = None
+        """Drop the session, and what is bound to it."""
+        self._compute = None
 
 
-class CudaGraphBackend(OnnxRuntimeBackend):
-    """The same on a GPU: the first run is recorded as a CUDA graph, which every other replays.
+def queued(session: ort.InferenceSession) -> Compute:
+    """Return what hands every node to the engine anew."""
+    return lambda feeds: session.run(None, dict(feeds))
+
+
+def replayed(session: ort.InferenceSession) -> Compute:
+    """Return what records the first run as a CUDA graph, which every other run replays.
 
     A small net's hundreds of kernels take longer to launch one by one than to compute. A recorded
     graph reads and writes where it did when it was recorded, so inputs and outputs are bound.
     """
+    binding = session.io_binding()
+    read = {i.name: _on_gpu(_spec(i)) for i in session.get_inputs()}
+    written = {o.name: _on_gpu(_spec(o)) for o in session.get_outputs()}
+    for name, place in read.items():
+        binding.bind_ortvalue_input(name, place)
+    for name, place in written.items():
+        binding.bind_ortvalue_output(name, place)
 
-    def __init__(self, session: ort.InferenceSession) -> None:
-        super().__init__(session)
-        self._binding = session.io_binding()
-        self._read = {name: _on_gpu(spec) for name, spec in self._inputs.items()}
-        self._written = [_on_gpu(_spec(o)) for o in session.get_outputs()]
-        for name, place in self._read.items():
-            self._binding.bind_ortvalue_input(name, place)
-        for name, place in zip(self._outputs, self._written, strict=True):
-            self._binding.bind_ortvalue_output(name, place)
-
-    def _computed(self, session: ort.InferenceSession, feeds: Mapping[str, Array]) -> list[Array]:
-        for name, place in self._read.items():
+    def compute(feeds: Mapping[str, Array]) -> list[Array]:
+        for name, place in read.items():
             place.update_inplace(np.ascontiguousarray(feeds[name]))
-        session.run_with_iobinding(self._binding)
-        return [place.numpy() for place in self._written]  # of a GPU's memory, a copy
+        session.run_with_iobinding(binding)
+        return [place.numpy() for place in written.values()]  # of a GPU's memory, a copy
+
+    return compute
 
 
 def _on_gpu(spec: TensorSpec) -> ort.OrtValue:
@@ -101,20 +114,24 @@ def load(graph: Path, *, threads: int | None, cache: Path | None) -> OnnxRuntime
             is installed where its provider cannot start.
     """
     check_graph_file(graph)
-    wanted: list[Any] = [CPU]
-    if CUDA[0] in ort.get_available_providers():
-        wanted.insert(0, CUDA)
+    on_gpu = CUDA[0] in ort.get_available_providers()
+    if on_gpu:
         preload_cuda()
     try:
-        session = ort.InferenceSession(str(graph), session_options(threads), providers=wanted)
+        session = ort.InferenceSession(
+            str(graph),
+            session_options(threads),
+            providers=[CUDA, CPU] if on_gpu else [CPU],
+            enable_fallback=0,  # otherwise it prints that CUDA failed, and goes on on the CPU
+        )
+        if on_gpu and session.get_providers()[0] != CUDA[0]:
+            raise EngineError(
+                "onnxruntime-gpu is installed but its CUDA provider does not start here; "
+                "install the CUDA and cuDNN it asks for, or the package onnxruntime for the CPU"
+            )
+        return OnnxRuntimeBackend(session, replayed if on_gpu else queued)
     except ENGINE_ERRORS as e:
         raise EngineError(f"{graph}: ONNX Runtime cannot load it: {one_line(e)}") from e
-    if len(wanted) > 1 and session.get_providers()[0] != CUDA[0]:
-        raise EngineError(
-            "onnxruntime-gpu is installed but its CUDA provider does not start here; "
-            "install the CUDA and cuDNN it asks for, or the package onnxruntime for the CPU"
-        )
-    return CudaGraphBackend(session) if len(wanted) > 1 else OnnxRuntimeBackend(session)
 
 
 @functools.cache
@@ -149,7 +166,7 @@ def session_options(threads: int | None) -> ort.SessionOptions:
 def _spec(value: Any) -> TensorSpec:
     if value.type not in DTYPES or not all(isinstance(n, int) for n in value.shape):
         raise EngineError(
-            f"input {value.name!r}: expected a static shape of uint8, float32 or float16, "
+            f"{value.name!r}: expected a static shape of uint8, float32 or float16, "
             f"found {value.type} {value.shape}; build the bundle again"
         )
     return TensorSpec(shape=tuple(value.shape), dtype=np.dtype(DTYPES[value.type]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +13,13 @@ import pytest
 
 from scnet_edge.backends import onnx_rt
 from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.onnx_rt import preload_cuda
+from scnet_edge.backends.onnx_rt import (
+    CUDA,
+    OnnxRuntimeBackend,
+    preload_cuda,
+    queued,
+    replayed,
+)
 from scnet_edge.errors import EngineError
 
 
@@ -34,7 +42,8 @@ def test_a_cuda_provider_that_does_not_start_is_no_silent_cpu(
         preloaded.append("libcudnn.so.9")
         print("Failed to load libcudnn.so.9")
 
-    def session(graph: str, options: Any, providers: list[Any]) -> Any:
+    def session(graph: str, options: Any, providers: list[Any], enable_fallback: int) -> Any:
+        assert enable_fallback == 0
         asked.extend(providers)
         return real(graph, options, providers=["CPUExecutionProvider"])
 
@@ -58,11 +67,42 @@ def test_bound_memory_gives_each_frame_its_own_result(
     monkeypatch.setattr(onnx_rt, "GPU", "cpu")
     case = cases("chain")
     session = ort.InferenceSession(str(case.graphs["fp32"]), providers=["CPUExecutionProvider"])
-    bound, plain = onnx_rt.CudaGraphBackend(session), onnx_rt.OnnxRuntimeBackend(session)
+    bound, plain = (OnnxRuntimeBackend(session, how) for how in (replayed, queued))
     for frame in (case.frame, case.frame[:, ::-1], case.frame):
         found = bound.run({"frame": frame})
         for name, expected in plain.run({"frame": frame}).items():
             np.testing.assert_array_equal(found[name], expected, err_msg=name)
-    bound.close()
+
+
+def test_a_closed_backend_holds_neither_session_nor_bound_memory(
+    cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_rt, "GPU", "cpu")
+    case = cases("batch")
+    session = ort.InferenceSession(str(case.graphs["fp32"]), providers=["CPUExecutionProvider"])
+    backend, held = OnnxRuntimeBackend(session, replayed), weakref.ref(session._sess)
+    backend.run({"frame": case.frame})
+    del session
+    backend.close()
+    gc.collect()
+    assert held() is None
     with pytest.raises(EngineError, match="closed"):
-        bound.run({"frame": case.frame})
+        backend.run({"frame": case.frame})
+
+
+def test_memory_that_cannot_be_had_is_one_line(
+    cases: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU's build has no memory on a GPU to bind, and says so as a RuntimeError."""
+    case = cases("batch")
+
+    def session(graph: str, options: Any, providers: list[Any], enable_fallback: int) -> Any:
+        made = real(graph, options, providers=["CPUExecutionProvider"])
+        monkeypatch.setattr(made, "get_providers", lambda: [CUDA[0]])
+        return made
+
+    real = ort.InferenceSession
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA[0]])
+    with pytest.raises(EngineError, match="cannot load it: Can't allocate memory on the CUDA"):
+        open_backend("onnxruntime", case.graphs["fp32"])
