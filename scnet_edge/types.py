@@ -26,6 +26,8 @@ class Captured:
         frame: (h, w, 3) uint8 BGR.
         mono_ns: CLOCK_MONOTONIC when it was captured; the only clock for rates and time-outs. The
             frames of a video file are as far apart here as they were filmed.
+        time_s: seconds since the beginning of a video file, by the file's own clock; None for
+            images and cameras.
         utc_ns: the wall clock at that moment, which may jump; None for images without a time.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
@@ -36,6 +38,7 @@ class Captured:
     frame: Frame
     mono_ns: int
     utc_ns: int | None = None
+    time_s: float | None = None
     faults: tuple[str, ...] = ()
 
 

@@ -87,8 +87,8 @@ def inspect(
                     live=opened.live,
                     separate=separate,
                 )
-                if opened.live:
-                    opened = watched(opened, moving=lambda: moves(where))
+                if opened.live or opened.step_s:
+                    opened = watched(opened, moving=lambda captured: moves(where, captured))
                 terminal.begin(opened.count)
                 cut = drive(opened, pipeline, inspector, [terminal], frames=frames)
             _print_summary(journal)

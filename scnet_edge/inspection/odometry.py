@@ -41,9 +41,11 @@ def usual_odometry(setup: Setup) -> str | None:
     return None if setup.mode == "forward" else "visual://"
 
 
-def moves(odometry: Odometry) -> bool | None:
-    """Return whether the robot moves just now; None where no odometer says so by itself."""
-    return odometry.moving() if isinstance(odometry, LiveOdometry) else None
+def moves(odometry: Odometry, captured: Captured) -> bool | None:
+    """Return whether the robot moves when a frame is taken; None where no odometer says so."""
+    if isinstance(odometry, LiveOdometry):
+        return odometry.moving()
+    return odometry.moving(captured) if isinstance(odometry, _FileOdometry) else None
 
 
 @contextmanager
@@ -94,24 +96,45 @@ class _FileOdometry:
     def __init__(self, path: Path, readings: Readings) -> None:
         self._readings = readings
         self._clock, rows = read_rows(path)
-        self._start_ns: int | None = None
+        self._since_first = SinceFirst()
         for row in rows:
             readings.add(row.t_s, row.chainage_m, row.roll_deg)
 
     def at(self, captured: Captured) -> Pose:
+        t_s = self._time(captured)
+        return Pose(flags=("odometry_lost",)) if t_s is None else self._readings.at(t_s)
+
+    def moving(self, captured: Captured) -> bool | None:
+        """Return whether it has moved within the second before; None where it does not say."""
+        t_s = self._time(captured)
+        if t_s is None or self._clock == "frame_id":
+            return None
+        return self._readings.moving(t_s)
+
+    def _time(self, captured: Captured) -> float | None:
+        """Return when a frame was taken, by the file's clock."""
+        if self._clock == "frame_id":
+            return float(captured.frame_id)
+        if self._clock == "time_s":
+            return self._since_first(captured)
+        if self._clock == "utc_ns":
+            return None if captured.utc_ns is None else captured.utc_ns / 1e9
+        return captured.mono_ns / 1e9
+
+
+class SinceFirst:
+    """Seconds since a film's beginning, or since the first frame of what is no film."""
+
+    def __init__(self) -> None:
+        self._start_ns: int | None = None
+
+    def __call__(self, captured: Captured) -> float:
+        """Return the frame's seconds; the first frame that is asked for is the first."""
+        if captured.time_s is not None:
+            return captured.time_s
         if self._start_ns is None:
             self._start_ns = captured.mono_ns
-        if self._clock == "frame_id":
-            return self._readings.at(float(captured.frame_id))
-        if self._clock == "utc_ns":
-            utc_ns = captured.utc_ns
-            return (
-                Pose(flags=("odometry_lost",))
-                if utc_ns is None
-                else self._readings.at(utc_ns / 1e9)
-            )
-        since_ns = self._start_ns if self._clock == "time_s" else 0
-        return self._readings.at((captured.mono_ns - since_ns) / 1e9)
+        return (captured.mono_ns - self._start_ns) / 1e9
 
 
 class _Steady:
@@ -135,16 +158,6 @@ def _constant(uri: str, setup: Setup, segment: int) -> Odometry:
     if kind == "step":
         way_m: Callable[[Captured], float] = lambda captured: amount_m * captured.frame_id  # noqa: E731
     else:
-        way_m = _since_the_first(amount_m)
+        since_first = SinceFirst()
+        way_m = lambda captured: amount_m * since_first(captured)  # noqa: E731
     return _Steady(way_m, setup.odometry_sigma_share, segment)
-
-
-def _since_the_first(speed_mps: float) -> Callable[[Captured], float]:
-    start_ns: list[int] = []
-
-    def way_m(captured: Captured) -> float:
-        if not start_ns:
-            start_ns.append(captured.mono_ns)
-        return speed_mps * (captured.mono_ns - start_ns[0]) / 1e9
-
-    return way_m

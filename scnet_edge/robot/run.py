@@ -120,7 +120,7 @@ def run_robot(
         )
         terminal.begin(_total(source, wishes.frames))
         run_loop(
-            watched(source, limits=robot.limits) if source.live else source,
+            watched(source, limits=robot.limits) if source.live or source.step_s else source,
             opened.segment,
             [*([results] if results else []), *sinks, terminal],
             policy=robot.policy,

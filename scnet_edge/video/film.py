@@ -81,13 +81,13 @@ class Film:
     Attributes:
         items: its pictures in the order of their times, read once; close it.
         count: about how many pictures there are, for a progress bar; None where unknown.
-        fps: the mean rate; None where unknown.
+        fps: the mean rate; an assumption where the file states none.
         changed: what was done to the pictures, for people; empty where nothing was.
     """
 
     items: Generator[Item]
     count: int | None
-    fps: float | None
+    fps: float
     changed: str
 
 
@@ -111,7 +111,7 @@ def open_film(path: Path) -> Film:
     return Film(
         items=_continued(before, items),
         count=reader.count,
-        fps=None if reader.rate is None else float(reader.rate),
+        fps=reader.fps,
         changed="" if reader.look is None else reader.look.text,
     )
 
@@ -127,8 +127,7 @@ def _open(path: Path) -> InputContainer:
     try:
         return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
     except av.error.FFmpegError as e:
-        remedy = "not a video FFmpeg can open, or cut short; export it again"
-        raise InputError(f"{path}: {remedy} ({e.strerror})") from e
+        raise InputError(_no_film(path, f"({e.strerror}), or it is cut short")) from e
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -137,13 +136,18 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     pictures = any(name.endswith("_pipe") for name in names)
     if not isinstance(stream, VideoStream) or pictures or names & NO_FILMS:
         container.close()
-        raise InputError(f"{path}: holds no video, expected a film that FFmpeg can decode")
+        raise InputError(_no_film(path, f"(a file of format {container.format.name})"))
     stream.codec_context.options = {
         "max_pixels": str(MAX_PIXELS),
         **__import__("json").loads(__import__("os").environ.get("XOPT", "{}")),
     }
     stream.codec_context.thread_count = 1  # FFmpeg's H.264 marks damage only without slice threads
     return stream
+
+
+def _no_film(path: Path, found: str) -> str:
+    expected = "expected an image, a folder of images or a video"
+    return f"{path}: {expected}, FFmpeg finds no video in it {found}; export it again"
 
 
 def _continued(before: list[Item], items: Generator[Item]) -> Generator[Item]:
@@ -159,14 +163,14 @@ class _Reader:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
-        self.rate = stream.average_rate or stream.guessed_rate
+        self.fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
         self.look: Look | None = None  # of the first picture
         start_s = None
         if stream.start_time is not None and stream.time_base is not None:
             start_s = float(stream.start_time * stream.time_base)
         self._clock = FilmClock(
             start_s,
-            1 / float(self.rate) if self.rate else 1 / USUAL_FPS,
+            1 / self.fps,
             may_restart=bool(int(container.format.flags) & RESTARTING),
         )
         self._upright: Upright[float] = Upright()
@@ -184,7 +188,7 @@ class _Reader:
         if self._stream.frames:
             return self._stream.frames
         duration = self._container.duration
-        return round(duration / av.time_base * float(self.rate)) if duration and self.rate else None
+        return round(duration / av.time_base * self.fps) if duration else None
 
     def items(self) -> Generator[Item]:
         """Yield everything, in the order of its time; close the file then."""
@@ -294,16 +298,18 @@ class _Reader:
 
     def _missing(self) -> Iterator[Item]:
         """Yield what a file that is cut states to hold beyond its end."""
-        declares = DECLARING & set(self._container.format.name.split(","))
-        if not declares or not self._container.duration:
-            return
-        start_s, length_s = (
-            (at or 0) / av.time_base
-            for at in (self._container.start_time, self._container.duration)
-        )
-        missing_s = length_s - (self._end_s - start_s)
-        if missing_s > max(2 * self._clock.step_s, CUT_SHARE * length_s):
+        start_s = (self._container.start_time or 0) / av.time_base
+        missing_s = self._declared_s() - (self._end_s - start_s)
+        if missing_s > max(2 * self._clock.step_s, CUT_SHARE * self._declared_s()):
             yield Missing(from_s=self._given_s, to_s=self._given_s + missing_s)
+
+    def _declared_s(self) -> float:
+        """Return the length that the file's header states; 0 where it states none."""
+        formats = set(self._container.format.name.split(","))
+        if not DECLARING & formats:
+            return 0.0
+        frames = self._stream.frames if "avi" in formats else 0  # FFmpeg shortens a cut AVI's time
+        return max((self._container.duration or 0) / av.time_base, frames / self.fps)
 
 
 def _seconds(stated: int | None, time_base: Fraction | None) -> float | None:
