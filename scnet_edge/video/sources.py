@@ -1,0 +1,169 @@
+"""Frames from a path: an image, a folder of images or a video."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from scnet_edge.errors import CutShort, InputError
+from scnet_edge.events import Event, event_now
+from scnet_edge.types import Captured, Frame
+from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
+from scnet_edge.video.film import Film, Jump, Missing, open_film
+from scnet_edge.video.frames import as_bgr, read_image
+from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
+
+IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+Named: TypeAlias = tuple[str, Frame]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Frames, read once, and what happens between them; iterating gives the frames alone.
+
+    Attributes:
+        items: `Captured` frames and `Event`s, in the order they happened.
+        count: about how many frames there are, for a progress bar; None where nobody knows.
+        fps: frames per second of a video, the mean; None for images.
+        changed: what is done to a video's pictures before they are given (deinterlaced, pixels
+            made square, turned upright), for people; empty where nothing is.
+        live: a camera, whose frames are lost when nobody takes them.
+        stop: set it, from any thread, to end the items soon; a camera that hangs included.
+    """
+
+    items: Generator[Captured | Event]
+    count: int | None
+    fps: float | None = None
+    changed: str = ""
+    live: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def step_s(self) -> float | None:
+        """The mean time from one frame of a film to the next; None for cameras and images."""
+        return 1 / self.fps if self.fps and not self.live else None
+
+    def __iter__(self) -> Iterator[Captured]:
+        """Yield the frames."""
+        return (item for item in self.items if isinstance(item, Captured))
+
+
+@contextmanager
+def open_source(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -> Iterator[Source]:
+    """Open what a URI names; close it on leaving.
+
+    Args:
+        uri: A camera (`uris.SUPPORTED` lists the schemes), an image, a folder of images (taken in
+            natural order) or a video file. A camera that is absent is waited for.
+        open_s, frame_s: How long a camera may take to its first frame, and from one to the next,
+            before its process is replaced.
+
+    Raises:
+        InputError: an unknown scheme; nothing there, nothing usable in it, or a file that cannot
+            be decoded.
+    """
+    camera = parse_camera(uri)
+    source = _open_file(uri) if camera is None else _open_camera(camera, open_s, frame_s)
+    with closing(source.items):
+        yield source
+
+
+def natural_key(path: Path) -> list[str | int]:
+    """Return a sort key by which `frame-9` comes before `frame-10`."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the visible image files of a folder, by suffix, in natural order."""
+    files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+    return sorted((p for p in files if not p.name.startswith(".")), key=natural_key)
+
+
+def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
+    stop = threading.Event()
+    items = camera_items(camera, stop, open_s=open_s, frame_s=frame_s)
+    return Source(items=items, count=None, live=True, stop=stop)
+
+
+def _open_file(uri: str) -> Source:
+    path = Path(uri)
+    if not path.exists():
+        raise InputError(f"{uri}: no such file or folder, expected {SUPPORTED}")
+    if path.is_dir():
+        return _open_folder(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return Source(items=_captured(_images([path], [path.stem])), count=1)
+    film = open_film(path)
+    items = _film_items(path, film)
+    return Source(items=items, count=film.count, fps=film.fps, changed=film.changed)
+
+
+def _open_folder(folder: Path) -> Source:
+    try:
+        files = image_files(folder)
+    except OSError as e:
+        raise InputError(f"{folder}: cannot be listed ({e.strerror})") from e
+    if not files:
+        known = " ".join(sorted(IMAGE_SUFFIXES))
+        raise InputError(f"{folder}: no image in this folder, expected files named {known}")
+    stems = [path.stem for path in files]
+    names = stems if len(set(stems)) == len(stems) else [path.name for path in files]
+    return Source(items=_captured(_images(files, names)), count=len(files))
+
+
+def _captured(named: Generator[Named]) -> Generator[Captured]:
+    """Number the images."""
+    with closing(named):
+        for i, (name, frame) in enumerate(named):
+            yield Captured(frame_id=i, name=name, frame=frame, mono_ns=time.monotonic_ns())
+
+
+def _images(files: list[Path], names: list[str]) -> Generator[Named]:
+    for path, name in zip(files, names, strict=True):
+        yield name, read_image(path)
+
+
+def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
+    """Number a film's pictures, which lie as far apart in time as they were filmed.
+
+    Raises:
+        CutShort: after the last one, where the file ends before the length that it states.
+    """
+    start_ns, frames = time.monotonic_ns(), 0
+
+    def mono_ns(time_s: float) -> int:
+        return start_ns + round(time_s * 1e9)
+
+    with closing(film.items):
+        for item in film.items:
+            if isinstance(item, Missing):
+                missing_s = item.to_s - item.from_s
+                gap = event_now("gap", "cut", f"{missing_s:.1f} s are missing in the file")
+                yield replace(gap, from_mono_ns=mono_ns(item.from_s), mono_ns=mono_ns(item.to_s))
+                raise CutShort(
+                    f"{path}: ends after {frames} of about {film.count} frames, "
+                    f"{missing_s:.1f} s are missing, the file is cut or damaged; copy it again, "
+                    f"or pass --frames {frames}"
+                )
+            if isinstance(item, Jump):
+                event = event_now("clock_jump", detail=item.detail)
+                yield replace(event, mono_ns=mono_ns(item.time_s))
+                continue
+            seen = item.frame.size > 0
+            yield Captured(
+                frame_id=frames,
+                name=f"{path.stem}-{frames:05d}",
+                frame=as_bgr(item.frame, where=f"{path}, frame {frames}") if seen else item.frame,
+                mono_ns=mono_ns(item.time_s),
+                time_s=item.time_s,
+                faults=() if seen else ("corrupt",),
+            )
+            frames += 1
