@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,28 @@ def moves(odometry: Odometry, captured: Captured) -> bool | None:
     if isinstance(odometry, LiveOdometry):
         return odometry.moving()
     return odometry.moving(captured) if isinstance(odometry, _FileOdometry) else None
+
+
+def pose_without_frame(
+    odometry: Odometry, near: Captured, *, mono_ns: int, frame_id: int
+) -> Pose | None:
+    """Return the pose at a moment that no frame shows; None where only frames say where it is.
+
+    Args:
+        near: a frame of the same source, which tells how its clocks go.
+        mono_ns, frame_id: the moment, and the number that a frame would have had then.
+    """
+    if isinstance(odometry, VisualOdometry):
+        return None
+    since_ns = mono_ns - near.mono_ns
+    moment = replace(
+        near,
+        frame_id=frame_id,
+        mono_ns=mono_ns,
+        time_s=None if near.time_s is None else near.time_s + since_ns / 1e9,
+        utc_ns=None if near.utc_ns is None else near.utc_ns + since_ns,
+    )
+    return odometry.at(moment)
 
 
 @contextmanager
@@ -144,7 +167,7 @@ class _Steady:
         self._way_m, self._share, self._segment = way_m, share, segment
 
     def at(self, captured: Captured) -> Pose:
-        way_m = self._way_m(captured)
+        way_m = max(0.0, self._way_m(captured))  # before the first frame it stood there
         return Pose(chainage_m=way_m, sigma_m=self._share * abs(way_m), segment=self._segment)
 
 

@@ -234,10 +234,12 @@ class _Reader:
     def _shown(self, frame: av.VideoFrame) -> Iterator[Item]:
         """Yield what is ready once a frame is there: it, or those before it."""
         stated_s = _seconds(frame.pts, frame.time_base)
-        if self._is_doubtful(frame, self._clock.of_packet(stated_s)):
-            self._wait(Picture(frame=NO_PIXELS, time_s=self._clock.of_packet(stated_s)))
+        about_s = self._clock.of_packet(stated_s)
+        if self._is_doubtful(frame, about_s):
+            self._clock.passed(about_s)
+            self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return
-        time_s, jump = self._clock.at(stated_s)
+        time_s, jump = self._clock.at(stated_s, key_frame=frame.key_frame)
         if jump:
             self._wait(Jump(detail=jump, time_s=time_s))
         look = look_of(frame, self._aspect())

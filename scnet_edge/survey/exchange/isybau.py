@@ -143,7 +143,7 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
         first, last = (None if at is None else str(hour(at)) for at in clock)
         yield [
             ("Station", f"{station_m or 0.0:.2f}"),
-            ("Videozaehler", video_time(observation, survey.facts.fps)),
+            ("Videozaehler", video_time(observation)),
             ("InspektionsKode", main),
             ("Charakterisierung1", None if opening == "?" else opening),
             ("Charakterisierung2", direction),
