@@ -23,19 +23,17 @@ from av.video.stream import VideoStream
 
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.film_clock import FilmClock
+from scnet_edge.video.declared import declared_s
+from scnet_edge.video.film_clock import FilmClock, Seam, Seams
 from scnet_edge.video.upright import Look, Upright, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
 USUAL_FPS = 25.0  # of a file that states no rate, for pictures without a time
 DOUBT_S = 12.0  # after damage pictures may be smeared until the next key frame; no longer
-LATE_S = 0.5  # a first picture later than this: those before it could not be decoded
 READ_ERRORS = 50  # in a row, after which the rest of a file is given up
 CUT_SHARE = 0.02  # of its length may be missing at a file's end: headers round
 MAX_PIXELS = 100_000_000
-# Formats whose header states a length; others are searched for their last time, an estimate.
-DECLARING = frozenset({"mov", "matroska", "avi", "asf", "flv", "mxf"})
-SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm"}), 256  # packets lie one behind the other
+SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # packets lie one behind the other
 # What FFmpeg takes for video and is none: text, raw bytes, pictures, lists of other files.
 NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "dash", "concat"})
 RESTARTING = 0x0200  # AVFMT_TS_DISCONT
@@ -99,7 +97,7 @@ def open_film(path: Path) -> Film:
     """
     container = _open(path)
     stream = _video_stream(path, container)
-    reader = _Reader(container, stream)
+    reader = _Reader(path, container, stream)
     items = reader.items()
     before = list[Item]()
     for item in items:
@@ -161,18 +159,17 @@ def _continued(before: list[Item], items: Generator[Item]) -> Generator[Item]:
 class _Reader:
     """Reads one video stream of a container."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
         self.fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
         self.look: Look | None = None  # of the first picture
+        self._declared_s = declared_s(path, container, stream)
         start_s = None
         if stream.start_time is not None and stream.time_base is not None:
             start_s = float(stream.start_time * stream.time_base)
-        self._clock = FilmClock(
-            start_s,
-            1 / self.fps,
-            may_restart=bool(int(container.format.flags) & RESTARTING),
-        )
+        self._clock = FilmClock(start_s, 1 / self.fps)
+        may_jump = int(container.format.flags) & RESTARTING
+        self._seams = Seams(1 / self.fps) if may_jump else None
         self._upright: Upright[float] = Upright()
         self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
         self._order = count()
@@ -217,9 +214,15 @@ class _Reader:
                 self._doubt(self._clock.of_packet(None))
 
     def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
+        seam = self._seams.close(packet) if self._seams else Seam()
         stated = packet.dts if packet.pts is None else packet.pts
         time_s = self._clock.of_packet(_seconds(stated, packet.time_base))
-        if packet.is_corrupt and not packet.is_keyframe:
+        if seam.jump_s:
+            detail = (
+                f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
+            )
+            self._wait(Jump(detail=detail, time_s=time_s))
+        if (packet.is_corrupt or seam.skips) and not packet.is_keyframe:
             self._doubt(time_s)
         try:
             frames = packet.decode()
@@ -236,16 +239,16 @@ class _Reader:
         stated_s = _seconds(frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
         if self._is_doubtful(frame, about_s):
-            self._clock.passed(about_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return
-        time_s, jump = self._clock.at(stated_s, key_frame=frame.key_frame)
-        if jump:
-            self._wait(Jump(detail=jump, time_s=time_s))
+        time_s = self._clock.at(stated_s)
+        if time_s is None:
+            self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
+            return
         look = look_of(frame, self._aspect())
         if self.look is None:
             self.look = look
-            if time_s > LATE_S:
+            if time_s > 0:
                 self._wait(Picture(frame=NO_PIXELS, time_s=0.0))
         yield from self._in_order(self._upright.push(frame, look, time_s))
 
@@ -301,17 +304,9 @@ class _Reader:
     def _missing(self) -> Iterator[Item]:
         """Yield what a file that is cut states to hold beyond its end."""
         start_s = (self._container.start_time or 0) / av.time_base
-        missing_s = self._declared_s() - (self._end_s - start_s)
-        if missing_s > max(2 * self._clock.step_s, CUT_SHARE * self._declared_s()):
+        missing_s = self._declared_s - (self._end_s - start_s)
+        if missing_s > max(2 * self._clock.step_s, CUT_SHARE * self._declared_s):
             yield Missing(from_s=self._given_s, to_s=self._given_s + missing_s)
-
-    def _declared_s(self) -> float:
-        """Return the length that the file's header states; 0 where it states none."""
-        formats = set(self._container.format.name.split(","))
-        if not DECLARING & formats:
-            return 0.0
-        frames = self._stream.frames if "avi" in formats else 0  # FFmpeg shortens a cut AVI's time
-        return max((self._container.duration or 0) / av.time_base, frames / self.fps)
 
 
 def _seconds(stated: int | None, time_base: Fraction | None) -> float | None:

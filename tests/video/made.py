@@ -58,6 +58,7 @@ def write_film(
     pixel_aspect: Fraction | None = None,
     interlaced: bool = False,
     rotation_deg: int | None = None,
+    mirrored: bool = False,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     format: str | None = None,
@@ -75,7 +76,7 @@ def write_film(
         if pixel_aspect is not None:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation_deg is not None:
-            stream.set_display_rotation(rotation_deg)
+            stream.set_display_rotation(rotation_deg, hflip=mirrored)
         if interlaced:
             stream.codec_context.flags |= 0x00040000 | 0x20000000  # interlaced DCT and motion
         if colorspace is not None:
@@ -88,13 +89,13 @@ def write_film(
             frame = frame.reformat(
                 format=pixel_format, dst_colorspace=colorspace, dst_color_range=color_range
             )
+            if mark is not None:
+                mark.vpush(frame)
+                frame = mark.vpull()
             if times_s is None:
                 frame.pts, frame.time_base = i, 1 / Fraction(fps)
             else:
                 frame.pts, frame.time_base = round(1000 * times_s[i]), MS
-            if mark is not None:
-                mark.vpush(frame)
-                frame = mark.vpull()
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
