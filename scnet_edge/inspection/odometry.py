@@ -20,7 +20,8 @@ from typing import Protocol
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, lines_of_udp
-from scnet_edge.inspection.odometry_file import read_rows
+from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
+from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
@@ -49,6 +50,11 @@ def moves(odometry: Odometry, captured: Captured) -> bool | None:
     return odometry.moving(captured) if isinstance(odometry, _FileOdometry) else None
 
 
+def notes_of(odometry: Odometry) -> tuple[str, ...]:
+    """Return what people must know of an odometry file, a line each."""
+    return odometry.notes if isinstance(odometry, _FileOdometry) else ()
+
+
 def pose_without_frame(
     odometry: Odometry, near: Captured, *, mono_ns: int, frame_id: int
 ) -> Pose | None:
@@ -72,16 +78,20 @@ def pose_without_frame(
 
 
 @contextmanager
-def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> Iterator[Odometry]:
+def open_odometry(
+    uri: str | None, setup: Setup, *, first_segment: int = 0, film: FilmSpan | None = None
+) -> Iterator[Odometry]:
     """Open what a URI names; without one, every pose is without a chainage.
 
     Args:
         uri: as listed at the top of this file.
         setup: says how fast the robot may be and how far its odometer is trusted.
         first_segment: the number of the first segment, for a survey that is resumed.
+        film: what the odometry is for; None for cameras and images.
 
     Raises:
-        ConfigError: an unknown kind, a file or device that cannot be read, or a bad value in it.
+        ConfigError: an unknown kind, a file or device that cannot be read, a bad value in it, or
+            units and times that cannot be.
     """
     readings = Readings(
         max_speed_mps=setup.max_speed_mps,
@@ -104,7 +114,7 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
         known = "a CSV or JSONL file, udp://, serial://, speed://, step:// or visual://"
         raise ConfigError(f"{uri}: unknown kind of odometry, expected {known}")
     else:
-        yield _FileOdometry(Path(uri), readings)
+        yield _FileOdometry(Path(uri), readings, setup.max_speed_mps, film)
 
 
 class _Nowhere:
@@ -116,11 +126,15 @@ class _Nowhere:
 
 
 class _FileOdometry:
-    def __init__(self, path: Path, readings: Readings) -> None:
-        self._readings = readings
-        self._clock, rows = read_rows(path)
+    def __init__(
+        self, path: Path, readings: Readings, max_speed_mps: float, film: FilmSpan | None
+    ) -> None:
+        file = read_odometry(path)
+        check_units(path, file, max_speed_mps)
+        self.notes = file.notes + (check_span(path, file, film) if film else ())
+        self._readings, self._clock = readings, file.clock
         self._since_first = SinceFirst()
-        for row in rows:
+        for row in file.rows:
             readings.add(row.t_s, row.chainage_m, row.roll_deg)
 
     def at(self, captured: Captured) -> Pose:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scnet_edge import __version__
-from scnet_edge.inspection.odometry import Odometry, moves, open_odometry, usual_odometry
+from scnet_edge.inspection.odometry import (
+    Odometry,
+    moves,
+    notes_of,
+    open_odometry,
+    usual_odometry,
+)
+from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
@@ -68,7 +75,10 @@ def open_inspection(
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
         first_segment = next_segment(read_survey(folder)) if source.live else 0
-        with open_odometry(uri, setup, first_segment=first_segment) as odometry:
+        film = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
+        with open_odometry(uri, setup, first_segment=first_segment, film=film) as odometry:
+            for note in notes_of(odometry):
+                journal.alarm("odometry", note)
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
             yield Inspection(
                 journal=journal, inspector=inspector, odometry=odometry, live=source.live

@@ -46,6 +46,11 @@ class Source:
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def length_s(self) -> float | None:
+        """About how long a film is; None where nobody knows."""
+        return self.count / self.fps if self.count and self.fps else None
+
+    @property
     def step_s(self) -> float | None:
         """The mean time from one frame of a film to the next; None for cameras and images."""
         return 1 / self.fps if self.fps and not self.live else None
