@@ -35,6 +35,7 @@ class GapWatch:
         self._usual_ns = max(LEAST_S / STALL, step_s or 0.0) * 1e9
         self._missed = 0  # frames since the last one that the loop had and did not inspect
         self._latest_ns: int | None = None
+        self._zero_ns: int | None = None  # when the film began, by the clock of its frames
 
     def note(self, event: Event) -> None:
         """Take an event: without a camera, a gap begins."""
@@ -68,12 +69,17 @@ class GapWatch:
             return ()
         seconds = (end_ns - gap.from_mono_ns) / 1e9
         detail = f"not inspected for {seconds:.1f} s"
+        if self._zero_ns is not None:
+            from_s, to_s = ((at - self._zero_ns) / 1e9 for at in (gap.from_mono_ns, end_ns))
+            detail += f", from {from_s:.1f} s to {to_s:.1f} s of the film"
         now = event_now("gap", gap.reason, detail)
         return (replace(gap, detail=detail, mono_ns=end_ns, utc_ns=now.utc_ns),)
 
     def _note_time(self, captured: Captured) -> None:
         """Take a frame's time; where the one before it in a film is long ago, a gap began then."""
         before_ns, self._latest_ns = self._latest_ns, captured.mono_ns
+        if captured.time_s is not None:
+            self._zero_ns = captured.mono_ns - round(captured.time_s * 1e9)
         if not self._film or before_ns is None:
             return
         step_ns = captured.mono_ns - before_ns

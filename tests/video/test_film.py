@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made import wall, walls, write_film
+from films import wall, walls, write_film
 
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame

@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from made import wall, walls, woven, write_film
+from films import wall, walls, woven, write_film
 
 from scnet_edge.types import Frame
 from scnet_edge.video.film import Picture, open_film
