@@ -35,6 +35,7 @@ class Captured:
         time_s: seconds since the beginning of a video file, by the file's own clock; None for
             images and cameras.
         utc_ns: the wall clock at that moment, which may jump; None for images without a time.
+        still_since_ns: of a `frozen` frame, since when by `mono_ns` its picture stands still.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
     """
@@ -45,6 +46,7 @@ class Captured:
     mono_ns: int
     utc_ns: int | None = None
     time_s: float | None = None
+    still_since_ns: int | None = None
     faults: tuple[str, ...] = ()
 
 

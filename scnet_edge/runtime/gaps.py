@@ -48,7 +48,7 @@ class GapWatch:
         self._note_time(captured)
         self._missed += 1
         if reason != "rate":  # thinned out on purpose: its neighbours are inspected
-            self._begin(reason, captured.mono_ns)
+            self._begin(reason, captured.mono_ns, still_since_ns=captured.still_since_ns)
             self._extend(captured.frame_id, captured.frame_id)
 
     def inspect(self, captured: Captured) -> tuple[Event, ...]:
@@ -95,9 +95,11 @@ class GapWatch:
             self._extend(last_id + 1, captured.frame_id - 1)
         self._usual_ns = min(step_ns, STALL * self._usual_ns)
 
-    def _begin(self, reason: str, mono_ns: int) -> None:
+    def _begin(self, reason: str, mono_ns: int, *, still_since_ns: int | None = None) -> None:
         if self._gap is None:
             since_ns = mono_ns if self._inspected is None else self._inspected[1]
+            if still_since_ns is not None:  # all that was inspected since then was one picture
+                since_ns = min(since_ns, still_since_ns)
             self._gap = replace(event_now("gap", reason), from_mono_ns=since_ns)
 
     def _extend(self, first_id: int, last_id: int) -> None:

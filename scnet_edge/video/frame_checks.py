@@ -83,7 +83,10 @@ def _watched(source: Source, limits: Limits, moving: Moving) -> Generator[Captur
                 small = _small(item.frame)
                 frozen = still.lasts(small, item.mono_ns, moving(item))
                 faults = picture_faults(item.frame, small, limits)
-                item = replace(item, faults=("frozen", *faults) if frozen else faults)
+                item = replace(item, faults=faults)
+                if frozen:
+                    faults = (*faults, "frozen")
+                    item = replace(item, faults=faults, still_since_ns=still.since_ns)
             yield item
     finally:
         source.items.close()
@@ -139,18 +142,18 @@ def sharpness(small: Grey) -> float:
 
 
 class Stillness:
-    """Whether the picture has not changed for longer than it may."""
+    """Whether the picture has not changed for longer than it may; `since_ns` says since when."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_ns = limit_s * 1e9
         self._reference: Grey | None = None
-        self._since_ns = 0
+        self.since_ns = 0
 
     def lasts(self, small: Grey, mono_ns: int, moving: bool | None) -> bool:
         """Take the next picture; True where it is one of too many alike."""
         if moving is False or self._changed(small, 0.0 if moving is None else STILL_LEVELS):
-            self._reference, self._since_ns = small, mono_ns
-        return mono_ns - self._since_ns >= self._limit_ns
+            self._reference, self.since_ns = small, mono_ns
+        return mono_ns - self.since_ns >= self._limit_ns
 
     def _changed(self, small: Grey, levels: float) -> bool:
         reference = self._reference

@@ -166,11 +166,12 @@ def test_a_black_stretch_is_a_gap_and_nobody_vouches_for_it(tmp_path: Path, wher
 
 
 def test_a_film_that_stands_still_while_the_odometer_runs_is_a_gap(tmp_path: Path) -> None:
-    frames = views([min(i, 10) / FPS for i in range(70)])
+    frames = views([min(i, 10) / FPS for i in range(80)])
     found, _ = survey(tmp_path, write_film(tmp_path / "a.mp4", frames, fps=FPS))
     [gap] = found.gaps
     assert gap.reason == "frozen"
-    assert (gap.end_m or 0) > 0.5
+    assert gap.start_m == pytest.approx(10 * SPEED_MPS / FPS, abs=0.002)
+    assert gap.end_m == pytest.approx(79 * SPEED_MPS / FPS, abs=0.002)
 
 
 def test_damage_costs_its_stretch_and_nothing_else(tmp_path: Path) -> None:
