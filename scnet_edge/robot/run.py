@@ -31,7 +31,7 @@ from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.sinks.run_folder import RunFolder, open_run_folder, output_folder
+from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import FAULTS, Frame, Mask
 from scnet_edge.video.frame_checks import watched
@@ -48,7 +48,7 @@ class RunOptions:
     Attributes:
         out: a folder for masks, overlay, JSON lines and a page; it appears when the run has ended.
         survey: a folder for the records of an inspection; an older one of it is gone on with.
-        known_mask: from a frame's name to its true mask, for scores on the page of `out`.
+        known_mask: from a frame's name and number to its true mask, for scores on the page of `out`.
         frames: stop after so many.
         cache: where the engine keeps what it compiles.
     """
@@ -56,7 +56,7 @@ class RunOptions:
     out: Path | None = None
     overwrite: bool = False
     survey: Path | None = None
-    known_mask: Callable[[str], Mask] | None = None
+    known_mask: KnownMask | None = None
     frames: int | None = None
     cache: Path | None = None
 
