@@ -30,10 +30,10 @@ STATUSES: dict[type[ScnetEdgeError], int] = {
 }
 
 
-def main() -> None:
-    """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
+def main(program: typer.Typer = app) -> None:
+    """Run a command line; a user's mistake or a full disk is one line and exit status 1."""
     try:
-        app()
+        program()
     except SystemExit as e:  # Click ends a wrong call with 2, which is the gate's here
         sys.exit(os.EX_USAGE if e.code == 2 else e.code)
     except ScnetEdgeError as e:
@@ -49,7 +49,6 @@ def main() -> None:
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
 from scnet_edge.cli import (  # noqa: E402
-    ablate,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
     calibrate,  # noqa: F401

@@ -11,45 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scnet_edge.errors import GraphError
 from scnet_edge.onnx_export.trace import static_shapes
-from scnet_edge.quantization.histograms import Histogram, ranges_by
-from scnet_edge.quantization.qdq import quantisable, quantise
+from scnet_edge.quantization.histograms import Histogram
 from scnet_edge.types import Frame
 
 Run = Callable[[Mapping[str, npt.NDArray[np.uint8]]], dict[str, npt.NDArray[np.float32]]]
 Load = Callable[[onnx.ModelProto], Run]
 Histograms = dict[str, Histogram]
-# (network, the ranges before it, its histograms) -> its ranges
-Choose = Callable[[str, dict[str, float], Histograms], dict[str, float]]
 
 NETWORKS = ("hed", "scnet")  # in the order a frame meets them
 SAMPLED = 65_536  # values of a tensor that are counted in each frame, at most about
-
-
-def calibrate_chain(
-    model: onnx.ModelProto,
-    frames: Callable[[], Iterable[Frame]],
-    load: Load,
-    choose: Choose = lambda network, before, seen: ranges_by("minmax", seen),
-) -> dict[str, float]:
-    """Return the range of every quantisable convolution's input.
-
-    A chain is calibrated in two passes, so that SCNet's ranges are those it meets
-    behind the edge map of the quantised HED, not of the exact one.
-
-    Args:
-        model: The FP32 fused graph.
-        frames: Called once a pass; yields (H, W, 3) uint8 BGR of the graph's frame size.
-        load: Puts a graph into an engine.
-        choose: Reads the ranges from the histograms of one network; min-max unless given.
-    """
-    names = quantisable(model)
-    ranges: dict[str, float] = {}
-    for network in NETWORKS:
-        members = [n for n in names if n.startswith(f"{network}.")]
-        if members:
-            seen = collect(quantise(model, ranges), members, frames(), load)
-            ranges |= choose(network, dict(ranges), seen)
-    return ranges
 
 
 def collect(

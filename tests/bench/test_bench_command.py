@@ -165,15 +165,3 @@ def test_another_schema_is_refused(measured: Path, tmp_path: Path) -> None:
     (tmp_path / "no.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"no\.json"):
         read_result(tmp_path / "no.json")
-
-
-def test_plan_marks_what_it_estimates(command_line: Run) -> None:
-    done = command_line("bench", "plan", "--target-fps", "30", "--device", "orin-nano")
-    assert done.returncode == 0, done.stderr
-    assert "estimates are of the engine alone" in done.stdout
-    rows = [line for line in done.stdout.splitlines() if line.startswith("scnet")]
-    assert all(" to " in row for row in rows)  # 80 columns hold a row
-    assert "nothing of ours ran on this device" in done.stdout
-    none = command_line("bench", "plan", "--target-fps", "90000", "--device", "nano")
-    assert "none reaches 90000 FPS on Jetson Nano 4GB; the fastest is scnet-" in none.stdout
-    assert none.returncode == 1

@@ -9,16 +9,20 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from small_chains import minmax_ranges
 
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import weights_of
+from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.engines.base import cpu_engine
 from scnet_edge.models.cards import find_card
 from scnet_edge.quantization import histogram_cache
+from scnet_edge.quantization.activations import collect
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.collect_ranges import calibrate
 from scnet_edge.quantization.frame_candidates import CandidateFrame
-from scnet_edge.quantization.histograms import METHODS, Histogram
+from scnet_edge.quantization.histograms import METHODS, Histogram, ranges_by
+from scnet_edge.quantization.lowering import fp32_graph
+from scnet_edge.quantization.memory_engine import loader
 from scnet_edge.quantization.ranges import key_of
 
 SIZE = (96, 128)
@@ -47,6 +51,25 @@ def test_the_best_method_by_f1_is_kept_beside_the_others(
     assert list(found.frames) == [c.name for c, _ in chosen]
     assert all(peak > 0 for peak in found.ranges.values())
     assert list(tmp_path.glob("*.npz"))
+
+
+def test_scnet_is_calibrated_behind_the_quantised_hed(
+    candidates: Callable[[int], list[CandidateFrame]], walls: list[Annotated]
+) -> None:
+    recipe = Recipe(precision="int8", model="scnet", size_hw=SIZE)
+    chosen = [(candidate, "") for candidate in candidates(2)]
+    found = calibrate(
+        recipe, chosen, source="", validation=walls[:1], validation_name="", methods=["minmax"]
+    )
+    assert not found.equalised
+    fused = fp32_graph(open_chain(find_card("scnet"), recipe))
+    with loader() as load:
+        expected = minmax_ranges(fused, [candidate.frame for candidate, _ in chosen], load)
+        exact = collect(fused, list(expected), [c.frame for c, _ in chosen], load)
+    assert found.ranges == pytest.approx(expected, rel=1e-3)
+    assert {name.split(".")[0] for name in expected} == {"hed", "scnet"}
+    first = next(name for name in expected if name.startswith("scnet."))
+    assert ranges_by("minmax", exact)[first] == pytest.approx(expected[first], rel=0.2)
 
 
 def test_the_cache_knows_graph_frames_versions_and_damage(

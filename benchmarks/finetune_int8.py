@@ -1,9 +1,9 @@
 """Fine-tune a shipped model under fake quantisation and measure what that recovers.
 
-    SCNET_EDGE_DATA=... python scripts/finetune_int8.py scnet-small --steps 300
-    SCNET_EDGE_DATA=... python scripts/finetune_int8.py scnet-small --clip 0.1   # tenths
+    SCNET_EDGE_DATA=... python -m benchmarks.finetune_int8 scnet-small --steps 300
+    SCNET_EDGE_DATA=... python -m benchmarks.finetune_int8 scnet-small --clip 0.1   # tenths
 
-The last resort, where no rung of the ladder with INT8 passes. Trains on DeepCrack's training split
+The last resort, where no candidate with INT8 passes the gate. Trains on DeepCrack's training split
 without what training holds out, with the model's calibrated ranges. Writes to runs/int8:
 
     NAME-qat/              a run with the weights, batch norms folded, for `build --model`
@@ -22,6 +22,8 @@ import msgspec
 import onnx
 from rich.progress import Progress
 
+from benchmarks.finetuned import refuse_repaired, write_run
+from benchmarks.qat import finetune
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.config import write_json
@@ -32,7 +34,6 @@ from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import open_hed
 from scnet_edge.onnx_export.rewrite import fold_batch_norms
 from scnet_edge.quantization.annotated_frames import gate_frames
-from scnet_edge.quantization.finetuned import refuse_repaired, write_run
 from scnet_edge.quantization.graph_scores import score
 from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import in_engine
@@ -41,7 +42,6 @@ from scnet_edge.quantization.ranges import find_ranges
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.images import load_images
 from scnet_edge.training.material import split_held_out
-from scnet_edge.training.qat import finetune
 from scnet_edge.training.schedule import Schedule
 
 RUNS, HED_MAPS = Path("runs/int8"), Path("runs/hed-maps")
@@ -60,6 +60,7 @@ class Recovered(msgspec.Struct, kw_only=True):
 
 
 def main() -> None:
+    """Fine-tune, score before and after, and write what `build` takes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--steps", type=int, default=300)

@@ -1,4 +1,4 @@
-"""Write scnet_edge/bench/workloads.json, what the planner knows of every shipped model, anew.
+"""Write benchmarks/planner/workloads.json, what the planner knows of every shipped model, anew.
 
 Layers are counted as PyTorch runs them on the meta device; ReLU, sigmoid, a folded batch norm and
 HED's subtraction of the mean cost nothing, since engines compute them within a convolution.
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from scnet_edge.bench.workload import COUNTED, Convolutions, Counted, Counts
+from benchmarks.planner.workload import COUNTED, Convolutions, Counted, Counts
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
@@ -25,7 +25,7 @@ from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.sizes import SizeHW
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 MOVING = ("add", "cat", "interpolate", "max_pool2d", "max_unpool2d", "mul", "pixel_shuffle")
 INDEXED = "max_pool2d_with_indices"
 

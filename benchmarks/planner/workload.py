@@ -15,7 +15,7 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import shipped_models
 from scnet_edge.models.sizes import SizeHW, check_size
 
-COUNTED = Path(__file__).with_name("workloads.json")  # by scripts/count_workloads.py
+COUNTED = Path(__file__).with_name("workloads.json")  # by count_workloads
 TEST_IMAGES = 237  # of DeepCrack: F1 of fewer does not compare with the cards'
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
+from benchmarks.qat import finetune, with_fake_quantisation
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNet, SCNetConfig
@@ -16,7 +17,6 @@ from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.simulation.stills import render_stills
 from scnet_edge.training.images import TrainingImage
-from scnet_edge.training.qat import finetune, with_fake_quantisation
 from scnet_edge.training.schedule import Schedule
 
 SIZE = (64, 96)

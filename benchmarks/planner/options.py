@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scnet_edge.bench.devices import DEVICES, GpuPrecision, is_device
-from scnet_edge.bench.paces import MEMORY_EFFICIENCY, Reached, frame_ms, reached
+from benchmarks.planner.devices import DEVICES, GpuPrecision, is_device
+from benchmarks.planner.paces import MEMORY_EFFICIENCY, Reached, frame_ms, reached
+from benchmarks.planner.workload import Workload, of_test_split
 from scnet_edge.bench.schema import Environment, Result, Row
-from scnet_edge.bench.workload import Workload, of_test_split
 from scnet_edge.errors import ConfigError
 
 HERE = "here"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scnet_edge.bench.devices import ANCHORS, DEVICES, Anchor, GpuPrecision
-from scnet_edge.bench.workload import Convolutions, Workload
+from benchmarks.planner.devices import ANCHORS, DEVICES, Anchor, GpuPrecision
+from benchmarks.planner.workload import Convolutions, Workload
 
 MEMORY_EFFICIENCY = 0.7  # of the published bandwidth, an assumption
 BYTES = {"fp16": 2, "int8": 1}

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from scnet_edge.errors import ConfigError
-from scnet_edge.training.images import TrainingImage
-from scnet_edge.training.light_hed import (
+from benchmarks.light_hed import (
     Distillation,
     distil_hed,
     distillation_loss,
     edge_crops,
     new_light_hed,
 )
+from scnet_edge.errors import ConfigError
+from scnet_edge.training.images import TrainingImage
 
 HOW = Distillation(steps=120, batch=2, crop=32, warmup=5, lr=5e-3)
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
-from scnet_edge.bench.devices import ANCHORS, DEVICES, is_device
-from scnet_edge.bench.paces import paces
-from scnet_edge.bench.plan import Option, choose, options, options_here
-from scnet_edge.bench.workload import Convolutions, Workload, workloads
+from benchmarks.planner.__main__ import app
+from benchmarks.planner.devices import ANCHORS, DEVICES, is_device
+from benchmarks.planner.options import Option, choose, options, options_here
+from benchmarks.planner.paces import paces
+from benchmarks.planner.workload import Convolutions, Workload, workloads
 from scnet_edge.errors import ConfigError
 
 SIZE = (384, 544)
@@ -184,3 +186,15 @@ def test_of_equal_f1_the_faster_wins() -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected here or one of nano"):
         options("toaster", [SMALL], [], SIZE)
+
+
+def test_the_command_marks_what_it_estimates() -> None:
+    done = CliRunner().invoke(app, ["--target-fps", "30", "--device", "orin-nano"])
+    assert done.exit_code == 0, done.output
+    assert "estimates are of the engine alone" in done.stdout
+    rows = [line for line in done.stdout.splitlines() if line.startswith("scnet")]
+    assert all(" to " in row for row in rows)  # 80 columns hold a row
+    assert "nothing of ours ran on this device" in done.stdout
+    none = CliRunner().invoke(app, ["--target-fps", "90000", "--device", "nano"])
+    assert "none reaches 90000 FPS on Jetson Nano 4GB; the fastest is scnet-" in none.stdout
+    assert none.exit_code == 1

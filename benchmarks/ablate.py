@@ -1,4 +1,7 @@
-"""`scnet-edge ablate`: a table of the paper, trained and evaluated row by row."""
+"""A table of the paper, trained and evaluated row by row.
+
+python -m benchmarks.ablate VII --data deepcrack:DIR --out runs/tables
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from scnet_edge.cli import app
+from benchmarks.paper_ablation import ablate as make
+from benchmarks.paper_tables import find_table
+from scnet_edge.cli import main
 from scnet_edge.cli.train import Compiled, Device, PrecisionName, Workers, hardware_of, precision_of
 from scnet_edge.folders import check_folder
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
@@ -30,12 +39,6 @@ def ablate(
     compiled: Compiled = False,
 ) -> None:
     """Train each row of a table of the paper and score it; run again to go on."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from benchmarks.paper_ablation import ablate as make
-    from benchmarks.paper_tables import find_table
-
     check_folder(out)
     number, rows = find_table(table)
     options = {"steps": steps, "batch": batch, "seed": seed, "precision": precision_of(precision)}
@@ -57,3 +60,7 @@ def ablate(
             begin=begin,
         )
     print((out / f"table-{number}.md").read_text(encoding="utf-8"), end="")
+
+
+if __name__ == "__main__":
+    main(app)
