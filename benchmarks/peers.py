@@ -51,8 +51,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import Run, collect
-from scnet_edge.quantization.histograms import ranges_by
+from scnet_edge.quantization.histograms import Run, collect, ranges_by
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import load_images

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.bundle.manifest import (
     CALIBRATION,
     FP16,
@@ -21,6 +20,7 @@ from scnet_edge.bundle.manifest import (
     SCHEMA,
     TYPED,
     Calibration,
+    GateRecord,
     InputContract,
     Manifest,
     ModelIdentity,

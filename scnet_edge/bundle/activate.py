@@ -18,10 +18,11 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bundle.arithmetic import choose_precision, choose_rest
 from scnet_edge.bundle.compile import (
     COMPILING,
     Tried,
+    choose_precision,
+    choose_rest,
     compile_slot,
     inspected,
     precisions_of,

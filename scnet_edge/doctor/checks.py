@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import re
+import shutil
+import subprocess
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scnet_edge.doctor.camera_checks import check_cameras
 from scnet_edge.doctor.tensorrt_checks import check_power_mode, check_swap, check_tensorrt
 from scnet_edge.engines.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
 from scnet_edge.errors import EngineError, ModelError
@@ -33,6 +34,11 @@ from scnet_edge.models.cards import shipped_models
 
 COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor
 CUDA = "CUDAExecutionProvider"
+ELEMENTS = ("pnmenc", "videoconvert", "rtspsrc")
+INSTALL = (
+    "apt install gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad, "
+    "for gst: and csi: sources; USB, RTSP and HTTP cameras need none of it"
+)
 
 
 def checks() -> list[Check]:
@@ -192,3 +198,30 @@ def _gpu_name(cuda: ctypes.CDLL, index: int) -> str:
 
 def _one_line(error: Exception) -> str:
     return f"installed, but does not import: {' '.join(str(error).split())}"
+
+
+def check_cameras() -> list[Check]:
+    """Return the video devices, and GStreamer as `run --source gst:` and `csi:` use it."""
+    devices = sorted(str(path) for path in Path("/dev").glob("video*"))
+    return [
+        Check(name="cameras", verdict="ok", found=", ".join(devices) or "no /dev/video*"),
+        check_gstreamer(),
+    ]
+
+
+def check_gstreamer() -> Check:
+    """Return whether gst-launch-1.0 and the elements it is given are here."""
+    inspect = shutil.which("gst-inspect-1.0")
+    if not inspect or not shutil.which("gst-launch-1.0"):
+        return Check(name="gstreamer", verdict="warn", found="not installed", remedy=INSTALL)
+    if lacking := [name for name in ELEMENTS if not _exists(inspect, name)]:
+        found = f"without {', '.join(lacking)}"
+        return Check(name="gstreamer", verdict="warn", found=found, remedy=INSTALL)
+    argus = _exists(inspect, "nvarguscamerasrc")
+    found = f"installed, {'with' if argus else 'without'} nvarguscamerasrc for csi: cameras"
+    return Check(name="gstreamer", verdict="ok", found=found)
+
+
+def _exists(inspect: str, element: str) -> bool:
+    command = [inspect, "--exists", element]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,8 +16,13 @@ import numpy.typing as npt
 from scnet_edge.engines.compiled import SLOT, Arithmetic, check_slot, identity
 from scnet_edge.engines.graph_file import check_graph
 from scnet_edge.errors import EngineError
+from scnet_edge.types import Frame
 
 Array = npt.NDArray[Any]
+CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
+CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
+GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
+MIN_TURNS, TIMED_S = 8, 2.0
 
 
 class Backend(Protocol):
@@ -72,7 +78,6 @@ def one_line(error: Exception) -> str:
     return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"
 
 
-CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
 # engine -> (our module, the packages either of which it needs, how to get one)
 ENGINES = {
     "openvino": ("scnet_edge.engines.openvino.cpu", ("openvino",), CPU_REMEDY),
@@ -83,10 +88,6 @@ ENGINES = {
         "install JetPack's python3-libnvinfer, or pip install tensorrt-rtx on an RTX machine",
     ),
 }
-
-
-CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
-GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
 
 
 def installed_engines() -> list[str]:
@@ -167,3 +168,29 @@ def open_backend(
     if engine != "openvino":
         raise EngineError(f"engine {engine!r} computes what the graph states; build another bundle")
     return load(graph, threads=threads, cache=cache, arithmetic=arithmetic)
+
+
+def quickest_ms(one: Backend, other: Backend, frames: Sequence[Frame]) -> tuple[float, float]:
+    """Return each backend's shortest milliseconds for a frame, the two taking turns.
+
+    The shortest and not the median: other programs, and a first run, only add to a time, and a
+    machine that is busy while a bundle is built must not decide what runs when it is not.
+
+    Args:
+        one, other: Backends of the input `frame`.
+        frames: (h, w, 3) uint8 BGR each, of the size that both take, in turn.
+    """
+    shortest = [float("inf")] * 2
+    start_s, turn = time.perf_counter(), 0
+    while turn < MIN_TURNS or time.perf_counter() - start_s < TIMED_S:
+        feeds = {"frame": frames[turn % len(frames)][None]}
+        for i, backend in enumerate((one, other)):
+            shortest[i] = min(shortest[i], _run_ms(backend, feeds))
+        turn += 1
+    return shortest[0], shortest[1]
+
+
+def _run_ms(backend: Backend, feeds: dict[str, Array]) -> float:
+    start_s = time.perf_counter()
+    backend.run(feeds)
+    return 1e3 * (time.perf_counter() - start_s)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from scnet_edge.evaluation.metrics import BINS, Counts, Levels, at_least, count_levels, disc
-from scnet_edge.models.patches import CRACKED_SHARE, PATCH_PX
+from scnet_edge.models.sizes import CRACKED_SHARE, PATCH_PX
 from scnet_edge.types import Mask
 
 FOUND_SHARE = 0.5  # of its crack pixels; a crack patch with fewer found is missed (Section V-C)

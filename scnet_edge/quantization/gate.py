@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.bundle.gate_record import Candidate, RungPrecision, StratumScore
+from scnet_edge.bundle.manifest import Candidate, RungPrecision, StratumScore
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.onnx_export.fp16 import FP16_MAX
 from scnet_edge.quantization.annotated_frames import DARK, DRAWN, THIN
 from scnet_edge.quantization.choose_frames import MIN_FRAMES, NOISE_SHARPNESS
-from scnet_edge.quantization.colour_order import swapped_colours
+from scnet_edge.quantization.frame_candidates import swapped_colours
 from scnet_edge.quantization.graph_scores import (
     Scores,
     Traits,

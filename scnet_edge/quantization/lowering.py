@@ -12,8 +12,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.fp16 import half_layers, to_half
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.bias_correction import corrected
-from scnet_edge.quantization.equalisation import equalise
+from scnet_edge.quantization.corrections import corrected, equalise
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import CalibrationFile
 

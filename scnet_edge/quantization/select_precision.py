@@ -9,9 +9,8 @@ import msgspec
 import numpy as np
 import onnx
 
-from scnet_edge.bundle.gate_record import Candidate, GateRecord, RungPrecision
-from scnet_edge.engines.base import default_engine
-from scnet_edge.engines.timing import quickest_ms
+from scnet_edge.bundle.manifest import Candidate, GateRecord, RungPrecision
+from scnet_edge.engines.base import default_engine, quickest_ms
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.choose_frames import evenly_spaced

@@ -15,7 +15,7 @@ from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.onnx_export.rewrite import exportable, fold_batch_norms
 from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.qdq import quantisable, quantise
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 from scnet_edge.training.images import TrainingImage
 from scnet_edge.training.schedule import Schedule
 

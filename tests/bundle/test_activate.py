@@ -13,7 +13,7 @@ import pytest
 
 from scnet_edge import Pipeline
 from scnet_edge.build import build_bundle
-from scnet_edge.bundle import activate, arithmetic
+from scnet_edge.bundle import activate, compile
 from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.compile import opened
@@ -271,7 +271,7 @@ def test_what_is_not_int8_runs_in_what_was_quicker_here(
     manifest = read_manifest(bundle)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
     for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):
-        monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
+        monkeypatch.setattr(compile, "time_ratio", lambda *_, r=ratio: r)
         done = build_on_device(bundle, engine="openvino", threads=1)
         assert done.slot.rest == FallbackPrecision(arithmetic=chosen, bf16_time=ratio)
         with Pipeline.open(bundle, engine="openvino", threads=1) as pipeline:
@@ -284,7 +284,7 @@ def test_bf16_is_not_asked_for_where_it_would_lose_the_masks(
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision="int8", min_mask_f1=1.01)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
-    rest = arithmetic.choose_rest(bundle, manifest, "openvino", 1)
+    rest = compile.choose_rest(bundle, manifest, "openvino", 1)
     assert rest == FallbackPrecision(arithmetic="fp32", bf16_time=None)
 
 
@@ -294,4 +294,4 @@ def test_there_is_no_choice_outside_int8_or_without_bf16(
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: units)
-    assert arithmetic.choose_rest(bundle, manifest, "openvino", 1) is None
+    assert compile.choose_rest(bundle, manifest, "openvino", 1) is None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scnet_edge.bundle import arithmetic, device
+from scnet_edge.bundle import compile, device
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.device import graphs_for, opening_for
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
@@ -100,7 +100,7 @@ def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
         timed.extend(Path(opening.graph) for opening in orin.opened[-2:])
         return ratio
 
-    monkeypatch.setattr(arithmetic, "time_ratio", time_ratio)
+    monkeypatch.setattr(compile, "time_ratio", time_ratio)
     done = build_on_device(both, engine="tensorrt")
     assert [path.name for path in timed] == ["fused.onnx", "fp16.onnx"]  # INT8 over FP16
     assert [name for name, _ in orin.built] == ["fused.onnx", "fp16.onnx"]
@@ -125,7 +125,7 @@ def test_going_back_is_to_the_precision_of_that_build(
     both: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for ratio in (1.2, 0.8):
-        monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
+        monkeypatch.setattr(compile, "time_ratio", lambda *_, r=ratio: r)
         build_on_device(both, engine="tensorrt")
     assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")
     assert roll_back(both, engine="tensorrt").name == "tensorrt-1"
@@ -136,7 +136,7 @@ def test_int8_stays_where_fp16_fails_its_trial(both: Path, monkeypatch: pytest.M
     def drifted(*arguments: object) -> None:
         raise BundleError("mask F1 against PyTorch is 0.1")
 
-    monkeypatch.setattr(arithmetic, "try_slot", drifted)
+    monkeypatch.setattr(compile, "try_slot", drifted)
     done = build_on_device(both, engine="tensorrt")
     why = "mask F1 against PyTorch is 0.1"
     assert done.slot.choice == PrecisionChoice(precision="int8", int8_time=None, refused=why)
@@ -175,7 +175,7 @@ def test_a_plan_altered_after_its_trial_is_not_taken_for_the_one_that_was_tried(
     def altering(folder: Path, *rest: Any) -> Any:
         (folder / "fused.plan").write_bytes(b"another")
 
-    monkeypatch.setattr(arithmetic, "time_ratio", lambda *_: 0.8)
+    monkeypatch.setattr(compile, "time_ratio", lambda *_: 0.8)
     monkeypatch.setattr("scnet_edge.bundle.compile.write_layers", altering)
     build_on_device(both, engine="tensorrt")
     with pytest.raises(EngineError, match=r"fused\.plan: SHA-256 .*: altered or damaged"):

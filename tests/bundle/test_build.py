@@ -14,8 +14,7 @@ from onnx import numpy_helper
 
 from scnet_edge import Pipeline, build
 from scnet_edge.build import GateRequest, build_bundle
-from scnet_edge.bundle.gate_record import GateRecord
-from scnet_edge.bundle.manifest import Precision, read_manifest
+from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle

@@ -15,7 +15,7 @@ from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import read_json
 from scnet_edge.quantization.layer_sensitivity import Sensitivity
 from scnet_edge.quantization.ranges import read_ranges
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SIZE, TEXT = (96, 128), "96x128"

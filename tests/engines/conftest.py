@@ -23,7 +23,7 @@ from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.onnx_export.fp16 import to_half
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import Run
+from scnet_edge.quantization.histograms import Run
 from scnet_edge.quantization.qdq import quantise
 
 Array = npt.NDArray[np.float32]

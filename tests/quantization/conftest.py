@@ -26,7 +26,7 @@ from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import loader
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.quantization.ranges import CalibrationFile, ChosenFrame, find_ranges, key_of
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]

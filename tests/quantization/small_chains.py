@@ -14,8 +14,7 @@ from torch import nn
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.quantization.activations import NETWORKS, Load, collect
-from scnet_edge.quantization.histograms import ranges_by
+from scnet_edge.quantization.histograms import NETWORKS, Load, collect, ranges_by
 from scnet_edge.quantization.qdq import quantisable, quantise
 
 FRAME_HW = (48, 64)

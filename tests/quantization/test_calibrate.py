@@ -15,8 +15,7 @@ from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import collect
-from scnet_edge.quantization.histograms import ranges_by
+from scnet_edge.quantization.histograms import collect, ranges_by
 from scnet_edge.quantization.qdq import quantisable
 from scnet_edge.quantization.ranges import (
     SCHEMA,

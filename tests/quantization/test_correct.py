@@ -10,7 +10,7 @@ from small_chains import minmax_ranges, session, small_chain
 
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.bias_correction import bias_shifts, corrected
+from scnet_edge.quantization.corrections import bias_shifts, corrected
 from scnet_edge.quantization.qdq import quantise
 
 FIRST = "scnet.encoder.0.0"

@@ -156,7 +156,7 @@ def test_a_gate_is_read() -> None:
 
 
 def test_doubts_about_frames(calibrated) -> None:
-    from scnet_edge.simulation.stills import render_stills
+    from scnet_edge.simulation.clip import render_stills
 
     good: CalibrationFile = calibrated([f for f, _ in render_stills(8, (96, 128), seed=3)])
     judging = kinds(8, "deepcrack")

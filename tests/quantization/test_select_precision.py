@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.models.cards import find_card
@@ -19,7 +19,7 @@ from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import CalibrationFile, key_of
 from scnet_edge.quantization.select_precision import GateContext, Step, select_precision
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]

@@ -12,11 +12,11 @@ from openvino import frontend
 from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
 from scnet_edge.engines.compiled import Arithmetic
 from scnet_edge.engines.openvino.graph_passes import (
+    fold_side_maps,
     hold_quantisation_below_concat,
     join_instance_norms,
     quantise_interleaved,
 )
-from scnet_edge.engines.openvino.side_maps import fold_side_maps
 from scnet_edge.errors import EngineError
 
 # OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
