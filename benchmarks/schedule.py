@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 
 from scnet_edge import Pipeline, __version__
+from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.segmentation import open_segment
 from scnet_edge.simulation.clip import render_clip
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.sinks.run_scores import Counts, count_pixels
 from scnet_edge.types import Frame, Mask, Result
 

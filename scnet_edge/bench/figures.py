@@ -111,13 +111,13 @@ def machine_names(results: Sequence[Result]) -> dict[Key, str]:
 
 def _short(e: Environment, *, card: bool) -> str:
     if card and e.gpu:
-        return re.sub(r"^NVIDIA |\s*\(.*|\s\d+ ?GB.*", "", e.gpu.split(";")[0]).strip()
+        return re.sub(r"^NVIDIA |\s\d+ ?GB.*", "", e.gpu)
     return _full(e, card=False)
 
 
 def _full(e: Environment, *, card: bool) -> str:
     if card and e.gpu:
-        return re.sub(r"\s*\(.*", "", e.gpu.split(";")[0])
+        return e.gpu
     return f"{e.cores}-core {' '.join(NOISE.sub('', e.cpu).split())}"
 
 

@@ -23,7 +23,7 @@ from scnet_edge.bench.figures import (
     short,
 )
 from scnet_edge.bench.report_tables import Shown
-from scnet_edge.bench.schema import Result, Row, Scope
+from scnet_edge.bench.schema import Environment, Result, Row, Scope
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("report_plot.js", "report.js", "report_limits.js")  # one script, in this order
@@ -138,7 +138,7 @@ def _environment(result: Result, name: str) -> dict[str, Any]:
             "Called here": name,
             "Machine": f"{e.machine}, {e.cores} cores, {e.cpu}",
             "CPU features": ", ".join(e.cpu_flags),
-            "GPU": e.gpu or "none",
+            "GPU": _gpu(e),
             "JetPack": e.jetpack or "not a Jetson",
             "Memory": f"{e.memory_gb} GB",
             "System": f"{e.system}, Python {e.python}",
@@ -179,6 +179,12 @@ class Point(msgspec.Struct, frozen=True):
     panel: int | None
     why: str
     tip: list[str]
+
+
+def _gpu(e: Environment) -> str:
+    if e.gpu is None:
+        return "none"
+    return f"{e.gpu} (compute capability {e.compute_capability}); driver for CUDA {e.cuda}"
 
 
 def drawn(cases: Sequence[Shown], machines: dict[Key, str]) -> list[Drawn]:

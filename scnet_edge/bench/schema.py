@@ -11,7 +11,7 @@ from scnet_edge.bench.scoring import Scored
 from scnet_edge.config import read_json
 from scnet_edge.errors import ConfigError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,7 +190,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cpu_flags: tuple[str, ...]
     cores: int
     gpu: str | None
-    jetpack: str | None
+    compute_capability: str | None  # of the first GPU
+    cuda: str | None  # the newest that the driver runs
+    jetpack: int | None
     memory_gb: float
     system: str
     python: str
@@ -204,8 +206,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def identity(self) -> tuple[object, ...]:
         """What must be equal for two runs to be of one machine; a driver may be updated."""
-        gpu = self.gpu and self.gpu.split(";")[0]
-        return (self.machine, self.cpu, self.cpu_flags, self.cores, round(self.memory_gb), gpu)
+        memory_gb = round(self.memory_gb)
+        return (self.machine, self.cpu, self.cpu_flags, self.cores, memory_gb, self.gpu)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

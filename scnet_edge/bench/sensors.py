@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from scnet_edge.machine.board import system_text
+from scnet_edge.machine.description import system_text
 from scnet_edge.machine.telemetry import Telemetry, read_sensors
 
 IDLE = (3, 4)  # idle and iowait, of the columns of /proc/stat

@@ -39,10 +39,10 @@ def inspect(
     from scnet_edge.cli.run_output import quiet_decoders, show
     from scnet_edge.inspection.odometry import moves, open_odometry, usual_odometry
     from scnet_edge.inspection.setup import Setup, read_setup
+    from scnet_edge.machine.description import machine_name
     from scnet_edge.robot.monitoring import stopped_by_signals
     from scnet_edge.robot.sources import open_any
     from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.sinks.run_page import machine_name
     from scnet_edge.survey.begin import facts_of, open_survey
     from scnet_edge.survey.drive import drive
     from scnet_edge.survey.folder import next_segment, read_survey

@@ -25,7 +25,7 @@ from scnet_edge.config import read_json
 from scnet_edge.engines.tensorrt.plan_layers import Summary
 from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
-from scnet_edge.machine.board import cpu_name, jetson_release, system_text
+from scnet_edge.machine.description import cpu_identity, jetson_release, system_text
 from scnet_edge.types import Parity
 
 SCHEMA = 3
@@ -184,7 +184,7 @@ def identity(engine: str) -> dict[str, str]:
         trt = tensorrt()
         return {"TensorRT": f"{trt.__name__} {trt.__version__}", "JetPack": jetson_release()}
     openvino = import_module("openvino").__version__
-    return {"OpenVINO": openvino, "CPU": cpu_name(system_text("/proc/cpuinfo"))}
+    return {"OpenVINO": openvino, "CPU": cpu_identity(system_text("/proc/cpuinfo"))}
 
 
 def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from scnet_edge import __version__
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.monitoring import open_monitoring, stopped_by_signals
@@ -25,7 +26,6 @@ from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.sinks.run_files import output_folder
 from scnet_edge.sinks.run_folder import RunFolder, open_run_folder
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source

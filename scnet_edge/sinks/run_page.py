@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.machine.board import system_text
-from scnet_edge.machine.system import cpu_model
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.run_files import FrameRecord
 from scnet_edge.sinks.run_scores import Counts, percentiles_ms
@@ -112,13 +109,6 @@ def render_page(
     # a JSON string may hold anything, "</script>" too; escaped, it stays a string
     text = msgspec.json.encode(data).decode().replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text)
-
-
-def machine_name() -> str:
-    """Return the machine in words: its board or processor, then the system."""
-    board = system_text("/proc/device-tree/model").strip("\0\n ")  # a Jetson, other ARM boards
-    name = board or cpu_model(system_text("/proc/cpuinfo")) or platform.machine()
-    return f"{name}, {platform.system()} {platform.machine()}"
 
 
 def _figures(

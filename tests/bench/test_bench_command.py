@@ -158,9 +158,9 @@ def test_the_page_stands_alone(measured: Path, command_line: Run, tmp_path: Path
 
 
 def test_another_schema_is_refused(measured: Path, tmp_path: Path) -> None:
-    text = (measured / "result.json").read_text().replace('"schema": 1', '"schema": 9', 1)
+    text = (measured / "result.json").read_text().replace('"schema": 2', '"schema": 9', 1)
     (tmp_path / "new.json").write_text(text)
-    with pytest.raises(ConfigError, match="schema 9, this version reads 1"):
+    with pytest.raises(ConfigError, match="schema 9, this version reads 2"):
         read_result(tmp_path / "new.json")
     (tmp_path / "no.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"no\.json"):

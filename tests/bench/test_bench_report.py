@@ -24,7 +24,7 @@ from scnet_edge.bench.schema import (
     Share,
 )
 
-H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0); driver for CUDA 13.0"
+H100 = "NVIDIA H100 80GB HBM3"
 
 
 def hashed(row: Row, digest: str) -> Row:

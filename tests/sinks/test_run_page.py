@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.sinks.run_files import FrameRecord
-from scnet_edge.sinks.run_page import Gallery, machine_name, render_page
+from scnet_edge.sinks.run_page import Gallery, render_page
 from scnet_edge.sinks.run_scores import Counts
 
 RNG = np.random.default_rng(2)
@@ -148,8 +148,3 @@ def test_a_large_frame_is_shown_small_with_its_hairline_crack() -> None:
         base64.b64decode(gallery.shots[0].layers["mask"].split(",")[1]), np.uint8
     )
     assert cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)[..., 3].any(axis=0).all()
-
-
-def test_the_machine_is_one_line() -> None:
-    assert machine_name()
-    assert "\n" not in machine_name()
