@@ -6,16 +6,13 @@ Torch and onnx, which only building needs, are looked up and not imported.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from scnet_edge.doctor.machine_checks import Check, check_machine
 from scnet_edge.doctor.tensorrt_checks import check_tensorrt
 from scnet_edge.engines.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
-from scnet_edge.errors import EngineError, ModelError
+from scnet_edge.errors import EngineError, ModelError, one_line
 from scnet_edge.machine.description import read_cuda, read_machine
 from scnet_edge.models.cards import shipped_models
 
@@ -55,7 +52,12 @@ def check_engine(engine: str) -> Check:
     try:
         module = import_module(engine)
     except (ImportError, OSError) as e:
-        return Check(name=engine, verdict="missing", found=_one_line(e), remedy=remedy)
+        return Check(
+            name=engine,
+            verdict="missing",
+            found=f"installed, but does not import: {one_line(e)}",
+            remedy=remedy,
+        )
     devices = (
         module.get_available_providers()
         if engine == "onnxruntime"
@@ -106,7 +108,14 @@ def check_opencv() -> list[Check]:
     try:
         cv2 = import_module("cv2")
     except ImportError as e:
-        return [Check(name="opencv", verdict="missing", found=_one_line(e), remedy=remedy)]
+        return [
+            Check(
+                name="opencv",
+                verdict="missing",
+                found=f"installed, but does not import: {one_line(e)}",
+                remedy=remedy,
+            )
+        ]
     built = cv2.getBuildInformation()
     return [
         Check(name="opencv", verdict="ok", found=cv2.__version__),
@@ -136,10 +145,6 @@ def _check_video(built: str, part: str, remedy: str) -> Check:
     if built_with(built, part):
         return Check(name=name, verdict="ok", found="built in")
     return Check(name=name, verdict="warn", found="not built in", remedy=remedy)
-
-
-def _one_line(error: Exception) -> str:
-    return f"installed, but does not import: {' '.join(str(error).split())}"
 
 
 def check_cameras() -> list[Check]:

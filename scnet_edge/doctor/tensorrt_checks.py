@@ -10,9 +10,10 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from scnet_edge.doctor.machine_checks import Check
-from scnet_edge.engines.base import CUDA_PACKAGES, ENGINES, one_line
+from scnet_edge.engines.base import CUDA_PACKAGES, ENGINES
 from scnet_edge.engines.tensorrt.cuda import REMEDY
 from scnet_edge.engines.tensorrt.library import OLDEST_OF_TENSORRT, missing_kernels, pair
+from scnet_edge.errors import one_line
 from scnet_edge.machine.description import Machine
 
 RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # TensorRT-RTX 1.7's own list

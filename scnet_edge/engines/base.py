@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from scnet_edge.engines.compiled import SLOT, Arithmetic, check_slot, identity
 from scnet_edge.engines.graph_file import check_graph
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
 from scnet_edge.types import Frame
 
 Array = npt.NDArray[Any]
@@ -70,12 +70,6 @@ def check_graph_file(graph: Path) -> None:
     if not graph.stat().st_size:
         raise EngineError(f"{graph}: expected an ONNX graph, found an empty file")
     check_graph(graph)
-
-
-def one_line(error: Exception) -> str:
-    """Return an engine's many-line message as one of at most 300 characters."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"
 
 
 # engine -> (our module, the packages either of which it needs, how to get one)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
-from small_chains import minmax_ranges
+from small_chains import frame, minmax_ranges
 
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
@@ -28,6 +28,7 @@ from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.quantization.ranges import CalibrationFile, ChosenFrame, find_ranges, key_of
 from scnet_edge.simulation.clip import render_stills
 
+__all__ = ["frame"]
 SIZE = (96, 128)
 Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
 

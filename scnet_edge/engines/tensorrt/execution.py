@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file
 from scnet_edge.engines.compiled import (
     SLOT,
     Compiled,
@@ -33,7 +33,7 @@ from scnet_edge.engines.compiled import (
 from scnet_edge.engines.tensorrt.builder import BuildSettings, build_plan
 from scnet_edge.engines.tensorrt.cuda import Buffer, Device, open_device
 from scnet_edge.engines.tensorrt.library import deserialise, numpy_dtype, require_kernels
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
 
 log = logging.getLogger(__name__)
 
