@@ -63,4 +63,4 @@ def ablate(
 
 
 if __name__ == "__main__":
-    main(app)
+    main(app, "python -m benchmarks.ablate")

@@ -80,4 +80,4 @@ def _f1(o: Option) -> str:
 
 
 if __name__ == "__main__":
-    main(app)
+    main(app, "python -m benchmarks.planner")

@@ -6,8 +6,11 @@ Torch and onnx, which only building needs, are looked up and not imported.
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from scnet_edge.doctor.machine_checks import Check, check_machine
 from scnet_edge.doctor.tensorrt_checks import check_tensorrt
