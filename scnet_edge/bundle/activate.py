@@ -69,7 +69,7 @@ class Activation:
     open_s: float
 
 
-def build_on_device(
+def compile_bundle(
     bundle: Path,
     *,
     engine: str | None = None,
@@ -145,7 +145,7 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
     A previous build that fails is not kept as one: it would run where the active one is damaged.
 
     Args:
-        bundle: As for `build_on_device`.
+        bundle: As for `compile_bundle`.
         engine: Whose build; None for the engine of this machine.
         threads: CPU threads of the trial.
 

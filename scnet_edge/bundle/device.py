@@ -69,7 +69,7 @@ def read_state(bundle: Path) -> State:
         BundleError: the file is damaged; the message has the command that mends it.
     """
     path = bundle / DEVICE / STATE
-    again = f"run 'scnet-edge build --on-device {bundle}' on this machine"
+    again = f"run 'scnet-edge compile {bundle}' on this machine"
     if not path.exists():
         return State()
     try:
@@ -123,7 +123,7 @@ def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) 
 def graphs_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> list[Path]:
     """Return the graphs of which an engine is given one for `part`, the one of `graph_for` first.
 
-    TensorRT may run an INT8 bundle in FP16, where `build --on-device` found INT8 to be no quicker.
+    TensorRT may run an INT8 bundle in FP16, where `compile` found INT8 to be no quicker.
     """
     own = graph_for(bundle, manifest, engine, part)
     spare = engine == "tensorrt" and FP16[part] in manifest.files

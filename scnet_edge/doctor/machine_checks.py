@@ -73,7 +73,7 @@ def check_int8(machine: Machine) -> Check:
 def check_bf16(machine: Machine) -> Check:
     """Return what the CPU's features mean for the floating-point layers of an INT8 bundle."""
     best = next((f for f in BF16_FLAGS if f in machine.cpu_flags), None)
-    used = f"{best}: for layers outside INT8, where 'build --on-device' finds it quicker"
+    used = f"{best}: for layers outside INT8, where 'scnet-edge compile' finds it quicker"
     none = "none: layers outside INT8 are computed in FP32"
     return Check(name="cpu bf16", verdict="ok", found=used if best else none)
 
@@ -144,6 +144,6 @@ def check_swap(machine: Machine) -> Check:
     """Return the swap; on a Jetson, building a plan takes memory that the board may not have."""
     found = f"{machine.swap_bytes / 2**30:.1f} GiB"
     if machine.l4t is not None and machine.memory_bytes + machine.swap_bytes < MIN_BUILD_BYTES:
-        remedy = "a plan's builder may be killed: add 4 GiB of swap before 'build --on-device'"
+        remedy = "a plan's builder may be killed: add 4 GiB of swap before 'scnet-edge compile'"
         return Check(name="swap", verdict="warn", found=found, remedy=remedy)
     return Check(name="swap", verdict="ok", found=found)

@@ -108,7 +108,7 @@ def cpu_engine() -> str:
     """Return the engine that graphs are calibrated and judged in: OpenVINO, else ONNX Runtime.
 
     TensorRT is not asked: it would run the portable graph, where the robot runs the typed one, and
-    build a plan for every layer that is ranked. `build --on-device` verifies what runs there.
+    build a plan for every layer that is ranked. `compile` verifies what runs there.
 
     Raises:
         EngineError: neither is installed.
@@ -134,9 +134,9 @@ def open_backend(
         graph: An ONNX file whose hash the caller has checked.
         threads: CPU threads, at least 1; None leaves it to the engine.
         cache: A folder in which the engine may keep compiled code between runs, or one that
-            `scnet-edge build --on-device` wrote: its hashes are checked before anything is loaded.
+            `scnet-edge compile` wrote: its hashes are checked before anything is loaded.
         arithmetic: What computes the floating-point layers, for OpenVINO; None for what
-            `build --on-device` found the quickest here, or FP32.
+            `compile` found the quickest here, or FP32.
 
     Raises:
         EngineError: the engine is unknown, not installed, does not start, refuses the graph, or

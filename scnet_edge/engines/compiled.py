@@ -195,9 +195,7 @@ def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
 def mend(folder: Path) -> str:
     """Return the command that makes the compiled code in `BUNDLE/device/ENGINE-N` anew."""
     engine = folder.name.rpartition("-")[0]
-    return (
-        f"run 'scnet-edge build --on-device {folder.parents[1]} --engine {engine}' on this machine"
-    )
+    return f"run 'scnet-edge compile {folder.parents[1]} --engine {engine}' on this machine"
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:

@@ -148,7 +148,7 @@ def _decision(
     if default_engine() == "tensorrt":
         return int8, (
             "it passes; the speed of the CPU does not count where TensorRT runs it: "
-            "'build --on-device' times it against FP16 there"
+            "'scnet-edge compile' times it against FP16 there"
         )
     return _faster(ladder, int8, tried)
 

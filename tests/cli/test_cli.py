@@ -25,6 +25,7 @@ COMMANDS = [
     "calibrate",
     "calibrate-camera",
     "compare",
+    "compile",
     "doctor",
     "evaluate",
     "explain",

@@ -157,7 +157,7 @@ def test_flags_are_whole_words_that_every_core_has() -> None:
     assert check_cpu(machine_of(ORIN)).found == "Cortex-A78AE: asimddp asimdhp asimd"
     found = check_bf16(machine_of(SAPPHIRE_RAPIDS)).found
     assert "amx_bf16" in found
-    assert "build --on-device" in found
+    assert "scnet-edge compile" in found
     assert check_bf16(machine_of()).found.endswith("in FP32")
 
 

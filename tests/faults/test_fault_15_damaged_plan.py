@@ -71,7 +71,7 @@ def refused(bundle: Path, said: str) -> None:
     with pytest.raises(EngineError, match=said) as error:
         check_slot(folder, graph, IDENTITY)
     assert "\n" not in str(error.value)
-    assert f"scnet-edge build --on-device {bundle} --engine tensorrt'" in str(error.value)
+    assert f"scnet-edge compile {bundle} --engine tensorrt'" in str(error.value)
     with pytest.raises(EngineError, match=said):
         open_backend("tensorrt", graph, cache=folder)
     assert compiled_for(bundle, [graph], "tensorrt") == bundle / DEVICE / "tensorrt-1"
@@ -133,7 +133,7 @@ def test_the_slot_itself_damaged(bundle: Path) -> None:
 def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
     for name in ("tensorrt-1", "tensorrt-2"):
         (bundle / DEVICE / name / PLAN).write_bytes(b"")
-    with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*--on-device"):
+    with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*scnet-edge compile"):
         compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
 
 
@@ -163,7 +163,7 @@ def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:
 )
 def test_a_state_that_cannot_be_read_names_what_mends_it(bundle: Path, text: str) -> None:
     (bundle / DEVICE / "state.json").write_text(text)
-    mended = rf"state\.json: .*run 'scnet-edge build --on-device {bundle}' on this machine"
+    mended = rf"state\.json: .*run 'scnet-edge compile {bundle}' on this machine"
     with pytest.raises(BundleError, match=mended) as error:
         compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
     assert "\n" not in str(error.value)

@@ -109,7 +109,7 @@ def folder(tmp_path: Path) -> Path:
 def mended(folder: Path) -> str:
     """Return the command that each refusal ends with."""
     bundle = folder.parents[1]
-    return f"run 'scnet-edge build --on-device {bundle} --engine tensorrt' on this machine"
+    return f"run 'scnet-edge compile {bundle} --engine tensorrt' on this machine"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_another_gpu(
     setattr(device, attribute, value)
     monkeypatch.setattr(trt, "open_device", lambda: device)
     monkeypatch.setattr(trt, "deserialise", lambda *given: pytest.fail("the plan was deserialised"))
-    with pytest.raises(EngineError, match=f"{said}; run 'scnet-edge build --on-device"):
+    with pytest.raises(EngineError, match=f"{said}; run 'scnet-edge compile"):
         trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
     assert device.closed
 

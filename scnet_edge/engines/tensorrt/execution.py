@@ -170,7 +170,7 @@ class Session:
 def load(graph: Path, *, threads: int | None, cache: Path | None) -> TensorRTBackend:
     """Load the compiled code in `cache`, or build a plan in memory for this machine's GPU.
 
-    A plan is only ever taken from a folder that `scnet-edge build --on-device` wrote, whose hashes
+    A plan is only ever taken from a folder that `scnet-edge compile` wrote, whose hashes
     and identity are checked. Building takes minutes on a Jetson; `threads` limits its CPU threads.
 
     Raises:
@@ -196,7 +196,7 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
             require_kernels(device.capability)
             log.warning(
                 "building a TensorRT plan for %s in memory, which takes a while; "
-                "'scnet-edge build --on-device BUNDLE' builds it once",
+                "'scnet-edge compile BUNDLE' builds it once",
                 device.name,
             )
             settings = BuildSettings(threads=threads, free_bytes=device.free_bytes())

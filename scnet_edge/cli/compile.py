@@ -1,10 +1,14 @@
-"""`scnet-edge build --on-device`: what a bundle's build prints on the robot."""
+"""`scnet-edge compile`: a bundle's graphs for this machine, tried before they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scnet_edge.cli import app
 
 if TYPE_CHECKING:
     from scnet_edge.bundle.activate import Activation
@@ -12,11 +16,24 @@ if TYPE_CHECKING:
     from scnet_edge.engines.tensorrt.build_progress import Progress
 
 
-def build_here(bundle: Path, *, engine: str | None, threads: int | None, rollback: bool) -> None:
-    """Compile a bundle for this machine, verify and activate it, or go back to the one before."""
+@app.command("compile")
+def compile_here(
+    bundle: Annotated[Path, typer.Argument(help="A bundle, in a folder that can be written to.")],
+    engine: Annotated[
+        str | None, typer.Option(help="tensorrt or openvino; default: this machine's.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Go back to what was compiled before.")
+    ] = False,
+) -> None:
+    """Compile a bundle for this machine, run its golden frames, then use what came out.
+
+    It is to be run on the robot. What was compiled before is kept for --rollback.
+    """
     from rich.console import Console
 
-    from scnet_edge.bundle.activate import build_on_device, roll_back
+    from scnet_edge.bundle.activate import compile_bundle, roll_back
 
     console = Console()
     with console.status("starting") as status:
@@ -28,7 +45,7 @@ def build_here(bundle: Path, *, engine: str | None, threads: int | None, rollbac
             report("trying the previous build again")
             done = roll_back(bundle, engine=engine, threads=threads)
         else:
-            done = build_on_device(
+            done = compile_bundle(
                 bundle, engine=engine, threads=threads, report=report, progress=_shown(report)
             )
     console.print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
