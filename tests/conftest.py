@@ -17,7 +17,7 @@ from scnet_edge.bundle import compile, device, verify
 from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, seal_of
 from scnet_edge.bundle.verify import read_golden
 from scnet_edge.engines import base
-from scnet_edge.engines.compiled import check_slot
+from scnet_edge.engines.compiled import check_compiled
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt import plans as trt_compile
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built
@@ -125,7 +125,7 @@ class Orin:
 
     def open(self, opening: Opening) -> Memorised:
         self.opened.append(opening)
-        check_slot(Path(str(opening.cache)), Path(opening.graph), self.identity)
+        check_compiled(Path(str(opening.cache)), Path(opening.graph), self.identity)
         return Memorised(Path(opening.graph))
 
 

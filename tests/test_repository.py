@@ -127,9 +127,13 @@ def test_the_gate_judged_what_ships(card: Card) -> None:
     assert gate.calibration_key == ranges.key
     assert gate.weights_sha256 == {name: find_card(name).sha256 for name in ranges.weights_sha256}
     assert card.name in gate.weights_sha256
-    assert (gate.shipped, gate.rungs[0].name, gate.rungs[0].passed) == ("INT8", "INT8", True)
+    assert (gate.shipped, gate.candidates[0].name, gate.candidates[0].passed) == (
+        "INT8",
+        "INT8",
+        True,
+    )
     assert not gate.loss_allowed
-    lost = {s.name: s.f1_fp32 - s.f1 for s in gate.rungs[0].strata}
+    lost = {s.name: s.f1_fp32 - s.f1 for s in gate.candidates[0].strata}
     most = {"deepcrack": 0.005, "crackforest": 0.01, "masonry": 0.01}
     assert all(lost[name] <= allowed for name, allowed in most.items())
 
@@ -142,7 +146,7 @@ def test_there_are_gates_of_shipped_models_only() -> None:
 @pytest.mark.parametrize("path", under("calibration/gates", "*.json"), ids=name_of)
 def test_the_page_states_what_int8_costs(path: Path) -> None:
     gate = read_json(path, GateRecord)
-    int8 = gate.rungs[0]
+    int8 = gate.candidates[0]
     assert (int8.name, gate.images) == ("INT8", 308)
     lost = {stratum.name: stratum.f1_fp32 - stratum.f1 for stratum in int8.strata}
     strata = ("deepcrack", "crackforest", "masonry", "thin", "dark")

@@ -22,11 +22,11 @@ from scnet_edge.bundle.verify import Golden, read_golden, require_parts
 from scnet_edge.config import write_json
 from scnet_edge.engines.base import Backend, quickest_ms
 from scnet_edge.engines.compiled import (
+    COMPILED,
     SCHEMA,
-    SLOT,
     Arithmetic,
-    Compiled,
     CompiledEngine,
+    CompiledGraph,
     FallbackPrecision,
     PrecisionChoice,
     identity,
@@ -47,7 +47,7 @@ WORTH = 0.97  # of the time: less of a gain is noise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """Compiled code that held the golden frames.
+    """CompiledGraph code that held the golden frames.
 
     Attributes:
         plans: TensorRT's builds, by name of the graph.
@@ -55,7 +55,7 @@ class Tried:
     """
 
     folder: Path
-    slot: CompiledEngine
+    record: CompiledEngine
     plans: dict[str, Built]
     parity: Parity
     open_s: float
@@ -71,24 +71,24 @@ def precisions_of(bundle: Path, manifest: Manifest, engine: str) -> list[list[Pa
     return [list(graphs) for graphs in zip(*choices, strict=True)]
 
 
-def compile_slot(
+def compile_graphs(
     folder: Path,
     graphs: Sequence[Path],
     engine: str,
     *,
     threads: int | None = None,
-    rest: FallbackPrecision | None = None,
+    fallback: FallbackPrecision | None = None,
     measured: Path | None = None,
     progress: Callable[[Progress], bool] | None = None,
 ) -> tuple[CompiledEngine, dict[str, Built]]:
-    """Compile graphs into a folder; return its slot, written there, not tried yet, and the plans.
+    """Compile graphs into a folder; return its record, written there, not tried yet, and the plans.
 
     Args:
         folder: An empty folder.
         graphs: ONNX files whose hashes the caller has checked.
         engine: One of `COMPILING`.
         threads: CPU threads for the build and for the engine.
-        rest: What computes the layers that an INT8 graph leaves in floating point.
+        fallback: What computes the layers that an INT8 graph leaves in floating point.
         measured: An earlier build, whose timing cache shortens this one.
         progress: Told how far TensorRT's builder is; False cancels.
 
@@ -107,28 +107,30 @@ def compile_slot(
         for kept, graph in enumerate(graphs, start=1):
             opening = _opening(engine, graph, folder, threads)
             opened(
-                msgspec.structs.replace(opening, arithmetic=rest.arithmetic if rest else None)
+                msgspec.structs.replace(
+                    opening, arithmetic=fallback.arithmetic if fallback else None
+                )
             ).close()
             if len(_hashes(folder)) < kept:  # OpenVINO does not say that it could not write
                 raise EngineError(
                     f"{folder}: {engine} kept no compiled code of {graph.name}; "
                     "free some space on the disk and build again"
                 )
-    slot = CompiledEngine(
+    record = CompiledEngine(
         schema=SCHEMA,
         engine=engine,
         identity=found,
         graphs={graph.name: _compiled(graph, plans.get(graph.name)) for graph in graphs},
         files=_hashes(folder),
-        rest=rest,
+        fallback=fallback,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
-    write_json(folder / SLOT, slot)
-    return slot, plans
+    write_json(folder / COMPILED, record)
+    return record, plans
 
 
-def try_slot(
-    bundle: Path, manifest: Manifest, folder: Path, slot: CompiledEngine, threads: int | None
+def try_compiled(
+    bundle: Path, manifest: Manifest, folder: Path, record: CompiledEngine, threads: int | None
 ) -> tuple[Parity, float]:
     """Return the parity of compiled code with the reference and how long opening it took, seconds.
 
@@ -141,7 +143,7 @@ def try_slot(
     golden = read_golden(bundle / GOLDEN)
 
     def open_part(part: str) -> Backend:
-        return open_code(bundle, manifest, folder, slot.engine, part, threads=threads)
+        return open_code(bundle, manifest, folder, record.engine, part, threads=threads)
 
     start_s = time.perf_counter()
     with closing(open_part(FUSED)) as fused:
@@ -163,15 +165,15 @@ def open_code(
     return opened(_opening(engine, graph, folder, threads))
 
 
-def inspected(folder: Path, slot: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
-    """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
-    told, files = dict(slot.graphs), dict(slot.files)  # hashed before the trial: what was tried
+def inspected(folder: Path, record: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
+    """Return the record with what TensorRT's inspector says of each plan, written beside it."""
+    told, files = dict(record.graphs), dict(record.files)  # hashed before the trial
     for name, built in plans.items():
-        kernels = write_layers(folder, slot, Path(name), built.convolutions)
+        kernels = write_layers(folder, record, Path(name), built.convolutions)
         told[name] = msgspec.structs.replace(told[name], kernels=kernels)
         if (layers := folder / layers_of(Path(name))).is_file():
             files[layers.name] = file_sha256(layers)
-    return msgspec.structs.replace(slot, graphs=told, files=files)
+    return msgspec.structs.replace(record, graphs=told, files=files)
 
 
 def opened(opening: Opening) -> IsolatedBackend:
@@ -183,21 +185,23 @@ def _opening(engine: str, graph: Path, folder: Path, threads: int | None) -> Ope
     return Opening(engine=engine, graph=str(graph), threads=threads, cache=str(folder))
 
 
-def _compiled(graph: Path, built: Built | None) -> Compiled:
+def _compiled(graph: Path, built: Built | None) -> CompiledGraph:
     sha256 = file_sha256(graph)
     if built is None:
-        return Compiled(graph_sha256=sha256)
-    return Compiled(graph_sha256=sha256, tensors=built.tensors, excluded=built.excluded)
+        return CompiledGraph(graph_sha256=sha256)
+    return CompiledGraph(graph_sha256=sha256, tensors=built.tensors, excluded=built.excluded)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != SLOT}
+    return {
+        path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != COMPILED
+    }
 
 
-def choose_rest(
+def choose_fallback(
     bundle: Path, manifest: Manifest, engine: str, threads: int | None
 ) -> FallbackPrecision | None:
-    """Return what computes the rest of an INT8 graph quickest here; None where there is no choice.
+    """Return what computes what is not INT8 quickest here; None where there is no choice.
 
     Raises:
         EngineError: the engine cannot open the graph.
@@ -249,17 +253,17 @@ def choose_precision(
 
     Raises:
         BuildCancelled: a person stopped it. That FP16 cannot be compiled or fails its trial is no
-            error: INT8 stays, and the slot says why.
+            error: INT8 stays, and the record says why.
     """
-    engine, beside = int8.slot.engine, int8.folder.with_name(f"{int8.folder.name}.fp16")
+    engine, beside = int8.record.engine, int8.folder.with_name(f"{int8.folder.name}.fp16")
     shutil.rmtree(beside, ignore_errors=True)  # a build that was killed here may have left one
     beside.mkdir()
     try:
         try:
-            slot, plans = compile_slot(
+            record, plans = compile_graphs(
                 beside, graphs, engine, threads=threads, measured=int8.folder, progress=progress
             )
-            parity, open_s = try_slot(bundle, manifest, beside, slot, threads)
+            parity, open_s = try_compiled(bundle, manifest, beside, record, threads)
             with (
                 closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
                 closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
@@ -273,14 +277,14 @@ def choose_precision(
             return _chosen(int8, PrecisionChoice(precision="int8", int8_time=round(ratio, 3)))
         shutil.rmtree(int8.folder)
         beside.rename(int8.folder)
-        fp16 = Tried(folder=int8.folder, slot=slot, plans=plans, parity=parity, open_s=open_s)
+        fp16 = Tried(folder=int8.folder, record=record, plans=plans, parity=parity, open_s=open_s)
         return _chosen(fp16, PrecisionChoice(precision="fp16", int8_time=round(ratio, 3)))
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
 def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
-    return dataclasses.replace(tried, slot=msgspec.structs.replace(tried.slot, choice=choice))
+    return dataclasses.replace(tried, record=msgspec.structs.replace(tried.record, choice=choice))
 
 
 def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:

@@ -34,8 +34,8 @@ from scnet_edge.errors import BundleError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
 
-RungPrecision = Literal["int8", "fp16", "fp32"]
-SCHEMA = 3
+Precision = Literal["fp32", "fp16", "int8"]
+SCHEMA = 4
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
 
@@ -50,11 +50,11 @@ class StratumScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One step of the ladder, judged.
+    """One step of the context, judged.
 
     Attributes:
         name: `INT8`, `INT8 with the 4 worst layers in FP16`, `FP16` or `FP32`.
-        half: Convolutions that INT8 leaves in FP16.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
         reasons: Why it does not pass; empty when it does.
         lost_f1: F1 in FP32 less F1 here, at the threshold that ships.
         lost_ci95: Its interval over frames, paired.
@@ -64,8 +64,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     name: str
-    precision: RungPrecision
-    half: tuple[str, ...]
+    precision: Precision
+    fp16_layers: tuple[str, ...]
     passed: bool
     reasons: tuple[str, ...]
     f1: float
@@ -86,8 +86,8 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         spec: The gate as it was asked for, `f1:0.005`.
         data: What it was scored on, and how many images.
         threshold: The threshold that ships, at which everything was scored.
-        rungs: What was tried, in order.
-        shipped: The name of the rung in the bundle.
+        candidates: What was tried, in order.
+        shipped: The name of the candidate in the bundle.
         decision: Why that one, in a sentence.
         loss_allowed: It failed the gate and ships all the same, because that was asked for.
         elsewhere: Speed on this machine did not count.
@@ -101,7 +101,7 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     images: int
     engine: str
     threshold: float
-    rungs: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]
     shipped: str
     decision: str
     loss_allowed: bool
@@ -114,7 +114,6 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 FP16 = {FUSED: "fp16.onnx", HED: "fp16-hed.onnx", SCNET: "fp16-scnet.onnx"}
 TYPED = {FUSED: "typed.onnx", HED: "typed-hed.onnx", SCNET: "typed-scnet.onnx"}
 MAX_FILE_BYTES = 2**30
-Precision = Literal["fp32", "fp16", "int8"]
 
 
 class InputContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -66,7 +66,7 @@ def verify_bundle(
 
     parity = parity_of(opened(FUSED), golden, manifest.threshold, manifest.edge_threshold)
     if HED in manifest.files:
-        require_halves(opened, manifest, golden)
+        require_split_parity(opened, manifest, golden)
     return manifest, parity
 
 
@@ -89,23 +89,23 @@ def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Gold
     parity = measure_parity(fused, golden, manifest.threshold, manifest.edge_threshold)
     require_parity(parity, manifest.min_mask_f1)
     if HED in manifest.files:
-        require_halves(opened, manifest, golden)
+        require_split_parity(opened, manifest, golden)
     return parity
 
 
-def require_the_rest(opened: Open, manifest: Manifest, golden: Golden) -> None:
+def require_other_graphs(opened: Open, manifest: Manifest, golden: Golden) -> None:
     """Raise BundleError when a graph beside the fused one is too far from the reference."""
     if HED in manifest.files:
-        require_halves(opened, manifest, golden)
+        require_split_parity(opened, manifest, golden)
     for beside in (TYPED, FP16):
         if (fused := beside[FUSED]) in manifest.files:
             parity = parity_of(opened(fused), golden, manifest.threshold, manifest.edge_threshold)
             require_parity(parity, manifest.min_mask_f1, fused)
         if beside[HED] in manifest.files:
-            require_halves(opened, manifest, golden, (beside[HED], beside[SCNET]))
+            require_split_parity(opened, manifest, golden, (beside[HED], beside[SCNET]))
 
 
-def require_halves(
+def require_split_parity(
     opened: Open, manifest: Manifest, golden: Golden, names: tuple[str, str] = (HED, SCNET)
 ) -> None:
     """Raise BundleError when HED and SCNet, one after the other, are too far from the reference."""

@@ -12,7 +12,7 @@ from scnet_edge.cli import app
 
 if TYPE_CHECKING:
     from scnet_edge.bundle.activate import Activation
-    from scnet_edge.engines.compiled import Compiled, FallbackPrecision, PrecisionChoice
+    from scnet_edge.engines.compiled import CompiledGraph, FallbackPrecision, PrecisionChoice
     from scnet_edge.engines.tensorrt.build_progress import Progress
 
 
@@ -64,34 +64,34 @@ def _shown(report: Callable[[str], None]) -> Callable[[Progress], bool]:
 
 
 def _summary(bundle: Path, done: Activation, *, rollback: bool) -> str:
-    parity, slot = done.parity, done.slot
+    parity, record = done.parity, done.record
     made = "tried again" if rollback else f"compiled in {done.compile_s:.1f} s"
     lines = [
         f"{bundle}: {made}, opens in {done.open_s:.1f} s, active as device/{done.name}",
-        f"  for {', '.join(f'{key} {value}' for key, value in slot.identity.items())}",
+        f"  for {', '.join(f'{key} {value}' for key, value in record.identity.items())}",
         f"  against PyTorch FP32 on {parity.frames} golden frames ({parity.engine}): "
         f"mask F1 {parity.mask_f1:.4f}, "
         f"largest error of the probability {parity.max_abs_error:.2g}",
     ]
-    if slot.rest:
-        lines.append(f"  {_rest_line(slot.rest)}")
-    if slot.choice:
-        lines.append(f"  {_choice_line(slot.choice)}")
-    for graph, compiled in slot.graphs.items():
+    if record.fallback:
+        lines.append(f"  {_fallback_line(record.fallback)}")
+    if record.choice:
+        lines.append(f"  {_choice_line(record.choice)}")
+    for graph, compiled in record.graphs.items():
         lines += _compiled_lines(graph, compiled)
     if done.previous:
-        again = f"--rollback --engine {slot.engine}"
+        again = f"--rollback --engine {record.engine}"
         lines.append(f"  kept: device/{done.previous}; {again} makes it active again")
     return "\n".join(lines)
 
 
-def _rest_line(rest: FallbackPrecision) -> str:
+def _fallback_line(fallback: FallbackPrecision) -> str:
     """Return what computes what is not INT8, and why."""
-    if rest.bf16_time is None:
+    if fallback.bf16_time is None:
         return "what is not INT8 is computed in FP32: BF16 misses the golden frames"
     return (
-        f"what is not INT8 is computed in {rest.arithmetic.upper()}: with BF16 a frame takes "
-        f"{rest.bf16_time:.2f} of its time with FP32"
+        f"what is not INT8 is computed in {fallback.arithmetic.upper()}: with BF16 a frame takes "
+        f"{fallback.bf16_time:.2f} of its time with FP32"
     )
 
 
@@ -110,7 +110,7 @@ def _choice_line(choice: PrecisionChoice) -> str:
     )
 
 
-def _compiled_lines(graph: str, compiled: Compiled) -> list[str]:
+def _compiled_lines(graph: str, compiled: CompiledGraph) -> list[str]:
     """Return what became of one graph's convolutions, as far as the engine told."""
     lines = []
     if kernels := compiled.kernels:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.engines.compiled import SLOT, Arithmetic, check_slot, identity
+from scnet_edge.engines.compiled import COMPILED, Arithmetic, check_compiled, identity
 from scnet_edge.engines.graph_file import check_graph
 from scnet_edge.errors import EngineError, one_line
 from scnet_edge.types import Frame
@@ -153,10 +153,10 @@ def open_backend(
         load: Callable[..., Backend] = import_module(module).load
     except (ImportError, OSError) as e:  # OSError: a shared library that does not load
         raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
-    if cache is not None and (cache / SLOT).is_file():
-        slot = check_slot(cache, graph, identity(engine))
-        if arithmetic is None and slot.rest is not None:
-            arithmetic = slot.rest.arithmetic
+    if cache is not None and (cache / COMPILED).is_file():
+        record = check_compiled(cache, graph, identity(engine))
+        if arithmetic is None and record.fallback is not None:
+            arithmetic = record.fallback.arithmetic
     if arithmetic is None or (arithmetic, engine) == ("fp32", "onnxruntime"):
         return load(graph, threads=threads, cache=cache)
     if engine != "openvino":

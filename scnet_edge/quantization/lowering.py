@@ -65,7 +65,7 @@ def lowered(
     calibration: CalibrationFile | None,
     *,
     exclude: Collection[str] = (),
-    half: Collection[str] = (),
+    fp16_layers: Collection[str] = (),
 ) -> onnx.ModelProto:
     """Return the graph in a precision.
 
@@ -74,7 +74,7 @@ def lowered(
         precision: What it shall compute in.
         calibration: Ranges; INT8 needs them.
         exclude: Convolutions that INT8 leaves in FP32.
-        half: Convolutions that INT8 leaves in FP16.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
 
     Raises:
         GraphError: INT8 without ranges, or a weight beyond FP16.
@@ -85,4 +85,4 @@ def lowered(
         return fused
     if calibration is None:
         raise GraphError("INT8 needs ranges; run 'scnet-edge calibrate'")
-    return half_layers(int8_graph(fused, calibration, {*exclude, *half}), half)
+    return half_layers(int8_graph(fused, calibration, {*exclude, *fp16_layers}), fp16_layers)

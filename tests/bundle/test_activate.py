@@ -50,10 +50,10 @@ def code_of(bundle: Path, name: str) -> Path:
 
 
 def test_what_was_built_is_verified_and_runs(bundle: Path) -> None:
-    slot = json.loads((bundle / "device" / "openvino-1" / "slot.json").read_text())
-    assert slot["parity"]["mask_f1"] == pytest.approx(1)
-    assert slot["parity"]["max_abs_error"] < 1e-4
-    assert "OpenVINO" in slot["identity"]
+    record = json.loads((bundle / "device" / "openvino-1" / "compiled.json").read_text())
+    assert record["parity"]["mask_f1"] == pytest.approx(1)
+    assert record["parity"]["max_abs_error"] < 1e-4
+    assert "OpenVINO" in record["identity"]
     assert read_state(bundle).of("openvino").active == "openvino-1"
     code = code_of(bundle, "openvino-1")
     before = code.stat().st_mtime_ns
@@ -113,7 +113,7 @@ def test_what_failed_its_trial_never_runs(bundle: Path, monkeypatch: pytest.Monk
         def drifted(*arguments: object) -> None:
             raise BundleError("mask F1 against PyTorch is 0.1")
 
-        patched.setattr(activate, "try_slot", drifted)
+        patched.setattr(activate, "try_compiled", drifted)
         with pytest.raises(BundleError, match=r"is 0\.1"):
             roll_back(bundle, engine="openvino")
     state = read_state(bundle)
@@ -220,7 +220,7 @@ def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.Mo
     def full(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(activate, "compile_slot", full)
+    monkeypatch.setattr(activate, "compile_graphs", full)
     with pytest.raises(OSError, match="No space"):
         compile_bundle(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
@@ -271,7 +271,7 @@ def test_what_is_not_int8_runs_in_what_was_quicker_here(
     for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):
         monkeypatch.setattr(compile, "time_ratio", lambda *_, r=ratio: r)
         done = compile_bundle(bundle, engine="openvino", threads=1)
-        assert done.slot.rest == FallbackPrecision(arithmetic=chosen, bf16_time=ratio)
+        assert done.record.fallback == FallbackPrecision(arithmetic=chosen, bf16_time=ratio)
         with Pipeline.open(bundle, engine="openvino", threads=1) as pipeline:
             assert ("BF16" in pipeline.engine) == (chosen == "bf16")
         assert done.parity.mask_f1 >= manifest.min_mask_f1
@@ -282,7 +282,7 @@ def test_bf16_is_not_asked_for_where_it_would_lose_the_masks(
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision="int8", min_mask_f1=1.01)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
-    rest = compile.choose_rest(bundle, manifest, "openvino", 1)
+    rest = compile.choose_fallback(bundle, manifest, "openvino", 1)
     assert rest == FallbackPrecision(arithmetic="fp32", bf16_time=None)
 
 
@@ -292,4 +292,4 @@ def test_there_is_no_choice_outside_int8_or_without_bf16(
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: units)
-    assert compile.choose_rest(bundle, manifest, "openvino", 1) is None
+    assert compile.choose_fallback(bundle, manifest, "openvino", 1) is None

@@ -17,7 +17,7 @@ from scnet_edge.bundle.device import graphs_for, opening_for
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.cli.compile import _summary
-from scnet_edge.engines.compiled import PrecisionChoice, check_slot
+from scnet_edge.engines.compiled import PrecisionChoice, check_compiled
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 from scnet_edge.folders import file_sha256
 
@@ -54,10 +54,10 @@ def test_everything_that_was_written_is_hashed_and_told(tensorrt_bundle: Path, o
     done = compile_bundle(tensorrt_bundle, engine="tensorrt")
     folder = tensorrt_bundle / "device" / "tensorrt-1"
     written = {path.name for path in folder.iterdir()}
-    assert written == {"slot.json", "fused.plan", "fused.layers.json", "timing.cache"}
-    assert check_slot(folder, tensorrt_bundle / "fused.onnx", orin.identity) == done.slot
-    assert set(done.slot.files) == written - {"slot.json"}
-    assert done.slot.identity == orin.identity | {"GPU": "Orin", "compute capability": "8.7"}
+    assert written == {"compiled.json", "fused.plan", "fused.layers.json", "timing.cache"}
+    assert check_compiled(folder, tensorrt_bundle / "fused.onnx", orin.identity) == done.record
+    assert set(done.record.files) == written - {"compiled.json"}
+    assert done.record.identity == orin.identity | {"GPU": "Orin", "compute capability": "8.7"}
     said = _summary(tensorrt_bundle, done, rollback=False)
     assert "fused.onnx: 3 kernels; of the convolutions 1 read FP16, 2 read INT8" in said
     assert "fused.onnx: no INT8 kernel here, so in floating point: a.2" in said
@@ -105,12 +105,12 @@ def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
     assert [path.name for path in timed] == ["fused.onnx", "fp16.onnx"]  # INT8 over FP16
     assert [name for name, _ in orin.built] == ["fused.onnx", "fp16.onnx"]
     assert orin.built[1][1].timing_cache == b"measured"  # INT8's shortens FP16's
-    assert done.slot.choice == PrecisionChoice(precision=precision, int8_time=ratio)
+    assert done.record.choice == PrecisionChoice(precision=precision, int8_time=ratio)
     folder = both / "device" / "tensorrt-1"
-    assert set(done.slot.graphs) == {f"{graph}.onnx"}
-    assert set(done.slot.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
+    assert set(done.record.graphs) == {f"{graph}.onnx"}
+    assert set(done.record.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
     assert {name for name in files_of(both) if name.startswith("tensorrt-1/")} == {
-        f"tensorrt-1/{name}" for name in (*done.slot.files, "slot.json")
+        f"tensorrt-1/{name}" for name in (*done.record.files, "compiled.json")
     }
     assert not [name for name in files_of(both) if "fp16" in name.partition("/")[0]]
     opening = opening_for(both, read_manifest(both), "tensorrt")
@@ -136,11 +136,11 @@ def test_int8_stays_where_fp16_fails_its_trial(both: Path, monkeypatch: pytest.M
     def drifted(*arguments: object) -> None:
         raise BundleError("mask F1 against PyTorch is 0.1")
 
-    monkeypatch.setattr(compile, "try_slot", drifted)
+    monkeypatch.setattr(compile, "try_compiled", drifted)
     done = compile_bundle(both, engine="tensorrt")
     why = "mask F1 against PyTorch is 0.1"
-    assert done.slot.choice == PrecisionChoice(precision="int8", int8_time=None, refused=why)
-    assert set(done.slot.graphs) == {"fused.onnx"}
+    assert done.record.choice == PrecisionChoice(precision="int8", int8_time=None, refused=why)
+    assert set(done.record.graphs) == {"fused.onnx"}
     assert f"runs in INT8; FP16 is out: {why}" in _summary(both, done, rollback=False)
 
 
@@ -157,7 +157,7 @@ def test_int8_stays_where_fp16_cannot_be_compiled(
 
     monkeypatch.setattr("scnet_edge.engines.tensorrt.plans.build_plan", refused)
     done = compile_bundle(both, engine="tensorrt")
-    assert done.slot.choice == PrecisionChoice(
+    assert done.record.choice == PrecisionChoice(
         precision="int8", int8_time=None, refused="out of memory"
     )
     assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")

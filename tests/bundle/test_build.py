@@ -163,8 +163,8 @@ def test_the_gate_is_asked_and_its_record_kept(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "b").gate == manifest.gate
     assert manifest.gate.spec == "f1:0.02"
     assert "drawn" in manifest.gate.data
-    assert [rung.precision for rung in manifest.gate.rungs][-1] == "fp16"
-    shipped = next(r for r in manifest.gate.rungs if r.name == manifest.gate.shipped)
+    assert [candidate.precision for candidate in manifest.gate.candidates][-1] == "fp16"
+    shipped = next(r for r in manifest.gate.candidates if r.name == manifest.gate.shipped)
     assert shipped.passed
     assert manifest.precision == shipped.precision
 
@@ -225,10 +225,10 @@ def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
 ) -> None:
     def judged(*arguments: Any) -> tuple[Step, GateRecord]:
         record = gated(*arguments)[1]
-        *rungs, fp16 = record.rungs
-        rungs.append(msgspec.structs.replace(fp16, passed=passed))
+        *candidates, fp16 = record.candidates
+        candidates.append(msgspec.structs.replace(fp16, passed=passed))
         return Step(name="INT8", precision="int8"), msgspec.structs.replace(
-            record, rungs=tuple(rungs)
+            record, candidates=tuple(candidates)
         )
 
     gated = build.gated
@@ -238,7 +238,7 @@ def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
     manifest = build_bundle(recipe, tmp_path / "b", gate=request)
     assert ("fp16.onnx" in manifest.files) == passed
     assert manifest.gate is not None
-    assert [r.f1 > 0 for r in manifest.gate.rungs if r.precision == "fp16"] == [True]
+    assert [r.f1 > 0 for r in manifest.gate.candidates if r.precision == "fp16"] == [True]
     if passed:
         graph = onnx.load(tmp_path / "b" / "fp16.onnx")
         kinds = {node.op_type for node in graph.graph.node}

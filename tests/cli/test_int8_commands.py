@@ -50,7 +50,7 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
     manifest = read_manifest(bundle)
     assert manifest.gate is not None
     assert f"ships {manifest.gate.shipped}" in done.stdout
-    dark = next(s for s in manifest.gate.rungs[0].strata if s.name == "dark")
+    dark = next(s for s in manifest.gate.candidates[0].strata if s.name == "dark")
     lost = f"lost {dark.f1_fp32 - dark.f1:+.4f}"
     assert f"dark, {dark.images} images: F1 {dark.f1:.4f}, {lost}" in done.stdout
 

@@ -24,7 +24,7 @@ from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.bundle.verify import measure_parity, verify_bundle
 from scnet_edge.engines.base import open_backend
-from scnet_edge.engines.compiled import check_slot, identity
+from scnet_edge.engines.compiled import check_compiled, identity
 from scnet_edge.engines.onnx_runtime import CUDA, preload_cuda, session_options
 from scnet_edge.engines.tensorrt.cuda import open_device
 from scnet_edge.engines.tensorrt.library import capabilities, require_kernels
@@ -164,18 +164,20 @@ def test_a_build_on_the_device_is_kept_verified_and_gone_back_to(
     candidates = graphs_for(bundle, manifest, "tensorrt")
     first = compile_bundle(bundle, engine="tensorrt")
     assert first.parity.mask_f1 >= manifest.min_mask_f1
-    assert (first.slot.choice is not None) == (precision == "int8")  # it alone carries FP16 as well
-    (name,) = first.slot.graphs
+    assert (first.record.choice is not None) == (
+        precision == "int8"
+    )  # it alone carries FP16 as well
+    (name,) = first.record.graphs
     assert bundle / name in candidates
     folder = bundle / "device" / first.name
-    assert check_slot(folder, bundle / name, here) == first.slot
+    assert check_compiled(folder, bundle / name, here) == first.record
 
     account = (folder / f"{Path(name).stem}.layers.json").read_text(encoding="utf-8")
     assert len(layers_from_json(account)) > 0
-    kernels = first.slot.graphs[name].kernels
+    kernels = first.record.graphs[name].kernels
     assert kernels is not None
     assert kernels.kernels > 0
-    assert ("timing.cache" in first.slot.files) == (not ahead_of_time(here))
+    assert ("timing.cache" in first.record.files) == (not ahead_of_time(here))
 
     again, parity = verify_bundle(bundle, engine="tensorrt")
     assert again == manifest

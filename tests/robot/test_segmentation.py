@@ -124,7 +124,7 @@ def test_halves_run_as_they_were_compiled_on_the_device(halved: Path) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
     bundle = with_golden(halved)
     built = compile_bundle(bundle, engine="openvino", threads=1)
-    assert set(built.slot.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
+    assert set(built.record.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
     code = {path: path.stat().st_mtime_ns for path in (bundle / "device").rglob("*.blob")}
     assert len(code) == 3
     robot = Robot(engine="openvino", threads=1, hed_every=2)
