@@ -16,8 +16,9 @@ from benchmarks.planner.options import HERE, Option, choose, options, options_he
 from benchmarks.planner.workload import workloads
 from scnet_edge.bench.environment import environment
 from scnet_edge.bench.schema import read_result
-from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW, parse_size
+from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.cli import main
+from scnet_edge.config import parse_size
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 

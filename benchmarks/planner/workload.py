@@ -9,8 +9,7 @@ from pathlib import Path
 import msgspec
 
 from scnet_edge.bench.schema import Result, Row
-from scnet_edge.bundle.recipe import SIDES_PX
-from scnet_edge.config import read_json
+from scnet_edge.config import SIDES_PX, read_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import shipped_models
 from scnet_edge.models.sizes import SizeHW, check_size

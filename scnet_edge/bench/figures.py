@@ -39,8 +39,8 @@ def percent(share: float) -> str:
 
 
 def size(case: Case) -> str:
-    """Return width and height."""
-    return f"{case.size_hw[1]}x{case.size_hw[0]}"
+    """Return height and width, `384x544`."""
+    return "{}x{}".format(*case.size_hw)
 
 
 def rounds(row: Row) -> str:

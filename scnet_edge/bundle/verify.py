@@ -27,7 +27,7 @@ from scnet_edge.engines.base import Backend, default_engine
 from scnet_edge.engines.isolated.worker import open_one
 from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError
-from scnet_edge.types import Parity
+from scnet_edge.types import Parity, PixelCounts
 
 Open = Callable[[str], Backend]  # the name of a graph -> what runs it
 
@@ -163,8 +163,10 @@ def require_parity(parity: Parity, min_mask_f1: float, what: str = FUSED) -> Non
 
 def mask_f1(ours: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_]) -> float:
     """Return the pixel F1 of one mask against another; 1 when both are empty."""
-    total = int(ours.sum()) + int(reference.sum())
-    return 2 * int((ours & reference).sum()) / total if total else 1.0
+    both = int((ours & reference).sum())
+    return PixelCounts(
+        predicted=int(ours.sum()), right=both, true=int(reference.sum()), found=both
+    ).f1
 
 
 def write_golden(path: Path, golden: Golden) -> None:

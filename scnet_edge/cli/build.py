@@ -63,7 +63,7 @@ def build(
     from rich.console import Console
 
     from scnet_edge.build import GateRequest, build_bundle
-    from scnet_edge.bundle.recipe import parse_size
+    from scnet_edge.config import parse_size
     from scnet_edge.quantization.gate import parse_gate
 
     chosen = _recipe(

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.records import FrameRecord
-from scnet_edge.sinks.run_scores import Counts, percentiles_ms
-from scnet_edge.types import Frame, Map, Mask
+from scnet_edge.sinks.run_scores import percentiles_ms
+from scnet_edge.types import Frame, Map, Mask, PixelCounts
 
 TEMPLATE = Path(__file__).with_name("run_page.html")
 MAX_SHOTS = 120
@@ -79,7 +79,7 @@ def render_page(
     gallery: Gallery,
     *,
     facts: Mapping[str, str],
-    scores: Mapping[int, Counts],
+    scores: Mapping[int, PixelCounts],
 ) -> str:
     """Return the page as self-contained HTML.
 
@@ -112,7 +112,7 @@ def render_page(
 
 
 def _figures(
-    records: Sequence[FrameRecord], scores: Mapping[int, Counts]
+    records: Sequence[FrameRecord], scores: Mapping[int, PixelCounts]
 ) -> list[tuple[str, str, str]]:
     """Return (label, value, note) for the top of the page."""
     cracks = [crack for record in records for crack in record.cracks]

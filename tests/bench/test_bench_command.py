@@ -59,7 +59,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert "| scnet-small | openvino fp32 | 96x64 |" in done.stdout
+    assert "| scnet-small | openvino fp32 | 64x96 |" in done.stdout
     assert "not measured: scnet-small tensorrt fp32: " in done.stderr
     return folder
 

@@ -141,7 +141,7 @@ def test_a_line_is_named_by_size_and_machine_where_there_are_several(
     small = elsewhere(result(row(size_hw=(192, 272))), cpu="Other CPU")
     named = [(case["name"], case["series"]) for case in said(result(row()), small)["cases"]]
     assert named == [
-        ("net 544x384", "net 544x384 on 2-core Some"),
+        ("net 384x544", "net 384x544 on 2-core Some"),
         ("net 272x192", "net 272x192 on 2-core Other"),
     ]
 

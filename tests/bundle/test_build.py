@@ -26,7 +26,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.onnx_export.fp16 import to_half
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import find_ranges, read_ranges
-from scnet_edge.quantization.select_precision import FP16, Step
+from scnet_edge.quantization.select_precision import FP16, Buildable
 from scnet_edge.simulation.clip import render_clip
 
 SIZE = (96, 128)
@@ -223,11 +223,11 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
 def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
     passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(*arguments: Any) -> tuple[Step, GateRecord]:
+    def judged(*arguments: Any) -> tuple[Buildable, GateRecord]:
         record = gated(*arguments)[1]
         *candidates, fp16 = record.candidates
         candidates.append(msgspec.structs.replace(fp16, passed=passed))
-        return Step(name="INT8", precision="int8"), msgspec.structs.replace(
+        return Buildable(name="INT8", precision="int8"), msgspec.structs.replace(
             record, candidates=tuple(candidates)
         )
 
