@@ -142,7 +142,7 @@ def test_a_line_is_named_by_size_and_machine_where_there_are_several(
     named = [(case["name"], case["series"]) for case in said(result(row()), small)["cases"]]
     assert named == [
         ("net 384x544", "net 384x544 on 2-core Some"),
-        ("net 272x192", "net 272x192 on 2-core Other"),
+        ("net 192x272", "net 192x272 on 2-core Other"),
     ]
 
 
