@@ -102,16 +102,16 @@ def _operators(path: Path) -> dict[str, str]:
 def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator[Inspection]:
     nodes = {plain(row.get("OBJ_PK")): plain(row.get("OBJ_Key")) for row in tables["NODE"]}
     sections = {plain(row.get("OBJ_PK")): row for row in tables["SECTION"]}
-    observed, media = defaultdict(list), defaultdict(list)
+    frame_result, media = defaultdict(list), defaultdict(list)
     for row in tables["SECOBS"]:
-        observed[plain(row.get("OBS_Inspection_FK"))].append(row)
+        frame_result[plain(row.get("OBS_Inspection_FK"))].append(row)
     for row in tables["SECOBSMM"]:
         media[plain(row.get("OMM_Observation_FK"))].append(row)
     for row in tables["SECINSP"]:
         section = sections.get(plain(row.get("INS_Section_FK")))
         if section is None:
             continue
-        lines = observed[plain(row.get("INS_PK"))]
+        lines = frame_result[plain(row.get("INS_PK"))]
         attached = {plain(line.get("OBS_PK")): media[plain(line.get("OBS_PK"))] for line in lines}
         operator = plain(row.get("INS_Operator_REF"))
         ends = (plain(section.get(f"OBJ_{end}Node_REF")) for end in ("From", "To"))
