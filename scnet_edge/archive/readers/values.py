@@ -19,7 +19,7 @@ MAX_BYTES = 256 << 20  # of a file that is read whole
 MAX_CONDITIONS = 1_000_000  # of one database
 FEET_M, INCH_MM = 0.3048, 25.4
 _LARGEST = 1e6
-_NUMBER = re.compile(r"[-+]?\d[\d.,]*")
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 _EN13508 = re.compile(r"(B[A-D][A-Z])[ ._-]*([A-Z]{0,2})[ ._-]*([A-Z]{0,2})")
 
 

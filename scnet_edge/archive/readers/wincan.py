@@ -62,6 +62,8 @@ def read_wincan(path: Path) -> list[Inspection]:
             rows = {name: _rows(db, name) if name in tables else [] for name in names}
         return list(_inspections(rows, _operators(path)))
     except sqlite3.Error as e:
+        if "interrupted" in str(e):
+            raise InputError("a SQLite database that takes too long to read; not read") from e
         raise InputError(f"a damaged SQLite database ({e}); copy it again") from e
 
 
