@@ -50,6 +50,7 @@ def main() -> None:
 # The commands, in the order of `--help`; each module adds its own to `app`.
 from scnet_edge.cli import (  # noqa: E402
     ablate,  # noqa: F401
+    archive,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
     calibrate,  # noqa: F401

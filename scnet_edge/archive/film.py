@@ -1,0 +1,176 @@
+"""One film, the unit of work: inspected like any other, sealed, and marked as done."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace as replaced
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from scnet_edge import __version__
+from scnet_edge.archive.coded_odometry import write_coded
+from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
+from scnet_edge.archive.manifest import Row
+from scnet_edge.archive.seal import seal
+from scnet_edge.errors import ConfigError, CutShort, InputError
+from scnet_edge.events import Event
+from scnet_edge.inspection.odometry import open_odometry, usual_odometry
+from scnet_edge.inspection.setup import Setup
+from scnet_edge.robot.monitoring import stopped_by_signals
+from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.survey.begin import facts_of, open_survey
+from scnet_edge.survey.drive import drive
+from scnet_edge.survey.facts import Facts
+from scnet_edge.survey.inspector import Inspector
+from scnet_edge.survey.journal import Journal
+from scnet_edge.types import Captured
+from scnet_edge.video.sources import VIDEO_SUFFIXES, Source, open_source
+
+DATABASE = "database"
+
+
+def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done | None:
+    """Inspect a film, or go on with it where a worker died; without the marker.
+
+    Returns:
+        What came of it; None if SIGTERM or Ctrl-C ended it before its end.
+    """
+    place = film_folder(archive, film)
+    place.mkdir(parents=True, exist_ok=True)
+    done = Done(film=film.film_id, path=film.path, state="inspected")
+    try:
+        return _inspected(film, job, pipeline, place, done)
+    except (InputError, ConfigError) as e:  # of this film; anything else is of the machine
+        return replace(done, state="failed", reason=str(e).replace(f"{job.root}/", ""))
+
+
+def setup_of(setup: Setup, inspection: Inspection | None) -> Setup:
+    """Return the geometry with what a database knows of the pipe."""
+    if inspection is None:
+        return setup
+    upstream = inspection.direction == "upstream"
+    nodes = (inspection.from_node, inspection.to_node)
+    known = {
+        "pipe_id": inspection.pipe,
+        "material": inspection.material,
+        "operator": inspection.operator,
+        "from_node": nodes[upstream],  # in the direction of travel
+        "to_node": nodes[not upstream],
+    }
+    if setup.mode != "wall" and inspection.diameter_mm is not None:
+        known["diameter_mm"] = inspection.diameter_mm  # type: ignore[assignment]
+    return replace(setup, **{name: value for name, value in known.items() if value})
+
+
+def _inspected(film: Row, job: Job, pipeline: Pipeline, place: Path, done: Done) -> Done | None:
+    setup = setup_of(job.setup, film.inspection)
+    with _opened(Path(job.root), film) as source:
+        odometry, name = _odometry_of(film, job, setup, place)
+        facts = _facts(film, job, setup, pipeline, name, source.fps)
+        with (
+            open_survey(place / SURVEY, facts, live=False) as journal,
+            open_odometry(odometry, setup) as where,
+            stopped_by_signals(source.stop),
+        ):
+            cut: CutShort | None = None
+            if journal.progress is None or not journal.progress.finished:
+                inspector = Inspector(journal, setup, where)
+                cut = drive(source, pipeline, inspector)
+            done = _counted(done, journal, name, cut)
+            finished = journal.progress is not None and journal.progress.finished
+    if not finished:
+        return None
+    seal(place / SURVEY)
+    return done
+
+
+@contextmanager
+def _opened(root: Path, film: Row) -> Iterator[Source]:
+    """Open a film under a name that every decoder takes, its clock from 0."""
+    path = Path(os.fsdecode(os.path.join(os.fsencode(root), film.path_bytes)))  # noqa: PTH118
+    suffix = path.suffix.lower() if path.suffix.lower() in VIDEO_SUFFIXES else ".mpg"
+    with tempfile.TemporaryDirectory(prefix="film-") as folder:
+        link = Path(folder) / f"film{suffix}"
+        link.symlink_to(path.absolute())
+        try:
+            with open_source(str(link)) as source:
+                yield replaced(source, items=_from_zero(source.items))
+        except CutShort as e:
+            raise CutShort(str(e).replace(str(link), film.path)) from None
+        except InputError as e:
+            raise InputError(str(e).replace(str(link), film.path)) from None
+
+
+def _from_zero(items: Generator[Captured | Event]) -> Generator[Captured | Event]:
+    """Yield the items of a file as if the machine's clock had begun with it."""
+    start_ns: int | None = None
+    with closing(items):
+        for item in items:
+            if isinstance(item, Captured):
+                start_ns = item.mono_ns if start_ns is None else start_ns
+                item = replaced(item, mono_ns=item.mono_ns - start_ns)
+            yield item
+
+
+def _odometry_of(film: Row, job: Job, setup: Setup, place: Path) -> tuple[str | None, str]:
+    """Return what says where each frame was taken, and how that is called."""
+    if job.odometry is not None:
+        return job.odometry, job.odometry
+    coded = place / "odometry.csv"
+    if film.inspection is not None and write_coded(coded, film.inspection):
+        return str(coded), DATABASE
+    usual = usual_odometry(setup)
+    return usual, usual or ""
+
+
+def _facts(
+    film: Row, job: Job, setup: Setup, pipeline: Pipeline, odometry: str, fps: float | None
+) -> Facts:
+    """Return the facts of a film's survey; the same whenever it is made."""
+    facts = facts_of(
+        pipeline.manifest,
+        setup,
+        source=film.path,
+        odometry=odometry or None,
+        engine=pipeline.engine,
+        machine=machine_name(),
+        version=__version__,
+        fps=fps,
+    )
+    filmed = datetime.fromtimestamp(film.modified_ns // 10**9, timezone.utc)
+    about = [film.film_id, facts.bundle.sha256, msgspec.json.encode(setup).decode()]
+    return replace(
+        facts,
+        survey_id=hashlib.sha256("\n".join(about).encode()).hexdigest()[:12],
+        created=_date(film.inspection) or filmed.isoformat(timespec="seconds"),
+    )
+
+
+def _date(inspection: Inspection | None) -> str:
+    try:
+        day = datetime.fromisoformat("" if inspection is None else inspection.date)
+    except ValueError:
+        return ""
+    return day.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
+
+
+def _counted(done: Done, journal: Journal, odometry: str, cut: CutShort | None) -> Done:
+    progress = journal.progress
+    return replace(
+        done,
+        state="inspected" if cut is None else "cut",
+        reason="" if cut is None else str(cut),
+        frames=0 if progress is None else progress.frames,
+        cracks=journal.acknowledged,
+        length_m=None if progress is None else progress.chainage_m,
+        odometry=odometry,
+    )

@@ -1,0 +1,172 @@
+"""Worker processes on one machine: each takes one film at a time, and may be killed at any moment.
+
+A film whose worker died is given to another, which goes on where the last commit was. One that
+takes its worker with it every time, such as a file that crashes the decoder, is marked as failed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from scnet_edge.archive.film import inspect_film
+from scnet_edge.archive.folder import Done, Job, film_folder, mark_done
+from scnet_edge.archive.manifest import Row
+from scnet_edge.errors import EngineError, ScnetEdgeError
+from scnet_edge.runtime.pipeline import Pipeline
+
+DEATHS = 4  # without any progress in between, until a film is given up
+_STOP_S = 30.0  # to commit, once told to stop
+
+
+def work(
+    films: Iterable[Row],
+    job: Job,
+    archive: Path,
+    *,
+    workers: int,
+    report: Callable[[Done], None],
+    stop: threading.Event,
+) -> None:
+    """Inspect films in so many processes and mark each as done.
+
+    Args:
+        films: those that are to be done.
+        job: what is done to each.
+        archive: the folder of the results.
+        workers: how many processes.
+        report: called with what came of each film, as it comes.
+        stop: set it to end soon; films at hand are committed, and go on another time.
+
+    Raises:
+        ScnetEdgeError: the bundle or its engine cannot be used; films that are done stay done.
+        OSError: the disk is full or refuses.
+    """
+    waiting, crew = deque(films), list[_Worker]()
+    deaths = Counter[tuple[str, int]]()
+    try:
+        while (waiting or any(w.film for w in crew)) and not stop.is_set():
+            while waiting and len(crew) < workers:
+                crew.append(_started(job, archive))
+            for worker in crew:
+                if worker.film is None and waiting:
+                    worker.give(waiting.popleft())
+            for worker in _ready(crew):
+                film, answer = worker.film, worker.answer()
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer is not None:
+                    mark_done(archive, film, answer) if film else None
+                    report(answer)
+                    continue
+                crew.remove(worker)
+                if film is None:
+                    raise EngineError(
+                        "a worker ended before its first film; see its messages above"
+                    )
+                deaths[film.film_id, _size(archive, film)] += 1
+                if max(n for (name, _), n in deaths.items() if name == film.film_id) < DEATHS:
+                    waiting.appendleft(film)
+                else:
+                    lost = _lost(film, worker.process.exitcode)
+                    mark_done(archive, film, lost)
+                    report(lost)
+    finally:
+        for worker in crew:
+            worker.end()
+        for worker in crew:
+            worker.join()
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, and the film it is at."""
+
+    process: SpawnProcess
+    line: Connection
+    film: Row | None = None
+
+    def give(self, film: Row) -> None:
+        self.film = film
+        with suppress(BrokenPipeError):  # it is dead; `_ready` finds that out
+            self.line.send(film)
+
+    def answer(self) -> Done | Exception | None:
+        """Return what came of the film; None if the process died."""
+        try:
+            answer: Done | Exception = self.line.recv()
+        except (EOFError, OSError):
+            self.process.join(_STOP_S)
+            return None
+        self.film = None
+        return answer
+
+    def end(self) -> None:
+        """Ask it to commit what it has and end."""
+        self.line.close()
+        self.process.terminate()
+
+    def join(self) -> None:
+        """Wait for it, not forever."""
+        self.process.join(_STOP_S)
+        self.process.kill()
+
+
+def _started(job: Job, archive: Path) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, job, archive), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _ready(crew: list[_Worker]) -> list[_Worker]:
+    """Return the workers that have answered or died; waits for a moment at most."""
+    lines = wait([worker.line for worker in crew], timeout=0.5)
+    return [worker for worker in crew if worker.line in lines]
+
+
+def _size(archive: Path, film: Row) -> int:
+    """Return how large a film's journal is: it grows as long as there is progress."""
+    survey = film_folder(archive, film) / "survey"
+    return sum(p.stat().st_size for p in survey.glob("survey.db*")) if survey.is_dir() else 0
+
+
+def _lost(film: Row, exitcode: int | None) -> Done:
+    how = f"signal {-exitcode}" if exitcode and exitcode < 0 else f"status {exitcode}"
+    reason = f"{film.path}: its worker died {DEATHS} times ({how}); convert the film and scan again"
+    return Done(film=film.film_id, path=film.path, state="failed", reason=reason)
+
+
+def serve(line: Connection, job: Job, archive: Path) -> None:
+    """Inspect the films that come over a line; ends when nobody is at its other end."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+        while True:
+            film: Row = line.recv()
+            done = inspect_film(film, job, pipeline, archive)
+            if done is None:
+                return  # told to stop
+            line.send(done)
+    except (EOFError, BrokenPipeError):
+        return
+    except (ScnetEdgeError, OSError) as e:  # of the machine: the whole run ends with this line
+        with suppress(OSError):
+            line.send(e)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
