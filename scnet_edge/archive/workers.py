@@ -18,11 +18,14 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from scnet_edge.archive.film import inspect_film
-from scnet_edge.archive.folder import Done, Job, film_folder, mark_done
+from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, mark_done
 from scnet_edge.archive.manifest import Row
-from scnet_edge.errors import EngineError, ScnetEdgeError
+from scnet_edge.errors import EngineError, ScnetEdgeError, SurveyError
 from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.survey.folder import read_survey
 
+READY, STARTING = "ready", ("", 0)
+STARTS = 20  # that may die in a row before one is ready
 DEATHS = 4  # without any progress in between, until a film is given up
 _STOP_S = 30.0  # to commit, once told to stop
 
@@ -54,36 +57,45 @@ def work(
     deaths = Counter[tuple[str, int]]()
     try:
         while (waiting or any(w.film for w in crew)) and not stop.is_set():
-            while waiting and len(crew) < workers:
-                crew.append(_started(job, archive))
             for worker in crew:
-                if worker.film is None and waiting:
+                if worker.ready and waiting:
                     worker.give(waiting.popleft())
-            for worker in _ready(crew):
+            wanted = len(waiting) + sum(worker.film is not None for worker in crew)
+            while len(crew) < min(workers, wanted):
+                crew.append(_started(job, archive))
+            for worker in _answered(crew):
                 film, answer = worker.film, worker.answer()
                 if isinstance(answer, Exception):
                     raise answer
-                if answer is not None:
-                    mark_done(archive, film, answer) if film else None
+                if answer == READY:
+                    deaths[STARTING] = 0
+                if answer is None:
+                    crew.remove(worker)
+                    answer = _fallen(film, worker, archive, deaths)
+                    if answer is None and film is not None:
+                        waiting.appendleft(film)
+                if isinstance(answer, Done) and film is not None:
+                    mark_done(archive, film, answer)
                     report(answer)
-                    continue
-                crew.remove(worker)
-                if film is None:
-                    raise EngineError(
-                        "a worker ended before its first film; see its messages above"
-                    )
-                deaths[film.film_id, _size(archive, film)] += 1
-                if max(n for (name, _), n in deaths.items() if name == film.film_id) < DEATHS:
-                    waiting.appendleft(film)
-                else:
-                    lost = _lost(film, worker.process.exitcode)
-                    mark_done(archive, film, lost)
-                    report(lost)
     finally:
         for worker in crew:
             worker.end()
         for worker in crew:
             worker.join()
+
+
+def _fallen(
+    film: Row | None, worker: _Worker, archive: Path, deaths: Counter[tuple[str, int]]
+) -> Done | None:
+    """Count a death; return that the film has failed if that is what it dies of."""
+    reached = STARTING if film is None else (film.film_id, _frames(archive, film))
+    deaths[reached] += 1
+    if film is None and deaths[reached] >= STARTS:
+        raise EngineError(f"{STARTS} workers in a row died as they started ({worker.ending()})")
+    if film is None or deaths[reached] < DEATHS:
+        return None
+    reason = f"{film.path}: its worker died {DEATHS} times ({worker.ending()}); convert the film"
+    return Done(film=film.film_id, path=film.path, state="failed", reason=reason)
 
 
 @dataclass(eq=False)
@@ -93,21 +105,27 @@ class _Worker:
     process: SpawnProcess
     line: Connection
     film: Row | None = None
+    ready: bool = False
 
     def give(self, film: Row) -> None:
-        self.film = film
-        with suppress(BrokenPipeError):  # it is dead; `_ready` finds that out
+        self.film, self.ready = film, False
+        with suppress(BrokenPipeError):  # it is dead; `_answered` finds that out
             self.line.send(film)
 
-    def answer(self) -> Done | Exception | None:
-        """Return what came of the film; None if the process died."""
+    def answer(self) -> Done | Exception | str | None:
+        """Return what came of the film, or that it is ready for one; None if the process died."""
         try:
-            answer: Done | Exception = self.line.recv()
+            answer: Done | Exception | str = self.line.recv()
         except (EOFError, OSError):
             self.process.join(_STOP_S)
             return None
-        self.film = None
+        self.film, self.ready = None, True
         return answer
+
+    def ending(self) -> str:
+        """Return how the process died."""
+        code = self.process.exitcode
+        return f"signal {-code}" if code and code < 0 else f"status {code}"
 
     def end(self) -> None:
         """Ask it to commit what it has and end."""
@@ -129,22 +147,19 @@ def _started(job: Job, archive: Path) -> _Worker:
     return _Worker(process, ours)
 
 
-def _ready(crew: list[_Worker]) -> list[_Worker]:
+def _answered(crew: list[_Worker]) -> list[_Worker]:
     """Return the workers that have answered or died; waits for a moment at most."""
     lines = wait([worker.line for worker in crew], timeout=0.5)
     return [worker for worker in crew if worker.line in lines]
 
 
-def _size(archive: Path, film: Row) -> int:
-    """Return how large a film's journal is: it grows as long as there is progress."""
-    survey = film_folder(archive, film) / "survey"
-    return sum(p.stat().st_size for p in survey.glob("survey.db*")) if survey.is_dir() else 0
-
-
-def _lost(film: Row, exitcode: int | None) -> Done:
-    how = f"signal {-exitcode}" if exitcode and exitcode < 0 else f"status {exitcode}"
-    reason = f"{film.path}: its worker died {DEATHS} times ({how}); convert the film and scan again"
-    return Done(film=film.film_id, path=film.path, state="failed", reason=reason)
+def _frames(archive: Path, film: Row) -> int:
+    """Return how far a film has come, in frames that are committed."""
+    try:
+        progress = read_survey(film_folder(archive, film) / SURVEY).progress
+    except SurveyError:
+        return 0
+    return 0 if progress is None else progress.frames
 
 
 def serve(line: Connection, job: Job, archive: Path) -> None:
@@ -152,6 +167,7 @@ def serve(line: Connection, job: Job, archive: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+        line.send(READY)
         while True:
             film: Row = line.recv()
             done = inspect_film(film, job, pipeline, archive)
