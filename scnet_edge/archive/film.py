@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+import shutil
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace as replaced
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,7 +20,7 @@ from scnet_edge.archive.coding import Inspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
 from scnet_edge.archive.manifest import Row
 from scnet_edge.archive.seal import seal
-from scnet_edge.errors import ConfigError, CutShort, InputError
+from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
 from scnet_edge.events import Event
 from scnet_edge.inspection.odometry import open_odometry, usual_odometry
 from scnet_edge.inspection.setup import Setup
@@ -30,10 +30,11 @@ from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.drive import drive
 from scnet_edge.survey.facts import Facts
+from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Captured
-from scnet_edge.video.sources import VIDEO_SUFFIXES, Source, open_source
+from scnet_edge.video.sources import VIDEO_SUFFIXES, open_source
 
 DATABASE = "database"
 
@@ -46,11 +47,19 @@ def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done
     """
     place = film_folder(archive, film)
     place.mkdir(parents=True, exist_ok=True)
-    done = Done(film=film.film_id, path=film.path, state="inspected")
+    path = Path(os.fsdecode(os.path.join(os.fsencode(job.root), film.path_bytes)))  # noqa: PTH118
+    suffix = path.suffix.lower() if path.suffix.lower() in VIDEO_SUFFIXES else ".mpg"
+    link = place / f"film{suffix}"  # a name that every decoder takes
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    done: Done | None
     try:
-        return _inspected(film, job, pipeline, place, done)
+        done = _inspected(film, job, pipeline, link)
     except (InputError, ConfigError) as e:  # of this film; anything else is of the machine
-        return replace(done, state="failed", reason=str(e).replace(f"{job.root}/", ""))
+        done = Done(film=film.film_id, path=film.path, state="failed", reason=str(e))
+    finally:
+        link.unlink()
+    return done and replace(done, reason=done.reason.replace(str(link), film.path))
 
 
 def setup_of(setup: Setup, inspection: Inspection | None) -> Setup:
@@ -71,43 +80,34 @@ def setup_of(setup: Setup, inspection: Inspection | None) -> Setup:
     return replace(setup, **{name: value for name, value in known.items() if value})
 
 
-def _inspected(film: Row, job: Job, pipeline: Pipeline, place: Path, done: Done) -> Done | None:
-    setup = setup_of(job.setup, film.inspection)
-    with _opened(Path(job.root), film) as source:
-        odometry, name = _odometry_of(film, job, setup, place)
+def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | None:
+    setup, survey = setup_of(job.setup, film.inspection), link.parent / SURVEY
+    if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
+        shutil.rmtree(survey)
+    odometry, name = _odometry_of(film, job, setup, link.parent)
+    with open_source(str(link)) as opened:
+        source = replaced(opened, items=_from_zero(opened.items))
         facts = _facts(film, job, setup, pipeline, name, source.fps)
         with (
-            open_survey(place / SURVEY, facts, live=False) as journal,
+            open_survey(survey, facts, live=False) as journal,
             open_odometry(odometry, setup) as where,
             stopped_by_signals(source.stop),
         ):
-            cut: CutShort | None = None
-            if journal.progress is None or not journal.progress.finished:
-                inspector = Inspector(journal, setup, where)
-                cut = drive(source, pipeline, inspector)
-            done = _counted(done, journal, name, cut)
+            cut = drive(source, pipeline, Inspector(journal, setup, where))
+            done = _counted(film, journal, name, cut)
             finished = journal.progress is not None and journal.progress.finished
     if not finished:
         return None
-    seal(place / SURVEY)
+    seal(survey)
     return done
 
 
-@contextmanager
-def _opened(root: Path, film: Row) -> Iterator[Source]:
-    """Open a film under a name that every decoder takes, its clock from 0."""
-    path = Path(os.fsdecode(os.path.join(os.fsencode(root), film.path_bytes)))  # noqa: PTH118
-    suffix = path.suffix.lower() if path.suffix.lower() in VIDEO_SUFFIXES else ".mpg"
-    with tempfile.TemporaryDirectory(prefix="film-") as folder:
-        link = Path(folder) / f"film{suffix}"
-        link.symlink_to(path.absolute())
-        try:
-            with open_source(str(link)) as source:
-                yield replaced(source, items=_from_zero(source.items))
-        except CutShort as e:
-            raise CutShort(str(e).replace(str(link), film.path)) from None
-        except InputError as e:
-            raise InputError(str(e).replace(str(link), film.path)) from None
+def _is_finished(survey: Path) -> bool:
+    try:
+        progress = read_survey(survey).progress
+    except SurveyError:
+        return False
+    return progress is not None and progress.finished
 
 
 def _from_zero(items: Generator[Captured | Event]) -> Generator[Captured | Event]:
@@ -163,10 +163,11 @@ def _date(inspection: Inspection | None) -> str:
     return day.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
 
 
-def _counted(done: Done, journal: Journal, odometry: str, cut: CutShort | None) -> Done:
+def _counted(film: Row, journal: Journal, odometry: str, cut: CutShort | None) -> Done:
     progress = journal.progress
-    return replace(
-        done,
+    return Done(
+        film=film.film_id,
+        path=film.path,
         state="inspected" if cut is None else "cut",
         reason="" if cut is None else str(cut),
         frames=0 if progress is None else progress.frames,

@@ -95,9 +95,11 @@ def run(
     from scnet_edge.archive.manifest import read_manifest as read_films
     from scnet_edge.archive.run import run_archive, status_of
     from scnet_edge.bundle.manifest import FUSED, read_manifest
+    from scnet_edge.cli.run_output import quiet_decoders
     from scnet_edge.inspection.setup import Setup, read_setup
     from scnet_edge.robot.monitoring import stopped_by_signals
 
+    quiet_decoders()
     job = Job(
         root=str((root or read_films(manifest).root).absolute()),
         bundle=str(bundle.absolute()),
