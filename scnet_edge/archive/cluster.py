@@ -8,13 +8,16 @@ makes a film that is done twice harmless.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from scnet_edge.archive.film import inspect_film
 from scnet_edge.archive.folder import Done, Job, mark_done, read_done
 from scnet_edge.archive.manifest import Row
+from scnet_edge.archive.workers import DEATHS, given_up
 from scnet_edge.errors import ConfigError, EngineError
 from scnet_edge.runtime.pipeline import Pipeline
 
@@ -51,34 +54,45 @@ def work_on_cluster(
 
     Args:
         films, job, archive, workers, report, stop: as `work` takes them.
-        address: of the cluster: `auto`, `HOST:6379`, `ray://HOST:10001`; `local` starts one here.
+        address: of the cluster: `auto`, `HOST:6379`, `ray://HOST:10001`.
         gpus: what share of a GPU each actor is given.
 
     Raises:
         ConfigError: Ray is not installed, or no cluster answers.
-        EngineError: an actor cannot open the bundle, or dies over and over.
+        EngineError: an actor cannot open the bundle, or Ray fails.
     """
     if find_spec("ray") is None:
         raise ConfigError("--engine ray: Ray is not installed; pip install 'scnet-edge[ray]'")
     import ray
-    from ray.exceptions import RayError
-    from ray.util import ActorPool
+    from ray.exceptions import RayActorError, RayError
 
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as e:
         raise ConfigError(f"--address {address}: no Ray cluster there ({e})") from e
     try:
-        remote = ray.remote(
-            num_cpus=job.threads or 1, num_gpus=gpus, max_restarts=-1, max_task_retries=-1
-        )
-        crew = [remote(FilmWorker).remote(job, archive) for _ in range(workers)]
-        pool = ActorPool(crew)
-        for done in pool.map_unordered(lambda actor, film: actor.inspect.remote(film), list(films)):
-            if done is not None:
-                report(done)
-            if stop.is_set():
-                return
+        actor_kind = ray.remote(
+            num_cpus=job.threads or 1,
+            num_gpus=gpus,
+            max_restarts=-1,
+            max_task_retries=DEATHS - 1,
+        )(FilmWorker)
+        idle = [actor_kind.remote(job, archive) for _ in range(workers)]
+        waiting, at = deque(films), dict[Any, tuple[Any, Row]]()
+        while (waiting or at) and not stop.is_set():
+            while idle and waiting:
+                actor, film = idle.pop(), waiting.popleft()
+                at[actor.inspect.remote(film)] = actor, film
+            for answer in ray.wait(list(at), timeout=1.0)[0]:
+                actor, film = at.pop(answer)
+                idle.append(actor)
+                try:
+                    done = ray.get(answer)
+                except RayActorError:
+                    done = given_up(film, "see Ray's messages")
+                    mark_done(archive, film, done)
+                if done is not None:
+                    report(done)
     except RayError as e:
         raise EngineError(f"Ray gave up: {str(e).strip().splitlines()[-1]}") from e
     finally:

@@ -94,7 +94,12 @@ def _fallen(
         raise EngineError(f"{STARTS} workers in a row died as they started ({worker.ending()})")
     if film is None or deaths[reached] < DEATHS:
         return None
-    reason = f"{film.path}: its worker died {DEATHS} times ({worker.ending()}); convert the film"
+    return given_up(film, worker.ending())
+
+
+def given_up(film: Row, ending: str) -> Done:
+    """Return what is said of a film whose workers die, and how they do."""
+    reason = f"{film.path}: its worker died {DEATHS} times ({ending}); convert the film"
     return Done(film=film.film_id, path=film.path, state="failed", reason=reason)
 
 

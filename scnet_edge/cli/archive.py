@@ -77,7 +77,7 @@ def run(
         Literal["processes", "ray"], typer.Option(help="Worker processes here, or a Ray cluster.")
     ] = "processes",
     address: Annotated[
-        str, typer.Option(help="Of the Ray cluster: auto, HOST:6379, or local to start one.")
+        str, typer.Option(help="Of the Ray cluster: auto, HOST:6379, ray://HOST:10001.")
     ] = "auto",
     gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU for a Ray worker.")] = 0.0,
     runtime: Annotated[
