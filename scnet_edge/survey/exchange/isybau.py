@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, located, video_time
+from scnet_edge.survey.exchange.located import comment, hour, located
 from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
 from scnet_edge.survey.folder import Survey
 
@@ -127,7 +127,7 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
         first, last = (None if at is None else str(hour(at)) for at in clock)
         yield [
             ("Station", f"{station_m or 0.0:.2f}"),
-            ("Videozaehler", video_time(observation, survey.facts.fps)),
+            ("Videozaehler", _counter_s(observation, survey.facts.fps)),
             ("InspektionsKode", main),
             ("Charakterisierung1", None if opening == "?" else opening),
             ("Charakterisierung2", direction),
@@ -139,3 +139,8 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
             ("Fotodatei", observation.snapshot),
             ("Kommentar", comment(observation)),
         ]
+
+
+def _counter_s(observation: Observation, fps: float | None) -> str | None:
+    """Return when in the video, in whole seconds: the format has a number there, no time."""
+    return str(int(observation.best_frame_id / fps)) if fps else None
