@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
 from scnet_edge.archive.folder import SURVEY, film_folder, read_archive
 from scnet_edge.archive.manifest import Manifest, Row
 from scnet_edge.archive.media import Media
 from scnet_edge.survey.evidence import SNAPSHOTS
+from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import read_survey
 
 TRAINING_COLUMNS = (
@@ -71,7 +73,7 @@ def compare_archive(
 def totals(agreements: list[FilmAgreement]) -> tuple[Counter[str], dict[str, float | None]]:
     """Return the verdicts of all films together, and precision and recall over them."""
     counts = sum((a.counts for a in agreements), Counter[str]())
-    return counts, scores(p for a in agreements for p in a.pairings)
+    return counts, scores([p for a in agreements for p in a.pairings])
 
 
 def write_training_list(path: Path, archive: Path, agreements: list[FilmAgreement]) -> int:
@@ -82,19 +84,31 @@ def write_training_list(path: Path, archive: Path, agreements: list[FilmAgreemen
     film and the second. Paths are relative to the file's folder.
     """
     job, manifest, _ = read_archive(archive)
-    media = pictures_of(manifest)
-    root, count = os.fsencode(job.root), 0
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as f:
-        writer = csv.DictWriter(f, TRAINING_COLUMNS, restval="")
-        writer.writeheader()
-        for agreement in agreements:
-            for row in _training_rows(archive, agreement, media, root):
-                for name in ("picture", "mask"):
-                    if row.get(name):
-                        row[name] = os.path.relpath(str(row[name]), path.absolute().parent)
-                writer.writerow(row)
-                count += 1
-    return count
+    media, root, here = pictures_of(manifest), os.fsencode(job.root), path.absolute().parent
+    rows = [
+        {
+            name: _relative(value, here) if name in ("picture", "mask") else value
+            for name, value in row.items()
+        }
+        for agreement in agreements
+        for row in _training_rows(archive, agreement, media, root)
+    ]
+    write_rows(path, TRAINING_COLUMNS, rows)
+    return len(rows)
+
+
+def write_pairings(path: Path, agreements: list[FilmAgreement], tolerances: Tolerances) -> None:
+    """Write every pairing as JSON, with the tolerances that it was made with."""
+    _, score = totals(agreements)
+    document = {
+        "tolerances": tolerances,
+        **score,
+        "films": [
+            {"film": a.film.path, "inspection": a.film.inspection, "pairings": a.pairings}
+            for a in agreements
+        ],
+    }
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
 
 
 def pictures_of(manifest: Manifest) -> Media:
@@ -116,6 +130,12 @@ def our_picture(archive: Path, agreement: FilmAgreement, pairing: Pairing) -> Pa
         return None
     place = film_folder(archive, agreement.film) / SURVEY / SNAPSHOTS
     return (place / pairing.ours.snapshot).absolute()
+
+
+def _relative(path: object, folder: Path) -> str:
+    """Return a path as text, from a folder; what is no text in it as escapes."""
+    relative = os.path.relpath(str(path), folder) if path else ""
+    return relative.encode("utf-8", "backslashreplace").decode()
 
 
 def _training_rows(

@@ -9,7 +9,7 @@ within a coded stretch is part of it: a person codes a long crack once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -105,7 +105,7 @@ def assigned(
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if costs[i, j] < _FAR]
 
 
-def scores(pairings: Iterable[Pairing]) -> dict[str, float | None]:
+def scores(pairings: Sequence[Pairing]) -> dict[str, float | None]:
     """Return precision and recall as the person sees it, None where there is nothing to divide.
 
     Precision: of our records, those that agree with a coded crack or are part of one. Recall: of

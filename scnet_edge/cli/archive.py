@@ -168,3 +168,67 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Done], N
 
     with bar:
         yield lambda done, total: bar.update(task, completed=done, total=total), report
+
+
+@archive.command()
+def report(
+    results: Results,
+    limit: Annotated[
+        str, typer.Option(help="The width that widths are judged by: water-0.1, ...")
+    ] = "concrete-0.3",
+    codes: Annotated[
+        Path | None, typer.Option(help="A table of codes and limits of your own, TOML.")
+    ] = None,
+) -> None:
+    """Make one page over all pipes, worst first: index.html, and a report of every film."""
+    from scnet_edge.archive.report import write_report
+    from scnet_edge.survey.codes import find_limit, read_codes
+
+    table = read_codes(codes)
+    typer.echo(write_report(results, table, limit, find_limit(table, limit)))
+
+
+@archive.command()
+def compare(
+    results: Results,
+    distance: Annotated[
+        float, typer.Option(min=0, max=100, help="Metres that two records may be apart.")
+    ] = 0.5,
+    clock: Annotated[
+        float, typer.Option(min=0, max=6, help="Hours that they may be apart, around the pipe.")
+    ] = 1.5,
+    json: Annotated[Path | None, typer.Option(help="Write every pairing to this file.")] = None,
+    for_training: Annotated[
+        Path | None, typer.Option(help="Write a CSV list of pictures and labels to train on.")
+    ] = None,
+) -> None:
+    """Hold our records against the human coding: what agrees, differs, and stands alone."""
+    from scnet_edge.archive.agreement import (
+        compare_archive,
+        totals,
+        write_pairings,
+        write_training_list,
+    )
+    from scnet_edge.archive.compare import Tolerances
+    from scnet_edge.archive.report import write_disagreements
+    from scnet_edge.folders import check_file
+
+    for path in filter(None, (json, for_training)):
+        check_file(path)
+    tolerances = Tolerances(distance_m=distance, clock_h=clock)
+    agreements, left = compare_archive(results, tolerances)
+    counts, score = totals(agreements)
+    typer.echo(f"{len(agreements)} films compared, within {distance:g} m and {clock:g} h")
+    for verdict in ("agrees", "part", "differs", "only ours", "only theirs", "not seen"):
+        typer.echo(f"{counts[verdict]:8,d}  {verdict}")
+    for name, value in score.items():
+        typer.echo(f"{'-' if value is None else f'{100 * value:.1f} %':>8}  {name}")
+    for reason, count in left.items():
+        typer.echo(f"{count:8,d}  films {reason}")
+    typer.echo(write_disagreements(results, agreements, left, tolerances))
+    if json is not None:
+        write_pairings(json, agreements, tolerances)
+        typer.echo(json)
+    if for_training is not None:
+        count = write_training_list(for_training, results, agreements)
+        typer.echo(f"{for_training}: {count} pictures and labels")

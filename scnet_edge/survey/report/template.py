@@ -1,4 +1,4 @@
-"""Pages that stand alone: one style, one script, and no other script runs, whatever a text holds."""
+"""Pages that stand alone: one style, one script, and no other script runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 
 
 def page_template(folder: Path, name: str) -> jinja2.Template:
-    """Return a template that escapes all that it is given, with the style and the script of reports.
+    """Return a template that escapes what it is given, with the reports' style and script.
 
     Args:
         folder: where the template lies.
