@@ -13,7 +13,7 @@ from scnet_edge.survey.files import write_durably
 
 MAX_SPEED_MPS = 5.0
 _MOST = 2000  # conditions of one inspection that are looked at
-_LEAST = 2  # notes; one alone says nothing of the rest
+LEAST_READINGS = 2  # one note alone says nothing of the rest
 
 
 def coded_readings(inspection: Inspection) -> list[tuple[float, float]]:
@@ -42,11 +42,7 @@ def coded_readings(inspection: Inspection) -> list[tuple[float, float]]:
     return kept[::-1]
 
 
-def write_coded(path: Path, inspection: Inspection) -> bool:
-    """Write the readings as an odometry file; return whether there were enough."""
-    readings = coded_readings(inspection)
-    if len(readings) < _LEAST:
-        return False
+def write_readings(path: Path, readings: list[tuple[float, float]]) -> None:
+    """Write (seconds of the film, metres) as an odometry file."""
     lines = ["time_s,chainage_m", *(f"{time_s:g},{metres:.3f}" for time_s, metres in readings)]
     write_durably(path, ("\n".join(lines) + "\n").encode())
-    return True

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from scnet_edge import __version__
-from scnet_edge.archive.coded_odometry import write_coded
+from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
 from scnet_edge.archive.coding import Inspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
 from scnet_edge.archive.manifest import Row
@@ -23,6 +23,7 @@ from scnet_edge.archive.seal import seal
 from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
 from scnet_edge.events import Event
 from scnet_edge.inspection.odometry import open_odometry, usual_odometry
+from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.robot.monitoring import stopped_by_signals
 from scnet_edge.runtime.pipeline import Pipeline
@@ -84,7 +85,7 @@ def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | No
     setup, survey = setup_of(job.setup, film.inspection), link.parent / SURVEY
     if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
         shutil.rmtree(survey)
-    odometry, name = _odometry_of(film, job, setup, link.parent)
+    odometry, name = _odometry_of(film, job, setup, link)
     with open_source(str(link)) as opened:
         source = replaced(opened, items=_from_zero(opened.items))
         facts = _facts(film, job, setup, pipeline, name, source.fps)
@@ -121,12 +122,24 @@ def _from_zero(items: Generator[Captured | Event]) -> Generator[Captured | Event
             yield item
 
 
-def _odometry_of(film: Row, job: Job, setup: Setup, place: Path) -> tuple[str | None, str]:
-    """Return what says where each frame was taken, and how that is called."""
-    if job.odometry is not None:
+def _odometry_of(film: Row, job: Job, setup: Setup, link: Path) -> tuple[str | None, str]:
+    """Return what says where each frame was taken, and how that is called.
+
+    A counter in the picture is read once and kept beside the survey, so that a film that is gone
+    on with need not be read again. Where there is none, the database's times and distances stand.
+    """
+    if job.odometry is not None and not job.odometry.startswith(SCHEME):
         return job.odometry, job.odometry
-    coded = place / "odometry.csv"
-    if film.inspection is not None and write_coded(coded, film.inspection):
+    if job.odometry is not None:
+        shown = link.with_name("counter.csv")
+        if not shown.exists():
+            write_readings(shown, read_counter(link, parse_counter(job.odometry)))
+        if len(shown.read_text(encoding="utf-8").splitlines()) > 1:
+            return str(shown), job.odometry
+    coded = link.with_name("coded.csv")
+    readings = [] if film.inspection is None else coded_readings(film.inspection)
+    if len(readings) >= LEAST_READINGS:
+        write_readings(coded, readings)
         return str(coded), DATABASE
     usual = usual_odometry(setup)
     return usual, usual or ""

@@ -23,7 +23,9 @@ def inspect(
     ] = None,
     odometry: Annotated[
         str | None,
-        typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
+        typer.Option(
+            help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
+        ),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
@@ -76,7 +78,7 @@ def inspect(
             separate = opened.fps is None and not opened.live and odometry is None
             uri = odometry if odometry or separate else usual_odometry(setup)
             with (
-                open_odometry(uri, setup, first_segment=first_segment) as where,
+                open_odometry(uri, setup, first_segment=first_segment, film=source) as where,
                 stopped_by_signals(opened.stop),
                 show(frames) as terminal,
             ):
