@@ -25,17 +25,18 @@ from scnet_edge.events import Event
 from scnet_edge.inspection.odometry import open_odometry, usual_odometry
 from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.setup import Setup
+from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.monitoring import stopped_by_signals
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.loop import run_loop
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.begin import facts_of, open_survey
-from scnet_edge.survey.drive import drive
 from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Captured
-from scnet_edge.video.sources import VIDEO_SUFFIXES, open_source
+from scnet_edge.video.sources import VIDEO_SUFFIXES, Source, open_source
 
 DATABASE = "database"
 
@@ -94,13 +95,27 @@ def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | No
             open_odometry(odometry, setup) as where,
             stopped_by_signals(source.stop),
         ):
-            cut = drive(source, pipeline, Inspector(journal, setup, where))
+            cut = _driven(source, pipeline, Inspector(journal, setup, where))
             done = _counted(film, journal, name, cut)
             finished = journal.progress is not None and journal.progress.finished
     if not finished:
         return None
     seal(survey)
     return done
+
+
+def _driven(source: Source, pipeline: Pipeline, inspector: Inspector) -> CutShort | None:
+    """Inspect all that a film holds, and return what is wrong with one that is cut."""
+    counters, cut = Counters(), None
+    source = replaced(source, items=inspector.unseen(source.items))
+    try:
+        run_loop(source, pipeline, [inspector], counters=counters)
+    except CutShort as e:
+        cut = e
+    finally:
+        left = counters.dropped["stopped"] + counters.dropped["failed"]
+        inspector.close(finished=inspector.exhausted and not left)
+    return cut
 
 
 def _is_finished(survey: Path) -> bool:

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from scnet_edge.inspection.cloud import Cloud, cloud_of, distances
-from scnet_edge.inspection.geometry import Geometry
-from scnet_edge.inspection.localization import Placed
-from scnet_edge.inspection.merging import in_line
+from scnet_edge.inspection.geometry import Geometry, mm_per_px, wrap
+from scnet_edge.inspection.localization import Placed, shift_mm
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.track import Track, observation_of
-from scnet_edge.inspection.view import View
 from scnet_edge.types import Captured
 
+_LOCAL_MM = 15.0  # of a piece that gives the direction of its end
+_GAP_PX = 3.0
+_LEAST_PX = 12.0  # of the wall, should the pixels be that coarse
+_ONE_SIDED = 0.3  # at an end, the piece lies to one side; in its middle, to both
+_STRAIGHT = 0.7  # cosine of how much the crack may turn in the gap
+_EVERY_PX = 16
 _NEAR_PX = 4.0  # how exactly two frames show one place
 _NEAR_M = 0.0015  # and how exactly an odometer does from one frame to the next
 _PLACE = 2.0  # so much further apart, points of one crack still show the same place of it
@@ -27,6 +31,70 @@ _NEAR_IN_FRAME = 0.05  # of its width, where only the last frame says where a cr
 _SHARE = 0.4  # of the points that both have in view, for two sightings to be of one crack
 _PASSED_M = 0.5  # a robot further away than this from a crack has passed it
 _UNSEEN_FRAMES = 10  # the same where nothing says how far it went
+
+
+def in_line(one: Cloud, other: Cloud, gap_mm: float, around_mm: float | None) -> bool:
+    """Return whether an end of one points across a gap at the other, or at an end that points back.
+
+    Args:
+        one, other: the pieces.
+        gap_mm: the widest gap; where the wall is seen coarsely, three pixels may be wider.
+        around_mm: circumference of the pipe, None for a flat wall.
+    """
+    coarse = max(float(np.median(one.scale)), float(np.median(other.scale)))
+    gap_mm = max(gap_mm, _GAP_PX * coarse)
+    low, high = other.wall_mm[:, 0].min() - gap_mm, other.wall_mm[:, 0].max() + gap_mm
+    near = one.wall_mm[(one.wall_mm[:, 0] >= low) & (one.wall_mm[:, 0] <= high)]
+    if not len(near):
+        return False
+    apart = distances(near, other.wall_mm, around_mm)
+    i, j = np.unravel_index(apart.argmin(), apart.shape)
+    if apart[i, j] > gap_mm:
+        return False
+    local_mm = max(_LOCAL_MM, _LEAST_PX * coarse)
+    inwards = _inwards(one.wall_mm, near[i], local_mm, around_mm)
+    onwards = _inwards(other.wall_mm, other.wall_mm[j], local_mm, around_mm)
+    if inwards is not None and onwards is not None:
+        return float(inwards @ onwards) < -_STRAIGHT
+    end = inwards if inwards is not None else onwards
+    if end is None:
+        return False
+    across = wrap(other.wall_mm[j] - near[i], around_mm) * (1 if inwards is not None else -1)
+    return float(end @ across) < -_STRAIGHT * float(apart[i, j])
+
+
+def _inwards(
+    places: Points, end: Values, local_mm: float, around_mm: float | None
+) -> Values | None:
+    """Return the unit direction from an end into its piece; None where it is no end."""
+    way = wrap(places - end, around_mm)
+    local = way[np.hypot(way[:, 0], way[:, 1]) <= local_mm]
+    mean = local.mean(axis=0)
+    length = float(np.hypot(*mean))
+    reach = float(np.hypot(local[:, 0], local[:, 1]).max())
+    return mean / length if length > _ONE_SIDED * max(reach, 1e-9) else None
+
+
+class View:
+    """The part of the wall that a camera has in view, as a grid of places."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        """Look at the frame every few pixels, away from its border."""
+        height, width = geometry.size_hw
+        rows, columns = range(_EVERY_PX, height, _EVERY_PX), range(_EVERY_PX, width, _EVERY_PX)
+        points = np.array([(x, y) for y in rows for x in columns], np.float64).reshape(-1, 2)
+        places_mm, scale = geometry.project(points), mm_per_px(geometry, points)
+        seen = ~np.isnan(places_mm[:, 0] + scale)
+        self._geometry = geometry
+        self._places_mm, self._reach_mm = places_mm[seen], _EVERY_PX * scale[seen]
+
+    def has(self, places_mm: Points, pose: Pose) -> bool:
+        """Return whether the middle of (n, 2) places, n >= 1, is in view from a pose."""
+        here = self._places_mm + shift_mm(self._geometry, pose)
+        middle = places_mm[len(places_mm) // 2][None]
+        return bool(
+            (distances(here, middle, self._geometry.around_mm)[:, 0] < self._reach_mm).any()
+        )
 
 
 @dataclass(frozen=True, slots=True)

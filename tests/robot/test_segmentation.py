@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.bundle.activate import build_on_device
+from scnet_edge.bundle.activate import compile_bundle
 from scnet_edge.bundle.device import read_state
 from scnet_edge.bundle.manifest import GOLDEN, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
@@ -21,7 +21,7 @@ from scnet_edge.errors import BundleError, ConfigError, EngineError
 from scnet_edge.events import Event
 from scnet_edge.folders import file_sha256
 from scnet_edge.robot.config import Robot
-from scnet_edge.robot.segmentation import open_segment
+from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.types import Captured, Frame, Result
 
 SIZE_HW = (64, 96)
@@ -97,7 +97,7 @@ def halved(darkness_bundle: Callable[..., Path], tmp_path: Path) -> Path:
 
 def results(bundle: Path, robot: Robot, crack_pxs: list[int]) -> list[Result]:
     event_queue: SimpleQueue[Event] = SimpleQueue()
-    with open_segment(bundle, robot, event_queue=event_queue) as opened:
+    with open_segmentation(bundle, robot, event_queue=event_queue) as opened:
         return [opened.segment(frame(px)) for px in crack_pxs]
 
 
@@ -123,8 +123,8 @@ def with_golden(bundle: Path) -> Path:
 def test_halves_run_as_they_were_compiled_on_the_device(halved: Path) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
     bundle = with_golden(halved)
-    built = build_on_device(bundle, engine="openvino", threads=1)
-    assert set(built.slot.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
+    built = compile_bundle(bundle, engine="openvino", threads=1)
+    assert set(built.record.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
     code = {path: path.stat().st_mtime_ns for path in (bundle / "device").rglob("*.blob")}
     assert len(code) == 3
     robot = Robot(engine="openvino", threads=1, hed_every=2)
@@ -145,7 +145,7 @@ def test_halves_that_stray_are_not_made_active(halved: Path) -> None:
     manifest["files"]["hed.onnx"] = file_sha256(bundle / "hed.onnx")
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
     with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
-        build_on_device(bundle, engine="openvino", threads=1)
+        compile_bundle(bundle, engine="openvino", threads=1)
     assert read_state(bundle).engines == {}
     with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
         verify_bundle(bundle, engine="openvino", threads=1)
@@ -166,7 +166,7 @@ def test_a_gate_and_the_full_model(darkness_bundle: Callable[..., Path]) -> None
 
 def test_skip_is_what_the_robot_says(darkness_bundle: Callable[..., Path]) -> None:
     robot = Robot(skip=("blurred",), late_ms=1e4, degrade_every=2)
-    with open_segment(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
+    with open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
         for faults, expected in ((("black",), None), (("black", "blurred"), "blurred")):
             captured = Captured(frame_id=0, name="", frame=frame(0), mono_ns=0, faults=faults)
             assert opened.skip(captured) == expected
@@ -186,7 +186,7 @@ def test_what_does_not_fit_together_is_one_line(
 ) -> None:
     with (
         pytest.raises(error, match=message) as caught,
-        open_segment(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()),
+        open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()),
     ):
         pass
     assert "\n" not in str(caught.value)

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.sinks.run_files import FrameRecord
-from scnet_edge.sinks.run_page import Gallery, machine_name, render_page
-from scnet_edge.sinks.run_scores import Counts
+from scnet_edge.sinks.records import FrameRecord
+from scnet_edge.sinks.run_page import Gallery, render_page
+from scnet_edge.types import PixelCounts
 
 RNG = np.random.default_rng(2)
 FRAME = RNG.integers(0, 256, (60, 80, 3), np.uint8)
@@ -27,8 +27,21 @@ def record(index: int, cracks: int = 1, name: str = HOSTILE) -> FrameRecord:
         "angle_deg": 45.0,
     }
     return FrameRecord(
-        index=index,
+        frame_id=index,
         name=name,
+        mono_ns=0,
+        utc_ns=None,
+        clock_synced=None,
+        faults=(),
+        flags=(),
+        age_ms=None,
+        camera_to_mask_ms=None,
+        power_mode=None,
+        clocks_mhz={},
+        clocks_locked=None,
+        hottest_c=None,
+        total_mw=None,
+        throttled=(),
         size_hw=(60, 80),
         crack_area_px=550,
         cracks=[{**crack, "area_px": 550, "bbox_xyxy": (5, 10, 60, 20)}] * cracks,
@@ -41,9 +54,8 @@ def page_of(frames: int, gallery: Gallery | None = None) -> str:
     for i in range(frames):
         gallery.add(i, FRAME, MASK, edges=MASK.astype(np.float32), truth=MASK)
     records = [record(i) for i in range(frames)]
-    return render_page(
-        records, gallery, facts=FACTS, scores={0: Counts(predicted=2, right=1, true=2, found=1)}
-    )
+    counts = PixelCounts(predicted=2, right=1, true=2, found=1)
+    return render_page(records, gallery, facts=FACTS, scores={0: counts})
 
 
 class Scripts(HTMLParser):
@@ -148,8 +160,3 @@ def test_a_large_frame_is_shown_small_with_its_hairline_crack() -> None:
         base64.b64decode(gallery.shots[0].layers["mask"].split(",")[1]), np.uint8
     )
     assert cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)[..., 3].any(axis=0).all()
-
-
-def test_the_machine_is_one_line() -> None:
-    assert machine_name()
-    assert "\n" not in machine_name()
