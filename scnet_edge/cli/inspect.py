@@ -40,7 +40,9 @@ def inspect(
     ] = None,
     odometry: Annotated[
         str | None,
-        typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
+        typer.Option(
+            help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
+        ),
     ] = None,
     policy: PolicyName = None,
     sink: Sinks = None,
