@@ -1,0 +1,75 @@
+"""Which threshold to run at, when pictures of several domains have a say, some without a crack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.data.datasets import Sample
+from scnet_edge.evaluation.alarms import GRID, alarmed, count_alarms
+from scnet_edge.evaluation.metrics import THRESHOLDS, Counts, add_up, count
+from scnet_edge.types import Map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainCounts:
+    """What one domain says of each threshold.
+
+    Attributes:
+        counts: Of its images with masks together; None where it has no crack at all.
+        alarmed: (19,) share of its frames without a crack that are alarmed at each of `GRID`;
+            None where all have one.
+    """
+
+    counts: Counts | None
+    alarmed: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The threshold with the best score.
+
+    Attributes:
+        named: What the score is, in words.
+    """
+
+    threshold: float
+    score: float
+    named: str
+
+
+def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
+    """Return what the predictions of one domain say; those known without masks say nothing."""
+    counts, quiet = [], []
+    for sample, probability in predicted:
+        if sample.role == "negative":
+            quiet.append(count_alarms(probability))
+        elif sample.role != "image-level":
+            counts.append(count(probability, sample.read_mask()))
+    total = add_up(counts) if counts else None
+    return DomainCounts(
+        counts=total if total is not None and total.truth else None,
+        alarmed=alarmed(quiet) if quiet else None,
+    )
+
+
+def best_threshold(domains: Sequence[DomainCounts]) -> Best:
+    """Return the threshold that serves all domains best.
+
+    With one domain of cracks that is the best F1. With several, each counts once, by its F1, or by
+    the share of its frames without a crack that stay without an alarm, and the mean is taken.
+    """
+    if len(domains) == 1 and domains[0].counts is not None and domains[0].alarmed is None:
+        f1 = domains[0].counts.f1
+        best = int(np.argmax(f1))
+        return Best(threshold=float(THRESHOLDS[best].round(2)), score=float(f1[best]), named="F1")
+    at = np.round(GRID * 100).astype(int)
+    scores = [d.counts.f1[at] for d in domains if d.counts is not None]
+    scores += [1 - d.alarmed for d in domains if d.alarmed is not None]
+    mean = np.mean(scores, 0)
+    best = int(np.argmax(mean))
+    named = "mean of F1 and quiet frames"
+    return Best(threshold=float(GRID[best].round(2)), score=float(mean[best]), named=named)
