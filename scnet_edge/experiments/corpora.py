@@ -13,8 +13,8 @@ from scnet_edge.data.corpus import Corpus
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import plain_frame
 from scnet_edge.errors import InputError
-from scnet_edge.experiments.material import HELD_OUT, drawn_pipes, is_twin
 from scnet_edge.training.images import TrainingImage, load_images, sharing
+from scnet_edge.training.material import HELD_OUT, drawn_pipes, is_twin
 
 PLAIN, BLENDED = 160, 500  # how many frames are drawn, and how many cracks are blended
 CRACK_PICTURES = 240  # of the sets that lend, as many as these lend to the pictures
