@@ -20,7 +20,7 @@ class Augmentation:
     """How training crops are drawn; each is flipped either way with probability 1/2.
 
     The defaults are no preset's: `paper` has `PAPER_AUGMENTATION`, all others have
-    `experiments.presets.STRONG`.
+    `training.presets.STRONG`.
     """
 
     crop: int = 256  # pixels, square

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +14,6 @@ from scnet_edge.evaluation.bootstrap import interval_of_mean
 from scnet_edge.types import Map, Mask
 
 LEAST_PX = 20  # connected pixels that count as a crack, as in an inspection
-GRID = np.arange(1, 20) / 20  # the thresholds that alarms are counted at: 0.05 to 0.95
 
 
 class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,24 +37,23 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameAlarms:
-    """The alarms of one frame at each of `GRID`.
+    """The alarms of one frame at one threshold.
 
     Attributes:
-        alarms: (19,) int64: connected areas that count.
-        share: (19,) float64: of its pixels that are called crack.
+        areas: Connected areas that count as a crack.
+        pixels: Pixels that are called crack.
+        size: All pixels.
     """
 
-    alarms: npt.NDArray[np.int64]
-    share: npt.NDArray[np.float64]
+    areas: int
+    pixels: int
+    size: int
 
 
-def count_alarms(probability: Map) -> FrameAlarms:
-    """Return what a probability map (h, w) alarms at, threshold by threshold."""
-    masks = [probability >= np.float32(threshold) for threshold in GRID]
-    return FrameAlarms(
-        alarms=np.array([count_areas(mask) for mask in masks], np.int64),
-        share=np.array([mask.mean() for mask in masks], np.float64),
-    )
+def count_alarms(probability: Map, threshold: float) -> FrameAlarms:
+    """Return what a probability map (h, w) alarms at."""
+    mask = probability >= np.float32(threshold)
+    return FrameAlarms(areas=count_areas(mask), pixels=int(mask.sum()), size=mask.size)
 
 
 def count_areas(mask: Mask) -> int:
@@ -66,20 +64,31 @@ def count_areas(mask: Mask) -> int:
     return int((areas[1:, cv2.CC_STAT_AREA] >= LEAST_PX).sum())
 
 
-def alarmed(frames: Iterable[FrameAlarms]) -> npt.NDArray[np.float64]:
-    """Return the share of frames that are alarmed at each of `GRID`, (19,)."""
-    return np.asarray(np.mean([frame.alarms > 0 for frame in frames], 0), np.float64)
+def alarm_levels(probability: Map, thresholds: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """Return whether a frame is alarmed at each threshold; at a higher one it is so less."""
+    out = np.zeros(len(thresholds), np.bool_)
+    for place in np.argsort(thresholds):
+        out[place] = count_alarms(probability, thresholds[place]).areas > 0
+        if not out[place]:
+            break
+    return out
 
 
-def summed(frames: list[FrameAlarms], threshold: float) -> Alarms:
-    """Return the alarms of frames at one threshold of `GRID`."""
-    at = int(np.argmin(np.abs(GRID - threshold)))
-    counts = np.array([frame.alarms[at] for frame in frames])
+def add_alarms(frames: Iterable[FrameAlarms], threshold: float) -> Alarms:
+    """Return the alarms of many frames at one threshold.
+
+    Raises:
+        InputError: there are no frames.
+    """
+    frames = list(frames)
+    areas = np.array([frame.areas for frame in frames], np.int64)
+    alarmed = (areas > 0).astype(np.float64)
+    ci95 = interval_of_mean(alarmed)
     return Alarms(
-        threshold=float(GRID[at]),
+        threshold=threshold,
         frames=len(frames),
-        alarmed=float((counts > 0).mean()),
-        alarmed_ci95=interval_of_mean((counts > 0).astype(np.float64)),
-        per_frame=float(counts.mean()),
-        pixels=float(np.mean([frame.share[at] for frame in frames])),
+        alarmed=float(alarmed.mean()),
+        alarmed_ci95=ci95,
+        per_frame=float(areas.mean()),
+        pixels=sum(f.pixels for f in frames) / sum(f.size for f in frames),
     )

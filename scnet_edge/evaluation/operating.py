@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.data.datasets import Sample
-from scnet_edge.evaluation.alarms import GRID, alarmed, count_alarms
+from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import THRESHOLDS, Counts, add_up, count
 from scnet_edge.types import Map
+
+GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class DomainCounts:
 
     Attributes:
         counts: Of its images with masks together; None where it has no crack at all.
-        alarmed: (19,) share of its frames without a crack that are alarmed at each of `GRID`;
+        alarmed: (49,) share of its frames without a crack that are alarmed at each of `GRID`;
             None where all have one.
     """
 
@@ -46,13 +48,13 @@ def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
     counts, quiet = [], []
     for sample, probability in predicted:
         if sample.role == "negative":
-            quiet.append(count_alarms(probability))
+            quiet.append(alarm_levels(probability, GRID))
         elif sample.role != "image-level":
             counts.append(count(probability, sample.read_mask()))
     total = add_up(counts) if counts else None
     return DomainCounts(
         counts=total if total is not None and total.truth else None,
-        alarmed=alarmed(quiet) if quiet else None,
+        alarmed=np.mean(quiet, 0) if quiet else None,
     )
 
 
@@ -66,10 +68,10 @@ def best_threshold(domains: Sequence[DomainCounts]) -> Best:
         f1 = domains[0].counts.f1
         best = int(np.argmax(f1))
         return Best(threshold=float(THRESHOLDS[best].round(2)), score=float(f1[best]), named="F1")
-    at = np.round(GRID * 100).astype(int)
+    at = np.array([round(100 * threshold) for threshold in GRID])
     scores = [d.counts.f1[at] for d in domains if d.counts is not None]
     scores += [1 - d.alarmed for d in domains if d.alarmed is not None]
     mean = np.mean(scores, 0)
     best = int(np.argmax(mean))
     named = "mean of F1 and quiet frames"
-    return Best(threshold=float(GRID[best].round(2)), score=float(mean[best]), named=named)
+    return Best(threshold=GRID[best], score=float(mean[best]), named=named)
