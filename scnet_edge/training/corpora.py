@@ -12,7 +12,7 @@ from scnet_edge.data.blend import blend, shading
 from scnet_edge.data.corpus import Corpus
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import plain_frame
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.training.images import TrainingImage, load_images, sharing
 from scnet_edge.training.material import HELD_OUT, drawn_pipes, is_twin
 
@@ -39,10 +39,12 @@ def load_corpus(
     for each in corpus.sets:
         if not each.share:
             continue
-        samples = [s for s in each.samples("train") if s.role != "image-level" and not is_twin(s)]
-        fit = [s for i, s in enumerate(samples) if i % HELD_OUT]
+        samples = [sample for sample in each.samples("train") if not is_twin(sample)]
+        fit = [sample for i, sample in enumerate(samples) if i % HELD_OUT]
         if not fit:
-            raise InputError(f"set {each.name!r}: expected 2 images or more with masks, found none")
+            raise InputError(f"set {each.name!r}: expected 2 training images, found 1; add some")
+        if fit[0].role == "image-level":
+            raise ConfigError(f"set {each.name!r} has no masks to learn from; give it a share of 0")
         held.setdefault(each.domain or each.name, []).extend(samples[::HELD_OUT])
         loaded = sharing(load_images(fit, None), each.share, taught=each.taught)
         images += loaded
