@@ -27,14 +27,15 @@ def over_corpus(path: Path, subject: Subject, name: str) -> DomainScores:
         def track(samples: list[Sample], domain: str) -> Iterable[Sample]:
             return progress.track(samples, description=domain)
 
-        return score_corpus(
+        (scores,) = score_corpus(
             corpus,
             subject.run,
-            threshold=subject.threshold,
+            thresholds=[subject.threshold],
             subject=name,
             engine=subject.engine,
             track=track,
         )
+    return scores
 
 
 def without_masks(samples: list[Sample], subject: Subject, name: str, domain: str) -> DomainScores:
@@ -46,7 +47,7 @@ def without_masks(samples: list[Sample], subject: Subject, name: str, domain: st
     from scnet_edge.evaluation.predict import predictions
 
     tracked = track(samples, domain, console=Console(stderr=True))
-    score = score_domain(predictions(subject.run, tracked), threshold=subject.threshold)
+    (score,) = score_domain(predictions(subject.run, tracked), thresholds=[subject.threshold])
     return DomainScores(
         subject=name, engine=subject.engine, threshold=subject.threshold, domains={domain: score}
     )

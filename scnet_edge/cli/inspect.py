@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.models.cards import PointName
 
 if TYPE_CHECKING:
     from scnet_edge.survey.journal import Journal
@@ -27,6 +28,10 @@ def inspect(
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
+    ] = None,
+    operating_point: Annotated[
+        PointName | None,
+        typer.Option(help="sensitive, balanced or strict, where the bundle has them."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     cache: Annotated[
@@ -55,7 +60,12 @@ def inspect(
     with (
         open_any(source) as opened,
         Pipeline.open(
-            bundle, engine=engine, threads=threads, cache=cache, isolate=opened.live
+            bundle,
+            engine=engine,
+            threads=threads,
+            cache=cache,
+            isolate=opened.live,
+            operating_point=operating_point,
         ) as pipeline,
     ):
         facts = facts_of(

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from scnet_edge.cli import app
+from scnet_edge.models.cards import PointName
 
 
 class LiveMayStandAlone(TyperCommand):
@@ -71,6 +72,10 @@ def run(
     fallback: Annotated[
         str | None, typer.Option(help="Another engine, for when the isolated one keeps crashing.")
     ] = None,
+    operating_point: Annotated[
+        PointName | None,
+        typer.Option(help="sensitive, balanced or strict, where the bundle has them."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Keep what the engine compiles here for the next start.")
@@ -99,6 +104,7 @@ def run(
         "engine": engine,
         "isolate": isolate,
         "fallback": fallback,
+        "operating_point": operating_point,
         "threads": threads,
     }
     robot = replace(

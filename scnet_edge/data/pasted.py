@@ -85,8 +85,9 @@ def _paste(
         return None
     x, y, wide, high = cv2.boundingRect(region)
     centre = (x + wide // 2, y + high // 2)
-    out = cv2.seamlessClone(source, frame, region * 255, centre, cv2.NORMAL_CLONE)
-    return (np.asarray(out, np.uint8), there) if _is_seen(out, there, region > 0) else None
+    cloned = cv2.seamlessClone(source, frame, region * 255, centre, cv2.NORMAL_CLONE)
+    out = np.asarray(cloned, np.uint8)
+    return (out, there) if _is_seen(out, there, region > 0) else None
 
 
 def _is_seen(frame: Frame, there: Mask, region: Mask) -> bool:

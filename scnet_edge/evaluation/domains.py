@@ -3,7 +3,7 @@ none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,7 @@ from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_
 from scnet_edge.evaluation.bootstrap import interval
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at
 from scnet_edge.evaluation.objects import Found, count_objects
+from scnet_edge.models.cards import PointFigure
 from scnet_edge.types import Map
 
 
@@ -127,14 +128,28 @@ class DomainTally:
         )
 
 
-def score_domain(predicted: Iterable[tuple[Sample, Map]], *, threshold: float) -> DomainScore:
-    """Return what predictions on the images of one domain give.
+def point_figures(score: DomainScore) -> PointFigure:
+    """Return what a card says of a domain at an operating point, rounded to four digits."""
+    cracks, alarms = score.cracks, score.alarms
+    return PointFigure(
+        recall=round(cracks.recall, 4) if cracks else None,
+        found=round(cracks.crack_recall, 4) if cracks else None,
+        alarmed=round(alarms.alarmed, 4) if alarms else None,
+        per_frame=round(alarms.per_frame, 4) if alarms else None,
+    )
+
+
+def score_domain(
+    predicted: Iterable[tuple[Sample, Map]], *, thresholds: Sequence[float]
+) -> list[DomainScore]:
+    """Return what predictions on the images of one domain give, at each threshold.
 
     Raises:
         InputError: no image, or a mask that is unreadable or of another size.
-        ConfigError: the threshold is not in whole hundredths.
+        ConfigError: a threshold is not in whole hundredths.
     """
-    tally = DomainTally(threshold)
+    tallies = [DomainTally(threshold) for threshold in thresholds]
     for sample, probability in predicted:
-        tally.add(sample, probability)
-    return tally.score()
+        for tally in tallies:
+            tally.add(sample, probability)
+    return [tally.score() for tally in tallies]

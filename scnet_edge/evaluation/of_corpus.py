@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,26 +59,34 @@ def score_corpus(
     corpus: Corpus,
     run: Run,
     *,
-    threshold: float,
+    thresholds: Sequence[float],
     subject: str,
     engine: str,
     track: Track = lambda samples, domain: samples,
-) -> DomainScores:
-    """Return what a model scores in each domain of a corpus.
+) -> list[DomainScores]:
+    """Return what a model scores in each domain of a corpus, at each threshold.
 
     Args:
         corpus: Its test splits are looked at, those of sets without a share included.
         run: The model or bundle.
-        threshold: The one that ships, in whole hundredths.
+        thresholds: In whole hundredths; the one that ships, and others to compare.
         subject: What it is, for the record.
         engine: What runs it, for the record.
         track: Wraps the samples of a domain, to show how far it is.
 
     Raises:
-        ScnetEdgeError: a set cannot be read, or the threshold is none.
+        ScnetEdgeError: a set cannot be read, or a threshold is none.
     """
-    domains = {
-        domain: score_domain(predictions(run, track(samples, domain)), threshold=threshold)
+    found = {
+        domain: score_domain(predictions(run, track(samples, domain)), thresholds=thresholds)
         for domain, samples in held_back(corpus).items()
     }
-    return DomainScores(subject=subject, engine=engine, threshold=threshold, domains=domains)
+    return [
+        DomainScores(
+            subject=subject,
+            engine=engine,
+            threshold=threshold,
+            domains={domain: scores[i] for domain, scores in found.items()},
+        )
+        for i, threshold in enumerate(thresholds)
+    ]

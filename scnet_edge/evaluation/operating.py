@@ -9,11 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.data.datasets import Sample
+from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import THRESHOLDS, Counts, add_up, count
+from scnet_edge.models.cards import PointName
 from scnet_edge.types import Map
 
 GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
+AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
+STRICT_ALARMED = 0.05
+SENSITIVE_RECALL = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,33 @@ def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
     )
 
 
+def choose_points(domains: Sequence[DomainCounts]) -> dict[PointName, float]:
+    """Return thresholds to choose from, by what held-out images of all domains say.
+
+    `balanced` is the best for all. `strict` is the lowest from there on at which at most
+    `STRICT_ALARMED` of the frames without a crack are alarmed, `sensitive` the highest up to there
+    at which `SENSITIVE_RECALL` of the crack pixels are found; both are means over domains. Where
+    none does, the last of the thresholds is taken.
+
+    Raises:
+        InputError: there are no cracks, or no frames without any.
+    """
+    recalls = [d.counts.recall[AT_GRID] for d in domains if d.counts is not None]
+    alarms = [d.alarmed for d in domains if d.alarmed is not None]
+    if not recalls or not alarms:
+        raise InputError("expected domains with cracks and some without, found only one of the two")
+    balanced = best_threshold(domains).threshold
+    recall, alarmed = np.mean(recalls, 0), np.mean(alarms, 0)
+    thresholds = np.array(GRID)
+    quiet = thresholds[(alarmed <= STRICT_ALARMED) & (thresholds >= balanced)]
+    seeing = thresholds[(recall >= SENSITIVE_RECALL) & (thresholds <= balanced)]
+    return {
+        "sensitive": float(seeing.max(initial=GRID[0])),
+        "balanced": balanced,
+        "strict": float(quiet.min(initial=GRID[-1])),
+    }
+
+
 def best_threshold(domains: Sequence[DomainCounts]) -> Best:
     """Return the threshold that serves all domains best.
 
@@ -68,8 +100,7 @@ def best_threshold(domains: Sequence[DomainCounts]) -> Best:
         f1 = domains[0].counts.f1
         best = int(np.argmax(f1))
         return Best(threshold=float(THRESHOLDS[best].round(2)), score=float(f1[best]), named="F1")
-    at = np.array([round(100 * threshold) for threshold in GRID])
-    scores = [d.counts.f1[at] for d in domains if d.counts is not None]
+    scores = [d.counts.f1[AT_GRID] for d in domains if d.counts is not None]
     scores += [1 - d.alarmed for d in domains if d.alarmed is not None]
     mean = np.mean(scores, 0)
     best = int(np.argmax(mean))

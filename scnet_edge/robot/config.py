@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import PointName
 from scnet_edge.video.frame_checks import Limits
 
 if sys.version_info >= (3, 11):
@@ -37,6 +38,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         source: any URI that `run --source` takes.
+        operating_point: the bundle's threshold of this name, here and after `degrade_bundle`.
         isolate: the engine in a process of its own, so that a crash of its native code costs one
             frame; left out, a camera's is and a file's is not.
         fallback: another engine, for when the isolated one keeps crashing.
@@ -63,6 +65,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     policy: Literal["newest", "every"] | None = None
     engine: str | None = None
     fallback: str | None = None
+    operating_point: PointName | None = None
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     sinks: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scnet_edge.data.blend import blend, shading
-from scnet_edge.data.corpus import Corpus
+from scnet_edge.data.corpus import Corpus, CorpusSet, by_domain
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import plain_frame
 from scnet_edge.errors import ConfigError, InputError
@@ -35,17 +35,14 @@ def load_corpus(
     images: list[TrainingImage] = []
     lent: list[TrainingImage] = []
     taking: list[TrainingImage] = []
-    held: Held = {}
     for each in corpus.sets:
         if not each.share:
             continue
-        samples = [sample for sample in each.samples("train") if not is_twin(sample)]
-        fit = [sample for i, sample in enumerate(samples) if i % HELD_OUT]
+        fit = [sample for i, sample in enumerate(_trainable(each)) if i % HELD_OUT]
         if not fit:
             raise InputError(f"set {each.name!r}: expected 2 training images, found 1; add some")
         if fit[0].role == "image-level":
             raise ConfigError(f"set {each.name!r} has no masks to learn from; give it a share of 0")
-        held.setdefault(each.domain or each.name, []).extend(samples[::HELD_OUT])
         loaded = sharing(load_images(fit, None), each.share, taught=each.taught)
         images += loaded
         lent += loaded if each.lends else []
@@ -60,7 +57,24 @@ def load_corpus(
         blends = blended_images(lent, taking)
         report(f"{len(blends)} images with a crack of another blended in")
         images += sharing(blends, corpus.blended, taught=False)
-    return images, held
+    return images, held_out(corpus)
+
+
+def held_out(corpus: Corpus) -> Held:
+    """Return by domain the images that train nothing: every tenth of each set that trains.
+
+    Raises:
+        ScnetEdgeError: a set cannot be read.
+    """
+    training = [each for each in corpus.sets if each.share]
+    return {
+        domain: [sample for each in sets for sample in _trainable(each)[::HELD_OUT]]
+        for domain, sets in by_domain(training).items()
+    }
+
+
+def _trainable(each: CorpusSet) -> list[Sample]:
+    return [sample for sample in each.samples("train") if not is_twin(sample)]
 
 
 def plain_images(*, count: int = PLAIN) -> list[TrainingImage]:

@@ -14,7 +14,12 @@ from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import LEAST_PX, add_alarms, alarm_levels, count_alarms
 from scnet_edge.evaluation.domains import score_domain
 from scnet_edge.evaluation.objects import count_objects, middle_of
-from scnet_edge.evaluation.operating import GRID, best_threshold, domain_counts
+from scnet_edge.evaluation.operating import (
+    GRID,
+    best_threshold,
+    choose_points,
+    domain_counts,
+)
 from scnet_edge.inspection.tracing import MIN_AREA_PX
 
 SIZE = (60, 80)
@@ -108,7 +113,9 @@ def test_a_domain_of_all_kinds(tmp_path: Path) -> None:
         (Sample(tmp_path, tmp_path, "image-level"), drawn((0, 0, 9, 9))),
         (Sample(tmp_path, tmp_path, "image-level"), drawn()),
     ]
-    score = score_domain(pairs, threshold=0.5)
+    score, strict = score_domain(pairs, thresholds=[0.5, 0.95])
+    assert strict.alarms is not None
+    assert (strict.alarms.threshold, strict.alarms.alarmed) == (0.95, 0)
     assert score.cracks is not None
     assert (score.cracks.images, score.cracks.cracks, score.cracks.crack_recall) == (3, 2, 0.5)
     right, predicted, true = 240 + 60, 240 + 60 + 81, 480
@@ -118,7 +125,7 @@ def test_a_domain_of_all_kinds(tmp_path: Path) -> None:
     assert score.image_level is not None
     assert (score.image_level.images, score.image_level.flagged) == (2, 0.5)
     with pytest.raises(InputError, match="at least one image"):
-        score_domain([], threshold=0.5)
+        score_domain([], thresholds=[0.5])
 
 
 def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
@@ -133,3 +140,20 @@ def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
     assert best.score == 1
     assert best_threshold([cracks]).named == "F1"
     assert best_threshold([cracks]).threshold == pytest.approx(0.02)  # the lowest of the best
+
+
+def test_points_to_choose_from(tmp_path: Path) -> None:
+    """Half of each crack is seen up to .8, the rest up to .3; sound frames alarm up to .5."""
+    truth = drawn((10, 0, 4, 80)) > 0.5
+    map_of_crack = drawn((10, 0, 4, 80), value=0.3)
+    map_of_crack[10:13] = 0.8
+    cracks = domain_counts([(cracked(tmp_path, "a", truth), map_of_crack)])
+    sound = domain_counts([(quiet(tmp_path, "b"), drawn((0, 0, 9, 9), value=0.5))])
+    points = choose_points([cracks, sound])
+    assert points["sensitive"] == pytest.approx(0.3)  # all is found up to here
+    assert points["balanced"] == pytest.approx(0.52)  # the lowest without an alarm
+    assert points["strict"] == pytest.approx(0.52)
+    loud = domain_counts([(quiet(tmp_path, "c"), drawn((0, 0, 9, 9), value=0.99))])
+    assert choose_points([cracks, loud])["strict"] == pytest.approx(0.98)  # no threshold does
+    with pytest.raises(InputError, match="found only one of the two"):
+        choose_points([cracks])
