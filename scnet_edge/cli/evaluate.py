@@ -171,12 +171,14 @@ def _record(bundle: Path, scores: Evaluation) -> None:
 
 
 def _summary(scores: Evaluation) -> str:
+    from scnet_edge.cli.evaluate_domains import alarms_line
+
     shipped, best = scores.shipped, scores.ods
     low, high = shipped.ci95
     best_low, best_high = best.ci95
     tolerant = ", ".join(f"{f1:.4f} at {px} px" for px, f1 in scores.tolerance.items())
     return "\n".join(
-        (
+        [
             f"{scores.subject} on {scores.images} images of {scores.data}, {scores.engine}; "
             "zero tolerance, 95 % intervals over images",
             f"  shipped threshold {shipped.threshold:.2f}: F1 {shipped.f1:.4f} "
@@ -189,5 +191,6 @@ def _summary(scores: Evaluation) -> str:
             f"32x32 patch F1 {scores.patch_f1:.4f}, thin-crack recall {scores.thin_recall:.4f}",
             f"  OIS {scores.ois:.4f}, AUPRC {scores.auprc:.4f}, boundary F1 "
             f"{scores.boundary_f1:.4f}; best F1 by tolerance: {tolerant}",
-        )
+            *([f"  {alarms_line(scores.alarms)}"] if scores.alarms else []),
+        ]
     )

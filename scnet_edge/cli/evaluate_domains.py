@@ -10,6 +10,7 @@ from scnet_edge.cli.subjects import Subject
 
 if TYPE_CHECKING:
     from scnet_edge.data.datasets import Sample
+    from scnet_edge.evaluation.alarms import Alarms
     from scnet_edge.evaluation.domains import DomainScore, DomainScores
 
 
@@ -63,6 +64,15 @@ def print_domains(scores: DomainScores) -> None:
             print(f"  {domain}: {line}")
 
 
+def alarms_line(alarms: Alarms) -> str:
+    """Return what is called crack in frames without any, in words."""
+    low, high = alarms.alarmed_ci95
+    return (
+        f"{alarms.alarmed:.1%} [{low:.1%}, {high:.1%}] of {alarms.frames} frames without a crack "
+        f"alarmed, {alarms.per_frame:.2f} alarms a frame, {alarms.pixels:.3%} of the pixels"
+    )
+
+
 def _lines(score: DomainScore) -> list[str]:
     lines = []
     if (cracks := score.cracks) is not None:
@@ -72,13 +82,8 @@ def _lines(score: DomainScore) -> list[str]:
             f"{cracks.best_f1:.4f} at {cracks.best_threshold:.2f}; {cracks.crack_recall:.1%} of "
             f"{cracks.cracks} cracks found"
         )
-    if (alarms := score.alarms) is not None:
-        low, high = alarms.alarmed_ci95
-        lines.append(
-            f"{alarms.alarmed:.1%} [{low:.1%}, {high:.1%}] of {alarms.frames} frames without a "
-            f"crack alarmed, {alarms.per_frame:.2f} alarms a frame, {alarms.pixels:.3%} of the "
-            "pixels"
-        )
+    if score.alarms is not None:
+        lines.append(alarms_line(score.alarms))
     if (shown := score.image_level) is not None:
         lines.append(f"{shown.flagged:.1%} of {shown.images} images with a crack flagged")
     return lines
