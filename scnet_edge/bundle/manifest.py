@@ -171,6 +171,13 @@ def at_operating_point(manifest: Manifest, name: str | None) -> Manifest:
     )
 
 
+def record_operating_point(bundle: Path, manifest: Manifest, point: OperatingPoint) -> None:
+    """Write an operating point into a manifest, over one of its name."""
+    others = tuple(each for each in manifest.operating_points if each.name != point.name)
+    changed = msgspec.structs.replace(manifest, operating_points=(*others, point))
+    write_manifest(bundle, changed)
+
+
 def record_accuracy(bundle: Path, manifest: Manifest, accuracy: Accuracy) -> None:
     """Write what a bundle scored into its manifest, as `read_manifest` gave it."""
     write_manifest(bundle, msgspec.structs.replace(manifest, accuracy=accuracy))

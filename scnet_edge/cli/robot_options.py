@@ -66,7 +66,7 @@ Fallback = Annotated[
 Point = Annotated[
     PointName | None,
     typer.Option(
-        "--operating-point", help="sensitive, balanced or strict, where the bundle has them."
+        "--operating-point", help="sensitive, balanced, strict or own, where the bundle has them."
     ),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=256, help="CPU threads.")]

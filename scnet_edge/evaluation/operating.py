@@ -12,10 +12,11 @@ from scnet_edge.data.datasets import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import THRESHOLDS, Counts, add_up, count
-from scnet_edge.models.cards import PointName
+from scnet_edge.models.cards import OperatingPoint, PointFigure, PointName
 from scnet_edge.types import Map
 
 GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
+HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
 STRICT_ALARMED = 0.05
 SENSITIVE_RECALL = 0.9
@@ -88,6 +89,33 @@ def choose_points(domains: Sequence[DomainCounts]) -> dict[PointName, float]:
         "balanced": balanced,
         "strict": float(quiet.min(initial=GRID[-1])),
     }
+
+
+def quiet_point(probabilities: Iterable[Map], *, alarmed: float) -> OperatingPoint:
+    """Return the operating point `own`: the lowest hundredth that keeps frames quiet.
+
+    Args:
+        probabilities: Of frames without a crack, each (h, w).
+        alarmed: The largest share of them that may be alarmed.
+
+    Raises:
+        InputError: there are no frames, or more of them alarm at every threshold.
+    """
+    levels = [alarm_levels(probability, HUNDREDTHS) for probability in probabilities]
+    if not levels:
+        raise InputError("expected at least one frame without a crack, found none")
+    shares = np.mean(levels, 0)
+    fit = np.flatnonzero(shares <= alarmed)
+    if not len(fit):
+        raise InputError(
+            f"expected a threshold at which {alarmed:.1%} of {len(levels)} frames alarm at most, "
+            f"found {shares[-1]:.1%} at {HUNDREDTHS[-1]:.2f}; take out frames with cracks, or "
+            "allow more"
+        )
+    figure = PointFigure(alarmed=round(float(shares[fit[0]]), 4))
+    return OperatingPoint(
+        name="own", threshold=HUNDREDTHS[fit[0]], domains={f"{len(levels)} own frames": figure}
+    )
 
 
 def best_threshold(domains: Sequence[DomainCounts]) -> Best:

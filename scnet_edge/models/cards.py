@@ -52,7 +52,8 @@ class CardMetrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threshold: Share
 
 
-PointName = Literal["sensitive", "balanced", "strict"]
+# `own`: what `calibrate --negatives` found on a user's walls.
+PointName = Literal["sensitive", "balanced", "strict", "own"]
 
 
 class PointFigure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

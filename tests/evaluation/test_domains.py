@@ -19,6 +19,7 @@ from scnet_edge.evaluation.operating import (
     best_threshold,
     choose_points,
     domain_counts,
+    quiet_point,
 )
 from scnet_edge.inspection.tracing import MIN_AREA_PX
 
@@ -140,6 +141,19 @@ def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
     assert best.score == 1
     assert best_threshold([cracks]).named == "F1"
     assert best_threshold([cracks]).threshold == pytest.approx(0.02)  # the lowest of the best
+
+
+def test_the_own_point_is_the_lowest_that_keeps_frames_quiet() -> None:
+    maps = [drawn((0, 0, 9, 9), value=value) for value in (0.2, 0.4, 0.6, 0.8)]
+    assert quiet_point(maps, alarmed=0.5).threshold == pytest.approx(0.41)
+    assert quiet_point(maps, alarmed=0.0).threshold == pytest.approx(0.81)
+    assert quiet_point(maps, alarmed=1.0).threshold == pytest.approx(0.01)
+    (figure,) = quiet_point(maps, alarmed=0.3).domains.values()
+    assert figure.alarmed == 0.25
+    with pytest.raises(InputError, match=r"found 100\.0% at 0\.99"):
+        quiet_point([drawn((0, 0, 9, 9), value=1.0)], alarmed=0.05)
+    with pytest.raises(InputError, match="at least one frame"):
+        quiet_point([], alarmed=0.05)
 
 
 def test_points_to_choose_from(tmp_path: Path) -> None:
