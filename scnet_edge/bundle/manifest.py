@@ -29,20 +29,92 @@ from typing import Any, Literal
 
 import msgspec
 
-from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.folders import file_sha256
 from scnet_edge.models.cards import OperatingPoint
 from scnet_edge.types import Parity
 
-SCHEMA = 3
+Precision = Literal["fp32", "fp16", "int8"]
+SCHEMA = 4
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
+
+
+class StratumScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """F1 on one kind of frame."""
+
+    name: str
+    images: int
+    f1: float
+    f1_fp32: float
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of the context, judged.
+
+    Attributes:
+        name: `INT8`, `INT8 with the 4 worst layers in FP16`, `FP16` or `FP32`.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
+        reasons: Why it does not pass; empty when it does.
+        lost_f1: F1 in FP32 less F1 here, at the threshold that ships.
+        lost_ci95: Its interval over frames, paired.
+        mask_agreement: Share of pixels whose masks equal those of FP32.
+        best_threshold: What would have been best here, for the record; the one that ships stays.
+        latency_ms: Of the engine on this machine; None where it did not matter.
+    """
+
+    name: str
+    precision: Precision
+    fp16_layers: tuple[str, ...]
+    passed: bool
+    reasons: tuple[str, ...]
+    f1: float
+    f1_fp32: float
+    lost_f1: float
+    lost_ci95: tuple[float, float]
+    mask_agreement: float
+    best_threshold: float
+    best_threshold_fp32: float
+    strata: tuple[StratumScore, ...]
+    latency_ms: float | None = None
+
+
+class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a bundle came by its precision.
+
+    Attributes:
+        spec: The gate as it was asked for, `f1:0.005`.
+        data: What it was scored on, and how many images.
+        threshold: The threshold that ships, at which everything was scored.
+        candidates: What was tried, in order.
+        shipped: The name of the candidate in the bundle.
+        decision: Why that one, in a sentence.
+        loss_allowed: It failed the gate and ships all the same, because that was asked for.
+        elsewhere: Speed on this machine did not count.
+        calibration_key: Of the ranges that were judged.
+        weights_sha256: Model name -> hash of the weight file that was judged.
+        unjudged: Strata too small to be judged -> how many images they have.
+    """
+
+    spec: str
+    data: str
+    images: int
+    engine: str
+    threshold: float
+    candidates: tuple[Candidate, ...]
+    shipped: str
+    decision: str
+    loss_allowed: bool
+    elsewhere: bool
+    calibration_key: str
+    weights_sha256: dict[str, str]
+    unjudged: dict[str, int]
+
+
 FP16 = {FUSED: "fp16.onnx", HED: "fp16-hed.onnx", SCNET: "fp16-scnet.onnx"}
 TYPED = {FUSED: "typed.onnx", HED: "typed-hed.onnx", SCNET: "typed-scnet.onnx"}
 MAX_FILE_BYTES = 2**30
-Precision = Literal["fp32", "fp16", "int8"]
 
 
 class InputContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -73,13 +73,12 @@ def calibrate(
         raise ConfigError("expected --data and --out, or --negatives and --bundle; give two")
     from rich.console import Console
 
-    from scnet_edge.bundle.recipe import make_recipe, parse_size
-    from scnet_edge.quantization.choose_frames import MIN_FRAMES
+    from scnet_edge.bundle.recipe import make_recipe
+    from scnet_edge.config import parse_size
+    from scnet_edge.quantization.choose_frames import MIN_FRAMES, write_sheet
     from scnet_edge.quantization.collect_ranges import calibrate as calibrated
-    from scnet_edge.quantization.contact_sheet import write_sheet
     from scnet_edge.quantization.gather_frames import gather
-    from scnet_edge.quantization.histogram_cache import default_cache
-    from scnet_edge.quantization.histograms import METHODS
+    from scnet_edge.quantization.histograms import METHODS, default_cache
     from scnet_edge.quantization.ranges import write_ranges
 
     if frames < MIN_FRAMES:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scnet_edge.training.schedule import Precision
 
 
-# What a run computes on, of `ablate` too.
+# What a run computes on.
 PrecisionName = Annotated[
     str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
 ]

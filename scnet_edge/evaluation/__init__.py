@@ -31,9 +31,9 @@ from scnet_edge.evaluation.metrics import (
     threshold_index,
 )
 from scnet_edge.evaluation.ranking import average_precision
-from scnet_edge.evaluation.shapes import BoundaryCounts, count_boundaries, count_patches, count_thin
+from scnet_edge.evaluation.shapes import count_boundaries, count_patches, count_thin
 from scnet_edge.models.cards import CardMetrics
-from scnet_edge.types import Map
+from scnet_edge.types import Map, PixelCounts
 
 TOLERANCES_PX = (0, 2, 5)
 
@@ -136,7 +136,7 @@ class Tally:
     tolerant: dict[int, Counts] = field(default_factory=dict)
     patches: list[Counts] = field(default_factory=list)
     thin: list[Counts] = field(default_factory=list)
-    boundary: BoundaryCounts = field(default_factory=BoundaryCounts)
+    boundary: PixelCounts = field(default_factory=PixelCounts)
     crack: list[Map] = field(default_factory=list)
     beside: list[Map] = field(default_factory=list)
     quiet: list[FrameAlarms] = field(default_factory=list)

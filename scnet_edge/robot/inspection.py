@@ -10,9 +10,9 @@ from pathlib import Path
 from scnet_edge import __version__
 from scnet_edge.inspection.odometry import Odometry, moves, open_odometry, usual_odometry
 from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.folder import next_segment, read_survey
 from scnet_edge.survey.inspector import Inspector

@@ -55,7 +55,7 @@ class Pipeline:
             bundle: A folder that `scnet-edge build` wrote.
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
-            cache: A folder for what the engine compiles; None for what `build --on-device` made
+            cache: A folder for what the engine compiles; None for what `compile` made
                 and activated, if anything.
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
