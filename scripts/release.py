@@ -80,14 +80,13 @@ def scored(card: Card, name: str, data: str) -> Evaluation:
 def chosen_points(card: Card, corpus: Corpus) -> dict[str, float]:
     """Return the operating points that held-out images of the corpus choose."""
     run = reference(card)
-    return dict(
-        choose_points(
-            [
-                domain_counts(predictions(run, track(samples, f"held out: {domain}")))
-                for domain, samples in held_out(corpus).items()
-            ]
-        )
+    points = choose_points(
+        [
+            domain_counts(predictions(run, track(samples, f"held out: {domain}")))
+            for domain, samples in held_out(corpus).items()
+        ]
     )
+    return dict(points.items())
 
 
 def scored_domains(card: Card, points: dict[str, float]) -> dict[str, DomainScores]:
