@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.core import TyperCommand
 
+from scnet_edge.models.cards import PointName
+
 if TYPE_CHECKING:
     from scnet_edge.robot.config import Robot
 
@@ -61,6 +63,12 @@ Fallback = Annotated[
     str | None,
     typer.Option("--fallback", help="Another engine, for when the isolated one keeps crashing."),
 ]
+Point = Annotated[
+    PointName | None,
+    typer.Option(
+        "--operating-point", help="sensitive, balanced, strict or own, where the bundle has them."
+    ),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=256, help="CPU threads.")]
 Cache = Annotated[
     Path | None,
@@ -75,7 +83,7 @@ class LiveMayStandAlone(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Put an empty address, which stands for the usual one, after a bare `--live`."""
         full = []
-        for word, following in zip(args, [*args[1:], "-"], strict=True):
+        for word, following in zip(args, [*args, "-"][1:], strict=True):
             full += [word, ""] if word == "--live" and following.startswith("-") else [word]
         return super().parse_args(ctx, full)
 

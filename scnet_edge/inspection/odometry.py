@@ -7,6 +7,7 @@ udp://[HOST]:PORT           a datagram a reading: `12.345`, `12.345,-1.5` (chain
 serial:///dev/ttyUSB0?baud=115200    the same, a line a reading
 speed://0.2mps              a constant speed, from 0 m at the first frame
 step://50mm                 a constant way from frame to frame, for folders of images
+osd://560,20,140,32         the counter in a film's picture, at x,y,width,height; ?unit=ft
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Protocol
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, lines_of_udp
 from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
-from scnet_edge.inspection.odometry_file import read_odometry
+from scnet_edge.inspection.odometry_file import OdometryFile, Row, read_odometry
+from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
@@ -47,12 +49,12 @@ def moves(odometry: Odometry, captured: Captured) -> bool | None:
     """Return whether the robot moves when a frame is taken; None where no odometer says so."""
     if isinstance(odometry, LiveOdometry):
         return odometry.moving()
-    return odometry.moving(captured) if isinstance(odometry, _FileOdometry) else None
+    return odometry.moving(captured) if isinstance(odometry, _ReadOdometry) else None
 
 
 def notes_of(odometry: Odometry) -> tuple[str, ...]:
     """Return what people must know of an odometry file, a line each."""
-    return odometry.notes if isinstance(odometry, _FileOdometry) else ()
+    return odometry.notes if isinstance(odometry, _ReadOdometry) else ()
 
 
 def pose_without_frame(
@@ -79,7 +81,12 @@ def pose_without_frame(
 
 @contextmanager
 def open_odometry(
-    uri: str | None, setup: Setup, *, first_segment: int = 0, film: FilmSpan | None = None
+    uri: str | None,
+    setup: Setup,
+    *,
+    first_segment: int = 0,
+    film: str | None = None,
+    span: FilmSpan | None = None,
 ) -> Iterator[Odometry]:
     """Open what a URI names; without one, every pose is without a chainage.
 
@@ -87,9 +94,11 @@ def open_odometry(
         uri: as listed at the top of this file.
         setup: says how fast the robot may be and how far its odometer is trusted.
         first_segment: the number of the first segment, for a survey that is resumed.
-        film: what the odometry is for; None for cameras and images.
+        film: the video file that is inspected, for `osd://`, which is read from it beforehand.
+        span: how long it is, to be compared with a file's readings; None for cameras and images.
 
     Raises:
+        InputError: `osd://` and a film that cannot be decoded.
         ConfigError: an unknown kind, a file or device that cannot be read, a bad value in it, or
             units and times that cannot be.
     """
@@ -110,11 +119,16 @@ def open_odometry(
         opened = lines_of_udp if uri.startswith("udp://") else lines_of_serial
         with opened(uri) as lines, LiveOdometry(lines, readings) as live:
             yield live
+    elif uri.startswith(SCHEME):
+        yield _ReadOdometry(_shown(uri, film), readings)
     elif "://" in uri:
-        known = "a CSV or JSONL file, udp://, serial://, speed://, step:// or visual://"
+        known = "a CSV or JSONL file, udp://, serial://, speed://, step://, visual:// or osd://"
         raise ConfigError(f"{uri}: unknown kind of odometry, expected {known}")
     else:
-        yield _FileOdometry(Path(uri), readings, setup.max_speed_mps, film)
+        file = read_odometry(Path(uri))
+        check_units(Path(uri), file, setup.max_speed_mps)
+        notes = check_span(Path(uri), file, span) if span else ()
+        yield _ReadOdometry(file, readings, notes=file.notes + notes)
 
 
 class _Nowhere:
@@ -125,13 +139,23 @@ class _Nowhere:
         return self._pose
 
 
-class _FileOdometry:
+def _shown(uri: str, film: str | None) -> OdometryFile:
+    """Return the readings of the counter in a film's picture."""
+    counter = parse_counter(uri)
+    if film is None or not Path(film).is_file():
+        raise ConfigError(f"{uri}: reads the counter of a video file, found another source")
+    rows = read_counter(Path(film), counter)
+    readings = (Row(t_s=time_s, chainage_m=metres, roll_deg=None) for time_s, metres in rows)
+    return OdometryFile(clock="time_s", rows=tuple(readings), notes=())
+
+
+class _ReadOdometry:
+    """Readings that were there before the first frame."""
+
     def __init__(
-        self, path: Path, readings: Readings, max_speed_mps: float, film: FilmSpan | None
+        self, file: OdometryFile, readings: Readings, *, notes: tuple[str, ...] = ()
     ) -> None:
-        file = read_odometry(path)
-        check_units(path, file, max_speed_mps)
-        self.notes = file.notes + (check_span(path, file, film) if film else ())
+        self.notes = notes
         self._readings, self._clock = readings, file.clock
         self._since_first = SinceFirst()
         for row in file.rows:

@@ -17,9 +17,9 @@ from scnet_edge.inspection.odometry import (
 )
 from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.folder import next_segment, read_survey
 from scnet_edge.survey.inspector import Inspector
@@ -75,8 +75,10 @@ def open_inspection(
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
         first_segment = next_segment(read_survey(folder)) if source.live else 0
-        film = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
-        with open_odometry(uri, setup, first_segment=first_segment, film=film) as odometry:
+        span = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
+        with open_odometry(
+            uri, setup, first_segment=first_segment, film=robot.source, span=span
+        ) as odometry:
             for note in notes_of(odometry):
                 journal.alarm("odometry", note)
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)

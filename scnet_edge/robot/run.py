@@ -22,6 +22,7 @@ from scnet_edge import __version__
 from scnet_edge.errors import ConfigError, CutShort, InputError
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection, open_inspection
@@ -32,7 +33,7 @@ from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
-from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
@@ -48,7 +49,7 @@ class RunOptions:
     Attributes:
         out: a folder for masks, overlay, JSON lines and a page; it appears when the run has ended.
         survey: a folder for the records of an inspection; an older one of it is gone on with.
-        known_mask: from a frame's name and number to its true mask, for scores on the page of `out`.
+        known_mask: from a frame's name and number to its true mask, for scores on `out`'s page.
         frames: stop after so many.
         cache: where the engine keeps what it compiles.
     """
@@ -229,6 +230,38 @@ def open_run(
             counters=counters,
             facts=facts,
         )
+
+
+def inspect(
+    bundle: Path,
+    source: str,
+    out: Path,
+    *,
+    pipe: Path | None = None,
+    odometry: str | None = None,
+    robot: Robot | None = None,
+) -> Survey:
+    """Inspect a film, pictures or a camera, as `scnet-edge inspect` does, and return the survey.
+
+    Args:
+        bundle: A bundle folder.
+        source: As `scnet-edge inspect --source` takes it.
+        out: The survey's folder: new, empty, or one to go on with.
+        pipe: A pipe.toml; None for a flat wall, in pixels.
+        odometry: As `--odometry` takes it.
+        robot: How to work; `source`, `pipe` and `odometry` replace what it says of them.
+
+    Raises:
+        ScnetEdgeError: a part that cannot be opened, or that fails; what was inspected until then
+            is in `out`.
+    """
+    given = {"source": source, "pipe": None if pipe is None else str(pipe), "odometry": odometry}
+    robot = msgspec.structs.replace(robot or Robot(), **given)
+    with open_run(bundle, robot, RunOptions(survey=out)) as run:
+        assert run.inspection is not None
+        if not run.inspection.finished:
+            run.loop()
+    return read_survey(out)
 
 
 def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str, str]:
