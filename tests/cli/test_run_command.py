@@ -187,8 +187,10 @@ def test_a_cut_film_keeps_what_was_made_of_it(
     kept = len(list((out / "masks").iterdir()))
     assert 5 < kept < 30
     assert f"--frames {kept}" in done.stderr
-    kinds = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-    assert [line["reason"] for line in kinds if line["kind"] == "gap"][-1] == "cut"
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    events = [(line["event"], line["reason"]) for line in lines if line["kind"] == "event"]
+    assert ("gap", "cut") in events
+    assert events[-1] == ("run_closed", "")
 
 
 def test_black_frames_get_no_mask_and_none_moves_the_truth(
