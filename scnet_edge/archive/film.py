@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from scnet_edge import __version__
+from scnet_edge.archive.chainage import unscaled, with_chainage
 from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
 from scnet_edge.archive.coding import Inspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
@@ -32,9 +33,8 @@ from scnet_edge.runtime.loop import run_loop
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.facts import Facts
-from scnet_edge.survey.folder import read_survey
+from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
-from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Captured
 from scnet_edge.video.sources import VIDEO_SUFFIXES, Source, open_source
 
@@ -87,21 +87,20 @@ def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | No
     if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
         shutil.rmtree(survey)
     odometry, name = _odometry_of(film, job, setup, link)
+    readings = Path(odometry) if odometry in _written(link) and unscaled(setup) else None
     with open_source(str(link)) as opened:
         source = replaced(opened, items=_from_zero(opened.items))
         facts = _facts(film, job, setup, pipeline, name, source.fps)
         with (
             open_survey(survey, facts, live=False) as journal,
-            open_odometry(odometry, setup) as where,
+            open_odometry(usual_odometry(setup) if readings else odometry, setup) as where,
             stopped_by_signals(source.stop),
         ):
             cut = _driven(source, pipeline, Inspector(journal, setup, where))
-            done = _counted(film, journal, name, cut)
-            finished = journal.progress is not None and journal.progress.finished
-    if not finished:
-        return None
-    seal(survey)
-    return done
+            if journal.progress is None or not journal.progress.finished:
+                return None
+    seal(survey, lambda found: with_chainage(found, readings, setup) if readings else found)
+    return _done(film, read_survey(survey), name, cut)
 
 
 def _driven(source: Source, pipeline: Pipeline, inspector: Inspector) -> CutShort | None:
@@ -143,21 +142,25 @@ def _odometry_of(film: Row, job: Job, setup: Setup, link: Path) -> tuple[str | N
     A counter in the picture is read once and kept beside the survey, so that a film that is gone
     on with need not be read again. Where there is none, the database's times and distances stand.
     """
+    shown, coded = _written(link)
     if job.odometry is not None and not job.odometry.startswith(SCHEME):
         return job.odometry, job.odometry
     if job.odometry is not None:
-        shown = link.with_name("counter.csv")
-        if not shown.exists():
-            write_readings(shown, read_counter(link, parse_counter(job.odometry)))
-        if len(shown.read_text(encoding="utf-8").splitlines()) > 1:
-            return str(shown), job.odometry
-    coded = link.with_name("coded.csv")
+        if not Path(shown).exists():
+            write_readings(Path(shown), read_counter(link, parse_counter(job.odometry)))
+        if len(Path(shown).read_text(encoding="utf-8").splitlines()) > 1:
+            return shown, job.odometry
     readings = [] if film.inspection is None else coded_readings(film.inspection)
     if len(readings) >= LEAST_READINGS:
-        write_readings(coded, readings)
-        return str(coded), DATABASE
+        write_readings(Path(coded), readings)
+        return coded, DATABASE
     usual = usual_odometry(setup)
     return usual, usual or ""
+
+
+def _written(link: Path) -> tuple[str, str]:
+    """Return the files that hold what the counter showed, and what the database says."""
+    return str(link.with_name("counter.csv")), str(link.with_name("coded.csv"))
 
 
 def _facts(
@@ -191,15 +194,15 @@ def _date(inspection: Inspection | None) -> str:
     return day.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
 
 
-def _counted(film: Row, journal: Journal, odometry: str, cut: CutShort | None) -> Done:
-    progress = journal.progress
+def _done(film: Row, survey: Survey, odometry: str, cut: CutShort | None) -> Done:
+    progress = survey.progress
     return Done(
         film=film.film_id,
         path=film.path,
         state="inspected" if cut is None else "cut",
         reason="" if cut is None else str(cut),
         frames=0 if progress is None else progress.frames,
-        cracks=journal.acknowledged,
+        cracks=len(survey.observations),
         length_m=None if progress is None else progress.chainage_m,
         odometry=odometry,
     )
