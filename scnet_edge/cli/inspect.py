@@ -19,6 +19,7 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
     Sinks,
     SourceUri,
@@ -52,6 +53,7 @@ def inspect(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
     threads: Threads = None,
     cache: Cache = None,
     frames: Frames = None,
@@ -73,6 +75,7 @@ def inspect(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
         threads=threads,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)

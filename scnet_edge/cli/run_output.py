@@ -36,6 +36,8 @@ def show() -> Iterator[TerminalSink]:
         TimeRemainingColumn,
     )
 
+    from scnet_edge.cli.progress import show_progress
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -44,11 +46,8 @@ def show() -> Iterator[TerminalSink]:
         TimeRemainingColumn(),
     )
     progress = Progress(*columns, console=Console(stderr=True))
-    try:
+    with show_progress(progress, start=False):
         yield TerminalSink(progress)
-    finally:
-        if progress.live.is_started:  # else it would print an empty line before an error
-            progress.stop()
 
 
 class TerminalSink:
@@ -71,7 +70,8 @@ class TerminalSink:
     def begin(self, total: int | None) -> None:
         """Show the bar."""
         self._progress.update(self._task, total=total, visible=True)
-        self._progress.start()
+        if self._progress.console.is_terminal:
+            self._progress.start()
 
     def write(self, frame_result: FrameResult) -> None:
         """Move the bar."""

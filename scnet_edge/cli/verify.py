@@ -23,9 +23,9 @@ def verify(
     from rich.table import Table
 
     from scnet_edge.bundle.verify import require_parity, verify_bundle
+    from scnet_edge.cli.progress import show_steps
 
-    console = Console()
-    with console.status("running the golden frames ..."):
+    with show_steps("running the golden frames"):
         manifest, here = verify_bundle(bundle, engine=engine, threads=threads)
     table = Table(title=f"{bundle}: {manifest.model.name}, {manifest.precision}")
     for column in ("golden frames against PyTorch FP32", "when built", "here"):
@@ -42,6 +42,6 @@ def verify(
     }
     for name, values in rows.items():
         table.add_row(name, *values)
-    console.print(table)
+    Console().print(table)
     require_parity(here, manifest.min_mask_f1)
-    console.print(f"{len(manifest.files)} files whole, parity holds")
+    Console().print(f"{len(manifest.files)} files whole, parity holds")
