@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.inspection.odometry import Odometry, open_odometry
-from scnet_edge.inspection.odometry_file import read_rows
+from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.survey.folder import Survey
@@ -33,21 +33,19 @@ def with_chainage(survey: Survey, readings: Path, setup: Setup) -> Survey:
     """Return a survey whose records have the distances of their best frames.
 
     Args:
-        survey: of a film whose clock began at 0.
+        survey: of a film.
         readings: an odometry file, in seconds of the film.
         setup: says how fast the camera may be.
     """
     with open_odometry(str(readings), setup) as odometry:
-        odometry.at(_frame_at(0))
-        observations = tuple(_placed(o, odometry, survey.facts.fps) for o in survey.observations)
-    reached_m = max(row.chainage_m for row in read_rows(readings)[1])
+        observations = tuple(_placed(o, odometry) for o in survey.observations)
+    reached_m = max(row.chainage_m for row in read_odometry(readings).rows)
     progress = survey.progress and replace(survey.progress, chainage_m=reached_m)
     return replaced(survey, observations=observations, progress=progress)
 
 
-def _placed(o: Observation, odometry: Odometry, fps: float | None) -> Observation:
-    later_s = (o.best_frame_id - o.first_frame_id) / fps if fps else 0.0
-    pose = odometry.at(_frame_at(o.mono_ns + round(1e9 * later_s)))
+def _placed(o: Observation, odometry: Odometry) -> Observation:
+    pose = odometry.at(_frame_at(o.time_s or 0.0))
     flags = [*(flag for flag in o.flags if flag not in _OF_THE_PICTURES), *pose.flags]
     return replace(
         o,
@@ -59,5 +57,5 @@ def _placed(o: Observation, odometry: Odometry, fps: float | None) -> Observatio
     )
 
 
-def _frame_at(mono_ns: int) -> Captured:
-    return Captured(frame_id=0, name="", frame=_NO_FRAME, mono_ns=mono_ns)
+def _frame_at(time_s: float) -> Captured:
+    return Captured(frame_id=0, name="", frame=_NO_FRAME, mono_ns=0, time_s=time_s)

@@ -23,7 +23,14 @@ from scnet_edge.archive.manifest import Row
 from scnet_edge.archive.seal import seal
 from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
 from scnet_edge.events import Event
-from scnet_edge.inspection.odometry import open_odometry, usual_odometry
+from scnet_edge.inspection.odometry import (
+    Odometry,
+    moves,
+    notes_of,
+    open_odometry,
+    usual_odometry,
+)
+from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.machine.description import machine_name
@@ -36,7 +43,8 @@ from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.types import Captured
-from scnet_edge.video.sources import VIDEO_SUFFIXES, Source, open_source
+from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.sources import Source, open_source
 
 DATABASE = "database"
 
@@ -50,8 +58,8 @@ def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done
     place = film_folder(archive, film)
     place.mkdir(parents=True, exist_ok=True)
     path = Path(os.fsdecode(os.path.join(os.fsencode(job.root), film.path_bytes)))  # noqa: PTH118
-    suffix = path.suffix.lower() if path.suffix.lower() in VIDEO_SUFFIXES else ".mpg"
-    link = place / f"film{suffix}"  # a name that every decoder takes
+    suffix = path.suffix.lower() if path.suffix.isascii() else ""
+    link = place / f"film{suffix}"  # a name that every log and page can show
     link.unlink(missing_ok=True)
     link.symlink_to(path)
     done: Done | None
@@ -59,6 +67,7 @@ def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done
         done = _inspected(film, job, pipeline, link)
     except (InputError, ConfigError) as e:  # of this film; anything else is of the machine
         done = Done(film=film.film_id, path=film.path, state="failed", reason=str(e))
+        shutil.rmtree(place / SURVEY, ignore_errors=True)
     finally:
         link.unlink()
     return done and replace(done, reason=done.reason.replace(str(link), film.path))
@@ -88,25 +97,35 @@ def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | No
         shutil.rmtree(survey)
     odometry, name = _odometry_of(film, job, setup, link)
     readings = Path(odometry) if odometry in _written(link) and unscaled(setup) else None
+    followed = usual_odometry(setup) if readings else odometry
     with open_source(str(link)) as opened:
         source = replaced(opened, items=_from_zero(opened.items))
+        whole = FilmSpan(seconds=source.length_s, frames=source.count)
+        span = None if name == DATABASE else whole  # codes are few, and need not fill a film
         facts = _facts(film, job, setup, pipeline, name, source.fps)
         with (
             open_survey(survey, facts, live=False) as journal,
-            open_odometry(usual_odometry(setup) if readings else odometry, setup) as where,
+            open_odometry(followed, setup, span=None if readings else span) as where,
             stopped_by_signals(source.stop),
         ):
-            cut = _driven(source, pipeline, Inspector(journal, setup, where))
+            for note in notes_of(where):
+                journal.alarm("odometry", note.replace(f"{link.parent}/", ""))
+            cut = _driven(source, pipeline, Inspector(journal, setup, where), where)
             if journal.progress is None or not journal.progress.finished:
                 return None
+            if not journal.progress.frames:
+                raise InputError(f"{link}: no frame of it could be used")
     seal(survey, lambda found: with_chainage(found, readings, setup) if readings else found)
     return _done(film, read_survey(survey), name, cut)
 
 
-def _driven(source: Source, pipeline: Pipeline, inspector: Inspector) -> CutShort | None:
+def _driven(
+    source: Source, pipeline: Pipeline, inspector: Inspector, odometry: Odometry
+) -> CutShort | None:
     """Inspect all that a film holds, and return what is wrong with one that is cut."""
     counters, cut = Counters(), None
     source = replaced(source, items=inspector.unseen(source.items))
+    source = watched(source, moving=lambda captured: moves(odometry, captured))
     try:
         run_loop(source, pipeline, [inspector], counters=counters)
     except CutShort as e:
@@ -126,14 +145,15 @@ def _is_finished(survey: Path) -> bool:
 
 
 def _from_zero(items: Generator[Captured | Event]) -> Generator[Captured | Event]:
-    """Yield the items of a file as if the machine's clock had begun with it."""
-    start_ns: int | None = None
+    """Yield the items of a film as if the machine's clock had begun with it."""
+    start_ns = 0
     with closing(items):
         for item in items:
             if isinstance(item, Captured):
-                start_ns = item.mono_ns if start_ns is None else start_ns
-                item = replaced(item, mono_ns=item.mono_ns - start_ns)
-            yield item
+                start_ns = item.mono_ns - round((item.time_s or 0.0) * 1e9)
+            elif item.from_mono_ns is not None:
+                item = replaced(item, from_mono_ns=item.from_mono_ns - start_ns)
+            yield replaced(item, mono_ns=item.mono_ns - start_ns)
 
 
 def _odometry_of(film: Row, job: Job, setup: Setup, link: Path) -> tuple[str | None, str]:
@@ -150,7 +170,9 @@ def _odometry_of(film: Row, job: Job, setup: Setup, link: Path) -> tuple[str | N
             write_readings(Path(shown), read_counter(link, parse_counter(job.odometry)))
         if len(Path(shown).read_text(encoding="utf-8").splitlines()) > 1:
             return shown, job.odometry
-    readings = [] if film.inspection is None else coded_readings(film.inspection)
+    readings = (
+        [] if film.inspection is None else coded_readings(film.inspection, setup.max_speed_mps)
+    )
     if len(readings) >= LEAST_READINGS:
         write_readings(Path(coded), readings)
         return coded, DATABASE

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from scnet_edge.survey.database import COMPANIONS, migrate
 from scnet_edge.survey.evidence import write_sidecar
@@ -50,7 +51,9 @@ def _fill(db: sqlite3.Connection, survey: Survey) -> None:
     db.execute("INSERT INTO survey VALUES (1, ?)", (_json(survey.facts),))
     for o in survey.observations:
         db.execute("INSERT INTO observation VALUES (?, ?)", (o.seq, _json(o)))
-    for table, records in (("gap", survey.gaps), ("alarm", survey.alarms)):
+    filmed = survey.facts.created  # not when: every attempt notes the same alarms anew
+    alarms = dict.fromkeys(replace(alarm, utc=filmed) for alarm in survey.alarms)
+    for table, records in (("gap", survey.gaps), ("alarm", tuple(alarms))):
         for record in records:
             db.execute(f"INSERT INTO {table} (record) VALUES (?)", (_json(record),))
     if survey.progress is not None:

@@ -203,9 +203,9 @@ def noted(*readings: tuple[float, float]) -> Inspection:
 
 def test_what_no_camera_can_do_is_left_out_of_the_coded_way() -> None:
     wrong = noted((0, 0), (10, 1), (12, 90), (20, 2), (5, 40), (30, 3))
-    assert coded_readings(wrong) == [(0, 0), (10, 1), (20, 2), (30, 3)]
-    assert coded_readings(noted((3, 1), (3, 2))) == [(3, 1)]
-    assert coded_readings(noted()) == []
+    assert coded_readings(wrong, 1.0) == [(0, 0), (10, 1), (20, 2), (30, 3)]
+    assert coded_readings(noted((3, 1), (3, 2)), 1.0) == [(3, 1)]
+    assert coded_readings(noted(), 1.0) == []
 
 
 def test_the_geometry_takes_what_the_database_knows() -> None:
@@ -221,9 +221,7 @@ def test_without_a_scale_records_have_the_place_of_their_best_frame(tmp_path: Pa
     write_readings(readings, [(0.0, 0.0), (2.0, 1.0), (4.0, 1.0)])
     seen = observation(
         1,
-        mono_ns=10**9,
-        first_frame_id=10,
-        best_frame_id=15,
+        time_s=1.5,
         start_m=None,
         end_m=None,
         flags=("visual_odometry", "no_scale"),
@@ -238,7 +236,7 @@ def test_without_a_scale_records_have_the_place_of_their_best_frame(tmp_path: Pa
     )
     placed = with_chainage(survey, readings, Setup(mode="wall"))
     (o,) = placed.observations
-    assert (o.start_m, o.end_m) == (0.75, 0.75)  # at 1.5 s
+    assert (o.start_m, o.end_m) == (0.75, 0.75)
     assert o.start_sigma_m is not None
     assert o.start_sigma_m > 0
     assert o.flags == ("no_scale",)
