@@ -140,7 +140,7 @@ def _described(name: str, value: Any) -> str:
     if inspect.isclass(value) and issubclass(value, Exception):
         return f"{doc}\n"
     signature = str(inspect.signature(value)).replace("'", "")
-    signature = re.sub(r"<(?:factory|function|object)[^>]*>", "...", signature)
+    signature = re.sub(r"<(?:factory|function|object)(?:<\w+>|[^<>])*>", "...", signature)
     return f"```python\n{name}{signature}\n```\n\n```text\n{doc}\n```\n"
 
 
