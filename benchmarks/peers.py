@@ -54,7 +54,7 @@ from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.histograms import Run, collect, ranges_by
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.training.hardware import Hardware
-from scnet_edge.training.images import load_images
+from scnet_edge.training.images import load_images, sharing
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.material import drawn_pipes, split_held_out
 from scnet_edge.training.presets import EDGE_SCHEDULE
@@ -91,8 +91,14 @@ def main() -> None:
     chosen = parser.parse_args()
     on = hardware_of(chosen.device, chosen.workers, compiled=False)
     fit, held_out = split_held_out(open_dataset(chosen.data, "train"))
-    material = Material(images=load_images(fit, None), pipes=drawn_pipes())
     schedule = dataclasses.replace(EDGE_SCHEDULE, steps=chosen.steps, precision=chosen.precision)
+    share = schedule.pipe_share
+    material = Material(
+        images=[
+            *sharing(load_images(fit, None), 1 - share),
+            *sharing(drawn_pipes(), share, taught=False),
+        ]
+    )
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
         peer = trained(name, material, schedule, out / "training", on)

@@ -89,7 +89,7 @@ def finetune(
     optimizer = torch.optim.AdamW(model.parameters(), schedule.lr, weight_decay=0.0)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.steps)
     for step in range(schedule.steps):
-        x, mask, _ = batch_at(step, images, schedule)
+        x, mask = batch_at(step, images, schedule)[:2]
         fused, sides = model(x)
         loss = scnet_loss(fused, sides, mask, focal_weight=schedule.focal_weight)
         optimizer.zero_grad(set_to_none=True)

@@ -134,6 +134,7 @@ def build_bundle(
             input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw),
             threshold=threshold,
             edge_threshold=edge_threshold,
+            operating_points=card.operating_points,
             precision=step.precision,
             calibration=provenance(ranges) if ranges else None,
             parity=parity,

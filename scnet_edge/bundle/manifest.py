@@ -30,8 +30,9 @@ from typing import Any, Literal
 import msgspec
 
 from scnet_edge.config import read_json, replace_json
-from scnet_edge.errors import BundleError
+from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.folders import file_sha256
+from scnet_edge.models.cards import OperatingPoint
 from scnet_edge.types import Parity
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -166,6 +167,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calibration: Calibration | None
     parity: Parity
     min_mask_f1: float  # the bundle's own tolerance, which `verify` holds every engine to
+    operating_points: tuple[OperatingPoint, ...] = ()  # of the model, to choose from at a run
     accuracy: Accuracy | None = None
     gate: GateRecord | None = None  # how INT8 was judged; None where it was not
     quantised_convolutions: int
@@ -221,6 +223,31 @@ def seal_of(fields: dict[str, Any]) -> str:
     """Return the hex SHA-256 of a manifest's fields but the seal itself."""
     rest = {name: value for name, value in fields.items() if name != "seal"}
     return hashlib.sha256(msgspec.json.encode(rest, order="sorted")).hexdigest()
+
+
+def at_operating_point(manifest: Manifest, name: str | None) -> Manifest:
+    """Return a manifest with the threshold of an operating point; None leaves the shipped one.
+
+    Raises:
+        ConfigError: the bundle has no such point.
+    """
+    if name is None:
+        return manifest
+    for point in manifest.operating_points:
+        if point.name == name:
+            return msgspec.structs.replace(manifest, threshold=point.threshold)
+    known = ", ".join(point.name for point in manifest.operating_points) or "none"
+    raise ConfigError(
+        f"operating point {name!r}: expected one that the bundle of {manifest.model.name} has, "
+        f"found {known}; leave it out for the threshold {manifest.threshold:g}"
+    )
+
+
+def record_operating_point(bundle: Path, manifest: Manifest, point: OperatingPoint) -> None:
+    """Write an operating point into a manifest, over one of its name."""
+    others = tuple(each for each in manifest.operating_points if each.name != point.name)
+    changed = msgspec.structs.replace(manifest, operating_points=(*others, point))
+    write_manifest(bundle, changed)
 
 
 def record_accuracy(bundle: Path, manifest: Manifest, accuracy: Accuracy) -> None:

@@ -77,6 +77,7 @@ def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
 from scnet_edge.cli import (  # noqa: E402
+    archive,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
     calibrate,  # noqa: F401

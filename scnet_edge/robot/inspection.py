@@ -67,7 +67,7 @@ def open_inspection(
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
         first_segment = next_segment(read_survey(folder)) if source.live else 0
-        with open_odometry(uri, setup, first_segment=first_segment) as odometry:
+        with open_odometry(uri, setup, first_segment=first_segment, film=robot.source) as odometry:
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
             yield Inspection(
                 journal=journal, inspector=inspector, odometry=odometry, live=source.live

@@ -54,6 +54,14 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
     lost = f"lost {dark.f1_fp32 - dark.f1:+.4f}"
     assert f"dark, {dark.images} images: F1 {dark.f1:.4f}, {lost}" in done.stdout
 
+    done = command_line(
+        "calibrate", "--negatives", str(frames), "--bundle", str(bundle), "--alarmed", "0.5"
+    )
+    assert done.returncode == 0, done.stderr
+    (own,) = read_manifest(bundle).operating_points
+    assert f"own: {own.threshold:.2f}, " in done.stdout
+    assert own.domains["12 own frames"].alarmed <= 0.5
+
     ranking = tmp_path / "layers.json"
     done = command_line("sensitivity", str(bundle), "--images", "1", "--json", str(ranking))
     assert done.returncode == 0, done.stderr
@@ -109,6 +117,9 @@ def test_bad_frames_are_refused_in_one_line(
     "arguments",
     [
         ["calibrate", "--data", "{tmp}/none", "--out", "{tmp}/o.toml"],
+        ["calibrate", "--data", "{tmp}"],
+        ["calibrate", "--negatives", "{tmp}"],
+        ["calibrate", "--negatives", "{tmp}", "--bundle", "{tmp}/none"],
         ["calibrate", "--data", "{tmp}", "--out", "{tmp}/o.json"],
         ["calibrate", "--data", "{tmp}", "--method", "guess", "--out", "{tmp}/o.toml"],
         ["calibrate", "--data", "{tmp}", "--frames", "7", "--out", "{tmp}/o.toml"],

@@ -179,6 +179,7 @@ def test_skip_is_what_the_robot_says(darkness_bundle: Callable[..., Path]) -> No
         (Robot(late_ms=100), ConfigError, "need degrade_every above 1 or a degrade_bundle"),
         (Robot(degrade_every=3), ConfigError, "need late_ms or hot_c above 0"),
         (Robot(gate_bundle="nowhere"), BundleError, "nowhere"),
+        (Robot(operating_point="strict"), ConfigError, "operating point 'strict': expected one"),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(
