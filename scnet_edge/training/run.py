@@ -279,7 +279,10 @@ def _named(wanted: Request) -> tuple[str, ...]:
     """Return what a run learns from, in words."""
     if wanted.corpus is None:
         return wanted.data
-    return tuple(f"{each.name} ({each.licence})" for each in wanted.corpus.sets if each.share)
+    corpus = wanted.corpus
+    sets = [f"{each.name} ({each.licence})" for each in corpus.sets if each.share]
+    ours = [name for name in ("drawn", "plain", "blended") if getattr(corpus, name)]
+    return (*sets, *(f"{name} images of ours" for name in ours))
 
 
 def _card_config(config: SCNetConfig) -> CardConfig:

@@ -114,7 +114,7 @@ def test_a_corpus_trains_and_scores_by_the_command_line(
     assert run(monkeypatch, "train", "toy", "--corpus", corpus, "--out", out) == 0
     card = find_card(str(out))
     assert (card.licence, card.steps) == ("mine", 4)
-    assert "walls (mine), pipe (theirs)" in card.data
+    assert "walls (mine), pipe (theirs), plain images of ours, blended images" in card.data
     assert run(monkeypatch, "train", "toy", "--corpus", corpus, "--out", out, "--resume") == 0
     corpus.write_text(CORPUS.replace("share = 0.3", "share = 0.4"))
     assert run(monkeypatch, "train", "toy", "--corpus", corpus, "--out", out, "--resume") == 1
