@@ -94,6 +94,9 @@ def request(
         raise ConfigError("--mine looks for mistakes of --start in a --corpus; give both")
     preset = find_preset(name)
     given = {key: value for key, value in changes.items() if value is not None}
+    if corpus and corpus.scale:
+        how = preset.schedule.augmentation
+        given["augmentation"] = dataclasses.replace(how, scale=corpus.scale)
     schedule = dataclasses.replace(preset.schedule, **given)  # type: ignore[arg-type]
     return Request(
         name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from scnet_edge.training import presets
 from scnet_edge.training.corpora import load_corpus
 from scnet_edge.training.hard_negatives import mined
 from scnet_edge.training.presets import Preset
+from scnet_edge.training.run import request
 from scnet_edge.training.schedule import Schedule
 
 Captured = pytest.CaptureFixture[str]
@@ -168,6 +170,14 @@ def test_data_or_a_corpus_is_needed(
     what = {"train": ("toy", "--out", tmp_path / "o"), "evaluate": ("scnet-tiny",)}
     assert run(monkeypatch, command, *what.get(command, ())) == 1
     assert "expected --data or --corpus, found both or none" in capsys.readouterr().err
+
+
+def test_a_corpus_may_have_a_scale_of_its_own(corpus: Path) -> None:
+    corpus.write_text("scale = [0.5, 3.0]\n" + CORPUS)
+    preset = request("toy", (), corpus=read_corpus(corpus)).preset
+    assert preset.schedule.augmentation == dataclasses.replace(
+        QUICK.schedule.augmentation, scale=(0.5, 3.0)
+    )
 
 
 def test_mistakes_come_again(corpus: Path) -> None:
