@@ -55,6 +55,7 @@ from scnet_edge.cli import (  # noqa: E402
     calibrate,  # noqa: F401
     calibrate_camera,  # noqa: F401
     compare,  # noqa: F401
+    demo,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
     explain,  # noqa: F401
