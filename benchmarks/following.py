@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from scnet_edge.inspection.following import Follower
 from scnet_edge.inspection.geometry import geometry_of
+from scnet_edge.inspection.localization import place
 from scnet_edge.inspection.measure import measure_cracks
-from scnet_edge.inspection.placing import place
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.setup import read_setup
 from scnet_edge.inspection.tracing import trace_cracks
+from scnet_edge.inspection.tracking import Follower
 from scnet_edge.simulation.cracks import draw_strands, random_crack
 from scnet_edge.simulation.footage import pipe_toml
 from scnet_edge.simulation.scene import Plan, make_scene

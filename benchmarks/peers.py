@@ -26,9 +26,7 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from scnet_edge.backends.base import cpu_engine, open_backend
-from scnet_edge.backends.torch_eager import TorchBackend
-from scnet_edge.bundle.build import count_quantised, golden_frames
+from scnet_edge.build import count_quantised, golden_frames
 from scnet_edge.bundle.manifest import (
     FUSED,
     GOLDEN,
@@ -44,20 +42,22 @@ from scnet_edge.bundle.verify import Golden, parity_of, write_golden
 from scnet_edge.cli.train import hardware_of
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
+from scnet_edge.engines.base import cpu_engine, open_backend
+from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import backend_run, predictions
-from scnet_edge.experiments.material import drawn_pipes, split_held_out
-from scnet_edge.experiments.presets import EDGE_SCHEDULE
 from scnet_edge.folders import file_sha256
-from scnet_edge.graph.calibrate import Run, calibrate_chain
-from scnet_edge.graph.qdq import quantise
-from scnet_edge.graph.rewrite import exportable
-from scnet_edge.graph.trace import trace_chain
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNetConfig
+from scnet_edge.onnx_export.rewrite import exportable
+from scnet_edge.onnx_export.trace import trace_chain
+from scnet_edge.quantization.activations import Run, calibrate_chain
+from scnet_edge.quantization.qdq import quantise
 from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import load_images
 from scnet_edge.training.loop import Material, train
+from scnet_edge.training.material import drawn_pipes, split_held_out
+from scnet_edge.training.presets import EDGE_SCHEDULE
 from scnet_edge.training.schedule import Schedule
 
 FEATURES = {"unet": (32, 32, 64, 128, 256, 32), "light": (8, 8, 16, 32, 64, 8)}
@@ -172,7 +172,7 @@ def write_bundle(
 
 
 def _in_openvino(graph: onnx.ModelProto, folder: Path) -> Run:
-    path = folder / "observed.onnx"
+    path = folder / "frame_result.onnx"
     onnx.save(graph, path)
     return open_backend("openvino", path, arithmetic="fp32").run
 

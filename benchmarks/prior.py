@@ -18,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.prior_report import report
+from benchmarks.prior_study import PRIORS, Plan, claim, priors_of, scored_run, splits_of
 from scnet_edge.cli.train import hardware_of
 from scnet_edge.config import write_json
-from scnet_edge.experiments.prior import PRIORS, Plan, claim, priors_of, scored_run, splits_of
-from scnet_edge.experiments.prior_report import report
 
 FIELDS = ("data", "steps", "batch", "crop", "distil_steps", "light_width", "seeds")
 

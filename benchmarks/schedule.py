@@ -1,7 +1,7 @@
 """Print what each way of saving time costs in recall, on rendered clips whose truth is known.
 
 python benchmarks/schedule.py --full SMALL --smaller SMALL_HALF_SIZE --gate TINY_HALF_SIZE
-python benchmarks/schedule.py --full SCNET --halves --hed SCNET_HALF_SIZE
+python benchmarks/schedule.py --full SCNET --split-graphs --hed SCNET_HALF_SIZE
 
 Every option works on the same frames in the same order, frame by frame in turns, so that their
 times can be compared. A crack is one connected piece of the truth of at least 50 px; it is found
@@ -25,10 +25,10 @@ import numpy as np
 
 from scnet_edge import Pipeline, __version__
 from scnet_edge.robot.config import Robot
-from scnet_edge.robot.segment import open_segment
-from scnet_edge.runtime.page import machine_name
-from scnet_edge.runtime.score import Counts, count_pixels
+from scnet_edge.robot.segmentation import open_segment
 from scnet_edge.simulation.clip import render_clip
+from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.sinks.run_scores import Counts, count_pixels
 from scnet_edge.types import Frame, Mask, Result
 
 TOLERANCE_PX, CRACK_PX, FOUND_SHARE = 2, 50, 0.25
@@ -75,8 +75,8 @@ def main() -> None:
     parser.add_argument("--full", type=Path, required=True)
     parser.add_argument("--smaller", type=Path, help="a bundle to degrade to")
     parser.add_argument("--gate", type=Path, help="a cheap bundle")
-    parser.add_argument("--halves", action="store_true", help="HED every 2, 4 and 8 frames")
-    parser.add_argument("--hed", type=Path, help="a smaller bundle with halves, for its HED")
+    parser.add_argument("--split-graphs", action="store_true", help="HED every 2, 4 and 8 frames")
+    parser.add_argument("--hed", type=Path, help="a smaller bundle with split_graphs, for its HED")
     parser.add_argument("--clips", type=int, default=2)
     parser.add_argument("--frames", type=int, default=48, help="of each clip")
     parser.add_argument("--out", type=Path)
@@ -115,7 +115,7 @@ def opened(
 
     def option(bundle: Path, **keys: object) -> Callable[[Frame], Result]:
         robot = Robot(**keys)  # type: ignore[arg-type]
-        return stack.enter_context(open_segment(bundle, robot, asides=SimpleQueue())).segment
+        return stack.enter_context(open_segment(bundle, robot, event_queue=SimpleQueue())).segment
 
     yield "full", option(asked.full)
     if asked.smaller:
@@ -124,7 +124,7 @@ def opened(
         for threshold in (0.05, 0.1, 0.3):
             keys = {"gate_bundle": str(asked.gate), "gate_threshold": threshold}
             yield f"gate at {threshold}", option(asked.full, **keys)
-    if asked.halves:
+    if asked.split_graphs:
         for every in (2, 4, 8):
             yield f"HED every {every} frames", option(asked.full, hed_every=every)
     if asked.hed:

@@ -27,16 +27,16 @@ from typing import Any
 
 import onnx
 
-from scnet_edge.backends.trt_build import BuildSettings, build_plan
-from scnet_edge.backends.trt_layers import summarise
-from scnet_edge.backends.trt_module import tensorrt
 from scnet_edge.bundle.recipe import Recipe, parse_size
 from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.engines.tensorrt.builder import BuildSettings, build_plan
+from scnet_edge.engines.tensorrt.library import tensorrt
+from scnet_edge.engines.tensorrt.plan_layers import summarise
 from scnet_edge.errors import EngineError
-from scnet_edge.graph.half import to_half
-from scnet_edge.graph.lower import fp32_graph, lowered
-from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import find_card, shipped_models
+from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.quantization.lowering import fp32_graph, lowered
+from scnet_edge.quantization.ranges import find_ranges
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]  # model, precision, target

@@ -27,20 +27,20 @@ from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.config import write_json
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.experiments.material import split_held_out
-from scnet_edge.graph.lower import fp32_graph
-from scnet_edge.graph.qdq import quantise
-from scnet_edge.graph.ranges import find_ranges
-from scnet_edge.graph.rewrite import fold_batch_norms
-from scnet_edge.int8.annotated import gate_frames
-from scnet_edge.int8.engine import in_engine
-from scnet_edge.int8.finetuned import refuse_repaired, write_run
-from scnet_edge.int8.scoring import score
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import open_hed
+from scnet_edge.onnx_export.rewrite import fold_batch_norms
+from scnet_edge.quantization.annotated_frames import gate_frames
+from scnet_edge.quantization.finetuned import refuse_repaired, write_run
+from scnet_edge.quantization.graph_scores import score
+from scnet_edge.quantization.lowering import fp32_graph
+from scnet_edge.quantization.memory_engine import in_engine
+from scnet_edge.quantization.qdq import quantise
+from scnet_edge.quantization.ranges import find_ranges
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.images import load_images
+from scnet_edge.training.material import split_held_out
 from scnet_edge.training.qat import finetune
 from scnet_edge.training.schedule import Schedule
 

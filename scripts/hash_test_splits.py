@@ -14,7 +14,13 @@ from pathlib import Path
 
 from scnet_edge.config import write_json
 from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.int8.hashing import EVALUATION_HASHES, EvaluationHashes, bits, phash, same_picture
+from scnet_edge.quantization.perceptual_hash import (
+    EVALUATION_HASHES,
+    EvaluationHashes,
+    bits,
+    phash,
+    same_picture,
+)
 
 SETS = ("deepcrack", "crackforest", "masonry")
 

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.base import cpu_engine, open_backend
-from scnet_edge.bundle.build import GateRequest, build_bundle
+from scnet_edge.build import GateRequest, build_bundle
 from scnet_edge.bundle.manifest import (
     CALIBRATION,
     FUSED,
@@ -29,8 +28,9 @@ from scnet_edge.bundle.manifest import (
 )
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import Golden, parity_of, read_golden, require_parity, write_golden
+from scnet_edge.engines.base import cpu_engine, open_backend
 from scnet_edge.folders import file_sha256
-from scnet_edge.int8.gate import parse_gate
+from scnet_edge.quantization.gate import parse_gate
 
 ARCHIVE = Path(__file__).parents[1] / "samples" / "bundle.tar.xz"
 GATE = "f1:0.005"

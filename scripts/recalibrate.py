@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.models.cards import shipped_models

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scnet_edge.backends import base, timing, trt_compile
-from scnet_edge.backends.slots import check_slot
-from scnet_edge.backends.trt_build import BuildSettings, Built
-from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle import compile, device, verify
 from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, seal_of
 from scnet_edge.bundle.verify import read_golden
+from scnet_edge.engines import base, timing
+from scnet_edge.engines.compiled import check_slot
+from scnet_edge.engines.isolated.worker import Opening
+from scnet_edge.engines.tensorrt import plans as trt_compile
+from scnet_edge.engines.tensorrt.builder import BuildSettings, Built
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"

@@ -14,17 +14,17 @@ import typer
 
 import scnet_edge
 import scnet_edge.cli
+from benchmarks.paper_ablation import Figures, cell
+from benchmarks.paper_tables import TABLES
+from benchmarks.prior_report import PriorStudy
 from scnet_edge.bench.schema import read_result
 from scnet_edge.bench.suite import read_suite, suite_sha256
-from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
-from scnet_edge.experiments.ablate import Figures, cell
-from scnet_edge.experiments.prior_report import PriorStudy
-from scnet_edge.experiments.tables import TABLES
-from scnet_edge.graph.ranges import read_ranges
 from scnet_edge.models.cards import Card, find_card, read_card, shipped_models
+from scnet_edge.quantization.ranges import read_ranges
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scnet_edge.backends.base import one_line
 from scnet_edge.bench.operations import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
+from scnet_edge.engines.base import one_line
 from scnet_edge.errors import BundleError
-from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import Card, find_card
+from scnet_edge.quantization.ranges import find_ranges
 
 # A full disk, and what OpenVINO and PyTorch raise for anything, memory that is gone included
 BUILD_ERRORS = (OSError, RuntimeError, MemoryError)
@@ -63,7 +63,7 @@ def bundle_of(case: Case, folder: Path) -> Path:
     if (bundle / MANIFEST).is_file() and _is_current(bundle, card):
         return bundle
     try:
-        from scnet_edge.bundle.build import build_bundle
+        from scnet_edge.build import build_bundle
     except ModuleNotFoundError as e:
         raise BundleError(
             f"{bundle}: no bundle of these weights and ranges, and PyTorch and onnx to build it "
@@ -75,7 +75,7 @@ def bundle_of(case: Case, folder: Path) -> Path:
         model=case.model,
         precision=precision,
         size_hw=case.size_hw,
-        halves=card.takes_prior,
+        split_graphs=card.takes_prior,
     )
     build_bundle(recipe, bundle, overwrite=True)
     return bundle

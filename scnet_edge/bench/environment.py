@@ -9,10 +9,11 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scnet_edge.backends.board import system_text
 from scnet_edge.bench.schema import Environment
-from scnet_edge.runtime.doctor import check_gpu
-from scnet_edge.runtime.machine import (
+from scnet_edge.doctor.checks import check_gpu
+from scnet_edge.engines.board import system_text
+from scnet_edge.machine.nvml import driver_version
+from scnet_edge.machine.system import (
     BF16_FLAGS,
     INT8_FLAGS,
     OTHER_FLAGS,
@@ -21,8 +22,7 @@ from scnet_edge.runtime.machine import (
     cpu_model,
     memory_bytes,
 )
-from scnet_edge.runtime.nvml import driver_version
-from scnet_edge.runtime.telemetry import read_sensors
+from scnet_edge.machine.telemetry import read_sensors
 
 PACKAGES = (
     "scnet-edge",

@@ -23,7 +23,7 @@ from scnet_edge.bench.sensors import sampled
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ScnetEdgeError
-from scnet_edge.runtime.telemetry import Telemetry
+from scnet_edge.machine.telemetry import Telemetry
 
 Report = Callable[[str], None]
 SENSORS_S = 0.1  # between two looks at the sensors; twice a turn where that is shorter

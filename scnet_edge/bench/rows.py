@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scnet_edge.bench.group import Measured, Timed, median
 from scnet_edge.bench.schema import Latency, Limits, Row, Scope, Share
 from scnet_edge.bench.suite import Suite
-from scnet_edge.runtime.telemetry import Telemetry
+from scnet_edge.machine.telemetry import Telemetry
 
 RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")

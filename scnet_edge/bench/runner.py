@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.base import one_line
 from scnet_edge.bench.bundles import made_ready
 from scnet_edge.bench.environment import environment
 from scnet_edge.bench.group import Report, failed, measure_group
@@ -26,6 +25,7 @@ from scnet_edge.bench.schema import (
 )
 from scnet_edge.bench.scoring import Scored, scored
 from scnet_edge.bench.suite import Suite, suite_sha256
+from scnet_edge.engines.base import one_line
 from scnet_edge.errors import ConfigError, ScnetEdgeError
 from scnet_edge.folders import check_file
 

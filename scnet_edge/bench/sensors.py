@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from scnet_edge.runtime.telemetry import Telemetry, read_sensors
+from scnet_edge.machine.telemetry import Telemetry, read_sensors
 
 
 @contextmanager

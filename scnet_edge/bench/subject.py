@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scnet_edge.backends.base import Backend, open_backend
-from scnet_edge.backends.slots import SLOT, Arithmetic
-from scnet_edge.backends.split import open_split
 from scnet_edge.bench.schema import Case, Scope
 from scnet_edge.bundle.compile import compile_slot
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifest
+from scnet_edge.engines.base import Backend, open_backend
+from scnet_edge.engines.compiled import SLOT, Arithmetic
+from scnet_edge.engines.split import open_split
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Captured, Frame
@@ -91,9 +91,9 @@ class Subject:
         From the stamp before a JPEG is decoded to the mask; nothing is measured in the mask and
         no sink writes.
         """
-        from scnet_edge.runtime.delivery import CallbackSink, Observed
+        from scnet_edge.runtime.delivery import CallbackSink, FrameResult
         from scnet_edge.runtime.loop import run_loop
-        from scnet_edge.runtime.sources import Source
+        from scnet_edge.video.sources import Source
 
         if self._frame_s is None:
             self.time("pipeline", frames, seconds=1e9, at_most=PACE_FRAMES)
@@ -102,9 +102,9 @@ class Subject:
         count = max(2, min(at_most, round(seconds / self._frame_s)))
         turn, stamps_s = Turn(), [0.0]
 
-        def note(observed: Observed) -> None:
+        def note(frame_result: FrameResult) -> None:
             stamps_s.append(time.perf_counter())
-            turn.add(observed.camera_to_mask_ms or 0.0, observed.timing_ms)
+            turn.add(frame_result.camera_to_mask_ms or 0.0, frame_result.timing_ms)
 
         items = _camera(frames, fps, measured_from=stamps_s)
         source = Source(items=items, count=None, fps=fps, live=True)
@@ -187,9 +187,9 @@ def _torch(case: Case, threads: int | None) -> Backend:
         import torch
     except ModuleNotFoundError as e:
         raise EngineError("PyTorch is not installed here; pip install 'scnet-edge[build]'") from e
-    from scnet_edge.backends.torch_eager import TorchBackend
     from scnet_edge.bundle.recipe import Recipe
     from scnet_edge.bundle.reference import open_chain
+    from scnet_edge.engines.torch_eager import TorchBackend
     from scnet_edge.models.cards import find_card
 
     if case.precision == "int8":

@@ -18,9 +18,6 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.base import default_engine
-from scnet_edge.backends.slots import SLOT, Slot, read_slot
-from scnet_edge.backends.trt_progress import Progress
 from scnet_edge.bundle.arithmetic import choose_precision, choose_rest
 from scnet_edge.bundle.compile import (
     COMPILING,
@@ -41,6 +38,9 @@ from scnet_edge.bundle.device import (
 )
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
+from scnet_edge.engines.base import default_engine
+from scnet_edge.engines.compiled import SLOT, CompiledEngine, read_slot
+from scnet_edge.engines.tensorrt.build_progress import Progress
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
 from scnet_edge.types import Parity
 
@@ -62,7 +62,7 @@ class Activation:
 
     name: str
     previous: str
-    slot: Slot
+    slot: CompiledEngine
     parity: Parity
     compile_s: float
     open_s: float

@@ -15,21 +15,23 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.base import Backend
-from scnet_edge.backends.slots import Arithmetic, Choice, Rest
-from scnet_edge.backends.timing import quickest_ms
-from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.compile import Tried, compile_slot, open_code, opened, try_slot
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, Manifest
 from scnet_edge.bundle.verify import Golden, read_golden, require_parts
+from scnet_edge.engines.base import Backend
+from scnet_edge.engines.compiled import Arithmetic, FallbackPrecision, PrecisionChoice
+from scnet_edge.engines.isolated.worker import Opening
+from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.timing import quickest_ms
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 
 WORTH = 0.97  # of the time: less of a gain is noise
 
 
-def choose_rest(bundle: Path, manifest: Manifest, engine: str, threads: int | None) -> Rest | None:
+def choose_rest(
+    bundle: Path, manifest: Manifest, engine: str, threads: int | None
+) -> FallbackPrecision | None:
     """Return what computes the rest of an INT8 graph quickest here; None where there is no choice.
 
     Raises:
@@ -37,7 +39,7 @@ def choose_rest(bundle: Path, manifest: Manifest, engine: str, threads: int | No
     """
     if engine != "openvino" or manifest.precision != "int8":
         return None
-    from scnet_edge.backends import openvino_cpu
+    from scnet_edge.engines.openvino import cpu as openvino_cpu
 
     if not openvino_cpu.has_bf16():
         return None
@@ -53,10 +55,12 @@ def choose_rest(bundle: Path, manifest: Manifest, engine: str, threads: int | No
         try:
             require_parts(bf16, lambda part: open_part(part, "bf16"), manifest, golden)
         except BundleError:
-            return Rest(arithmetic="fp32", bf16_time=None)
+            return FallbackPrecision(arithmetic="fp32", bf16_time=None)
         with closing(open_part(FUSED, "fp32")) as fp32:
             ratio = time_ratio(bf16, fp32, golden)
-    return Rest(arithmetic="bf16" if ratio < WORTH else "fp32", bf16_time=round(ratio, 3))
+    return FallbackPrecision(
+        arithmetic="bf16" if ratio < WORTH else "fp32", bf16_time=round(ratio, 3)
+    )
 
 
 def choose_precision(
@@ -99,18 +103,18 @@ def choose_precision(
         except BuildCancelled:
             raise
         except (BundleError, EngineError, GraphError) as e:
-            return _chosen(int8, Choice(precision="int8", int8_time=None, refused=str(e)))
+            return _chosen(int8, PrecisionChoice(precision="int8", int8_time=None, refused=str(e)))
         if ratio < WORTH:
-            return _chosen(int8, Choice(precision="int8", int8_time=round(ratio, 3)))
+            return _chosen(int8, PrecisionChoice(precision="int8", int8_time=round(ratio, 3)))
         shutil.rmtree(int8.folder)
         beside.rename(int8.folder)
         fp16 = Tried(folder=int8.folder, slot=slot, plans=plans, parity=parity, open_s=open_s)
-        return _chosen(fp16, Choice(precision="fp16", int8_time=round(ratio, 3)))
+        return _chosen(fp16, PrecisionChoice(precision="fp16", int8_time=round(ratio, 3)))
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _chosen(tried: Tried, choice: Choice) -> Tried:
+def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
     return replace(tried, slot=msgspec.structs.replace(tried.slot, choice=choice))
 
 

@@ -14,17 +14,25 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from scnet_edge.backends.base import Backend
-from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Rest, Slot, identity, layers_of
-from scnet_edge.backends.trt_build import Built
-from scnet_edge.backends.trt_compile import compile_plans, write_layers
-from scnet_edge.backends.trt_progress import Progress
-from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.device import compiled_graph, graphs_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest
 from scnet_edge.bundle.verify import read_golden, require_parts
 from scnet_edge.config import write_json
+from scnet_edge.engines.base import Backend
+from scnet_edge.engines.compiled import (
+    SCHEMA,
+    SLOT,
+    Compiled,
+    CompiledEngine,
+    FallbackPrecision,
+    identity,
+    layers_of,
+)
+from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.engines.isolated.worker import Opening
+from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.builder import Built
+from scnet_edge.engines.tensorrt.plans import compile_plans, write_layers
 from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
@@ -42,7 +50,7 @@ class Tried:
     """
 
     folder: Path
-    slot: Slot
+    slot: CompiledEngine
     plans: dict[str, Built]
     parity: Parity
     open_s: float
@@ -51,7 +59,7 @@ class Tried:
 def precisions_of(bundle: Path, manifest: Manifest, engine: str) -> list[list[Path]]:
     """Return the graphs that an engine compiles, the bundle's own and then those of FP16, if any.
 
-    Of each the fused one and, where there are, the halves.
+    Of each the fused one and, where there are, the split_graphs.
     """
     parts = [part for part in (FUSED, HED, SCNET) if part in manifest.files]
     choices = [graphs_for(bundle, manifest, engine, part) for part in parts]
@@ -64,10 +72,10 @@ def compile_slot(
     engine: str,
     *,
     threads: int | None = None,
-    rest: Rest | None = None,
+    rest: FallbackPrecision | None = None,
     measured: Path | None = None,
     progress: Callable[[Progress], bool] | None = None,
-) -> tuple[Slot, dict[str, Built]]:
+) -> tuple[CompiledEngine, dict[str, Built]]:
     """Compile graphs into a folder; return its slot, written there, not tried yet, and the plans.
 
     Args:
@@ -99,7 +107,7 @@ def compile_slot(
                     f"{folder}: {engine} kept no compiled code of {graph.name}; "
                     "free some space on the disk and build again"
                 )
-    slot = Slot(
+    slot = CompiledEngine(
         schema=SCHEMA,
         engine=engine,
         identity=found,
@@ -113,7 +121,7 @@ def compile_slot(
 
 
 def try_slot(
-    bundle: Path, manifest: Manifest, folder: Path, slot: Slot, threads: int | None
+    bundle: Path, manifest: Manifest, folder: Path, slot: CompiledEngine, threads: int | None
 ) -> tuple[Parity, float]:
     """Return the parity of compiled code with the reference and how long opening it took, seconds.
 
@@ -148,7 +156,7 @@ def open_code(
     return opened(_opening(engine, graph, folder, threads))
 
 
-def inspected(folder: Path, slot: Slot, plans: dict[str, Built]) -> Slot:
+def inspected(folder: Path, slot: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
     """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
     told, files = dict(slot.graphs), dict(slot.files)  # hashed before the trial: what was tried
     for name, built in plans.items():

@@ -2,7 +2,7 @@
 
     BUNDLE/device/
       state.json     by engine: which folder is active, which was before; which failed and why
-      ENGINE-N/      compiled code; see `scnet_edge.backends.slots`
+      ENGINE-N/      compiled code; see `scnet_edge.engines.compiled`
 
 The manifest does not list it: it is made on the device, and never moved to another.
 """
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.backends.slots import SLOT, check_slot, identity, read_slot
-from scnet_edge.backends.trt_module import capabilities
-from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
 from scnet_edge.config import read_json, replace_json
+from scnet_edge.engines.compiled import SLOT, check_slot, identity, read_slot
+from scnet_edge.engines.isolated.worker import Opening
+from scnet_edge.engines.tensorrt.library import capabilities
 from scnet_edge.errors import BundleError, EngineError
 from scnet_edge.folders import lock_folder
 

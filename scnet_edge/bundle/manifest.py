@@ -5,7 +5,7 @@
       fused.onnx          frame -> probability and edges, the graph that runs
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
       fp16.onnx           the same in FP16, beside INT8: a GPU on which INT8 is not quicker runs it
-      hed.onnx scnet.onnx the two halves, for HED at another rate (where the recipe asks), and
+      hed.onnx scnet.onnx the two split_graphs, for HED at another rate (where the recipe asks), and
                           their typed-hed.onnx, fp16-hed.onnx and so on
       calibration.toml    where INT8 was asked for, and the gate may have chosen another precision:
                           the ranges, the frames' hashes, how the methods compared
@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from scnet_edge.bundle.gate import GateRecord
+from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.config import read_json, replace_json
 from scnet_edge.errors import BundleError
 from scnet_edge.folders import file_sha256

@@ -35,7 +35,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         calibration: Name of a file in `calibration/`, or a path; None for the model's own.
         exclude: Convolutions that stay in floating point, by node name.
         min_mask_f1: The bundle's tolerance; None for the default of its precision.
-        halves: Write HED and SCNet apart as well.
+        split_graphs: Write HED and SCNet apart as well.
     """
 
     precision: Precision
@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     calibration: str | None = None
     exclude: tuple[str, ...] = ()
     min_mask_f1: Share | None = None
-    halves: bool = False
+    split_graphs: bool = False
 
 
 def read_recipe(path: Path) -> Recipe:

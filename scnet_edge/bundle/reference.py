@@ -19,12 +19,12 @@ def open_chain(card: Card, recipe: Recipe) -> Chain:
     """Return the PyTorch FP32 reference of a recipe, in eval mode.
 
     Raises:
-        ConfigError: halves are asked for of a model that is one network.
+        ConfigError: split_graphs are asked for of a model that is one network.
     """
-    if recipe.halves and not card.takes_prior:
+    if recipe.split_graphs and not card.takes_prior:
         raise ConfigError(
-            f"halves: expected a model behind HED, found {card.name}, which is one network; "
-            "leave --halves out"
+            f"split_graphs: expected a model behind HED, found {card.name}, which is one network; "
+            "leave --split-graphs out"
         )
     return Chain(
         open_scnet(card),

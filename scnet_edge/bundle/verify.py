@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.backends.base import Backend, default_engine
-from scnet_edge.backends.split import open_split
-from scnet_edge.backends.worker import open_one
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import (
     FP16,
@@ -26,6 +23,9 @@ from scnet_edge.bundle.manifest import (
     Manifest,
     read_manifest,
 )
+from scnet_edge.engines.base import Backend, default_engine
+from scnet_edge.engines.isolated.worker import open_one
+from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError
 from scnet_edge.types import Parity
 
@@ -55,7 +55,7 @@ def verify_bundle(
     Where a build on the device is active, it is that which runs.
 
     Raises:
-        BundleError: the bundle is damaged, or its halves are further from PyTorch than it allows.
+        BundleError: the bundle is damaged, or its split_graphs are further from PyTorch than it allows.
         EngineError: the engine is not installed or refuses the graph.
     """
     manifest, golden = read_manifest(bundle), read_golden(bundle / GOLDEN)
@@ -81,7 +81,7 @@ def parity_of(
 
 
 def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Golden) -> Parity:
-    """Return the parity of an open backend of the fused graph, after holding it and the halves.
+    """Return the parity of an open backend of the fused graph, after holding it and the split_graphs.
 
     Raises:
         BundleError: one of them is further from the reference than the bundle promises.

@@ -9,14 +9,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.train import (
-    Compiled,
-    Device,
-    PrecisionName,
-    Workers,
-    hardware_of,
-    precision_of,
-)
+from scnet_edge.cli.train import Compiled, Device, PrecisionName, Workers, hardware_of, precision_of
 from scnet_edge.folders import check_folder
 
 
@@ -40,8 +33,8 @@ def ablate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from scnet_edge.experiments.ablate import ablate as make
-    from scnet_edge.experiments.tables import find_table
+    from benchmarks.paper_ablation import ablate as make
+    from benchmarks.paper_tables import find_table
 
     check_folder(out)
     number, rows = find_table(table)

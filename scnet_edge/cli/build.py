@@ -55,8 +55,8 @@ def build(
     elsewhere: Annotated[
         bool, typer.Option("--elsewhere", help="For another machine: do not time INT8 on this one.")
     ] = False,
-    halves: Annotated[
-        bool, typer.Option("--halves", help="Write HED and SCNet apart as well.")
+    split_graphs: Annotated[
+        bool, typer.Option("--split-graphs", help="Write HED and SCNet apart as well.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an old bundle.")] = False,
     engine: Annotated[
@@ -84,7 +84,12 @@ def build(
         "--allow-loss": allow_loss,
         "--elsewhere": elsewhere,
     }
-    written = {"--out": out, "--recipe": recipe, "--halves": halves, "--overwrite": overwrite}
+    written = {
+        "--out": out,
+        "--recipe": recipe,
+        "--split-graphs": split_graphs,
+        "--overwrite": overwrite,
+    }
     networks = {"--int8": int8, "--fp16": fp16, "--fp32": fp32, "--model": model}
     sizes = {"--size": size, "--frame-size": frame_size}
     if on_device is not None:
@@ -102,9 +107,9 @@ def build(
         raise ConfigError("expected --out FOLDER for a new bundle, or --on-device BUNDLE")
     from rich.console import Console
 
-    from scnet_edge.bundle.build import GateRequest, build_bundle
+    from scnet_edge.build import GateRequest, build_bundle
     from scnet_edge.bundle.recipe import parse_size
-    from scnet_edge.int8.gate import parse_gate
+    from scnet_edge.quantization.gate import parse_gate
 
     chosen = _recipe(
         recipe,
@@ -114,7 +119,7 @@ def build(
             "size_hw": parse_size(size) if size is not None else None,
             "frame_hw": parse_size(frame_size) if frame_size is not None else None,
             "calibration": calibration,
-            "halves": halves or None,
+            "split_graphs": split_graphs or None,
         },
     )
     if chosen.precision != "int8":

@@ -12,9 +12,9 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_folder
 
 if TYPE_CHECKING:
-    from scnet_edge.graph.histograms import Method
-    from scnet_edge.graph.ranges import CalibrationFile
-    from scnet_edge.int8.gather import Gathered
+    from scnet_edge.quantization.gather_frames import Gathered
+    from scnet_edge.quantization.histograms import Method
+    from scnet_edge.quantization.ranges import CalibrationFile
 
 
 @app.command()
@@ -51,13 +51,13 @@ def calibrate(
     from rich.console import Console
 
     from scnet_edge.bundle.recipe import make_recipe, parse_size
-    from scnet_edge.graph.histograms import METHODS
-    from scnet_edge.graph.ranges import write_ranges
-    from scnet_edge.int8.cache import default_cache
-    from scnet_edge.int8.choose import MIN_FRAMES
-    from scnet_edge.int8.collect import calibrate as calibrated
-    from scnet_edge.int8.gather import gather
-    from scnet_edge.int8.sheet import write_sheet
+    from scnet_edge.quantization.choose_frames import MIN_FRAMES
+    from scnet_edge.quantization.collect_ranges import calibrate as calibrated
+    from scnet_edge.quantization.contact_sheet import write_sheet
+    from scnet_edge.quantization.gather_frames import gather
+    from scnet_edge.quantization.histogram_cache import default_cache
+    from scnet_edge.quantization.histograms import METHODS
+    from scnet_edge.quantization.ranges import write_ranges
 
     if frames < MIN_FRAMES:
         raise ConfigError(f"--frames {frames}: expected at least {MIN_FRAMES}")
@@ -95,7 +95,7 @@ def calibrate(
 
 
 def _method(name: str) -> Method:
-    from scnet_edge.graph.histograms import METHODS
+    from scnet_edge.quantization.histograms import METHODS
 
     for method in METHODS:
         if method == name:
@@ -105,7 +105,7 @@ def _method(name: str) -> Method:
 
 def _check_places(out: Path, sources: list[str], cache: Path) -> None:
     """Refuse places that cannot be written or where what is written would be read as a frame."""
-    from scnet_edge.graph.ranges import is_ranges
+    from scnet_edge.quantization.ranges import is_ranges
 
     if out.suffix != ".toml" or out.is_dir():
         raise ConfigError(f"{out}: expected a file to write that ends in .toml")

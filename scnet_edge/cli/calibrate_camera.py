@@ -64,7 +64,7 @@ def _board(text: str, square_mm: float) -> Board:
 def _boards(source: str, board: Board) -> tuple[list[Points], int, tuple[int, int]]:
     """Return the boards, how many pictures there are, and their size."""
     from scnet_edge.inspection.checkerboard import find_board
-    from scnet_edge.runtime.sources import open_source
+    from scnet_edge.video.sources import open_source
 
     found, pictures, size_hw = [], 0, (0, 0)
     with open_source(source) as frames:

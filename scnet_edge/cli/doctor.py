@@ -21,7 +21,7 @@ def doctor(
     from rich.table import Table
     from rich.text import Text
 
-    from scnet_edge.runtime.doctor import can_run, checks
+    from scnet_edge.doctor.checks import can_run, checks
 
     found = checks()
     runs = can_run(found)

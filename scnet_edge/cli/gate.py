@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scnet_edge.bundle.gate import GateRecord, Rung
+    from scnet_edge.bundle.gate_record import Candidate, GateRecord
 
 
 def gate_lines(gate: GateRecord) -> list[str]:
@@ -19,7 +19,7 @@ def gate_lines(gate: GateRecord) -> list[str]:
     return [*lines, f"  ships {gate.shipped}: {gate.decision}"]
 
 
-def _rung_lines(rung: Rung) -> list[str]:
+def _rung_lines(rung: Candidate) -> list[str]:
     low, high = rung.lost_ci95
     shift = rung.best_threshold - rung.best_threshold_fp32
     lines = [

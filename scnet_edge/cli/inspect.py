@@ -39,16 +39,16 @@ def inspect(
     from scnet_edge.cli.run_output import quiet_decoders, show
     from scnet_edge.inspection.odometry import moves, open_odometry, usual_odometry
     from scnet_edge.inspection.setup import Setup, read_setup
-    from scnet_edge.onboard import stopped_by_signals
-    from scnet_edge.robot.cameras import open_any
-    from scnet_edge.runtime.health import watched
-    from scnet_edge.runtime.page import machine_name
+    from scnet_edge.robot.monitoring import stopped_by_signals
+    from scnet_edge.robot.sources import open_any
     from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.runtime.uris import redacted
+    from scnet_edge.sinks.run_page import machine_name
     from scnet_edge.survey.begin import facts_of, open_survey
     from scnet_edge.survey.drive import drive
     from scnet_edge.survey.folder import next_segment, read_survey
     from scnet_edge.survey.inspector import Inspector
+    from scnet_edge.video.frame_checks import watched
+    from scnet_edge.video.uris import redacted
 
     quiet_decoders()
     setup = Setup(mode="wall") if pipe is None else read_setup(pipe)

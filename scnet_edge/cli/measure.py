@@ -33,7 +33,7 @@ def measure(
     from rich.console import Console
 
     from scnet_edge.inspection.measure import Scale, measure_cracks
-    from scnet_edge.runtime.frames import read_image
+    from scnet_edge.video.frames import read_image
 
     if mm_per_px is None and mm_per_px_sigma is not None:
         raise ConfigError("--mm-per-px-sigma needs --mm-per-px")

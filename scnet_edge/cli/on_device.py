@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scnet_edge.backends.slots import Choice, Compiled, Rest
-    from scnet_edge.backends.trt_progress import Progress
     from scnet_edge.bundle.activate import Activation
+    from scnet_edge.engines.compiled import Compiled, FallbackPrecision, PrecisionChoice
+    from scnet_edge.engines.tensorrt.build_progress import Progress
 
 
 def build_here(bundle: Path, *, engine: str | None, threads: int | None, rollback: bool) -> None:
@@ -68,7 +68,7 @@ def _summary(bundle: Path, done: Activation, *, rollback: bool) -> str:
     return "\n".join(lines)
 
 
-def _rest_line(rest: Rest) -> str:
+def _rest_line(rest: FallbackPrecision) -> str:
     """Return what computes what is not INT8, and why."""
     if rest.bf16_time is None:
         return "what is not INT8 is computed in FP32: BF16 misses the golden frames"
@@ -78,7 +78,7 @@ def _rest_line(rest: Rest) -> str:
     )
 
 
-def _choice_line(choice: Choice) -> str:
+def _choice_line(choice: PrecisionChoice) -> str:
     """Return in which precision a bundle of INT8 and FP16 runs, and why."""
     if choice.int8_time is None:
         return f"runs in INT8; FP16 is out: {choice.refused}"

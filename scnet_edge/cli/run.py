@@ -87,7 +87,7 @@ def run(
     from scnet_edge.cli.run_output import known_masks, quiet_decoders, show
     from scnet_edge.errors import ConfigError
     from scnet_edge.robot.config import Robot, read_robot
-    from scnet_edge.robot.run import Wishes, run_robot
+    from scnet_edge.robot.run import RunOptions, run_robot
 
     quiet_decoders()
     given = {
@@ -109,7 +109,7 @@ def run(
         raise ConfigError("source: expected a camera or files; pass --source or set it in --config")
     if truth and not out:
         raise ConfigError("--truth: the scores go into the page of --out; pass that, too")
-    wishes = Wishes(out=out, overwrite=overwrite, frames=frames, cache=cache)
+    wishes = RunOptions(out=out, overwrite=overwrite, frames=frames, cache=cache)
     known_mask = None if truth is None else known_masks(truth)
     with show(frames) as terminal:
         done = run_robot(bundle, robot, wishes, terminal=terminal, known_mask=known_mask)

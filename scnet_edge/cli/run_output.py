@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from scnet_edge.robot.run import Done
-    from scnet_edge.runtime.delivery import Observed
-    from scnet_edge.runtime.events import Event
+    from scnet_edge.events import Event
+    from scnet_edge.robot.run import RunSummary
+    from scnet_edge.runtime.delivery import FrameResult
     from scnet_edge.types import Mask
 
 
@@ -73,12 +73,12 @@ class TerminalSink:
         self._progress.update(self._task, total=total, visible=True)
         self._progress.start()
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Move the bar."""
-        self._latency.add({**observed.timing_ms, "total": sum(observed.timing_ms.values())})
-        if observed.camera_to_mask_ms is not None:
-            self._latency.add({"camera to mask": observed.camera_to_mask_ms})
-        self._cracks += len(observed.cracks)
+        self._latency.add({**frame_result.timing_ms, "total": sum(frame_result.timing_ms.values())})
+        if frame_result.camera_to_mask_ms is not None:
+            self._latency.add({"camera to mask": frame_result.camera_to_mask_ms})
+        self._cracks += len(frame_result.cracks)
         self._progress.advance(self._task)
 
     def note(self, event: Event) -> None:
@@ -96,7 +96,7 @@ class TerminalSink:
     def close(self) -> None:
         """Leave the bar to its context."""
 
-    def summary(self, done: Done) -> None:
+    def summary(self, done: RunSummary) -> None:
         """Print the run's figures as a table, then where everything lies."""
         from rich.console import Console
         from rich.table import Table
@@ -119,7 +119,7 @@ class TerminalSink:
 
 
 def _print_places(out: Path) -> None:
-    from scnet_edge.runtime.sinks import MASKS, OVERLAY, REPORT, RESULTS
+    from scnet_edge.sinks.run_files import MASKS, OVERLAY, REPORT, RESULTS
 
     for label, name in (
         ("masks", MASKS),
@@ -135,9 +135,9 @@ def known_masks(truth: Path) -> Callable[[str], Mask]:
     """Return a function from a frame's name to its known mask, called once per frame, in order."""
     import numpy as np
 
-    from scnet_edge.runtime.frames import read_image
-    from scnet_edge.runtime.sources import image_files
     from scnet_edge.simulation.clip import read_truth
+    from scnet_edge.video.frames import read_image
+    from scnet_edge.video.sources import image_files
 
     if truth.is_dir():
         paths = {path.stem: path for path in image_files(truth)}

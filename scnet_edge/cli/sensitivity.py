@@ -12,7 +12,7 @@ from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
     from scnet_edge.bundle.recipe import Recipe
-    from scnet_edge.int8.sensitivity import Sensitivity
+    from scnet_edge.quantization.layer_sensitivity import Sensitivity
 
 
 @app.command()
@@ -28,7 +28,7 @@ def sensitivity(
     from rich.console import Console
 
     from scnet_edge.config import write_json
-    from scnet_edge.int8.sensitivity import measure
+    from scnet_edge.quantization.layer_sensitivity import measure
 
     if json:
         check_file(json)

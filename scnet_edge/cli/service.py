@@ -39,7 +39,7 @@ def install(
 ) -> None:
     """Write the unit, have systemd check it, and start it now and at every boot."""
     from scnet_edge.bundle.manifest import read_manifest
-    from scnet_edge.runtime.service import require_readable, unit_path, unit_text
+    from scnet_edge.robot.service import require_readable, unit_path, unit_text
 
     read_manifest(bundle)  # better said now than in a journal nobody reads
     place = bundle.resolve()
@@ -70,7 +70,7 @@ def status(
     """Say what systemd knows of the service; exit status 1 unless it is active."""
     import msgspec
 
-    from scnet_edge.runtime.service import service_state
+    from scnet_edge.robot.service import service_state
 
     state = service_state(user=user)
     if json:
@@ -86,7 +86,7 @@ def status(
 
 def _start(path: Path, *, user: bool) -> None:
     from scnet_edge.errors import ConfigError
-    from scnet_edge.runtime.service import NAME, systemctl, verify_unit
+    from scnet_edge.robot.service import NAME, systemctl, verify_unit
 
     complaint = verify_unit(path)
     if complaint:

@@ -88,7 +88,7 @@ def _reference(card: Card, device: str) -> Subject:
 
 def _refined(card: Card) -> Subject:
     from scnet_edge.evaluation.predict import REFINED_THRESHOLD, refined_run
-    from scnet_edge.models.compared import DeepCrackLiu
+    from scnet_edge.models.baselines import DeepCrackLiu
     from scnet_edge.models.weights import open_scnet
 
     model = open_scnet(card)

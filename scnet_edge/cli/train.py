@@ -11,8 +11,8 @@ from scnet_edge.cli import app
 from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scnet_edge.experiments.train import Request
     from scnet_edge.training.hardware import Hardware
+    from scnet_edge.training.run import Request
     from scnet_edge.training.schedule import Precision
 
 
@@ -78,7 +78,7 @@ def train(
 
     Under `torchrun --nproc-per-node N -m scnet_edge train ...` N processes share each batch.
     """
-    from scnet_edge.experiments.train import request, train_run
+    from scnet_edge.training.run import request, train_run
     from scnet_edge.training.several import join, leave
 
     own = hardware_of(device, workers, compiled)
@@ -117,7 +117,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn,
     )
 
-    from scnet_edge.experiments.train import train_run
+    from scnet_edge.training.run import train_run
 
     columns = (
         TextColumn("step {task.completed:.0f} of {task.total:.0f}"),

@@ -30,12 +30,7 @@ from scnet_edge.evaluation.metrics import (
     score_at,
     threshold_index,
 )
-from scnet_edge.evaluation.shapes import (
-    BoundaryCounts,
-    count_boundaries,
-    count_patches,
-    count_thin,
-)
+from scnet_edge.evaluation.shapes import BoundaryCounts, count_boundaries, count_patches, count_thin
 from scnet_edge.models.cards import CardMetrics
 from scnet_edge.types import Map
 

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scnet_edge.errors import InputError
+from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.chain import Chain
-from scnet_edge.models.compared import CrackNet
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.sizes import fitting

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from scnet_edge.backends.base import Backend
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, resized
+from scnet_edge.engines.base import Backend
 from scnet_edge.errors import EngineError
 from scnet_edge.models.sizes import fitting
 from scnet_edge.types import Frame, Map
@@ -17,7 +17,7 @@ from scnet_edge.types import Frame, Map
 if TYPE_CHECKING:
     from torch import nn
 
-    from scnet_edge.models.compared import CrackNet, DeepCrackLiu
+    from scnet_edge.models.baselines import CrackNet, DeepCrackLiu
 
 # (h, w, 3) uint8 BGR -> crack probability (h, w) float32 in [0, 1]
 Run: TypeAlias = Callable[[Frame], Map]
@@ -64,7 +64,7 @@ def reference_run(
     A frame whose sides the model's stride does not divide is resized up to the next that it does.
     """
     # Here alone, so that a machine without torch evaluates its bundles.
-    from scnet_edge.backends.torch_eager import TorchBackend
+    from scnet_edge.engines.torch_eager import TorchBackend
     from scnet_edge.models.chain import Chain
 
     def run(frame: Frame) -> Map:
@@ -84,8 +84,8 @@ def refined_run(model: DeepCrackLiu, threshold: float) -> Run:
     """
     import torch
 
+    from scnet_edge.models.baselines import guided_refinement
     from scnet_edge.models.chain import Chain
-    from scnet_edge.models.compared import guided_refinement
 
     def run(frame: Frame) -> Map:
         frame_hw = _size_hw(frame)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.inspection.geometry import wrap
-from scnet_edge.inspection.placing import Placed
+from scnet_edge.inspection.localization import Placed
 from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.types import Mask

@@ -6,7 +6,7 @@ import numpy as np
 
 from scnet_edge.inspection.cloud import distances
 from scnet_edge.inspection.geometry import Geometry, mm_per_px
-from scnet_edge.inspection.placing import shift_mm
+from scnet_edge.inspection.localization import shift_mm
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.skeleton import Points
 

@@ -18,11 +18,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from scnet_edge.events import Event
 from scnet_edge.live.access import Access
 from scnet_edge.live.board import Board
 from scnet_edge.live.guard import Guard
 from scnet_edge.live.metrics import metrics_text
-from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.status import Monitor
 
 PAGE = Path(__file__).with_name("page")

@@ -7,8 +7,8 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.overlay import draw_overlay
 
 MAX_SIDE_PX = 960
@@ -24,13 +24,13 @@ class Board:
 
     def __init__(self) -> None:
         self.frame_id = -1
-        self._newest: Observed | None = None
+        self._newest: FrameResult | None = None
         self._drawn: tuple[int, bytes] = (-1, b"")
         self._drawing = Lock()
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Keep a frame."""
-        self._newest, self.frame_id = observed, observed.captured.frame_id
+        self._newest, self.frame_id = frame_result, frame_result.captured.frame_id
 
     def note(self, event: Event) -> None:
         """Leave events to the fault log."""
@@ -52,8 +52,8 @@ class Board:
             return self._drawn
 
 
-def _draw(observed: Observed) -> bytes:
-    frame, mask = observed.captured.frame, observed.result.mask
+def _draw(frame_result: FrameResult) -> bytes:
+    frame, mask = frame_result.captured.frame, frame_result.result.mask
     scale = min(1.0, MAX_SIDE_PX / max(frame.shape[:2]))
     if scale < 1:
         size_wh = (round(scale * frame.shape[1]), round(scale * frame.shape[0]))

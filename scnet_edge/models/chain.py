@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
-from scnet_edge.models.compared import CrackNet
+from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.sizes import SizeHW, check_size
 
 

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
+from scnet_edge.models.baselines import COMPARED, CrackNet
 from scnet_edge.models.cards import Card, find_card
-from scnet_edge.models.compared import COMPARED, CrackNet
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.runtime.health import Limits
+from scnet_edge.video.frame_checks import Limits
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,8 +48,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         skip: faults that keep a frame from the model; `frozen_s` to `sharpness` say what a
             fault is, see `Limits`.
         mm_per_px, sigma_mm_per_px: the scale at the wall, where it is known.
-        hed_every: HED on every so many frames, of a bundle built with `--halves`.
-        hed_bundle: HED from this bundle, built smaller, with `--halves`.
+        hed_every: HED on every so many frames, of a bundle built with `--split-graphs`.
+        hed_bundle: HED from this bundle, built smaller, with `--split-graphs`.
         gate_bundle: a cheap bundle that wakes the full one, from `gate_wake_px` pixels of at least
             `gate_threshold` on.
         late_ms, hot_c: degrade when the median from camera to mask, or the hottest thermal zone or

@@ -13,27 +13,27 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
+from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
-from scnet_edge.onboard import observing, stopped_by_signals
-from scnet_edge.robot.cameras import open_any
+from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.robot.config import Robot
-from scnet_edge.robot.segment import Opened, open_segment
+from scnet_edge.robot.monitoring import open_monitoring, stopped_by_signals
+from scnet_edge.robot.segmentation import Opened, open_segment
+from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.health import watched
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.page import machine_name
-from scnet_edge.runtime.run_folder import RunFolder, open_run_folder
-from scnet_edge.runtime.sinks import output_folder
-from scnet_edge.runtime.sources import Source
-from scnet_edge.runtime.telemetry import read_sensors
-from scnet_edge.runtime.uris import redacted
+from scnet_edge.sinks.run_files import output_folder
+from scnet_edge.sinks.run_folder import RunFolder, open_run_folder
+from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Mask
+from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.sources import Source
+from scnet_edge.video.uris import redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class RunOptions:
     """What is asked of one run, beside how the robot works.
 
     Attributes:
@@ -61,7 +61,7 @@ class Terminal(Sink, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class RunSummary:
     """What came of a run; `results` where there was a folder to write to."""
 
     counters: Counters
@@ -72,11 +72,11 @@ class Done:
 def run_robot(
     bundle: Path,
     robot: Robot,
-    wishes: Wishes,
+    wishes: RunOptions,
     *,
     terminal: Terminal,
     known_mask: Callable[[str], Mask] | None = None,
-) -> Done:
+) -> RunSummary:
     """Run until the source ends, `wishes.frames` were segmented, or SIGTERM or SIGINT.
 
     Args:
@@ -86,7 +86,7 @@ def run_robot(
         terminal: Shows the run while it lasts.
         known_mask: From a frame's name to its true mask, for scores on the page.
     """
-    asides: SimpleQueue[Event] = SimpleQueue()
+    event_queue: SimpleQueue[Event] = SimpleQueue()
     counters = Counters()
     with ExitStack() as stack:
         enter = stack.enter_context
@@ -99,21 +99,23 @@ def run_robot(
         if robot.isolate is None:
             robot = msgspec.structs.replace(robot, isolate=source.live)
         opened = enter(
-            open_segment(bundle, robot, asides=asides, temperature_c=_hottest_c, cache=wishes.cache)
+            open_segment(
+                bundle, robot, event_queue=event_queue, temperature_c=_hottest_c, cache=wishes.cache
+            )
         )
         results = None
         if folder:
             results = enter(open_run_folder(folder, fps=source.fps, known_mask=known_mask))
         facts = run_facts(bundle, robot.source, opened)
         sinks, _ = enter(
-            observing(
+            open_monitoring(
                 counters,
                 facts=facts,
                 sinks=robot.sinks,
                 live=robot.live,
                 engine=lambda: opened.pipeline.engine,
                 fps=source.fps,
-                patient=not source.live,
+                backpressure=not source.live,
                 stop_on_failure=source.stop if robot.fail_closed else None,
                 announce=terminal.announce,
             )
@@ -128,11 +130,11 @@ def run_robot(
             measure=_measure(robot),
             skip=opened.skip,
             counters=counters,
-            asides=asides,
+            event_queue=event_queue,
         )
         if results:
             results.write_page(facts)
-    return Done(counters=counters, out=wishes.out, results=results)
+    return RunSummary(counters=counters, out=wishes.out, results=results)
 
 
 def run_facts(bundle: Path, source: str, opened: Opened) -> dict[str, str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
+from scnet_edge.events import Event
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.events import Event
 from scnet_edge.types import Captured, CrackFigures, Frame, Mask, Result
 
 UNDER_WAY = 2  # results that may be measured and written while the engine works on the next
@@ -20,7 +20,7 @@ Measure: TypeAlias = Callable[[Mask, Frame], Sequence[CrackFigures]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class FrameResult:
     """A frame and all that was found in it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Observed:
 class Sink(Protocol):
     """What takes the results of a run."""
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Take one frame's results; its arrays are shared, so they must not be written to."""
         ...
 
@@ -61,15 +61,15 @@ class CallbackSink:
 
     def __init__(
         self,
-        on_observed: Callable[[Observed], object] = lambda observed: None,
+        on_observed: Callable[[FrameResult], object] = lambda frame_result: None,
         on_event: Callable[[Event], object] = lambda event: None,
     ) -> None:
         self._on_observed = on_observed
         self._on_event = on_event
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Call `on_observed`."""
-        self._on_observed(observed)
+        self._on_observed(frame_result)
 
     def note(self, event: Event) -> None:
         """Call `on_event`."""
@@ -82,7 +82,7 @@ class CallbackSink:
 @contextmanager
 def delivering(
     sinks: Sequence[Sink], measure: Measure, counters: Counters
-) -> Iterator[Callable[[Observed | Event], None]]:
+) -> Iterator[Callable[[FrameResult | Event], None]]:
     """Yield a function that hands an item to a thread, which measures it and writes it to all.
 
     It waits while `UNDER_WAY` items are, and raises what an earlier one raised. Leaving the
@@ -90,20 +90,20 @@ def delivering(
     """
     under_way: deque[Future[None]] = deque()
 
-    def hand_over(item: Observed | Event) -> None:
+    def hand_over(item: FrameResult | Event) -> None:
         if isinstance(item, Event):
             for sink in sinks:
                 sink.note(item)
             return
         with counters.dropped_on_error():
-            observed = _measured(item, measure)
+            frame_result = _measured(item, measure)
             for sink in sinks:
-                sink.write(observed)
+                sink.write(frame_result)
         counters.process()
 
     with ThreadPoolExecutor(1, thread_name_prefix="delivery") as pool:
 
-        def deliver(item: Observed | Event) -> None:
+        def deliver(item: FrameResult | Event) -> None:
             while len(under_way) >= UNDER_WAY:
                 under_way.popleft().result()
             under_way.append(pool.submit(hand_over, item))
@@ -113,8 +113,10 @@ def delivering(
             under_way.popleft().result()
 
 
-def _measured(observed: Observed, measure: Measure) -> Observed:
+def _measured(frame_result: FrameResult, measure: Measure) -> FrameResult:
     start_s = perf_counter()
-    cracks = measure(observed.result.mask, observed.captured.frame)
+    cracks = measure(frame_result.result.mask, frame_result.captured.frame)
     measure_ms = 1e3 * (perf_counter() - start_s)
-    return replace(observed, cracks=cracks, timing_ms={**observed.timing_ms, "measure": measure_ms})
+    return replace(
+        frame_result, cracks=cracks, timing_ms={**frame_result.timing_ms, "measure": measure_ms}
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scnet_edge.runtime.events import Event, event_now
+from scnet_edge.events import Event, event_now
 from scnet_edge.types import Captured
 
 LEAST_S = 0.5  # a shorter one is a frame or two, which the frames on either side still show

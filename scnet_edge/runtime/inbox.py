@@ -9,10 +9,10 @@ from contextlib import closing, contextmanager
 from threading import Condition
 from typing import Literal
 
+from scnet_edge.events import Event
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.sources import Source
 from scnet_edge.types import Captured
+from scnet_edge.video.sources import Source
 
 Policy = Literal["newest", "every"]
 DEPTH = 2  # frames that may wait under `every`

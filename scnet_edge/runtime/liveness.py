@@ -10,10 +10,10 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Literal, TypeAlias
 
+from scnet_edge.events import Event
+from scnet_edge.machine.systemd import notify, watchdog_s
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.systemd import notify, watchdog_s
+from scnet_edge.runtime.delivery import FrameResult
 
 State: TypeAlias = Literal["starting", "waiting_camera", "running", "stalled", "closed"]
 FRESH_S = 5.0  # without a processed frame for longer than this we are not ready
@@ -69,7 +69,7 @@ class Liveness:
         """Whether results come at this moment."""
         return self.state == "running"
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Know that the camera is there."""
         self._camera_away = False
 

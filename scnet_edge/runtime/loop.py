@@ -29,13 +29,13 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from scnet_edge.errors import EngineCrash
+from scnet_edge.events import Event, event_now
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import Measure, Observed, Sink, delivering
-from scnet_edge.runtime.events import Event, event_now
+from scnet_edge.runtime.delivery import FrameResult, Measure, Sink, delivering
 from scnet_edge.runtime.gaps import GapWatch
 from scnet_edge.runtime.inbox import Policy, arriving
-from scnet_edge.runtime.sources import Source
 from scnet_edge.types import Captured, Frame, Result
+from scnet_edge.video.sources import Source
 
 UNUSABLE = frozenset({"corrupt", "geometry", "black", "frozen"})  # faults no model should see
 
@@ -58,7 +58,7 @@ def run_loop(
     measure: Measure = lambda mask, frame: (),
     skip: Skip = unusable,
     counters: Counters | None = None,
-    asides: SimpleQueue[Event] | None = None,
+    event_queue: SimpleQueue[Event] | None = None,
 ) -> Counters:
     """Segment what the source gives until it ends, is stopped, or `frames` were segmented.
 
@@ -72,7 +72,7 @@ def run_loop(
         measure: (mask, frame) -> cracks; called from the delivery thread.
         skip: The reason not to segment a frame, by which it is counted; None to go on.
         counters: Where to count, for those who watch; the same is returned.
-        asides: What others (an engine's keeper, a schedule) want every sink to be told.
+        event_queue: What others (an engine's keeper, a schedule) want every sink to be told.
 
     Raises:
         InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises, but
@@ -85,7 +85,7 @@ def run_loop(
         delivering(sinks, measure, counters) as deliver,
     ):
         for item in inbox:
-            for event in _waiting(asides):
+            for event in _waiting(event_queue):
                 deliver(event)
             if isinstance(item, Event):
                 gaps.note(item)
@@ -96,10 +96,10 @@ def run_loop(
             else:
                 try:
                     with counters.dropped_on_error():
-                        observed = _observed(item, segment, live=source.live)
+                        frame_result = _observed(item, segment, live=source.live)
                         for event in gaps.inspect(item):
                             deliver(event)
-                        deliver(observed)
+                        deliver(frame_result)
                 except EngineCrash as e:  # an isolated engine: the next frame starts it again
                     gaps.miss(item, "engine_crashed")
                     deliver(event_now("engine_crashed", detail=str(e)))
@@ -108,22 +108,22 @@ def run_loop(
                 if segmented == frames:
                     break
         last_gap = gaps.end(time.monotonic_ns() if source.live else None)
-        for event in (*_waiting(asides), *last_gap, event_now("run_closed")):
+        for event in (*_waiting(event_queue), *last_gap, event_now("run_closed")):
             deliver(event)
     return counters
 
 
-def _waiting(asides: SimpleQueue[Event] | None) -> Iterator[Event]:
-    while asides is not None and not asides.empty():
-        yield asides.get()
+def _waiting(event_queue: SimpleQueue[Event] | None) -> Iterator[Event]:
+    while event_queue is not None and not event_queue.empty():
+        yield event_queue.get()
 
 
-def _observed(captured: Captured, segment: Segment, *, live: bool) -> Observed:
+def _observed(captured: Captured, segment: Segment, *, live: bool) -> FrameResult:
     """Return the frame with its result, not yet measured."""
     start_ns = time.monotonic_ns()
     result = segment(captured.frame)
     done_ns = time.monotonic_ns()
-    return Observed(
+    return FrameResult(
         captured=captured,
         result=result,
         timing_ms=result.timing,

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from scnet_edge.runtime.clock import clock_synced
+from scnet_edge.events import Event
+from scnet_edge.machine.clock import clock_synced
+from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.latency import Latency
 from scnet_edge.runtime.liveness import Liveness
-from scnet_edge.runtime.telemetry import Telemetry
 
 FPS_WINDOW_S = 3.0
 
@@ -90,15 +90,18 @@ class Monitor:
         self._recent: deque[tuple[float, float]] = deque()  # when in s, how long in ms
         self._cracks = 0
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Count one frame's figures."""
-        timing = dict(observed.timing_ms)
-        for stage, ms in (("age", observed.age_ms), ("camera_to_mask", observed.camera_to_mask_ms)):
+        timing = dict(frame_result.timing_ms)
+        for stage, ms in (
+            ("age", frame_result.age_ms),
+            ("camera_to_mask", frame_result.camera_to_mask_ms),
+        ):
             if ms is not None:
                 timing[stage] = ms
         self._latency.add(timing)
-        self._cracks += len(observed.cracks)
-        took_ms = observed.camera_to_mask_ms or sum(observed.timing_ms.values())
+        self._cracks += len(frame_result.cracks)
+        took_ms = frame_result.camera_to_mask_ms or sum(frame_result.timing_ms.values())
         self._recent.append((time.monotonic(), took_ms))
         while self._recent[-1][0] - self._recent[0][0] > FPS_WINDOW_S:
             self._recent.popleft()

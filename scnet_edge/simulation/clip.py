@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from scnet_edge.errors import InputError
-from scnet_edge.simulation.camera import Pose, expose, look, ring_light
 from scnet_edge.simulation.cracks import truth_mask
 from scnet_edge.simulation.pipe import Section, make_section
+from scnet_edge.simulation.side_camera import Pose, expose, look, ring_light
 from scnet_edge.types import Frame, Mask
 
 MARGIN_PX = 16  # of wall around the frame, for sway and roll

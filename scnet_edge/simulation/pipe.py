@@ -103,8 +103,11 @@ def _mortar(rng: np.random.Generator, size_hw: tuple[int, int]) -> Image:
     sand = fractal(rng, size_hw, (2.4, 1.4))
     grit = np.clip(np.abs(sand) - 1.7, 0, 2) * np.sign(sand)  # the odd grain that stands out
     grey = 0.37 * np.exp(0.13 * clouds + 0.08 * mottle + 0.13 * sand + 0.35 * grit)
-    warmth = 0.03 * fractal(rng, size_hw, (180, 70, 20)) + rng.normal(0, 0.02)
-    return np.asarray(np.dstack([grey * (0.93 - warmth), grey, grey * (1.03 + warmth)]), np.float32)
+    red_minus_blue = 0.03 * fractal(rng, size_hw, (180, 70, 20)) + rng.normal(0, 0.02)
+    return np.asarray(
+        np.dstack([grey * (0.93 - red_minus_blue), grey, grey * (1.03 + red_minus_blue)]),
+        np.float32,
+    )
 
 
 def _stained(wall: Image, rng: np.random.Generator, waterline: float) -> Image:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scnet_edge.simulation.camera import Pose, expose, look, ring_light
 from scnet_edge.simulation.clip import MARGIN_PX
 from scnet_edge.simulation.cracks import truth_mask
 from scnet_edge.simulation.pipe import JOINT_PX, make_section
+from scnet_edge.simulation.side_camera import Pose, expose, look, ring_light
 from scnet_edge.types import Frame, Mask
 
 GAIN, DIM_GAIN = 1.15, 0.45  # the exposure of a clip, and that of a lamp too weak

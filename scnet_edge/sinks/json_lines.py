@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.records import Recorder
 from scnet_edge.sinks.recover import cut_torn_tail
 
@@ -27,7 +27,7 @@ class JsonLines:
         self._synced = True
         self.put(msgspec.json.encode(recorder.run) + b"\n")
 
-    def prepare(self, item: Observed | Event) -> bytes:
+    def prepare(self, item: FrameResult | Event) -> bytes:
         """Return the line."""
         return msgspec.json.encode(self._recorder.record(item)) + b"\n"
 

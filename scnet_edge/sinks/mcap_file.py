@@ -18,8 +18,8 @@ import cv2
 import msgspec
 from mcap.writer import CompressionType, Writer
 
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.media import overlay_of
 from scnet_edge.sinks.records import EventRecord, FrameRecord, Recorder
 from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, free_path, require_room
@@ -28,7 +28,7 @@ CHUNK_BYTES = 16 * 1024
 PART_S = 600.0  # a writer keeps an index of its file in memory until the end
 JPEG_QUALITY = 80
 
-Item: TypeAlias = tuple[FrameRecord | EventRecord, Observed | None]
+Item: TypeAlias = tuple[FrameRecord | EventRecord, FrameResult | None]
 
 TIME = {"type": "object", "properties": {"sec": {"type": "integer"}, "nsec": {"type": "integer"}}}
 # Foxglove's own names and fields, so that its panels show them without a setting.
@@ -72,9 +72,9 @@ class McapFile:
         self._recorder = recorder
         self._part: _Part | None = _Part(free_path(path), recorder)
 
-    def prepare(self, item: Observed | Event) -> Item:
+    def prepare(self, item: FrameResult | Event) -> Item:
         """Return the record, and the frame whose overlay is still to be drawn."""
-        return self._recorder.record(item), item if isinstance(item, Observed) else None
+        return self._recorder.record(item), item if isinstance(item, FrameResult) else None
 
     def put(self, item: Item) -> None:
         """Write a frame's record and picture, or an event; after an error a new part is begun."""
@@ -155,7 +155,7 @@ class _Part:
     def age_s(self) -> float:
         return time.monotonic() - self._start_s
 
-    def write(self, record: FrameRecord | EventRecord, observed: Observed | None) -> None:
+    def write(self, record: FrameRecord | EventRecord, frame_result: FrameResult | None) -> None:
         if isinstance(record, EventRecord):
             message = f"{record.event} {record.reason} {record.detail}".strip()
             level = WARNING if record.event in ("camera_lost", "gap", "degraded") else INFO
@@ -163,9 +163,9 @@ class _Part:
             self._add("/log", record.mono_ns, self._stamped(record.mono_ns, fields))
             return
         self._add("/frames", record.mono_ns, msgspec.json.encode(record))
-        if observed is not None:
+        if frame_result is not None:
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            jpeg = cv2.imencode(".jpg", overlay_of(observed), quality)[1].tobytes()
+            jpeg = cv2.imencode(".jpg", overlay_of(frame_result), quality)[1].tobytes()
             data = {"frame_id": "camera", "format": "jpeg", "data": base64.b64encode(jpeg).decode()}
             self._add("/overlay", record.mono_ns, self._stamped(record.mono_ns, data))
 

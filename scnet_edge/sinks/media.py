@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.overlay import draw_overlay
-from scnet_edge.runtime.sinks import video_writer
 from scnet_edge.sinks.room import (
     MASKS_ROOM_BYTES,
     VIDEO_ROOM_BYTES,
@@ -20,21 +19,24 @@ from scnet_edge.sinks.room import (
     require_room,
     require_writable,
 )
+from scnet_edge.sinks.run_files import video_writer
 from scnet_edge.types import Frame, Mask
 
 VIDEO_SUFFIXES = {".avi", ".mkv"}
 VIDEO_FPS = 15.0
 
 
-def overlay_of(observed: Observed) -> Frame:
+def overlay_of(frame_result: FrameResult) -> Frame:
     """Return the frame with its cracks drawn and a caption."""
-    cracks = len(observed.cracks)
-    ms = observed.camera_to_mask_ms or sum(observed.timing_ms.values())
+    cracks = len(frame_result.cracks)
+    ms = frame_result.camera_to_mask_ms or sum(frame_result.timing_ms.values())
     caption = (
-        f"frame {observed.captured.frame_id}   {cracks} crack{'' if cracks == 1 else 's'}   "
-        f"{ms:.0f} ms   {' '.join((*observed.captured.faults, *observed.result.flags))}"
+        f"frame {frame_result.captured.frame_id}   {cracks} crack{'' if cracks == 1 else 's'}   "
+        f"{ms:.0f} ms   {' '.join((*frame_result.captured.faults, *frame_result.result.flags))}"
     )
-    return draw_overlay(observed.captured.frame, observed.result.mask, caption=caption.rstrip())
+    return draw_overlay(
+        frame_result.captured.frame, frame_result.result.mask, caption=caption.rstrip()
+    )
 
 
 class OverlayVideo:
@@ -62,11 +64,11 @@ class OverlayVideo:
             video_writer(free_path(path), fps=fps or VIDEO_FPS, codec="MJPG")
         )
 
-    def prepare(self, item: Observed | Event) -> Observed | None:
+    def prepare(self, item: FrameResult | Event) -> FrameResult | None:
         """Return the frame; events have no picture."""
-        return item if isinstance(item, Observed) else None
+        return item if isinstance(item, FrameResult) else None
 
-    def put(self, item: Observed) -> None:
+    def put(self, item: FrameResult) -> None:
         """Draw and append."""
         require_room(self._folder, self._room_bytes)  # OpenCV would not say that the disk is full
         overlay = overlay_of(item)
@@ -95,9 +97,9 @@ class MaskFiles:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._room_bytes = folder, room_bytes
 
-    def prepare(self, item: Observed | Event) -> tuple[str, Mask] | None:
+    def prepare(self, item: FrameResult | Event) -> tuple[str, Mask] | None:
         """Return the frame's name and mask if there is a crack in it."""
-        if not isinstance(item, Observed) or not item.result.mask.any():
+        if not isinstance(item, FrameResult) or not item.result.mask.any():
             return None
         return item.captured.name, item.result.mask
 

@@ -21,12 +21,12 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.telemetry import Telemetry
-from scnet_edge.runtime.uris import redacted
+from scnet_edge.events import Event
+from scnet_edge.machine.telemetry import Telemetry
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.queued import Lost
 from scnet_edge.sinks.records import FrameRecord, Recorder
+from scnet_edge.video.uris import redacted
 
 KEEPALIVE_S = 10
 QUEUED = 1000  # messages that wait for a broker that is away
@@ -73,7 +73,7 @@ class Mqtt:
         self._client.connect_async(parts.hostname, port, KEEPALIVE_S)
         self._client.loop_start()
 
-    def prepare(self, item: Observed | Event) -> Message | None:
+    def prepare(self, item: FrameResult | Event) -> Message | None:
         """Return topic and payload of an event or of a frame with a crack."""
         record = self._recorder.record(item)
         if not isinstance(record, FrameRecord):

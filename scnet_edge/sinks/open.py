@@ -9,10 +9,10 @@ from threading import Thread
 from typing import Any
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.runtime.telemetry import Telemetry
-from scnet_edge.runtime.uris import redacted
+from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.records import Recorder
+from scnet_edge.video.uris import redacted
 
 SUPPORTED = "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER or mqtt://HOST/TOPIC"
 
@@ -24,7 +24,7 @@ def open_sinks(
     telemetry: Callable[[], Telemetry],
     facts: dict[str, str],
     fps: float | None = None,
-    patient: bool = False,
+    backpressure: bool = False,
     on_failure: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Queued[Any]]]:
     """Open every sink; on leaving, all of them get the same few seconds to write what waits.
@@ -34,7 +34,7 @@ def open_sinks(
         telemetry: gives the newest sample, at once.
         facts: what the run is, for the first record of each file.
         fps: of the source, if it has one.
-        patient: frames wait for a sink that is behind, instead of being dropped: for files.
+        backpressure: frames wait for a sink that is behind, instead of being dropped: for files.
         on_failure: called for each item that a sink could not write.
 
     Raises:
@@ -47,7 +47,7 @@ def open_sinks(
         for spec in specs:
             outlet = _outlet(spec, recorder, telemetry, fps)
             name = redacted(spec)
-            sinks.append(Queued(outlet, name, patient=patient, on_failure=on_failure))
+            sinks.append(Queued(outlet, name, backpressure=backpressure, on_failure=on_failure))
         yield sinks
     finally:
         _close_all(sinks)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from threading import Condition, Thread
 from typing import Generic, Literal, Protocol, TypeVar
 
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.status import SinkStats
 
 FLUSH_S = 1.0  # what a power cut may cost
@@ -38,7 +38,7 @@ class Outlet(Protocol[T]):
 
     depth: int
 
-    def prepare(self, item: Observed | Event) -> T | None:
+    def prepare(self, item: FrameResult | Event) -> T | None:
         """Return what is to be written, or None for nothing; quick, called by the loop."""
         ...
 
@@ -58,7 +58,7 @@ class Outlet(Protocol[T]):
 class Queued(Generic[T]):
     """A `Sink` that hands everything to an outlet in a thread of its own.
 
-    A full queue drops its oldest frame, or, if `patient`, makes the writer wait: for files, whose
+    A full queue drops its oldest frame, or, if `backpressure`, makes the writer wait: for files, whose
     frames can wait too. A write that fails is counted, logged once, and tried anew with the next;
     after a bug of the outlet's, nothing is tried any more, and all is counted.
 
@@ -73,12 +73,12 @@ class Queued(Generic[T]):
         outlet: Outlet[T],
         name: str,
         *,
-        patient: bool = False,
+        backpressure: bool = False,
         on_failure: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self._outlet = outlet
-        self._patient = patient
+        self._patient = backpressure
         self._on_failure = on_failure
         self._frames: deque[tuple[int, T]] = deque()
         self._events: deque[tuple[int, T]] = deque()
@@ -104,9 +104,9 @@ class Queued(Generic[T]):
                 error="; ".join(dict.fromkeys(self._errors.values())),
             )
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Queue one frame's results."""
-        item = self._outlet.prepare(observed)
+        item = self._outlet.prepare(frame_result)
         if item is not None:
             self._enqueue(item, self._frames, self._outlet.depth)
 

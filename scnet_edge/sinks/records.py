@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from scnet_edge.runtime.clock import clock_synced
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.telemetry import Telemetry
+from scnet_edge.events import Event
+from scnet_edge.machine.clock import clock_synced
+from scnet_edge.machine.telemetry import Telemetry
+from scnet_edge.runtime.delivery import FrameResult
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -90,16 +90,16 @@ class Recorder:
             facts=facts,
         )
 
-    def record(self, item: Observed | Event) -> FrameRecord | EventRecord:
+    def record(self, item: FrameResult | Event) -> FrameRecord | EventRecord:
         """Return the record of a frame or an event."""
-        return self._frame(item) if isinstance(item, Observed) else _event(item)
+        return self._frame(item) if isinstance(item, FrameResult) else _event(item)
 
     def steady_utc_ns(self, mono_ns: int) -> int:
         """Return a wall-clock time that never jumps: that of the start plus the time since."""
         return self.run.utc_ns + mono_ns - self.run.mono_ns
 
-    def _frame(self, observed: Observed) -> FrameRecord:
-        captured, result, board = observed.captured, observed.result, self._telemetry()
+    def _frame(self, frame_result: FrameResult) -> FrameRecord:
+        captured, result, board = frame_result.captured, frame_result.result, self._telemetry()
         return FrameRecord(
             frame_id=captured.frame_id,
             name=captured.name,
@@ -110,10 +110,10 @@ class Recorder:
             faults=captured.faults,
             flags=result.flags,
             crack_area_px=int(result.mask.sum()),
-            cracks=msgspec.to_builtins(list(observed.cracks)),
-            timing_ms=dict(observed.timing_ms),
-            age_ms=observed.age_ms,
-            camera_to_mask_ms=observed.camera_to_mask_ms,
+            cracks=msgspec.to_builtins(list(frame_result.cracks)),
+            timing_ms=dict(frame_result.timing_ms),
+            age_ms=frame_result.age_ms,
+            camera_to_mask_ms=frame_result.camera_to_mask_ms,
             power_mode=board.power_mode,
             clocks_mhz=board.clocks_mhz,
             clocks_locked=board.clocks_locked,

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any
 
-from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.queued import Outlet
-from scnet_edge.soak.camera import Mode, SoakCamera
+from scnet_edge.soak.faulty_camera import Mode, SoakCamera
 
 HALF_OPEN = 100
 YEARS_NS = 56 * 365 * 86_400 * 10**9
@@ -33,7 +33,7 @@ class Hurt:
         self.free.set()
         self.full = False
 
-    def prepare(self, item: Observed | Event) -> Any:
+    def prepare(self, item: FrameResult | Event) -> Any:
         """As the outlet itself."""
         return self._outlet.prepare(item)
 

@@ -11,34 +11,34 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from scnet_edge.backends.base import default_engine
-from scnet_edge.backends.isolated import IsolatedBackend
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import read_manifest
+from scnet_edge.engines.base import default_engine
+from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.live.app import Show
 from scnet_edge.live.board import Board
 from scnet_edge.live.server import open_live
-from scnet_edge.runtime.camera import camera_items
+from scnet_edge.machine.telemetry import TelemetrySampler
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
-from scnet_edge.runtime.health import watched
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.runtime.sources import Source
 from scnet_edge.runtime.status import Monitor
-from scnet_edge.runtime.telemetry import TelemetrySampler
-from scnet_edge.runtime.uris import Camera
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.sinks.queued import Queued
 from scnet_edge.sinks.records import Recorder
-from scnet_edge.soak.camera import SoakCamera, soak_camera
 from scnet_edge.soak.faults import FAULTS, Hurt, Stage
+from scnet_edge.soak.faulty_camera import SoakCamera, soak_camera
 from scnet_edge.soak.verdict import Log, SoakReport, judge
 from scnet_edge.soak.vitals import read_vitals
+from scnet_edge.video.camera import camera_items
+from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.sources import Source
+from scnet_edge.video.uris import Camera
 
 FPS = 10.0
 FRAME_DEADLINE_S, ENGINE_DEADLINE_S = 2.0, 10.0  # shorter than in the field

@@ -9,8 +9,8 @@ from scnet_edge.errors import CutShort
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import Segment, run_loop
-from scnet_edge.runtime.sources import Source
 from scnet_edge.survey.inspector import Inspector
+from scnet_edge.video.sources import Source
 
 
 def drive(

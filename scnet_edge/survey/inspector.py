@@ -12,17 +12,17 @@ import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.errors import CutShort
-from scnet_edge.inspection.following import Follower
+from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
+from scnet_edge.inspection.localization import place
 from scnet_edge.inspection.odometry import Odometry
-from scnet_edge.inspection.placing import place
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.tracing import trace_cracks
-from scnet_edge.runtime.clock import clock_synced
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.inspection.tracking import Follower
+from scnet_edge.machine.clock import clock_synced
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import with_evidence
@@ -92,10 +92,10 @@ class Inspector:
             raise
         self.exhausted = True
 
-    def write(self, observed: Observed) -> None:
+    def write(self, frame_result: FrameResult) -> None:
         """Take one frame's mask: place its cracks, follow them, record those that have passed."""
         self._broken = True
-        self._look(observed)
+        self._look(frame_result)
         self._broken = False
 
     def note(self, event: Event) -> None:
@@ -120,15 +120,15 @@ class Inspector:
             closed = self._follower.finish()
         self._commit(closed, ended, finished=finished)
 
-    def _look(self, observed: Observed) -> None:
-        captured, mask = self._numbered(observed.captured), observed.result.mask
+    def _look(self, frame_result: FrameResult) -> None:
+        captured, mask = self._numbered(frame_result.captured), frame_result.result.mask
         pose = self._odometry.at(captured)
         ended = self._ended_gap(pose)
         closed, follower = self._followed(captured)
         placed = place(
             captured.frame_id,
             trace_cracks(mask, frame=captured.frame),
-            observed.result.probability,
+            frame_result.result.probability,
             follower.geometry,
             pose,
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from scnet_edge.backends.torch_eager import without_tf32
+from scnet_edge.engines.torch_eager import without_tf32
 from scnet_edge.errors import InputError
 from scnet_edge.models.hed import HED
 from scnet_edge.types import Frame

@@ -20,13 +20,7 @@ from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
 from scnet_edge.training.hardware import CPU, Hardware, tried_kernels
 from scnet_edge.training.images import Batch, TrainingImage, batches, seen_by
-from scnet_edge.training.losses import (
-    Loss,
-    median_frequency,
-    pixel_loss,
-    region_loss,
-    scnet_loss,
-)
+from scnet_edge.training.losses import Loss, median_frequency, pixel_loss, region_loss, scnet_loss
 from scnet_edge.training.norms import estimate_norms
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms

@@ -13,16 +13,7 @@ from scnet_edge.bench.layers import Profile
 from scnet_edge.bench.machines import machine_names
 from scnet_edge.bench.markdown import document as markdown
 from scnet_edge.bench.report import contents
-from scnet_edge.bench.schema import (
-    Failure,
-    Latency,
-    Limits,
-    Rate,
-    Result,
-    Row,
-    Scope,
-    Share,
-)
+from scnet_edge.bench.schema import Failure, Latency, Limits, Rate, Result, Row, Scope, Share
 
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0); driver for CUDA 13.0"
 

@@ -55,9 +55,9 @@ def half(name: str, outputs: dict[str, tuple[int, ...]], prior: tuple[str, ...])
 
 
 def write_peer(folder: Path, darkness: Path) -> None:
-    """Make `fp32` with its halves, and `int8`, of a network that is not ours."""
+    """Make `fp32` with its split_graphs, and `int8`, of a network that is not ours."""
     size = (1, *SIZE_HW)
-    halves = {
+    split_graphs = {
         "hed.onnx": half("hed", {"edges": size, "prior": (1, *size)}, ()),
         "scnet.onnx": half("scnet", {"probability": size}, ("prior",)),
     }
@@ -65,7 +65,7 @@ def write_peer(folder: Path, darkness: Path) -> None:
         bundle = folder / precision
         bundle.mkdir(parents=True)
         (bundle / "fused.onnx").write_bytes((darkness / "fused.onnx").read_bytes())
-        for name, graph in halves.items():
+        for name, graph in split_graphs.items():
             onnx.save(graph, bundle / name)
         files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in bundle.iterdir()}
         manifest = msgspec.structs.replace(

@@ -14,7 +14,7 @@ from scnet_edge.bench.rows import rows_of
 from scnet_edge.bench.schema import Case, Row, Scope
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
-from scnet_edge.runtime.telemetry import Telemetry, read_sysfs
+from scnet_edge.machine.telemetry import Telemetry, read_sysfs
 
 WATTS: dict[Scope, int] = {"engine": 20, "pipeline": 10}
 IDLE = 5

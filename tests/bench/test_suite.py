@@ -7,18 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scnet_edge.backends.fake import FakeBackend
-from scnet_edge.backends.slots import SLOT
+from scnet_edge import build
 from scnet_edge.bench import operations, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.subject import Subject
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite, suite_sha256
-from scnet_edge.bundle import build
 from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
+from scnet_edge.engines.compiled import SLOT
+from scnet_edge.engines.fake import FakeBackend
 from scnet_edge.errors import BundleError, ConfigError
-from scnet_edge.graph.ranges import find_ranges
 from scnet_edge.models.cards import find_card
+from scnet_edge.quantization.ranges import find_ranges
 
 SUITE = """
 models = ["scnet-small"]

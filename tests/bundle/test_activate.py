@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from scnet_edge import Pipeline
-from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.slots import Rest
-from scnet_edge.backends.worker import Opening
+from scnet_edge.build import build_bundle
 from scnet_edge.bundle import activate, arithmetic
 from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import build_on_device, roll_back
-from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.compile import opened
 from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
 from scnet_edge.bundle.manifest import Precision, read_manifest, seal_of
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import read_golden, verify_bundle
+from scnet_edge.engines.compiled import FallbackPrecision
+from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.errors import BundleError, EngineError
 from scnet_edge.folders import file_sha256
 
@@ -269,11 +269,11 @@ def test_what_is_not_int8_runs_in_what_was_quicker_here(
     bundle = tmp_path / "int8"
     build_bundle(Recipe(precision="int8", size_hw=(64, 96)), bundle)
     manifest = read_manifest(bundle)
-    monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: True)
+    monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
     for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):
         monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
         done = build_on_device(bundle, engine="openvino", threads=1)
-        assert done.slot.rest == Rest(arithmetic=chosen, bf16_time=ratio)
+        assert done.slot.rest == FallbackPrecision(arithmetic=chosen, bf16_time=ratio)
         with Pipeline.open(bundle, engine="openvino", threads=1) as pipeline:
             assert ("BF16" in pipeline.engine) == (chosen == "bf16")
         assert done.parity.mask_f1 >= manifest.min_mask_f1
@@ -283,9 +283,9 @@ def test_bf16_is_not_asked_for_where_it_would_lose_the_masks(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision="int8", min_mask_f1=1.01)
-    monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: True)
+    monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
     rest = arithmetic.choose_rest(bundle, manifest, "openvino", 1)
-    assert rest == Rest(arithmetic="fp32", bf16_time=None)
+    assert rest == FallbackPrecision(arithmetic="fp32", bf16_time=None)
 
 
 @pytest.mark.parametrize(("precision", "units"), [("fp32", True), ("fp16", True), ("int8", False)])
@@ -293,5 +293,5 @@ def test_there_is_no_choice_outside_int8_or_without_bf16(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, units: bool
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
-    monkeypatch.setattr("scnet_edge.backends.openvino_cpu.has_bf16", lambda: units)
+    monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: units)
     assert arithmetic.choose_rest(bundle, manifest, "openvino", 1) is None

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scnet_edge.backends.slots import Choice, check_slot
 from scnet_edge.bundle import arithmetic, device
 from scnet_edge.bundle.activate import build_on_device, roll_back
 from scnet_edge.bundle.device import graphs_for, opening_for
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.cli.on_device import _summary
+from scnet_edge.engines.compiled import PrecisionChoice, check_slot
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 from scnet_edge.folders import file_sha256
 
@@ -105,7 +105,7 @@ def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
     assert [path.name for path in timed] == ["fused.onnx", "fp16.onnx"]  # INT8 over FP16
     assert [name for name, _ in orin.built] == ["fused.onnx", "fp16.onnx"]
     assert orin.built[1][1].timing_cache == b"measured"  # INT8's shortens FP16's
-    assert done.slot.choice == Choice(precision=precision, int8_time=ratio)
+    assert done.slot.choice == PrecisionChoice(precision=precision, int8_time=ratio)
     folder = both / "device" / "tensorrt-1"
     assert set(done.slot.graphs) == {f"{graph}.onnx"}
     assert set(done.slot.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
@@ -139,7 +139,7 @@ def test_int8_stays_where_fp16_fails_its_trial(both: Path, monkeypatch: pytest.M
     monkeypatch.setattr(arithmetic, "try_slot", drifted)
     done = build_on_device(both, engine="tensorrt")
     why = "mask F1 against PyTorch is 0.1"
-    assert done.slot.choice == Choice(precision="int8", int8_time=None, refused=why)
+    assert done.slot.choice == PrecisionChoice(precision="int8", int8_time=None, refused=why)
     assert set(done.slot.graphs) == {"fused.onnx"}
     assert f"runs in INT8; FP16 is out: {why}" in _summary(both, done, rollback=False)
 
@@ -155,9 +155,11 @@ def test_int8_stays_where_fp16_cannot_be_compiled(
             raise error("out of memory")
         return build(graph, settings)
 
-    monkeypatch.setattr("scnet_edge.backends.trt_compile.build_plan", refused)
+    monkeypatch.setattr("scnet_edge.engines.tensorrt.plans.build_plan", refused)
     done = build_on_device(both, engine="tensorrt")
-    assert done.slot.choice == Choice(precision="int8", int8_time=None, refused="out of memory")
+    assert done.slot.choice == PrecisionChoice(
+        precision="int8", int8_time=None, refused="out of memory"
+    )
     assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")
 
 
@@ -189,7 +191,7 @@ def test_a_build_cancelled_during_fp16_changes_nothing(both: Path, orin: Any) ->
         return build(graph, settings)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scnet_edge.backends.trt_compile.build_plan", cancelled)
+        patch.setattr("scnet_edge.engines.tensorrt.plans.build_plan", cancelled)
         with pytest.raises(BuildCancelled, match="cancelled"):
             build_on_device(both, engine="tensorrt")
     assert not [name for name in files_of(both) if name.startswith("tensorrt")]

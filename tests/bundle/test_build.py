@@ -12,23 +12,22 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from scnet_edge import Pipeline
-from scnet_edge.backends.base import installed_engines
-from scnet_edge.backends.torch_eager import TorchBackend
-from scnet_edge.bundle import build
-from scnet_edge.bundle.build import GateRequest, build_bundle
-from scnet_edge.bundle.gate import GateRecord
+from scnet_edge import Pipeline, build
+from scnet_edge.build import GateRequest, build_bundle
+from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
+from scnet_edge.engines.base import installed_engines
+from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
 from scnet_edge.folders import file_sha256
-from scnet_edge.graph.half import to_half
-from scnet_edge.graph.ranges import find_ranges, read_ranges
-from scnet_edge.int8.gate import Gate
-from scnet_edge.int8.ladder import FP16, Step
 from scnet_edge.models.cards import find_card
+from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.quantization.gate import Gate
+from scnet_edge.quantization.ranges import find_ranges, read_ranges
+from scnet_edge.quantization.select_precision import FP16, Step
 from scnet_edge.simulation.clip import render_clip
 
 SIZE = (96, 128)
@@ -135,7 +134,7 @@ def test_a_typed_graph_that_strays_writes_nothing(
             ConfigError,
             r"exclude: names all \d+ convolutions",
         ),
-        ({"halves": True}, ConfigError, "expected a model behind HED, found scnet-small"),
+        ({"split_graphs": True}, ConfigError, "expected a model behind HED, found scnet-small"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -200,7 +199,9 @@ def test_ranges_that_were_judged_stay_beside_another_precision(
 
 def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     """HED and the 29.46 M SCNet in INT8: the edge map crosses quantised, the masks still agree."""
-    recipe = Recipe(precision="int8", model="scnet", size_hw=(64, 96), halves=True, min_mask_f1=0.5)
+    recipe = Recipe(
+        precision="int8", model="scnet", size_hw=(64, 96), split_graphs=True, min_mask_f1=0.5
+    )
     manifest = build_bundle(recipe, tmp_path / "b")
     assert set(manifest.files) == {
         "fused.onnx", "hed.onnx", "scnet.onnx", "typed.onnx", "typed-hed.onnx", "typed-scnet.onnx",

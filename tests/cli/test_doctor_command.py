@@ -49,7 +49,7 @@ def test_a_machine_without_engines(python: Callable[..., subprocess.CompletedPro
 
 def test_needs_no_torch(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     code = (
-        "import sys; from scnet_edge.runtime.doctor import checks; checks(); "
+        "import sys; from scnet_edge.doctor.checks import checks; checks(); "
         "print([m for m in ('torch', 'onnx') if m in sys.modules])"
     )
     done = python(code, [])

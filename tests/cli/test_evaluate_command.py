@@ -15,12 +15,12 @@ from sklearn.metrics import f1_score
 
 import scnet_edge.cli.evaluate  # registers the command
 import scnet_edge.cli.models  # noqa: F401  (registers the command)
-from scnet_edge.backends import torch_eager
-from scnet_edge.backends.base import installed_engines
-from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
 from scnet_edge.data.datasets import open_dataset
+from scnet_edge.engines import torch_eager
+from scnet_edge.engines.base import installed_engines
+from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.evaluation import Evaluation
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.models import cards
@@ -100,7 +100,7 @@ def test_model_scores_are_those_of_its_maps(
 def test_bundle_scores_are_those_of_its_pipeline(
     walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scnet_edge.bundle.build import build_bundle
+    from scnet_edge.build import build_bundle
     from scnet_edge.bundle.recipe import Recipe
 
     bundle, out = tmp_path / "bundle", tmp_path / "scores.json"

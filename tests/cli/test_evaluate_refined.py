@@ -18,9 +18,9 @@ from scnet_edge.cli import main
 from scnet_edge.config import read_json
 from scnet_edge.data.preprocess import scnet_input
 from scnet_edge.evaluation import Evaluation
-from scnet_edge.models import compared
+from scnet_edge.models import baselines as compared
+from scnet_edge.models.baselines import DeepCrackLiu, guided_refinement
 from scnet_edge.models.cards import find_card, write_card
-from scnet_edge.models.compared import DeepCrackLiu, guided_refinement
 from scnet_edge.models.weights import load_into, load_state, measured, save_weights
 
 

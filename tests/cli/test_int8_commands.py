@@ -13,8 +13,8 @@ import pytest
 
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import read_json
-from scnet_edge.graph.ranges import read_ranges
-from scnet_edge.int8.sensitivity import Sensitivity
+from scnet_edge.quantization.layer_sensitivity import Sensitivity
+from scnet_edge.quantization.ranges import read_ranges
 from scnet_edge.simulation.stills import render_stills
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scnet_edge.evaluation.explain import explain, grad_cam, write_explanation
 from scnet_edge.evaluation.predict import reference_run
-from scnet_edge.models.compared import DeepCrackLiu
+from scnet_edge.models.baselines import DeepCrackLiu
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from scnet_edge.backends.torch_eager import TorchBackend
 from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import scnet_input
+from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import EngineError, InputError
 from scnet_edge.evaluation.predict import backend_run, predictions, reference_run, refined_run
+from scnet_edge.models.baselines import DeepCrackLiu, guided_refinement
 from scnet_edge.models.chain import Chain
-from scnet_edge.models.compared import DeepCrackLiu, guided_refinement
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 
 

@@ -8,12 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import find_boundaries
 
 from scnet_edge.evaluation.metrics import THRESHOLDS, levels, score_at
-from scnet_edge.evaluation.shapes import (
-    count_boundaries,
-    count_patches,
-    count_thin,
-    thin,
-)
+from scnet_edge.evaluation.shapes import count_boundaries, count_patches, count_thin, thin
 
 
 def test_patches_by_hand() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from misbehaving import MjpegCamera, Script
 
-from scnet_edge.runtime import camera
+from scnet_edge.video import camera
 
 
 @pytest.fixture

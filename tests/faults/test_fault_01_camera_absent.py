@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from misbehaving import MjpegCamera, picture
 
+from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import CallbackSink
-from scnet_edge.runtime.events import Event
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import open_source
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.sources import open_source
 
 
 def nothing(frame: Frame) -> Result:

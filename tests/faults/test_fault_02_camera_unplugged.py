@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from misbehaving import picture
 
-from scnet_edge.runtime.delivery import CallbackSink, Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import open_source
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.sources import open_source
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -40,11 +40,11 @@ def test_a_stream_that_breaks_off(mjpeg_camera: Callable[..., Any]) -> None:
         if number == 1:
             time.sleep(0.6)  # a gap long enough to be one
 
-    told: list[Observed | Event] = []
+    told: list[FrameResult | Event] = []
     with open_source(mjpeg_camera(three_pictures).uri) as source:
         sink = CallbackSink(told.append, told.append)
         counters = run_loop(source, nothing, [sink], frames=9, policy="every")
-    frames = [item for item in told if isinstance(item, Observed)]
+    frames = [item for item in told if isinstance(item, FrameResult)]
     kinds = [item.kind for item in told if isinstance(item, Event)]
     assert [item.captured.frame_id for item in frames] == list(range(9))
     assert [item.captured.frame.shape for item in frames[5:7]] == [(48, 64, 3), (64, 96, 3)]
@@ -101,12 +101,12 @@ def rtsp_camera() -> Iterator[RtspCamera]:
 
 
 def test_a_real_rtsp_server_killed_and_restarted(rtsp_camera: RtspCamera) -> None:
-    frames: list[Observed] = []
+    frames: list[FrameResult] = []
     events: list[Event] = []
     killed = threading.Event()
 
-    def watch(observed: Observed) -> None:
-        frames.append(observed)
+    def watch(frame_result: FrameResult) -> None:
+        frames.append(frame_result)
         if len(frames) == 10 and not killed.is_set():
             rtsp_camera.kill()
             killed.set()
@@ -119,7 +119,7 @@ def test_a_real_rtsp_server_killed_and_restarted(rtsp_camera: RtspCamera) -> Non
     with open_source(rtsp_camera.uri) as source:
         sink = CallbackSink(watch, restart)
         counters = run_loop(source, nothing, [sink], frames=40)
-    sizes = [observed.captured.frame.shape for observed in frames]
+    sizes = [frame_result.captured.frame.shape for frame_result in frames]
     assert sizes[:10] == [(240, 320, 3)] * 10
     assert sizes[-5:] == [(480, 640, 3)] * 5
     kinds = [event.kind for event in events if event.kind != "camera_waiting"]
@@ -127,7 +127,7 @@ def test_a_real_rtsp_server_killed_and_restarted(rtsp_camera: RtspCamera) -> Non
     lost = events[kinds.index("camera_lost")]
     last_before = max(o.captured.mono_ns for o in frames if o.captured.frame.shape[0] == 240)
     assert lost.mono_ns - last_before < 2e9
-    ids = [observed.captured.frame_id for observed in frames]
+    ids = [frame_result.captured.frame_id for frame_result in frames]
     assert all(a < b for a, b in pairwise(ids))
     assert all("s3cret" not in event.detail for event in events)
     assert counters.in_flight == 0

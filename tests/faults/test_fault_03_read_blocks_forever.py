@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from misbehaving import picture
 
-from scnet_edge.runtime.camera import camera_items
-from scnet_edge.runtime.uris import parse_camera
 from scnet_edge.types import Captured
+from scnet_edge.video.camera import camera_items
+from scnet_edge.video.uris import parse_camera
 
 CAMERAS, CYCLES = 5, 10
 

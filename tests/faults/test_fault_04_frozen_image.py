@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scnet_edge.runtime.delivery import CallbackSink, Observed
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.fake_source import fake_source
-from scnet_edge.runtime.health import watched
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import Source
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Captured, Frame, Result
+from scnet_edge.video.fake_source import fake_source
+from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.sources import Source
 
 FPS, SECONDS, STILL_FROM_S, STILL_TO_S = 10, 12, 3, 8
 
@@ -40,7 +40,7 @@ def camera_that_freezes() -> Source:
 
 @pytest.mark.parametrize("moving", [True, False])
 def test_a_frozen_picture(moving: bool) -> None:
-    seen: list[Observed] = []
+    seen: list[FrameResult] = []
     events: list[Event] = []
     counters = run_loop(
         watched(camera_that_freezes(), moving=lambda: moving),

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from misbehaving import picture
 
-from scnet_edge.runtime.delivery import CallbackSink, Observed
-from scnet_edge.runtime.events import Event
-from scnet_edge.runtime.fake_source import fake_source
-from scnet_edge.runtime.health import watched
+from scnet_edge.events import Event
+from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import open_source
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import fake_source
+from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.sources import open_source
 
 GOOD = [frame for frame, _ in render_clip(6, (96, 128), seed=4)]
 BROKEN = {
@@ -75,7 +75,7 @@ def test_broken_pictures_in_a_real_stream(mjpeg_camera: Callable[..., Any]) -> N
             send(part)
             time.sleep(0.01)
 
-    seen: list[Observed] = []
+    seen: list[FrameResult] = []
     events: list[Event] = []
     with open_source(mjpeg_camera(send_all).uri) as source:
         sink = CallbackSink(seen.append, events.append)
@@ -83,7 +83,7 @@ def test_broken_pictures_in_a_real_stream(mjpeg_camera: Callable[..., Any]) -> N
     by_fault = {reason: n for reason, n in counters.dropped.items() if reason != "stopped"}
     assert by_fault == {"corrupt": 3, "black": 1, "geometry": 1}
     assert counters.in_flight == 0
-    assert all(observed.captured.faults == () for observed in seen)
+    assert all(frame_result.captured.faults == () for frame_result in seen)
 
 
 def small_only(frame: Frame) -> Result:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import CallbackSink, Observed
-from scnet_edge.runtime.fake_source import fake_source
+from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import fake_source
 
 FRAMES, ENGINE_S = 10_000, 0.004
 
@@ -39,8 +39,8 @@ def test_ten_thousand_frames_through_a_slow_engine() -> None:
         mask = np.zeros(frame.shape[:2], bool)
         return Result(mask=mask, probability=mask.astype(np.float32), edges=None)
 
-    def note(observed: Observed) -> None:
-        ids.append(observed.captured.frame_id)
+    def note(frame_result: FrameResult) -> None:
+        ids.append(frame_result.captured.frame_id)
 
     run_loop(fake_source(frames()), slow, [CallbackSink(note)], counters=counters)
     assert counters.captured == FRAMES

@@ -17,9 +17,9 @@ import pytest
 
 paho = pytest.importorskip("paho.mqtt.client")
 from paho.mqtt.enums import CallbackAPIVersion  # noqa: E402
-from sink_frames import BOARD, observed, recorder  # noqa: E402
+from sink_frames import BOARD, frame_result, recorder  # noqa: E402
 
-from scnet_edge.runtime.events import event_now  # noqa: E402
+from scnet_edge.events import event_now  # noqa: E402
 from scnet_edge.sinks import mqtt  # noqa: E402
 from scnet_edge.sinks.queued import Queued  # noqa: E402
 
@@ -113,13 +113,13 @@ def outlet(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> mqtt.Mqtt:
 def test_a_broker_that_comes_late_and_dies_loses_only_what_is_counted(
     broker: Broker, outlet: mqtt.Mqtt
 ) -> None:
-    sink = Queued(outlet, "broker", patient=True)
+    sink = Queued(outlet, "broker", backpressure=True)
     for i in range(10):  # no broker yet: they wait
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     broker.start()
     with listening(broker) as listener:
         wait_for(lambda: listener.frames() == list(range(10)))
-        sink.write(observed(10, crack=False))  # nothing to tell
+        sink.write(frame_result(10, crack=False))  # nothing to tell
         sink.note(event_now("camera_lost", "timeout"))
         outlet.flush()
         wait_for(lambda: {"robot/event", "robot/telemetry"} <= {t for t, _ in listener.messages})
@@ -131,7 +131,7 @@ def test_a_broker_that_comes_late_and_dies_loses_only_what_is_counted(
     wait_for(lambda: not outlet._client.is_connected())
     start_s = time.monotonic()
     for i in range(100, 200):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     assert time.monotonic() - start_s < 10  # nobody waited for the broker
     wait_for(lambda: not sink.stats.waiting)
     assert sink.stats.failed > 0
@@ -140,7 +140,7 @@ def test_a_broker_that_comes_late_and_dies_loses_only_what_is_counted(
     broker.start()
     with listening(broker) as listener:
         wait_for(lambda: outlet._client.is_connected())
-        sink.write(observed(200))
+        sink.write(frame_result(200))
         wait_for(lambda: 200 in listener.frames())
         sink.close()
         wait_for(lambda: listener.statuses()[-1:] == [b"offline"])

@@ -9,10 +9,10 @@ from sink_frames import Device, balanced
 
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import CallbackSink
-from scnet_edge.runtime.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.sinks.queued import Queued
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import drawn_frames, fake_source
 
 
 def dark(frame: Frame) -> Result:
@@ -23,11 +23,11 @@ def dark(frame: Frame) -> Result:
 def test_a_stuck_sink_costs_the_loop_nothing_and_is_counted() -> None:
     free, seen = threading.Event(), []
     stuck, sound = Device(lambda item: free.wait() and None), Device()
-    sinks = [Queued(stuck, "stuck"), Queued(sound, "sound", patient=True)]
+    sinks = [Queued(stuck, "stuck"), Queued(sound, "sound", backpressure=True)]
     counters: Counters = run_loop(
         fake_source(drawn_frames(300), live=False),
         dark,
-        [*sinks, CallbackSink(lambda observed: seen.append(observed.captured.frame_id))],
+        [*sinks, CallbackSink(lambda frame_result: seen.append(frame_result.captured.frame_id))],
     )
     # the loop is over although one sink never moved, and every other sink has every frame
     assert (counters.processed, counters.in_flight) == (300, 0)

@@ -16,17 +16,17 @@ WRITER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from sink_frames import BOARD, observed
+from sink_frames import BOARD, frame_result
 from scnet_edge.sinks import queued
 from scnet_edge.sinks.open import open_sinks
 queued.FLUSH_S = 0.05
 folder = Path(sys.argv[1])
 specs = [f"jsonl:{folder}/run.jsonl", f"mcap:{folder}/run.mcap"]
-with open_sinks(specs, telemetry=lambda: BOARD, facts={}, patient=True) as sinks:
+with open_sinks(specs, telemetry=lambda: BOARD, facts={}, backpressure=True) as sinks:
     for i in range(100_000):
         print(i, flush=True)  # told before it is written: no frame is there that was not told
         for sink in sinks:
-            sink.write(observed(i))
+            sink.write(frame_result(i))
 """
 
 

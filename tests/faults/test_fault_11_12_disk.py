@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sink_frames import observed, recorder
+from sink_frames import frame_result, recorder
 
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
@@ -58,31 +58,31 @@ def test_fault_11_pictures_stop_first_and_records_last(
     filler = small_disk / "filler"
     records: Queued[object] = Queued(JsonLines(small_disk / "run.jsonl", recorder()), "records")
     masks: Queued[object] = Queued(
-        MaskFiles(small_disk / "masks", room_bytes=512 * 1024), "masks", patient=True
+        MaskFiles(small_disk / "masks", room_bytes=512 * 1024), "masks", backpressure=True
     )
     with caplog.at_level(logging.WARNING):
         for i in range(20):
-            masks.write(observed(i))
-            records.write(observed(i))
+            masks.write(frame_result(i))
+            records.write(frame_result(i))
         settle(masks)
         filler.write_bytes(bytes(600 * 1024))  # below the room that is kept for records
         for i in range(20, 40):
-            masks.write(observed(i))
-            records.write(observed(i))
+            masks.write(frame_result(i))
+            records.write(frame_result(i))
         settle(masks)
         settle(records)
         assert (masks.stats.written, masks.stats.failed) == (20, 20)
         assert (records.stats.written, records.stats.failed) == (40, 0)
         fill(filler)  # and now to the last byte
         for i in range(40, 80):
-            records.write(observed(i))
+            records.write(frame_result(i))
         settle(records)
         assert records.stats.failed > 0
         assert records.stats.error == "No space left on device"
         filler.unlink()
         for i in range(80, 90):
-            masks.write(observed(i))
-            records.write(observed(i))
+            masks.write(frame_result(i))
+            records.write(frame_result(i))
         records.close()
         masks.close()
     assert (records.stats.error, masks.stats.error) == ("", "")
@@ -98,17 +98,17 @@ def test_fault_11_pictures_stop_first_and_records_last(
 
 def test_fault_11_a_replay_file_goes_on_in_a_new_part(small_disk: Path) -> None:
     sink: Queued[object] = Queued(
-        McapFile(small_disk / "run.mcap", recorder(), room_bytes=0), "mcap", patient=True
+        McapFile(small_disk / "run.mcap", recorder(), room_bytes=0), "mcap", backpressure=True
     )
     filler = small_disk / "filler"
     filler.write_bytes(bytes(960 * 1024))
     for i in range(60):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     settle(sink)
     assert sink.stats.failed > 0
     filler.unlink()
     for i in range(60, 70):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     sink.close()
     assert sink.stats.error == ""
     parts = sorted(path.name for path in small_disk.glob("run*.mcap"))
@@ -133,16 +133,16 @@ class _ReadOnly:
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EIO])
 def test_fault_12_errors_of_the_disk_are_told_and_survived(tmp_path: Path, number: int) -> None:
     outlet = _ReadOnly(JsonLines(tmp_path / "run.jsonl", recorder()), number)
-    sink = Queued(outlet, "records", patient=True)
-    sink.write(observed(0))
+    sink = Queued(outlet, "records", backpressure=True)
+    sink.write(frame_result(0))
     settle(sink)
     outlet.broken = True
     for i in range(1, 5):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     settle(sink)
     assert sink.stats.error == os.strerror(number)
     outlet.broken = False
-    sink.write(observed(5))
+    sink.write(frame_result(5))
     sink.close()
     assert [line["frame_id"] for line in whole_lines(tmp_path / "run.jsonl")[1:]] == [0, 5]
     assert (sink.stats.written, sink.stats.failed) == (2, 4)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from misbehaving import picture
 
-from scnet_edge.runtime import clock
-from scnet_edge.runtime.delivery import CallbackSink, Observed
-from scnet_edge.runtime.events import Event, event_now
-from scnet_edge.runtime.fake_source import drawn_frames, fake_source
-from scnet_edge.runtime.health import watched
+from scnet_edge.events import Event, event_now
+from scnet_edge.machine import clock
+from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import open_source
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import drawn_frames, fake_source
+from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.sources import open_source
 
 YEAR_NS = 365 * 24 * 3600 * 10**9
 LEAPS_NS = (0, -56 * YEAR_NS, 3600 * 10**9, -10 * 10**9)
@@ -46,14 +46,14 @@ def test_a_leaping_wall_clock_changes_nothing(mjpeg_camera: Callable[..., Any]) 
             send(picture(50 + i))
             time.sleep(0.02)
 
-    seen: list[Observed] = []
+    seen: list[FrameResult] = []
     events: list[Event] = []
     with open_source(mjpeg_camera(pictures).uri) as source:
         sink = CallbackSink(seen.append, events.append)
         run_loop(watched(source), nothing, [sink], frames=25)
     assert [event.kind for event in events] == ["camera_found", "run_closed"]
     assert all(event.clock_synced is False for event in events)
-    ids = [observed.captured.frame_id for observed in seen]
+    ids = [frame_result.captured.frame_id for frame_result in seen]
     assert all(a < b for a, b in pairwise(ids))
     assert all(o.age_ms is not None and 0 <= o.age_ms < 5000 for o in seen)
 
@@ -69,7 +69,7 @@ def test_gaps_and_ages_are_measured_on_the_monotonic_clock() -> None:
         time.sleep(0.6)
         yield second
 
-    seen: list[Observed] = []
+    seen: list[FrameResult] = []
     events: list[Event] = []
     run_loop(fake_source(items()), nothing, [CallbackSink(seen.append, events.append)])
     [gap] = [event for event in events if event.kind == "gap"]

@@ -7,11 +7,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from sink_frames import observed
+from sink_frames import frame_result
 
-from scnet_edge.onboard import observing
+from scnet_edge.machine.telemetry import read_sysfs
+from scnet_edge.robot.monitoring import open_monitoring
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.telemetry import read_sysfs
 
 ZONE = "sys/class/thermal/thermal_zone0"
 FILES = {
@@ -34,23 +34,23 @@ def test_throttling_is_in_the_records_and_in_the_metrics(tmp_path: Path) -> None
     for name, text in {**FILES, f"{ZONE}/temp": "50000"}.items():
         write(root, name, text)
     counters = Counters()
-    with observing(
+    with open_monitoring(
         counters,
         facts={},
         sinks=[f"jsonl:{path}"],
         live="127.0.0.1:0",
-        patient=True,
+        backpressure=True,
         announce=urls.append,
         telemetry=lambda: read_sysfs(root),
     ) as (sinks, monitor):
         for sink in sinks:
-            sink.write(observed(0))
+            sink.write(frame_result(0))
         write(root, f"{ZONE}/temp", "91000")
         deadline_s = time.monotonic() + 10
         while not monitor.status().telemetry.throttled and time.monotonic() < deadline_s:
             time.sleep(0.02)
         for sink in sinks:
-            sink.write(observed(1))
+            sink.write(frame_result(1))
         with urllib.request.urlopen(f"{urls[0]}metrics") as answer:
             metrics = answer.read().decode()
     assert "scnet_edge_throttled 1.0" in metrics

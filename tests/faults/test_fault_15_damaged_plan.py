@@ -9,11 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from scnet_edge.backends import base, slots, trt_module
-from scnet_edge.backends.base import open_backend
-from scnet_edge.backends.slots import SCHEMA, SLOT, Compiled, Slot, check_slot
 from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_state
 from scnet_edge.config import write_json
+from scnet_edge.engines import base
+from scnet_edge.engines import compiled as slots
+from scnet_edge.engines.base import open_backend
+from scnet_edge.engines.compiled import SCHEMA, SLOT, Compiled, CompiledEngine, check_slot
+from scnet_edge.engines.tensorrt import library as trt_module
 from scnet_edge.errors import BundleError, EngineError
 from scnet_edge.folders import file_sha256
 
@@ -30,7 +32,7 @@ def write_slot(bundle: Path, name: str) -> Path:
     (folder / LAYERS).write_text("{}")
     tensors = {"frame": "1x64x96x3 uint8"}
     sha256 = file_sha256(bundle / "fused.onnx")
-    slot = Slot(
+    slot = CompiledEngine(
         schema=SCHEMA,
         engine="tensorrt",
         identity=IDENTITY | {"GPU": "Orin", "compute capability": "8.7"},
@@ -137,9 +139,9 @@ def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
 
 def test_a_plan_of_another_graph(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
-    slot = msgspec.json.decode((folder / SLOT).read_bytes(), type=Slot)
+    slot = msgspec.json.decode((folder / SLOT).read_bytes(), type=CompiledEngine)
     other = {"fused.onnx": Compiled(graph_sha256="0" * 64)}
-    for graphs in (other, {}):  # another version of it, or only its halves
+    for graphs in (other, {}):  # another version of it, or only its split_graphs
         write_json(folder / SLOT, msgspec.structs.replace(slot, graphs=graphs))
         refused(bundle, "compiled from another graph")
 

@@ -12,10 +12,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.backends import trt, trt_module
-from scnet_edge.backends.cuda import Buffer
-from scnet_edge.backends.slots import SCHEMA, SLOT, Choice, Compiled, Slot, check_slot, read_slot
 from scnet_edge.config import write_json
+from scnet_edge.engines.compiled import (
+    SCHEMA,
+    SLOT,
+    Compiled,
+    CompiledEngine,
+    PrecisionChoice,
+    check_slot,
+    read_slot,
+)
+from scnet_edge.engines.tensorrt import execution as trt
+from scnet_edge.engines.tensorrt import library as trt_module
+from scnet_edge.engines.tensorrt.cuda import Buffer
 from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
 
@@ -85,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
     onnx.save(helper.make_model(graph), tmp_path / "bundle" / "fused.onnx")
     (folder / PLAN).write_bytes(b"a plan")
     sha256 = file_sha256(tmp_path / "bundle" / "fused.onnx")
-    slot = Slot(
+    slot = CompiledEngine(
         schema=SCHEMA,
         engine="tensorrt",
         identity=HERE | GPU,
@@ -187,7 +196,7 @@ def test_the_one_that_was_recorded(
     precision: Any, named: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device, slot = Device(), read_slot(folder)
-    choice = Choice(precision=precision, int8_time=1.1)
+    choice = PrecisionChoice(precision=precision, int8_time=1.1)
     write_json(folder / SLOT, msgspec.structs.replace(slot, choice=choice))
     monkeypatch.setattr(trt, "open_device", lambda: device)
     monkeypatch.setattr(

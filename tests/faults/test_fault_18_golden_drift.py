@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from scnet_edge.backends.worker import Opening
+from scnet_edge.build import build_bundle
 from scnet_edge.bundle import activate, compile
 from scnet_edge.bundle.activate import build_on_device
-from scnet_edge.bundle.build import build_bundle
 from scnet_edge.bundle.device import Builds, read_state
 from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.errors import BundleError, EngineError
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scnet_edge.backends.base import installed_engines, open_backend
+from scnet_edge.engines.base import installed_engines, open_backend
 from scnet_edge.errors import EngineError
 
 CANARY = np.full((4, 3, 3, 3), 7, np.float32)

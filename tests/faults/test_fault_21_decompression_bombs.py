@@ -15,17 +15,17 @@ import pytest
 from misbehaving import picture
 
 from scnet_edge.errors import InputError
-from scnet_edge.runtime.frames import MAX_PIXELS, decode_image
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import open_source
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.frames import MAX_PIXELS, decode_image
+from scnet_edge.video.sources import open_source
 
 SIDE_PX = 50_000
 GROWTH = """
 import resource, sys
 from pathlib import Path
 from scnet_edge.errors import InputError
-from scnet_edge.runtime.frames import read_image
+from scnet_edge.video.frames import read_image
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
     try:

@@ -9,11 +9,11 @@ from contextlib import ExitStack, suppress
 
 import numpy as np
 
-from scnet_edge.onboard import observing
+from scnet_edge.robot.monitoring import open_monitoring
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import drawn_frames, fake_source
 
 FRAMES, HALF_OPEN = 400, 300
 
@@ -42,7 +42,9 @@ def attack(port: int, answers: list[int]) -> None:
 def test_the_run_goes_on_and_the_page_answers_those_who_may() -> None:
     counters, urls, answers = Counters(), [], []
     source = fake_source(drawn_frames(FRAMES), fps=200, live=False)
-    with observing(counters, facts={}, live="127.0.0.1:0", patient=True, announce=urls.append) as (
+    with open_monitoring(
+        counters, facts={}, live="127.0.0.1:0", backpressure=True, announce=urls.append
+    ) as (
         sinks,
         _,
     ):

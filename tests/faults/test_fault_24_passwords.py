@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sink_frames import observed
+from sink_frames import frame_result
 
-from scnet_edge.onboard import observing
+from scnet_edge.robot.monitoring import open_monitoring
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.uris import redacted
+from scnet_edge.video.uris import redacted
 
 SECRET = "hunter2"
 
@@ -42,7 +42,7 @@ def test_records_metrics_and_page_do_not_hold_it(tmp_path: Path) -> None:
     source = redacted(f"rtsp://robot:{SECRET}@camera/1?password={SECRET}")
     sink, urls = f"jsonl:{tmp_path / 'run.jsonl'}", []
     broker = f"mqtt://robot:{SECRET}@127.0.0.1:9/robot"  # nobody listens there
-    with observing(
+    with open_monitoring(
         Counters(),
         facts={"Source": source},
         sinks=[sink, broker],
@@ -50,7 +50,7 @@ def test_records_metrics_and_page_do_not_hold_it(tmp_path: Path) -> None:
         announce=urls.append,
     ) as (sinks, _):
         for each in sinks:
-            each.write(observed(0))
+            each.write(frame_result(0))
         for path in ("metrics", "status.json", ""):
             with urllib.request.urlopen(urls[0] + path) as answer:
                 text = answer.read().decode()

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.liveness import Watchdog
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import drawn_frames, fake_source
 
 
 class Systemd:

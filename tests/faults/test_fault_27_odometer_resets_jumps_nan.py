@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scnet_edge.inspection.following import Follower
 from scnet_edge.inspection.geometry import geometry_of
+from scnet_edge.inspection.localization import place
 from scnet_edge.inspection.odometry import open_odometry
-from scnet_edge.inspection.placing import place
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.tracing import trace_cracks
+from scnet_edge.inspection.tracking import Follower
 from scnet_edge.types import Captured
 
 FRAMES = 60

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scnet_edge.inspection.following import Follower
 from scnet_edge.inspection.geometry import geometry_of
-from scnet_edge.inspection.placing import place
+from scnet_edge.inspection.localization import place
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import read_setup
 from scnet_edge.inspection.tracing import trace_cracks
+from scnet_edge.inspection.tracking import Follower
 from scnet_edge.simulation.defects import Defect, Kind, Strand
 from scnet_edge.simulation.footage import pipe_toml
 from scnet_edge.simulation.optics import Mode

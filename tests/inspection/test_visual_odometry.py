@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.inspection.following import Follower
 from scnet_edge.inspection.geometry import geometry_of
+from scnet_edge.inspection.localization import place
 from scnet_edge.inspection.odometry import open_odometry
-from scnet_edge.inspection.placing import place
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.tracing import trace_cracks
+from scnet_edge.inspection.tracking import Follower
 from scnet_edge.types import Captured
 
 SIZE_HW = (240, 320)

@@ -7,13 +7,13 @@ import threading
 from pathlib import Path
 
 from browser import browsing, needs_browser
-from sink_frames import BOARD, observed
+from sink_frames import BOARD, frame_result
 
+from scnet_edge.events import event_now
 from scnet_edge.live.app import Show
 from scnet_edge.live.board import Board
 from scnet_edge.live.server import open_live
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.events import event_now
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor
 
@@ -32,7 +32,7 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
         for frame_id in itertools.count():
             counters.capture()
             for sink in (board, monitor, liveness):
-                sink.write(observed(frame_id))
+                sink.write(frame_result(frame_id))
             counters.process()
             if over.wait(0.05):
                 return

@@ -18,18 +18,18 @@ import cv2
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sink_frames import BOARD, observed
+from sink_frames import BOARD, frame_result
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.events import event_now
 from scnet_edge.live.access import Access, access_for, is_loopback, parse_address, read_token
 from scnet_edge.live.app import MAX_WATCHERS, Show
 from scnet_edge.live.board import Board
 from scnet_edge.live.server import Live, open_live
 from scnet_edge.live.slow import MAX_SILENT
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.events import event_now
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor, SinkStats
 
@@ -53,7 +53,7 @@ class Run:
     def frame(self, frame_id: int) -> None:
         self.counters.capture()
         for sink in (self.show.board, self.monitor, self.liveness):
-            sink.write(observed(frame_id))
+            sink.write(frame_result(frame_id))
         self.counters.process()
 
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from scnet_edge.machine import nvml
 from scnet_edge.robot import run
-from scnet_edge.runtime import nvml
 
 
 def test_the_schedule_feels_the_card_that_the_live_page_shows(

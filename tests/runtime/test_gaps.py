@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from scnet_edge.errors import EngineCrash
+from scnet_edge.events import Event, event_now
 from scnet_edge.runtime.delivery import CallbackSink
-from scnet_edge.runtime.events import Event, event_now
-from scnet_edge.runtime.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.gaps import GapWatch
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import Source
 from scnet_edge.types import Captured, Frame, Result
+from scnet_edge.video.fake_source import drawn_frames, fake_source
+from scnet_edge.video.sources import Source
 
 S = 10**9
 FRAME = np.zeros((16, 16, 3), np.uint8)

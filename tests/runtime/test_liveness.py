@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sink_frames import observed
+from sink_frames import frame_result
 
-from scnet_edge.backends.isolated import FIRST_RUN_TIMEOUTS, RUN_TIMEOUT_S
+from scnet_edge.engines.isolated.parent import FIRST_RUN_TIMEOUTS, RUN_TIMEOUT_S
+from scnet_edge.events import event_now
+from scnet_edge.machine.systemd import notify, watchdog_s
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.events import event_now
 from scnet_edge.runtime.liveness import STALLED_S, Liveness, Watchdog
-from scnet_edge.runtime.systemd import notify, watchdog_s
 
 
 class Clock:
@@ -38,7 +38,7 @@ def test_the_states_of_a_run() -> None:
     liveness.note(event_now("camera_waiting", attempt=1))
     assert (liveness.state, liveness.alive, liveness.ready) == ("waiting_camera", True, False)
     counters.capture()
-    liveness.write(observed(0))
+    liveness.write(frame_result(0))
     counters.process()
     assert (liveness.state, liveness.ready) == ("running", True)
     clock.wait(10)  # no frame since, and none at hand

@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import EngineCrash, EngineError, InputError
+from scnet_edge.events import Event, event_now
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import CallbackSink, Observed
-from scnet_edge.runtime.events import Event, event_now
-from scnet_edge.runtime.fake_source import drawn_frames, fake_source
+from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.fake_source import drawn_frames, fake_source
 
 
 class Recorder:
     """A sink that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.observed: list[Observed] = []
+        self.frame_result: list[FrameResult] = []
         self.events: list[Event] = []
 
-    def write(self, observed: Observed) -> None:
-        self.observed.append(observed)
+    def write(self, frame_result: FrameResult) -> None:
+        self.frame_result.append(frame_result)
 
     def note(self, event: Event) -> None:
         self.events.append(event)
@@ -61,11 +61,11 @@ def test_a_file_is_processed_to_its_end_in_order() -> None:
     counters = run_loop(fake_source(frames, live=False), dark, [sink])
     assert (counters.captured, counters.processed) == (25, 25)
     assert not counters.dropped
-    assert [o.captured.frame_id for o in sink.observed] == list(range(25))
-    for frame, observed in zip(frames, sink.observed, strict=True):
-        np.testing.assert_array_equal(observed.result.mask, frame[..., 0] < 128)
-        assert list(observed.timing_ms) == ["engine", "measure"]
-        assert observed.age_ms is observed.camera_to_mask_ms is None
+    assert [o.captured.frame_id for o in sink.frame_result] == list(range(25))
+    for frame, frame_result in zip(frames, sink.frame_result, strict=True):
+        np.testing.assert_array_equal(frame_result.result.mask, frame[..., 0] < 128)
+        assert list(frame_result.timing_ms) == ["engine", "measure"]
+        assert frame_result.age_ms is frame_result.camera_to_mask_ms is None
     assert [event.kind for event in sink.events] == ["run_closed"]
 
 
@@ -85,13 +85,13 @@ def test_a_slow_engine_sees_the_newest_frame_and_the_books_balance() -> None:
     assert counters.captured == 50
     assert counters.dropped == {"stale": 50 - counters.processed}
     assert counters.processed <= 3
-    ids = [o.captured.frame_id for o in sink.observed]
+    ids = [o.captured.frame_id for o in sink.frame_result]
     assert ids[-1] == 49
     assert ids == sorted(set(ids))
-    for observed in sink.observed:
-        assert observed.age_ms is not None
-        assert observed.camera_to_mask_ms is not None
-        assert 0 <= observed.age_ms <= observed.camera_to_mask_ms
+    for frame_result in sink.frame_result:
+        assert frame_result.age_ms is not None
+        assert frame_result.camera_to_mask_ms is not None
+        assert 0 <= frame_result.age_ms <= frame_result.camera_to_mask_ms
 
 
 def test_every_frame_of_a_camera_is_processed_when_asked() -> None:
@@ -107,9 +107,9 @@ def test_a_source_is_never_read_far_ahead() -> None:
             taken.append(i)
             yield frame
 
-    def check(observed: Observed) -> None:
+    def check(frame_result: FrameResult) -> None:
         # two wait, one waits to be put, one in the engine, two are being delivered
-        assert len(taken) <= observed.captured.frame_id + 1 + 6
+        assert len(taken) <= frame_result.captured.frame_id + 1 + 6
 
     run_loop(fake_source(frames(), live=False), dark, [CallbackSink(check)])
     assert len(taken) == 40
@@ -125,7 +125,7 @@ def test_faulty_frames_are_dropped_by_reason_and_weak_ones_kept() -> None:
     assert (counters.captured, counters.processed) == (4, 2)
     assert counters.dropped == {"black": 2}
     assert counters.faults == {"black": 2, "overexposed": 1}
-    assert [o.captured.faults for o in sink.observed] == [(), ("overexposed",)]
+    assert [o.captured.faults for o in sink.frame_result] == [(), ("overexposed",)]
 
 
 def test_events_stay_where_they_happened() -> None:
@@ -174,7 +174,7 @@ def failing_source() -> Iterator[Frame]:
     raise InputError("the lens fell off")
 
 
-def failing_write(observed: Observed) -> None:
+def failing_write(frame_result: FrameResult) -> None:
     raise OSError("no space left")
 
 
@@ -217,8 +217,8 @@ def test_capture_engine_and_sinks_work_at_the_same_time() -> None:
             all_three.wait(10)
         return dark(frame)
 
-    def write(observed: Observed) -> None:
-        if observed.captured.frame_id == 0:
+    def write(frame_result: FrameResult) -> None:
+        if frame_result.captured.frame_id == 0:
             all_three.wait(10)
 
     run_loop(fake_source(frames(), live=False), engine, [CallbackSink(write)])
@@ -234,7 +234,7 @@ def test_an_engine_that_crashes_loses_one_frame_and_says_so() -> None:
         return dark(frame)
 
     counters = run_loop(fake_source(drawn_frames(8), live=False), segment, [sink])
-    assert [o.captured.frame_id for o in sink.observed] == [0, 1, 2, 4, 5, 6, 7]
+    assert [o.captured.frame_id for o in sink.frame_result] == [0, 1, 2, 4, 5, 6, 7]
     [crash, _] = sink.events
     assert (crash.kind, "SIGSEGV" in crash.detail) == ("engine_crashed", True)
     assert counters.dropped == {"engine_crashed": 1}

@@ -13,9 +13,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.backends.fake import FakeBackend
-from scnet_edge.backends.isolated import IsolatedBackend
-from scnet_edge.backends.worker import Opening
 from scnet_edge.bundle.manifest import (
     SCHEMA,
     InputContract,
@@ -23,6 +20,9 @@ from scnet_edge.bundle.manifest import (
     ModelIdentity,
     write_manifest,
 )
+from scnet_edge.engines.fake import FakeBackend
+from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.errors import BundleError, EngineCrash, EngineError, InputError
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Parity

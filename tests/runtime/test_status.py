@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sink_frames import BOARD, observed
+from sink_frames import BOARD, frame_result
 
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
@@ -19,7 +19,7 @@ def test_figures_of_a_run() -> None:
         if i % 4 == 3:
             counters.drop("stale")
             continue
-        monitor.write(observed(i))
+        monitor.write(frame_result(i))
         counters.process()
     counters.drop("engine_crashed", 0)
     status = monitor.status()

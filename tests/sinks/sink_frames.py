@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import Event
+from scnet_edge.events import Event
+from scnet_edge.machine.telemetry import Telemetry
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.status import SinkStats
-from scnet_edge.runtime.telemetry import Telemetry
 from scnet_edge.sinks.records import Recorder
 from scnet_edge.types import Captured, Result
 
@@ -28,13 +28,13 @@ class DrawnCrack:
     bbox_xyxy: tuple[int, int, int, int] = (10, 20, 50, 24)
 
 
-def observed(frame_id: int, *, crack: bool = True) -> Observed:
+def frame_result(frame_id: int, *, crack: bool = True) -> FrameResult:
     frame = np.full((48, 64, 3), 200, np.uint8)
     mask = np.zeros((48, 64), bool)
     if crack:
         mask[20:24, 10:50] = True
         frame[mask] = 10
-    return Observed(
+    return FrameResult(
         captured=Captured(
             frame_id=frame_id,
             name=f"frame-{frame_id:06d}",
@@ -61,13 +61,13 @@ class Device:
 
     def __init__(self, do: Callable[[object], None] = lambda item: None) -> None:
         self.do = do
-        self.items: list[Observed | Event] = []
+        self.items: list[FrameResult | Event] = []
         self.flushes = self.closes = 0
 
-    def prepare(self, item: Observed | Event) -> Observed | Event:
+    def prepare(self, item: FrameResult | Event) -> FrameResult | Event:
         return item
 
-    def put(self, item: Observed | Event) -> None:
+    def put(self, item: FrameResult | Event) -> None:
         self.do(item)
         self.items.append(item)
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 from mcap.reader import make_reader
-from sink_frames import BOARD, observed, recorder
+from sink_frames import BOARD, frame_result, recorder
 
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.runtime.events import event_now
+from scnet_edge.events import event_now
 from scnet_edge.sinks import mcap_file
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
@@ -34,7 +34,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 def test_a_line_says_what_the_machine_was_like(tmp_path: Path) -> None:
     path = tmp_path / "new" / "run.jsonl"
     sink = JsonLines(path, recorder())
-    sink.put(sink.prepare(observed(7)))
+    sink.put(sink.prepare(frame_result(7)))
     sink.put(sink.prepare(event_now("camera_lost", "timeout", "no frame for 5 s")))
     sink.close()
     run, frame, event = lines(path)
@@ -80,7 +80,7 @@ def _full() -> int:
 def write_mcap(path: Path, frames: int) -> None:
     sink = McapFile(path, recorder(), room_bytes=0)
     for i in range(frames):
-        sink.put(sink.prepare(observed(i)))
+        sink.put(sink.prepare(frame_result(i)))
     sink.put(sink.prepare(event_now("camera_lost", "timeout")))
     sink.close()
 
@@ -125,7 +125,7 @@ def test_an_mcap_cut_anywhere_gives_all_that_was_synced(tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     sink = McapFile(path, recorder(), room_bytes=0)
     for i in range(30):
-        sink.put(sink.prepare(observed(i)))
+        sink.put(sink.prepare(frame_result(i)))
         if i % 10 == 9:
             sink.flush()
     synced = path.read_bytes()  # as a power cut leaves it: no end, no index
@@ -146,7 +146,7 @@ def test_lines_cut_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     sink = JsonLines(path, recorder())
     for i in range(20):
-        sink.put(sink.prepare(observed(i)))
+        sink.put(sink.prepare(frame_result(i)))
     sink.close()
     whole = path.read_bytes()
     for cut in random.Random(1).sample(range(300, len(whole)), 20):
@@ -156,7 +156,7 @@ def test_lines_cut_anywhere(tmp_path: Path) -> None:
         done = recover(torn, tmp_path / f"whole-{cut}.jsonl")
         assert done.records == len(lines(Path(done.out))) == good
         again = JsonLines(torn, recorder())
-        again.put(again.prepare(observed(99)))
+        again.put(again.prepare(frame_result(99)))
         again.close()
         kinds = [line["kind"] for line in lines(torn)]
         assert kinds == ["run", *["frame"] * (good - 1), "run", "frame"]
@@ -185,7 +185,7 @@ def test_a_video_without_its_end_still_plays(tmp_path: Path) -> None:
     video = OverlayVideo(tmp_path / "run.avi", fps=10, room_bytes=0)
     frames = np.random.default_rng(0).integers(0, 256, (30, 240, 320, 3), np.uint8)
     for i in range(30):
-        item = observed(i)
+        item = frame_result(i)
         captured = replace(item.captured, frame=frames[i])
         mask = np.zeros((240, 320), bool)
         video.put(replace(item, captured=captured, result=replace(item.result, mask=mask)))
@@ -215,7 +215,7 @@ def test_a_video_that_cannot_be_written_is_an_error_of_the_disk(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "run.avi").mkdir()
     with pytest.raises(OSError, match="OpenCV cannot write it"):
-        video.put(observed(0))
+        video.put(frame_result(0))
     video.close()
 
 
@@ -226,14 +226,14 @@ def test_an_mp4_is_refused_with_the_reason(tmp_path: Path) -> None:
 
 def test_masks_of_frames_with_a_crack(tmp_path: Path) -> None:
     sink = MaskFiles(tmp_path / "masks", room_bytes=0)
-    assert sink.prepare(observed(0, crack=False)) is None
+    assert sink.prepare(frame_result(0, crack=False)) is None
     assert sink.prepare(event_now("camera_lost")) is None
-    item = sink.prepare(observed(1))
+    item = sink.prepare(frame_result(1))
     assert item
     sink.put(item)
     [path] = (tmp_path / "masks").iterdir()
     mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_array_equal(mask, observed(1).result.mask * np.uint8(255))
+    np.testing.assert_array_equal(mask, frame_result(1).result.mask * np.uint8(255))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mcap.reader import make_reader
-from sink_frames import observed, recorder
+from sink_frames import frame_result, recorder
 
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.sinks.recover import recover
@@ -37,7 +37,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, *, room_bytes: int) -> Iterator[N
 
 def put(sink: McapFile, first: int, last: int) -> None:
     for i in range(first, last):
-        sink.put(sink.prepare(observed(i)))
+        sink.put(sink.prepare(frame_result(i)))
 
 
 def frame_ids(path: Path) -> list[int]:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 pytest.importorskip("paho.mqtt.client")
-from sink_frames import BOARD, observed, recorder
+from sink_frames import BOARD, frame_result, recorder
 
 from scnet_edge.runtime.status import SinkStats
 from scnet_edge.sinks import mqtt, queued
@@ -17,9 +17,9 @@ def test_without_a_broker_it_says_so_and_writes_nothing(monkeypatch: pytest.Monk
     monkeypatch.setattr(queued, "FLUSH_S", 0.01)
     monkeypatch.setattr(mqtt, "RECONNECT_S", (0.05, 0.1))
     outlet = mqtt.Mqtt("mqtt://127.0.0.1:1/robot", recorder(), lambda: BOARD)
-    sink = queued.Queued(outlet, "mqtt", patient=True)
+    sink = queued.Queued(outlet, "mqtt", backpressure=True)
     for i in range(5):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     while sink.stats.waiting or not sink.stats.error:
         time.sleep(0.005)
     assert sink.stats.error == "no connection to the broker"

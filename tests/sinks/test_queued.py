@@ -8,24 +8,24 @@ import threading
 import time
 
 import pytest
-from sink_frames import Device, balanced, observed
+from sink_frames import Device, balanced, frame_result
 
-from scnet_edge.runtime.delivery import Observed
-from scnet_edge.runtime.events import event_now
+from scnet_edge.events import event_now
+from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.status import SinkStats
 from scnet_edge.sinks import queued
 from scnet_edge.sinks.queued import Lost, Queued
 
 
 def ids(device: Device) -> list[object]:
-    return [i.captured.frame_id if isinstance(i, Observed) else i.kind for i in device.items]
+    return [i.captured.frame_id if isinstance(i, FrameResult) else i.kind for i in device.items]
 
 
 def test_frames_and_events_arrive_in_their_order() -> None:
     device = Device()
-    sink = Queued(device, "device", patient=True)
+    sink = Queued(device, "device", backpressure=True)
     for i in range(20):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
         if i == 9:
             sink.note(event_now("camera_lost"))
     sink.close()
@@ -38,12 +38,12 @@ def test_a_stuck_device_costs_its_own_oldest_frames_and_no_event() -> None:
     free = threading.Event()
     device = Device(lambda item: free.wait() and None)
     sink = Queued(device, "device")
-    sink.write(observed(0))
+    sink.write(frame_result(0))
     while len(sink._frames):  # until the device has it
         time.sleep(0.001)
     start_s = time.monotonic()
     for i in range(1, 1000):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
         assert balanced(sink.stats)
     sink.note(event_now("camera_lost"))
     assert time.monotonic() - start_s < 30  # it never waited; each frame took microseconds
@@ -57,7 +57,7 @@ def test_a_stuck_device_costs_its_own_oldest_frames_and_no_event() -> None:
 def test_a_device_that_hangs_at_the_end_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     free = threading.Event()
     sink = Queued(Device(lambda item: free.wait() and None), "device")
-    sink.write(observed(0))
+    sink.write(frame_result(0))
     with caplog.at_level(logging.ERROR):
         sink.close(timeout_s=0.1)
     assert "1 items are lost" in caplog.text
@@ -72,15 +72,15 @@ def test_failures_are_counted_said_once_and_tried_anew(caplog: pytest.LogCapture
             raise OSError(errno.ENOSPC, "No space left on device")
 
     device = Device(refuse)
-    sink = Queued(device, "device", patient=True)
+    sink = Queued(device, "device", backpressure=True)
     with caplog.at_level(logging.WARNING):
         for i in range(6):
-            sink.write(observed(i))
+            sink.write(frame_result(i))
         while sink.stats.waiting:
             time.sleep(0.005)
         assert sink.stats.error == "No space left on device"
         full = False
-        sink.write(observed(6))
+        sink.write(frame_result(6))
         sink.close()
     assert sink.stats == SinkStats(name="device", accepted=7, written=1, failed=6)
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
@@ -91,13 +91,13 @@ def test_a_bug_is_raised_at_the_end_and_said_at_once(caplog: pytest.LogCaptureFi
         raise ZeroDivisionError("a bug")
 
     failures: list[int] = []
-    sink = Queued(Device(fail), "device", patient=True, on_failure=lambda: failures.append(1))
-    sink.write(observed(0))
+    sink = Queued(Device(fail), "device", backpressure=True, on_failure=lambda: failures.append(1))
+    sink.write(frame_result(0))
     while not failures:
         time.sleep(0.001)
     assert "sink device: ZeroDivisionError: a bug" in caplog.text
     for i in range(1, 20):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     assert len(failures) == 20
     assert (sink.stats.accepted, sink.stats.failed, sink.stats.waiting) == (20, 20, 0)
     with pytest.raises(ZeroDivisionError, match="a bug"):
@@ -115,7 +115,7 @@ def test_what_waits_behind_a_bug_is_counted() -> None:
 
     sink = Queued(Device(fail), "device")
     for i in range(3):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     free.set()
     with pytest.raises(ZeroDivisionError):
         sink.close()
@@ -130,7 +130,7 @@ def test_what_was_lost_after_all_is_counted_at_the_end() -> None:
     failures: list[int] = []
     sink = Queued(Broker(), "broker", on_failure=lambda: failures.append(1))
     for i in range(3):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
     sink.close()
     assert (sink.stats.written, sink.stats.failed) == (1, 2)
     assert (sink.stats.error, failures) == ("nobody has them", [1])
@@ -149,7 +149,7 @@ def test_a_write_that_works_hides_no_flush_that_does_not(
     device = Cut()
     sink = Queued(device, "device")
     for i in range(5):
-        sink.write(observed(i))
+        sink.write(frame_result(i))
         flushes = device.flushes
         while device.flushes < flushes + 2:
             time.sleep(0.001)

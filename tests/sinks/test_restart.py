@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from sink_frames import BOARD, observed, recorder
+from sink_frames import BOARD, frame_result, recorder
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.sinks.json_lines import JsonLines
@@ -17,9 +17,9 @@ from scnet_edge.sinks.open import open_sinks
 def run(folder: Path, *, crack: bool = True) -> str:
     """Make a run of one frame, always of the same name; return its id."""
     specs = [f"jsonl:{folder / 'run.jsonl'}", f"masks:{folder / 'masks'}"]
-    with open_sinks(specs, telemetry=lambda: BOARD, facts={}, patient=True) as sinks:
+    with open_sinks(specs, telemetry=lambda: BOARD, facts={}, backpressure=True) as sinks:
         for sink in sinks:
-            sink.write(observed(0, crack=crack))
+            sink.write(frame_result(0, crack=crack))
     lines = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
     return str([line["run_id"] for line in lines if line["kind"] == "run"][-1])
 
@@ -32,7 +32,7 @@ def test_every_run_has_a_folder_of_masks_that_its_records_name(tmp_path: Path) -
     assert path == tmp_path / "masks" / first / "frame-000000.png"
     assert path.read_bytes() == b"the first run's"
     mask = cv2.imread(str(tmp_path / "masks" / second / path.name), cv2.IMREAD_UNCHANGED)
-    assert (mask > 0).sum() == observed(0).result.mask.sum()
+    assert (mask > 0).sum() == frame_result(0).result.mask.sum()
     assert not (tmp_path / "masks" / empty).exists()
 
 

@@ -16,12 +16,12 @@ from test_inspector import drive as filmed
 from scnet_edge.errors import CutShort, EngineGone
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.runtime.loop import Segment
-from scnet_edge.runtime.sources import Source
 from scnet_edge.survey.drive import drive
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Frame, Result
+from scnet_edge.video.sources import Source
 
 IN_VIEW = 40  # frames, the last of which show cracks that go on
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from hand_made import facts
 
+from scnet_edge.events import event_now
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.setup import Setup
-from scnet_edge.runtime.events import event_now
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.sources import Source
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.space import Limits
 from scnet_edge.types import Captured, Frame, Result
+from scnet_edge.video.sources import Source
 
 SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 FRAMES, STEP_PX, SIZE_HW = 60, 12, (120, 160)

@@ -9,11 +9,11 @@ import onnxruntime as ort
 import torch
 
 from scnet_edge.data.augment import Augmentation
-from scnet_edge.graph.qdq import quantisable, quantise
-from scnet_edge.graph.rewrite import exportable, fold_batch_norms
-from scnet_edge.graph.trace import trace_chain
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.onnx_export.rewrite import exportable, fold_batch_norms
+from scnet_edge.onnx_export.trace import trace_chain
+from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.simulation.stills import render_stills
 from scnet_edge.training.images import TrainingImage
 from scnet_edge.training.qat import finetune, with_fake_quantisation

@@ -54,8 +54,8 @@ from pathlib import Path
 import torch
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.errors import ConfigError
-from scnet_edge.experiments import folder, train
-from scnet_edge.experiments.presets import Preset
+from scnet_edge.training import run_folder as folder, run as train
+from scnet_edge.training.presets import Preset
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training.light_hed import new_light_hed
 from scnet_edge.training.schedule import Schedule

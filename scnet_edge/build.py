@@ -1,0 +1,249 @@
+"""The first screen: from trained weights to a verified bundle, in one straight line."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bundle.manifest import (
+    CALIBRATION,
+    FP16,
+    FUSED,
+    GOLDEN,
+    MANIFEST,
+    SCHEMA,
+    TYPED,
+    Calibration,
+    InputContract,
+    Manifest,
+    ModelIdentity,
+    write_manifest,
+)
+from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
+from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.verify import (
+    Golden,
+    parity_of,
+    require_parity,
+    require_the_rest,
+    write_golden,
+)
+from scnet_edge.engines.base import cpu_engine, open_backend
+from scnet_edge.engines.torch_eager import TorchBackend
+from scnet_edge.folders import file_sha256, new_folder
+from scnet_edge.models.cards import find_card
+from scnet_edge.models.chain import Chain
+from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.trace import split_graphs
+from scnet_edge.quantization.annotated_frames import gate_frames
+from scnet_edge.quantization.gate import Gate
+from scnet_edge.quantization.leakage import refuse_calibration_frames
+from scnet_edge.quantization.lowering import fp32_graph, layers_of, lowered
+from scnet_edge.quantization.ranges import CalibrationFile, find_ranges, write_ranges
+from scnet_edge.quantization.select_precision import GateContext, Step, select_precision
+from scnet_edge.simulation.clip import render_clip
+from scnet_edge.types import Parity
+
+GOLDEN_FRAMES, GOLDEN_SEED = 4, 2026
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRequest:
+    """What INT8 has to stand up to.
+
+    Attributes:
+        gate: How much it may lose.
+        data: Annotated data sets as NAME:DIR, whose test splits are scored; none for drawn frames.
+        allow_loss: Ship INT8 although it fails; the manifest says so.
+        elsewhere: The bundle is for another machine, so speed on this one does not count.
+    """
+
+    gate: Gate
+    data: tuple[str, ...] = ()
+    allow_loss: bool = False
+    elsewhere: bool = False
+
+
+def build_bundle(
+    recipe: Recipe,
+    out: Path,
+    *,
+    gate: GateRequest | None = None,
+    overwrite: bool = False,
+    report: Report = lambda step: None,
+) -> Manifest:
+    """Build the bundle of a recipe in the folder `out` and return its manifest.
+
+    Args:
+        recipe: What to build.
+        out: A folder that does not exist yet, or an older bundle when `overwrite` is given.
+        gate: What INT8 must stand up to; where it does not, the bundle gets the next precision
+            that does. None builds what the recipe says, held to PyTorch on the golden frames only.
+        overwrite: Replace the older bundle.
+        report: Told each step as it begins.
+
+    Raises:
+        GateError: not even FP32 passes the gate.
+        ScnetEdgeError: the recipe, weights, ranges or engine cannot be used, or the graph is
+            further from PyTorch than the recipe tolerates; nothing is left behind.
+    """
+    with new_folder(out, marker=MANIFEST, overwrite=overwrite) as folder:
+        report("loading weights")
+        card = find_card(recipe.model)
+        chain = open_chain(card, recipe)
+        edge_threshold = None if chain.hed is None else recipe.edge_threshold
+        calibration = None
+        if recipe.precision == "int8":
+            name = recipe.calibration or card.name
+            calibration = find_ranges(name, weights_of(card), edge_threshold)
+            layers_of(calibration, recipe.exclude)
+        report("tracing to ONNX")
+        fused = fp32_graph(chain, calibration)
+        step, record = Step(name=recipe.precision, precision=recipe.precision), None
+        if gate and calibration:
+            step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
+        graphs = graphs_of(fused, recipe, step, calibration, fp16=fp16_passed(record))
+        for name, graph in graphs.items():
+            onnx.save(graph, folder / name)
+        if calibration:
+            write_ranges(folder / CALIBRATION, calibration)
+        ranges = calibration if step.precision == "int8" else None
+        report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
+        golden = golden_frames(chain)
+        write_golden(folder / GOLDEN, golden)
+        report("verifying the engine against it")
+        threshold = recipe.threshold or card.threshold
+        engine = open_backend(cpu_engine(), folder / FUSED)
+        parity = parity_of(engine, golden, threshold, edge_threshold)
+        manifest = Manifest(
+            schema=SCHEMA,
+            model=ModelIdentity(
+                name=card.name,
+                prior="none" if chain.hed is None else "hed",
+                sha256=weights_of(card),
+                licence=card.licence,
+            ),
+            input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw),
+            threshold=threshold,
+            edge_threshold=edge_threshold,
+            precision=step.precision,
+            calibration=provenance(ranges) if ranges else None,
+            parity=parity,
+            min_mask_f1=least_mask_f1(recipe, step, record, parity),
+            gate=record,
+            quantised_convolutions=count_quantised(graphs[FUSED]),
+            files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
+            tools={name: version(name) for name in ("scnet-edge", "torch", "onnx", "numpy")},
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        )
+        require_parity(parity, manifest.min_mask_f1)
+        require_the_rest(lambda name: open_backend(cpu_engine(), folder / name), manifest, golden)
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def gated(
+    recipe: Recipe,
+    request: GateRequest,
+    fused: onnx.ModelProto,
+    calibration: CalibrationFile,
+    frame_hw: tuple[int, int],
+    report: Report,
+) -> tuple[Step, GateRecord]:
+    """Return the rung of the ladder that the gate lets ship, and the record of the decision."""
+    frames, data = gate_frames(request.data, frame_hw)
+    refuse_calibration_frames(frames, calibration)
+    ladder = GateContext(
+        fused=fused,
+        calibration=calibration,
+        excluded=recipe.exclude,
+        threshold=recipe.threshold or find_card(recipe.model).threshold,
+        frame_hw=frame_hw,
+        frames=frames,
+        data=data,
+        gate=request.gate,
+        report=report,
+    )
+    return select_precision(ladder, allow_loss=request.allow_loss, elsewhere=request.elsewhere)
+
+
+def graphs_of(
+    fused: onnx.ModelProto,
+    recipe: Recipe,
+    step: Step,
+    calibration: CalibrationFile | None,
+    *,
+    fp16: bool,
+) -> dict[str, onnx.ModelProto]:
+    """Return the graphs of a bundle, by file name; with `fp16` also those of FP16 beside INT8."""
+    # FP16 is cut before it is cast, so that the split_graphs keep FP32 at their borders.
+    precision = "fp32" if step.precision == "fp16" else step.precision
+    whole = lowered(fused, precision, calibration, exclude=recipe.exclude, half=step.half)
+    graphs = with_halves(whole, recipe)
+    if step.precision == "fp16":
+        return {name: to_half(graph) for name, graph in graphs.items()}
+    if step.precision == "int8":
+        # A strongly typed TensorRT does what types say: FP16 for it where a CPU is left with FP32.
+        kept = {*recipe.exclude, *step.half}
+        exact = with_halves(lowered(fused, "int8", calibration, exclude=kept), recipe)
+        graphs |= {TYPED[name]: to_half(graph) for name, graph in exact.items()}
+        if fp16:
+            spare = with_halves(fused, recipe)
+            graphs |= {FP16[name]: to_half(graph) for name, graph in spare.items()}
+    return graphs
+
+
+def fp16_passed(record: GateRecord | None) -> bool:
+    """Return whether a device may run FP16 where INT8 is not quicker: the gate let it pass."""
+    return record is None or any(r.precision == "fp16" and r.passed for r in record.rungs)
+
+
+def with_halves(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.ModelProto]:
+    """Return a graph and, where the recipe asks, HED and SCNet apart, by file name."""
+    cut = split_graphs(fused) if recipe.split_graphs else {}
+    return {FUSED: fused} | {f"{name}.onnx": half for name, half in cut.items()}
+
+
+def golden_frames(chain: Chain) -> Golden:
+    """Return drawn frames and what PyTorch makes of them."""
+    clip = render_clip(GOLDEN_FRAMES, chain.frame_hw, seed=GOLDEN_SEED)
+    frames = np.stack([frame for frame, _ in clip])  # (n, H, W, 3)
+    outputs = [TorchBackend(chain).run({"frame": frame[None]}) for frame in frames]
+    return Golden(
+        frames=frames,
+        probability=np.concatenate([o["probability"] for o in outputs]),
+        edges=None if chain.hed is None else np.concatenate([o["edges"] for o in outputs]),
+    )
+
+
+def least_mask_f1(recipe: Recipe, step: Step, record: GateRecord | None, parity: Parity) -> float:
+    """Return what every engine is held to: the recipe's promise, or less where loss was allowed."""
+    promised = recipe.min_mask_f1 if step.precision == recipe.precision else None
+    least = promised or MIN_MASK_F1[step.precision]
+    if record is not None and record.loss_allowed:
+        return min(least, round(0.98 * parity.mask_f1, 3))
+    return least
+
+
+def provenance(ranges: CalibrationFile) -> Calibration:
+    """Return what the manifest says of the ranges."""
+    return Calibration(
+        source=ranges.source,
+        method=ranges.method,
+        frames=len(ranges.frames),
+        sha256=ranges.sha256,
+        key=ranges.key,
+    )
+
+
+def count_quantised(graph: onnx.ModelProto) -> int:
+    """Return how many convolutions compute in INT8."""
+    return sum(n.op_type == "Conv" and n.input[1].endswith(".dq") for n in graph.graph.node)

@@ -1,0 +1,133 @@
+"""OpenVINO on the CPU, the default where there is no NVIDIA GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino import frontend
+
+from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.engines.compiled import Arithmetic
+from scnet_edge.engines.openvino.graph_passes import (
+    hold_quantisation_below_concat,
+    join_instance_norms,
+    quantise_interleaved,
+)
+from scnet_edge.engines.openvino.side_maps import fold_side_maps
+from scnet_edge.errors import EngineError
+
+# OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
+# (AMX, most ARM). What a graph says is what runs: an FP16 graph keeps its FP16 weights and
+# computes in FP32, an INT8 graph computes its Q/DQ convolutions in INT8 and the rest in FP32.
+LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
+HINTS: dict[Arithmetic, str] = {"fp32": "f32", "bf16": "bf16"}
+
+# The front end's failures derive from Exception itself, so they are named one by one.
+ENGINE_ERRORS = (
+    RuntimeError,
+    frontend.GeneralFailure,
+    frontend.InitializationFailure,
+    frontend.NotImplementedFailure,
+    frontend.OpConversionFailure,
+    frontend.OpValidationFailure,
+)
+
+
+class OpenVINOBackend:
+    """A `Backend` over one compiled model and one infer request.
+
+    Attributes:
+        threads: How many it computes with.
+    """
+
+    def __init__(self, model: ov.CompiledModel, arithmetic: Arithmetic = "fp32") -> None:
+        self.name = "openvino CPU" if arithmetic == "fp32" else "openvino CPU, BF16 for FP32"
+        self._inputs = {
+            port.get_any_name(): TensorSpec(
+                shape=tuple(port.get_shape()), dtype=np.dtype(port.get_element_type().to_dtype())
+            )
+            for port in model.inputs
+        }
+        self._outputs = [port.get_any_name() for port in model.outputs]
+        self.threads = int(model.get_property("INFERENCE_NUM_THREADS"))
+        self._request = model.create_infer_request()
+        self._closed = False
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Map named inputs to named outputs; contiguous inputs are read in place."""
+        if self._closed:
+            raise EngineError("this OpenVINO backend is closed; open another")
+        check_feeds(feeds, self._inputs)
+        try:
+            results = self._request.infer(dict(feeds), share_inputs=True, share_outputs=False)
+        except ENGINE_ERRORS as e:
+            raise EngineError(f"OpenVINO failed to run the graph: {one_line(e)}") from e
+        return {name: results[i] for i, name in enumerate(self._outputs)}
+
+    def close(self) -> None:
+        """Drop the request and with it the compiled model."""
+        if not self._closed:
+            self._closed = True
+            del self._request
+
+
+def has_bf16() -> bool:
+    """Return whether this CPU computes in BF16; where it does not, asking for it gains nothing."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def load(
+    graph: Path, *, threads: int | None, cache: Path | None, arithmetic: Arithmetic | None = None
+) -> OpenVINOBackend:
+    """Open an ONNX graph on the CPU; raises what `compile_graph` raises."""
+    model = compile_graph(graph, threads=threads, cache=cache, arithmetic=arithmetic)
+    return OpenVINOBackend(model, arithmetic or "fp32")
+
+
+def compile_graph(
+    graph: Path,
+    *,
+    threads: int | None,
+    cache: Path | None,
+    arithmetic: Arithmetic | None = None,
+    counters: bool = False,
+) -> ov.CompiledModel:
+    """Compile an ONNX graph for the CPU.
+
+    Args:
+        graph: An ONNX file of static shapes.
+        threads: CPU threads; None for one a core.
+        cache: A folder that keeps the compiled code between runs.
+        arithmetic: What computes the layers that are not INT8; None for FP32.
+        counters: Time every layer, for `InferRequest.get_profiling_info`.
+
+    Raises:
+        EngineError: OpenVINO cannot read or compile the graph, or its shapes are not static.
+    """
+    check_graph_file(graph)
+    config = dict(LATENCY)
+    if counters:
+        config["PERF_COUNT"] = "YES"
+    if threads is not None:
+        config["INFERENCE_NUM_THREADS"] = str(threads)
+    if cache is not None:
+        config["CACHE_DIR"] = str(cache)
+    try:
+        # Asked for by name: Core.read_model tries every format it knows and prints what they say.
+        onnx = frontend.FrontEndManager().load_by_framework("onnx")
+        model = onnx.convert(onnx.load(str(graph)))
+        if model.is_dynamic():
+            raise EngineError(
+                f"{graph}: expected static shapes, found dynamic ones; build the bundle again"
+            )
+        config["INFERENCE_PRECISION_HINT"] = HINTS[arithmetic or "fp32"]
+        hold_quantisation_below_concat(model)
+        join_instance_norms(model)
+        quantise_interleaved(model)
+        fold_side_maps(model)
+        return ov.Core().compile_model(model, "CPU", config)
+    except ENGINE_ERRORS as e:
+        raise EngineError(f"{graph}: OpenVINO cannot load it: {one_line(e)}") from e

@@ -1,0 +1,110 @@
+"""HED and SCNet as two engines, so that HED may run less often, or smaller, than SCNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from scnet_edge.data.preprocess import resized
+from scnet_edge.engines.base import Array, Backend
+from scnet_edge.errors import EngineError
+
+
+def open_split(
+    open_hed: Callable[[], Backend],
+    open_scnet: Callable[[], Backend],
+    *,
+    every: int,
+    hed_frame_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+    edge_threshold: float,
+) -> SplitBackend:
+    """Open both split_graphs, or neither; the rest is as `SplitBackend` takes it."""
+    hed = open_hed()
+    try:
+        scnet = open_scnet()
+    except BaseException:
+        hed.close()
+        raise
+    return SplitBackend(
+        hed,
+        scnet,
+        every=every,
+        hed_frame_hw=hed_frame_hw,
+        size_hw=size_hw,
+        edge_threshold=edge_threshold,
+    )
+
+
+class SplitBackend:
+    """A `Backend` with the inputs and outputs of a fused graph, over its two split_graphs.
+
+    Args:
+        hed: `frame` (1, H, W, 3) uint8 -> `edges` (1, h, w) and `prior` (1, 1, h, w).
+        scnet: `frame` and `prior` -> `probability`.
+        every: HED runs on the first frame and every so many; in between its edges are reused.
+        hed_frame_hw: Size of the frames HED takes.
+        size_hw: Size of the prior that SCNet takes; HED's edges are scaled to it.
+        edge_threshold: Prior where the scaled edges are above this.
+    """
+
+    def __init__(
+        self,
+        hed: Backend,
+        scnet: Backend,
+        *,
+        every: int,
+        hed_frame_hw: tuple[int, int],
+        size_hw: tuple[int, int],
+        edge_threshold: float,
+    ) -> None:
+        self._hed = hed
+        self._scnet = scnet
+        self._every = every
+        self._hed_frame_hw = hed_frame_hw
+        self._size_hw = size_hw
+        self._edge_threshold = edge_threshold
+        self._age = 0  # frames since HED ran
+        self._edges: Array | None = None
+        self._prior: Array | None = None
+
+    @property
+    def name(self) -> str:
+        """Both engines, for people."""
+        return self._scnet.name
+
+    @property
+    def threads(self) -> int | None:
+        """How many SCNet's engine computes with; None where it does not tell."""
+        return getattr(self._scnet, "threads", None)
+
+    @property
+    def reused(self) -> bool:
+        """Whether the last frame was given the edges of an earlier one."""
+        return self._age > 0
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Map `frame` to `probability` and `edges`, both (1, h, w)."""
+        self._age = (self._age + 1) % self._every if self._edges is not None else 0
+        if self._edges is None or not self.reused:
+            self._edges, self._prior = self._look(feeds["frame"])
+        assert self._prior is not None
+        outputs = self._scnet.run({"frame": feeds["frame"], "prior": self._prior})
+        return {"probability": outputs["probability"], "edges": self._edges}
+
+    def close(self) -> None:
+        """Release both engines."""
+        self._hed.close()
+        self._scnet.close()
+
+    def _look(self, frames: Array) -> tuple[Array, Array]:
+        """Return edges (1, h, w) and prior (1, 1, h, w) at SCNet's size."""
+        outputs = self._hed.run({"frame": resized(frames[0], self._hed_frame_hw)[None]})
+        edges, prior = outputs["edges"], outputs["prior"]
+        if edges.ndim != 3 or not np.isfinite(edges).all():
+            raise EngineError(f"{self._hed.name}: expected finite edges (1, h, w), {edges.shape}")
+        if edges.shape[1:] == self._size_hw:
+            return edges, prior.astype(np.float32, copy=False)  # TensorRT's comes as FP16
+        scaled = resized(edges[0].astype(np.float32, copy=False), self._size_hw)[None]  # (1, h, w)
+        return scaled, (scaled[:, None] > self._edge_threshold).astype(np.float32)  # (1, 1, h, w)

@@ -1,1 +1,0 @@
-"""Whole experiments: a preset trained on data, and the tables of the paper."""

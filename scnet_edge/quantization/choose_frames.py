@@ -1,0 +1,108 @@
+"""Choosing calibration frames: every kind of frame there is, no picture twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.errors import InputError
+from scnet_edge.quantization.frame_candidates import Candidate
+from scnet_edge.quantization.perceptual_hash import Bits, bits, same_picture
+
+MIN_FRAMES = 8
+NOISE_SHARPNESS = 8.0  # white noise has 20, photographs of concrete stay under 3
+Cell = tuple[str, str, str]
+T = TypeVar("T")
+
+
+def without_repeats(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates without those that repeat an earlier picture."""
+    kept: list[Candidate] = []
+    table: Bits = np.zeros((0, 256), np.bool_)
+    for candidate in candidates:
+        if not same_picture(candidate.phash, table):
+            kept.append(candidate)
+            table = np.concatenate([table, bits([candidate.phash])])
+    return kept
+
+
+def refuse_useless(distinct: Sequence[Candidate], seen: int) -> None:
+    """Raise InputError when there are too few different frames, or they are no photographs."""
+    if len(distinct) < MIN_FRAMES:
+        raise InputError(
+            f"expected at least {MIN_FRAMES} different frames to calibrate on, found "
+            f"{len(distinct)} among {seen}; record more of what the camera will see"
+        )
+    if float(np.median([c.sharpness for c in distinct])) > NOISE_SHARPNESS:
+        raise InputError(
+            "the frames are noise, their neighbouring pixels are unrelated; "
+            "calibrate on frames as the camera delivers them"
+        )
+    if max(c.brightness for c in distinct) < 2 or min(c.brightness for c in distinct) > 253:
+        raise InputError("every frame is black or white; calibrate on frames that show something")
+
+
+def choose_frames(candidates: Sequence[Candidate], wanted: int) -> list[tuple[Candidate, str]]:
+    """Return up to `wanted` candidates, each with the cell it stands for.
+
+    Candidates fall into cells by crack area, brightness and sharpness. The cells take turns, so
+    that rare kinds are not drowned by common ones, and each gives the frame that looks the least
+    like those chosen before.
+    """
+    cells = _cells(candidates)
+    groups: dict[Cell, list[int]] = {cell: [] for cell in sorted(set(cells))}
+    for i, cell in enumerate(cells):
+        groups[cell].append(i)
+    looks = np.stack([c.look for c in candidates])
+    apart = np.full(len(candidates), np.inf)  # squared distance to the nearest chosen look
+    chosen: list[tuple[Candidate, str]] = []
+    while len(chosen) < wanted and any(groups.values()):
+        for cell, members in groups.items():
+            if not members or len(chosen) == wanted:
+                continue
+            pick = members.pop(_farthest(members, apart, looks))
+            apart = np.minimum(apart, ((looks - looks[pick]) ** 2).sum(1))
+            chosen.append((candidates[pick], ", ".join(cell)))
+    return chosen
+
+
+def evenly_spaced(items: Sequence[T], wanted: int) -> list[T]:
+    """Return up to `wanted` items, from the first to the last at equal distances."""
+    places = np.linspace(0, len(items) - 1, min(wanted, len(items)))
+    return [items[round(place)] for place in places]
+
+
+def _farthest(
+    members: list[int], apart: npt.NDArray[np.float64], looks: npt.NDArray[np.float32]
+) -> int:
+    """Return the place among the members of the one farthest from what was chosen."""
+    if np.isinf(apart[members]).all():  # nothing chosen yet: the most typical of the cell
+        return int(((looks[members] - looks[members].mean(0)) ** 2).sum(1).argmin())
+    return int(apart[members].argmax())
+
+
+def _cells(candidates: Sequence[Candidate]) -> list[Cell]:
+    areas = np.array([c.crack_area for c in candidates])
+    area = _third(areas, ("thin or few cracks", "some crack", "much crack"), among=areas[areas > 0])
+    light = _third(np.array([c.brightness for c in candidates]), ("dark", "medium light", "bright"))
+    blur = _third(np.array([c.sharpness for c in candidates]), ("soft", "sharp"))
+    return [
+        (a if x > 0 else "no crack", b, c)
+        for x, a, b, c in zip(areas, area, light, blur, strict=True)
+    ]
+
+
+def _third(
+    values: npt.NDArray[np.float64],
+    names: tuple[str, ...],
+    among: npt.NDArray[np.float64] | None = None,
+) -> list[str]:
+    """Return the name of the quantile, of as many as there are names, that each value lies in."""
+    pool = values if among is None else among
+    if not len(pool):
+        return [names[0]] * len(values)
+    cuts = np.quantile(pool, np.arange(1, len(names)) / len(names))
+    return [names[int(i)] for i in np.searchsorted(cuts, values, side="right")]

@@ -1,0 +1,176 @@
+"""Frames that could calibrate, from folders, videos and data sets, with what tells them apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
+from scnet_edge.bundle.reference import open_chain
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.preprocess import resized
+from scnet_edge.errors import CutShort, InputError
+from scnet_edge.models.cards import find_card
+from scnet_edge.models.sizes import SizeHW
+from scnet_edge.quantization.lowering import fp32_graph
+from scnet_edge.quantization.memory_engine import in_engine
+from scnet_edge.quantization.perceptual_hash import phash
+from scnet_edge.types import Frame, Map
+from scnet_edge.video.frames import read_image
+from scnet_edge.video.sources import open_source
+
+PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced
+Probability = Callable[[Frame], Map]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One frame and its figures, as `ChosenFrame` defines them.
+
+    Attributes:
+        frame: (h, w, 3) uint8 BGR at the size of the networks.
+        look: (n,) float32, a thumbnail of brightness and detail, for diversity.
+    """
+
+    name: str
+    frame: Frame
+    sha256: str
+    phash: str
+    crack_area: float
+    brightness: float
+    sharpness: float
+    red_minus_blue: float
+    look: npt.NDArray[np.float32]
+
+
+@contextmanager
+def packaged_detector() -> Iterator[tuple[Probability, float]]:
+    """Yield the packaged small model at half its size, in FP32, and its threshold.
+
+    It only tells frames with much crack from those with little, so it serves every model.
+    """
+    card = find_card(DEFAULT_MODEL)
+    half = (DEFAULT_SIZE_HW[0] // 2 // 32 * 32, DEFAULT_SIZE_HW[1] // 2 // 32 * 32)
+    recipe = Recipe(precision="fp32", size_hw=half)
+    with in_engine(fp32_graph(open_chain(card, recipe))) as backend:
+        yield (
+            (lambda f: backend.run({"frame": resized(f, half)[None]})["probability"][0]),
+            (card.threshold),
+        )
+
+
+def read_candidates(
+    data: list[str], wanted: int, size_hw: SizeHW, probability: Probability, threshold: float
+) -> list[Candidate]:
+    """Return evenly spaced frames of every source, measured.
+
+    Args:
+        data: Folders of images, images, videos, or data sets as NAME:DIR, whose training split is
+            taken.
+        wanted: How many frames shall be chosen from them.
+        size_hw: The size of the networks.
+        probability: A crack detector, for the crack area.
+        threshold: Where it calls a pixel crack.
+
+    Raises:
+        InputError: a source is missing, empty or cut short, or an image cannot be read.
+    """
+    limit = max(2, PER_WANTED * wanted // len(data))
+    found = []
+    for number, source in enumerate(data, 1):
+        prefix = f"{number}/" if len(data) > 1 else ""
+        _check_utf8(source)
+        with _opened(source) as (frames, count):
+            step = max(1, -(-(count or 0) // limit))
+            kept = _thinned(source, frames, limit, step, size_hw)
+        found += [_measured(f"{prefix}{name}", f, probability, threshold) for name, f in kept]
+    return found
+
+
+def _thinned(
+    source: str, frames: Iterator[tuple[str, Frame]], limit: int, step: int, size_hw: SizeHW
+) -> list[tuple[str, Frame]]:
+    """Return every `step`th frame, resized; where they would be more than the limit, every other.
+
+    So the memory of a video that does not say how long it is stays bounded.
+    """
+    kept: list[tuple[str, Frame]] = []
+    seen = -1
+    try:
+        for seen, (name, frame) in enumerate(frames):
+            if seen % step == 0 and len(kept) == limit:
+                kept, step = kept[::2], 2 * step
+            if seen % step == 0:
+                _check_utf8(name)
+                kept.append((name, resized(frame, size_hw)))
+    except CutShort as e:
+        raise InputError(
+            f"{source}: ends after {seen + 1} frames, before its time, so it is cut or damaged; "
+            "copy it again, or calibrate on a folder of the images that are whole"
+        ) from e
+    return kept
+
+
+def _check_utf8(name: str) -> None:
+    if not name.isascii() and name.encode(errors="ignore").decode() != name:
+        raise InputError(f"{name!a}: expected a name in UTF-8, found other bytes; rename it")
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None]]:
+    if ":" in source and not Path(source).exists():
+        samples = open_dataset(source, "train")
+        yield ((s.name, read_image(s.image)) for s in samples), len(samples)
+        return
+    with open_source(source) as opened:
+        yield ((shot.name, shot.frame) for shot in opened), opened.count
+
+
+def _measured(name: str, frame: Frame, probability: Probability, threshold: float) -> Candidate:
+    return Candidate(
+        name=name,
+        frame=frame,
+        sha256=hashlib.sha256(frame.tobytes()).hexdigest(),
+        phash=phash(frame),
+        crack_area=float((probability(frame) >= threshold).mean()),
+        brightness=brightness(frame),
+        sharpness=sharpness(frame),
+        red_minus_blue=red_minus_blue(frame),
+        look=_look(frame),
+    )
+
+
+def brightness(frame: Frame) -> float:
+    """Return the mean grey level, 0 to 255."""
+    return float(_grey(frame).mean())
+
+
+def sharpness(frame: Frame) -> float:
+    """Return the variance of the Laplacian over that of the grey levels; 0 for a flat frame."""
+    grey = _grey(frame)
+    contrast = float(grey.var())
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / contrast if contrast else 0.0
+
+
+def red_minus_blue(frame: Frame) -> float:
+    """Return the mean of red minus blue, in grey levels."""
+    return float(frame[..., 2].mean() - frame[..., 0].mean())
+
+
+def _grey(frame: Frame) -> Map:
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.float32)
+
+
+def _look(frame: Frame) -> npt.NDArray[np.float32]:
+    """Return (128,) float32: an 8x8 thumbnail and the 8x8 mean of its detail, each in [0, 1]."""
+    grey = _grey(frame) / 255
+    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 3))
+    small = [cv2.resize(m, (8, 8), interpolation=cv2.INTER_AREA).ravel() for m in (grey, detail)]
+    return np.concatenate([small[0], small[1] * 8]).astype(np.float32)

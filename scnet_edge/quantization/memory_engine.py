@@ -1,0 +1,57 @@
+"""Graphs in memory, put into the engine of the CPU."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from scnet_edge.engines.base import Array, Backend, cpu_engine, open_backend
+from scnet_edge.quantization.activations import Load, Run
+
+
+@contextmanager
+def in_engine(graph: onnx.ModelProto) -> Iterator[Backend]:
+    """Open a graph in the CPU's engine.
+
+    Raises:
+        EngineError: no engine for the CPU is installed, or it refuses the graph.
+    """
+    backend = _opened(graph)
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+@contextmanager
+def loader() -> Iterator[Load]:
+    """Yield what puts a graph into the CPU's engine; all of them are closed at the end."""
+    opened: list[Backend] = []
+
+    def load(graph: onnx.ModelProto) -> Run:
+        backend = _opened(graph)
+        opened.append(backend)
+
+        def run(feeds: Mapping[str, npt.NDArray[np.uint8]]) -> dict[str, Array]:
+            return backend.run(feeds)
+
+        return run
+
+    try:
+        yield load
+    finally:
+        for backend in opened:
+            backend.close()
+
+
+def _opened(graph: onnx.ModelProto) -> Backend:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        onnx.save(graph, path)
+        return open_backend(cpu_engine(), path)

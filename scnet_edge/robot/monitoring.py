@@ -1,0 +1,138 @@
+"""All that stands around a live run: telemetry, sinks, the live page, health, orderly endings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from scnet_edge.errors import ConfigError, SinkError
+from scnet_edge.machine.telemetry import Telemetry, TelemetrySampler
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.delivery import Sink
+from scnet_edge.runtime.liveness import Liveness, Watchdog
+from scnet_edge.runtime.status import Monitor
+from scnet_edge.sinks.open import open_sinks
+
+METRICS = "prometheus://"
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_monitoring(
+    counters: Counters,
+    *,
+    facts: dict[str, str],
+    sinks: Sequence[str] = (),
+    live: str | None = None,
+    engine: Callable[[], str] = lambda: "",
+    fps: float | None = None,
+    backpressure: bool = False,
+    stop_on_failure: threading.Event | None = None,
+    announce: Callable[[str], object] = logger.info,
+    telemetry: Callable[[], Telemetry] | None = None,
+) -> Iterator[tuple[list[Sink], Monitor]]:
+    """Yield the sinks that `run_loop` shall write to, and the monitor that knows the run's status.
+
+    Args:
+        counters: the same that `run_loop` gets.
+        facts: what the run is, by label, for the page and the first record; without passwords.
+        sinks: such as `jsonl:run.jsonl`, see `scnet_edge.sinks`; `prometheus://HOST:PORT` is
+            served like the live page.
+        live: HOST:PORT of the live page; empty for the usual one, None for no page.
+        engine: gives what runs the model at this moment.
+        fps: of the source, if it has one.
+        backpressure: frames wait for a sink that is behind instead of being dropped: for files.
+        stop_on_failure: set when a sink cannot write, and the run then ends with `SinkError`; None
+            to count what is lost and go on.
+        announce: gets the address of the page, with its token: for a terminal, not for a log.
+        telemetry: gives a sample; None reads this machine's sensors.
+
+    Raises:
+        ConfigError: a sink or an address that cannot be, or a package that is not installed.
+        SinkError: see `stop_on_failure`.
+    """
+    served = [spec.removeprefix(METRICS) for spec in sinks if spec.startswith(METRICS)]
+    files = [spec for spec in sinks if not spec.startswith(METRICS)]
+    liveness = Liveness(counters)
+    with ExitStack() as stack:
+        sampler = stack.enter_context(TelemetrySampler(telemetry))
+        opened = stack.enter_context(
+            open_sinks(
+                files,
+                telemetry=lambda: sampler.latest,
+                facts=facts,
+                fps=fps,
+                backpressure=backpressure,
+                on_failure=(stop_on_failure or threading.Event()).set,
+            )
+        )
+        monitor = Monitor(
+            counters,
+            liveness,
+            telemetry=lambda: sampler.latest,
+            engine=engine,
+            sinks=lambda: [sink.stats for sink in opened],
+        )
+        shown: list[Sink] = []
+        addresses = [*([live] if live is not None else []), *served]
+        if addresses:
+            shown = _serve(stack, addresses, monitor, facts, announce)
+        stack.enter_context(Watchdog(counters))
+        yield [monitor, liveness, *shown, *opened], monitor
+    failed = [stats for stats in (sink.stats for sink in opened) if stats.failed]
+    if stop_on_failure is not None and failed:
+        raise SinkError(
+            f"sink {failed[0].name}: {failed[0].failed} items could not be written "
+            f"({failed[0].error or 'it works again'}); see to its disk, or run without fail_closed"
+        )
+
+
+def _serve(
+    stack: ExitStack,
+    addresses: Sequence[str],
+    monitor: Monitor,
+    facts: dict[str, str],
+    announce: Callable[[str], object],
+) -> list[Sink]:
+    try:
+        from scnet_edge.live.app import Show
+        from scnet_edge.live.board import Board
+        from scnet_edge.live.server import open_live
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"the live page needs the package {e.name}; pip install 'scnet-edge[live]'"
+        ) from e
+    show = Show(Board(), monitor, facts)
+    for address in addresses:
+        announce(stack.enter_context(open_live(address, show)).url)
+    return [show.board]
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end the run in order: `stop` is set, what waits is written, exit 0.
+
+    The second one ends the process at once. Only in the main thread, where signals arrive.
+    """
+    asked = False  # `stop` does not tell: it is set at the end of every run
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,167 @@
+"""What segments on a robot: one bundle, or several by schedule; opened from what `Robot` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+
+from scnet_edge.bundle.device import opening_for
+from scnet_edge.bundle.manifest import HED, SCNET, Manifest, read_manifest
+from scnet_edge.engines.base import Backend, default_engine
+from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.engines.isolated.worker import open_one
+from scnet_edge.engines.split import open_split
+from scnet_edge.errors import BundleError, ConfigError
+from scnet_edge.events import Event
+from scnet_edge.robot.config import Robot
+from scnet_edge.runtime.cascade import Cascade
+from scnet_edge.runtime.degradation import Degradation, Rule, Step
+from scnet_edge.runtime.loop import Segment, Skip
+from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.types import Captured, Frame, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What the loop is given; `pipeline` is that of the bundle itself."""
+
+    segment: Segment
+    skip: Skip
+    pipeline: Pipeline
+
+
+@contextmanager
+def open_segment(
+    bundle: Path,
+    robot: Robot,
+    *,
+    event_queue: SimpleQueue[Event],
+    temperature_c: Callable[[], float | None] = lambda: None,
+    cache: Path | None = None,
+) -> Iterator[Opened]:
+    """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.
+
+    Raises:
+        BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs.
+        ConfigError: a rule without a step, or a step without a rule.
+    """
+    _check_rule(robot)
+    with ExitStack() as stack:
+
+        def opened(path: Path) -> Pipeline:
+            return stack.enter_context(_open_pipeline(path, robot, cache))
+
+        if robot.hed_every > 1 or robot.hed_bundle:
+            pipeline, full = _open_split(bundle, robot, cache)
+            stack.enter_context(pipeline)
+        else:
+            full = pipeline = opened(bundle)
+        if robot.gate_bundle:
+            cheap, threshold = opened(Path(robot.gate_bundle)), robot.gate_threshold
+            full = Cascade(cheap, full, threshold=threshold, wake_px=robot.gate_wake_px)
+        steps = [Step(name="full", segment=full)]
+        if robot.degrade_every > 1:
+            steps.append(replace(steps[0], name=_rate(robot), every=robot.degrade_every))
+        if robot.degrade_bundle:
+            cheaper = opened(Path(robot.degrade_bundle))
+            name = f"bundle {Path(robot.degrade_bundle).name}"
+            steps.append(replace(steps[-1], name=name, segment=cheaper))
+        skip = _skip(robot)
+        if len(steps) == 1:
+            yield Opened(segment=full, skip=skip, pipeline=pipeline)
+            return
+        governor = Degradation(
+            steps, _rule(robot), temperature_c=temperature_c, event_queue=event_queue, skip=skip
+        )
+        yield Opened(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
+
+
+def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
+    return Pipeline.open(
+        bundle,
+        engine=robot.engine,
+        threads=robot.threads,
+        cache=cache,
+        isolate=bool(robot.isolate),
+        fallback=robot.fallback,
+    )
+
+
+def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipeline, Segment]:
+    """Return a pipeline over the two split_graphs, and it with `prior_reused` flagged."""
+    manifest = _halved(bundle, (HED, SCNET))
+    hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
+    hed_manifest = _halved(hed_bundle, (HED,))
+    assert manifest.edge_threshold is not None
+    split = open_split(
+        lambda: _open_half(hed_bundle, hed_manifest, HED, robot, cache),
+        lambda: _open_half(bundle, manifest, SCNET, robot, cache),
+        every=robot.hed_every,
+        hed_frame_hw=hed_manifest.input.frame_hw,
+        size_hw=manifest.input.size_hw,
+        edge_threshold=manifest.edge_threshold,
+    )
+    pipeline = Pipeline(manifest, split)
+
+    def segment(frame: Frame) -> Result:
+        result = pipeline(frame)
+        return replace(result, flags=("prior_reused",)) if split.reused else result
+
+    return pipeline, segment
+
+
+def _open_half(
+    bundle: Path, manifest: Manifest, part: str, robot: Robot, cache: Path | None
+) -> Backend:
+    openings = [
+        opening_for(bundle, manifest, engine, part, threads=robot.threads, cache=cache)
+        for engine in (robot.engine or default_engine(), robot.fallback)
+        if engine
+    ]
+    if robot.isolate or robot.fallback:
+        return IsolatedBackend(openings)
+    return open_one(openings[0])
+
+
+def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:
+    manifest = read_manifest(bundle)
+    if not set(names) <= manifest.files.keys() or manifest.edge_threshold is None:
+        raise BundleError(
+            f"{bundle}: expected a bundle of a model with HED that holds {' and '.join(names)}; "
+            "build it with --split-graphs"
+        )
+    return manifest
+
+
+def _skip(robot: Robot) -> Skip:
+    unwanted = frozenset(robot.skip)
+
+    def skip(captured: Captured) -> str | None:
+        return next((fault for fault in captured.faults if fault in unwanted), None)
+
+    return skip
+
+
+def _check_rule(robot: Robot) -> None:
+    rules = robot.late_ms > 0 or robot.hot_c > 0
+    steps = robot.degrade_every > 1 or robot.degrade_bundle is not None
+    if rules and not steps:
+        raise ConfigError("late_ms, hot_c: need degrade_every above 1 or a degrade_bundle")
+    if steps and not rules:
+        raise ConfigError("degrade_every, degrade_bundle: need late_ms or hot_c above 0")
+
+
+def _rate(robot: Robot) -> str:
+    return f"one frame in {robot.degrade_every}"
+
+
+def _rule(robot: Robot) -> Rule:
+    return Rule(
+        late_ms=robot.late_ms or None,
+        hot_c=robot.hot_c or None,
+        settle_s=robot.settle_s,
+        recover_s=robot.recover_s,
+    )

@@ -1,0 +1,241 @@
+"""One run: a preset trained on data, into a folder that is a model afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import msgspec
+from torch import nn
+
+from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.evaluation.metrics import add_up, count, ods
+from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.models.baselines import CrackNet
+from scnet_edge.models.cards import Card, CardConfig, run_card, write_card
+from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.models.weights import (
+    count_parameters,
+    load_into,
+    load_state,
+    measured,
+    open_hed,
+    save_weights,
+)
+from scnet_edge.training import run_folder
+from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.hardware import CPU, Hardware
+from scnet_edge.training.images import TrainingImage, load_images
+from scnet_edge.training.loop import Material, train
+from scnet_edge.training.material import drawn_pipes, split_held_out
+from scnet_edge.training.networks import first_model, open_teacher
+from scnet_edge.training.presets import Preset, find_preset
+from scnet_edge.training.run_folder import Settings
+from scnet_edge.training.several import check_batch, first_alone, world_size
+from scnet_edge.types import Map
+
+PICTURES = 3
+Report = Callable[[str], None]
+Progress = Callable[[int, float], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to train: a preset with the options that were given on top.
+
+    Attributes:
+        name: Of the preset.
+        preset: The preset with its schedule changed by options.
+        data: Data sets as NAME:DIR; their training splits together.
+        start: A model or run whose weights are gone on from.
+        teachers: Models or runs whose mean probability is learnt, too.
+        on: What it computes on.
+    """
+
+    name: str
+    preset: Preset
+    data: tuple[str, ...]
+    start: str | None = None
+    teachers: tuple[str, ...] = ()
+    on: Hardware = CPU
+
+
+def request(
+    name: str,
+    data: Sequence[str],
+    *,
+    on: Hardware = CPU,
+    start: str | None = None,
+    teachers: Sequence[str] = (),
+    **changes: object,
+) -> Request:
+    """Return a request; `changes` replace fields of the preset's schedule, None leaves them.
+
+    Raises:
+        ConfigError: no such preset, or a value out of range.
+    """
+    preset = find_preset(name)
+    given = {key: value for key, value in changes.items() if value is not None}
+    schedule = dataclasses.replace(preset.schedule, **given)  # type: ignore[arg-type]
+    return Request(
+        name=name,
+        preset=dataclasses.replace(preset, schedule=schedule),
+        data=tuple(data),
+        start=start,
+        teachers=tuple(teachers),
+        on=on,
+    )
+
+
+def train_run(
+    wanted: Request,
+    out: Path,
+    *,
+    resume: bool = False,
+    report: Report = lambda line: None,
+    progress: Progress = lambda step, loss: None,
+    writes: bool = True,
+    maps: Path | None = None,
+) -> None:
+    """Train into the folder `out`; with `resume`, go on where an older run of it was cut.
+
+    All that was asked for is read before the folder is touched. Of several processes, each calls
+    this.
+
+    Args:
+        wanted: What to train.
+        out: The folder of the run.
+        resume: Go on with the run that is there.
+        report: Told what happens besides steps.
+        progress: Told each step and its loss.
+        writes: Whether this process keeps the folder; of several, the first one does.
+        maps: The folder of HED's maps, where runs share it; otherwise `out`/edges.
+
+    Raises:
+        ScnetEdgeError: the data, folder or options cannot be used.
+    """
+    settings = _settings(wanted)
+    check_batch(wanted.preset.schedule.batch, world_size())
+    first_alone(lambda: run_folder.check(out, settings, resume=resume))
+    begun_at = run_folder.checkpointed_step(out)
+    if begun_at == wanted.preset.schedule.steps:
+        report(f"{out}: finished already, all {begun_at} steps")
+        return
+    fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
+    images = load_images(fit, None)
+    for sample in held:  # a validation reads them again
+        sample.read_pair()
+    model = first_model(wanted.preset, wanted.start)
+    teachers = [open_teacher(name, wanted.on) for name in wanted.teachers]
+    first_alone(lambda: run_folder.claim(out, settings, resume=resume))
+    if writes:
+        run_folder.write_log(out, run_folder.read_log(out, until=begun_at))
+    report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
+    seen = wanted.preset.takes_prior or any(teacher.config.edges for teacher in teachers)
+    hed = KeptHED(open_hed().to(wanted.on.device), maps or out / "edges") if seen else None
+    material = _material(wanted, images, hed, teachers, report)
+    report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
+
+    def told(step: int, loss: float) -> None:
+        if writes and (step % 10 == 0 or step == 1):
+            run_folder.append_log(out, {"step": step, "loss": loss})
+        progress(step, loss)
+
+    def validate(step: int, averaged: nn.Module) -> None:
+        prior = hed if wanted.preset.takes_prior else None
+        report(_validate(step, averaged, held, prior, wanted, out))  # type: ignore[arg-type]
+
+    train(
+        model,
+        material,
+        wanted.preset.schedule,
+        out,
+        on=wanted.on,
+        progress=told,
+        validate=validate,
+    )
+
+
+def _settings(wanted: Request) -> Settings:
+    return Settings(
+        preset=wanted.name,
+        data=wanted.data,
+        start=wanted.start,
+        teachers=wanted.teachers,
+        schedule=wanted.preset.schedule,
+    )
+
+
+def _material(
+    wanted: Request,
+    images: list[TrainingImage],
+    hed: KeptHED | None,
+    teachers: list[SCNet],
+    report: Report,
+) -> Material:
+    map_of = hed and hed.map_of
+    if map_of:
+        report(f"edge maps of {len(images)} images, each made once")
+        images = [dataclasses.replace(image, edges=map_of(image.frame)) for image in images]
+    pipes = drawn_pipes(map_of) if wanted.preset.schedule.pipe_share else []
+    return Material(images=images, pipes=pipes, teachers=teachers)
+
+
+def _validate(
+    step: int,
+    averaged: CrackNet,
+    held: list[Sample],
+    hed: KeptHED | None,
+    wanted: Request,
+    out: Path,
+) -> str:
+    """Score held-out images, draw some, and write weights and card with the best threshold."""
+    weights = run_card(out).with_suffix(".safetensors")
+    save_weights(averaged.cpu(), weights)
+    load_into(averaged, load_state(weights), str(weights))  # scored as it would ship, in FP16
+    maps = list(predictions(reference_run(averaged.eval(), hed, device=wanted.on.device), held))
+    best = ods(add_up([count(p, sample.read_mask()) for sample, p in maps]))
+    run_folder.append_log(out, {"step": step, "f1": best.f1, "threshold": best.threshold})
+    _draw(step, maps, out)
+    write_card(run_card(out), measured(_card(step, best.threshold, wanted, out), weights))
+    return f"step {step}: F1 {best.f1:.4f} on {len(held)} held-out images at {best.threshold:.2f}"
+
+
+def _draw(step: int, maps: list[tuple[Sample, Map]], out: Path) -> None:
+    run_folder.draw_curves(out)
+    (out / run_folder.PICTURES).mkdir(exist_ok=True)
+    for sample, probability in maps[:: -(-len(maps) // PICTURES)]:
+        drawn = run_folder.picture(sample.read_frame(), sample.read_mask(), probability)
+        cv2.imwrite(str(out / run_folder.PICTURES / f"{step:06}-{sample.name}.jpg"), drawn)
+
+
+def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
+    """Return the card; hash, parameters and GMAC are filled in from the weight file."""
+    config, name = wanted.preset.config, run_card(out).stem
+    begun = f", begun from {wanted.start}" if wanted.start else ""
+    taught = f", taught by {' and '.join(wanted.teachers)}" if wanted.teachers else ""
+    return Card(
+        name=name,
+        kind=wanted.preset.model,
+        file=f"{name}.safetensors",
+        sha256="0" * 64,
+        parameters=0,
+        gmac=0.0,
+        size_hw=(384, 544),
+        config=None if config is None else _card_config(config),
+        threshold=threshold,
+        data=", ".join(wanted.data) + ", training split",
+        data_licence="that of the data sets named",
+        licence="that of the data sets named",
+        recipe=f"scnet-edge train {wanted.name}{begun}{taught}: {wanted.preset.schedule}",
+        steps=step,
+        metrics=None,
+        created=datetime.date.today().isoformat(),
+    )
+
+
+def _card_config(config: SCNetConfig) -> CardConfig:
+    return msgspec.convert(dataclasses.asdict(config), CardConfig)

@@ -1,0 +1,1 @@
+"""Frames from files and cameras, checked before a model sees them."""

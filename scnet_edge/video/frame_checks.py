@@ -1,0 +1,167 @@
+"""What is wrong with a frame, by reason, before a model sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.events import Event
+from scnet_edge.types import Captured, Frame
+from scnet_edge.video.frames import MIN_SIDE_PX
+from scnet_edge.video.sources import Source
+
+Grey = npt.NDArray[np.uint8]
+SIDE_PX = 256  # frames are looked at with their longer side about this long
+BLACK, DARK, BRIGHT = 16, 60, 250  # grey levels
+# What a decoder leaves where its data ran out, BGR: JPEG's mid grey, and the green of an empty
+# YUV picture, in the two common matrices.
+FILLERS_BGR = ((128, 128, 128), (0, 135, 0), (0, 77, 0), (0, 154, 0))
+FILLER_SHARE = 0.1  # of the rows, from the bottom up
+FOREIGN_FRAMES = 3  # in a row that are of another size: the camera has changed its mode
+STILL_LEVELS = (
+    0.25  # mean difference below which two pictures are one; FFmpeg's freezedetect: 0.255
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a frame counts as faulty.
+
+    Attributes:
+        black_share: `black` where at least this share of the pixels is.
+        dark_share: `underexposed` where at least this share is dark.
+        bright_share: `overexposed` where at least this share is burnt out.
+        sharpness: `blurred` below this: the standard deviation of the Laplacian, in grey levels,
+            at the size frames are looked at; 0 never flags.
+        frozen_s: `frozen` once the picture has stood still for so long.
+    """
+
+    black_share: float = 0.98
+    dark_share: float = 0.95
+    bright_share: float = 0.4
+    sharpness: float = 1.2
+    frozen_s: float = 2.0
+
+
+def watched(
+    source: Source,
+    *,
+    limits: Limits | None = None,
+    moving: Callable[[], bool | None] = lambda: None,
+) -> Source:
+    """Return the source with every frame's faults filled in.
+
+    Args:
+        source: Used up by this.
+        limits: None for the defaults.
+        moving: Whether the odometer moves, None where there is none. A picture that stands still
+            is `frozen` while the robot moves, and never while it stands. Without an odometer it
+            is when not one grey level changes, which no sensor with noise does.
+    """
+    return replace(source, items=_watched(source, limits or Limits(), moving))
+
+
+def _watched(
+    source: Source, limits: Limits, moving: Callable[[], bool | None]
+) -> Generator[Captured | Event]:
+    size, still = SizeWatch(), Stillness(limits.frozen_s)
+    try:
+        for item in source.items:
+            if isinstance(item, Event):
+                if item.kind == "camera_found":
+                    size = SizeWatch()  # it has been asked anew
+            elif not item.faults and size.differs(item.frame):
+                item = replace(item, faults=("geometry",))
+            elif not item.faults:
+                small = _small(item.frame)
+                frozen = still.lasts(small, item.mono_ns, moving())
+                faults = picture_faults(item.frame, small, limits)
+                item = replace(item, faults=("frozen", *faults) if frozen else faults)
+            yield item
+    finally:
+        source.items.close()
+
+
+class SizeWatch:
+    """Whether a frame is a picture of the size that the camera has."""
+
+    def __init__(self) -> None:
+        self._size: tuple[int, ...] | None = None
+        self._foreign = 0
+
+    def differs(self, frame: Frame) -> bool:
+        """Take the next frame; the third in a row of another size makes that the camera's size."""
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            return True
+        if min(frame.shape[:2]) < MIN_SIDE_PX:
+            return True
+        self._foreign = 0 if frame.shape == self._size else self._foreign + 1
+        if self._size is None or self._foreign == FOREIGN_FRAMES:
+            self._size, self._foreign = frame.shape, 0
+        return self._foreign > 0
+
+
+def picture_faults(frame: Frame, small: Grey, limits: Limits) -> tuple[str, ...]:
+    """Return what one picture tells: corrupt, black, underexposed, overexposed or blurred."""
+    if _has_filler(frame):
+        return ("corrupt",)
+    if _share(small < BLACK) >= limits.black_share:
+        return ("black",)
+    if _share(small < DARK) >= limits.dark_share:
+        return ("underexposed",)
+    if _share(small >= BRIGHT) >= limits.bright_share:
+        return ("overexposed",)
+    return ("blurred",) if sharpness(small) < limits.sharpness else ()
+
+
+def sharpness(small: Grey) -> float:
+    """Return the standard deviation of the Laplacian in grey levels: little in a blurred picture.
+
+    The picture is smoothed a little first, so that a sensor's noise does not pass for detail.
+    """
+    smooth = cv2.GaussianBlur(small.astype(np.float32), (0, 0), 1.0)
+    return float(cv2.Laplacian(smooth, cv2.CV_32F).std())
+
+
+class Stillness:
+    """Whether the picture has not changed for longer than it may."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_ns = limit_s * 1e9
+        self._reference: Grey | None = None
+        self._since_ns = 0
+
+    def lasts(self, small: Grey, mono_ns: int, moving: bool | None) -> bool:
+        """Take the next picture; True where it is one of too many alike."""
+        if moving is False or self._changed(small, 0.0 if moving is None else STILL_LEVELS):
+            self._reference, self._since_ns = small, mono_ns
+        return mono_ns - self._since_ns >= self._limit_ns
+
+    def _changed(self, small: Grey, levels: float) -> bool:
+        reference = self._reference
+        if reference is None or reference.shape != small.shape:
+            return True
+        return float(cv2.absdiff(reference, small).mean()) > levels
+
+
+def _small(frame: Frame) -> Grey:
+    """Return every n-th pixel of every n-th row, in grey: not averaged, so noise stays."""
+    step = max(1, max(frame.shape[:2]) // SIDE_PX)
+    return np.asarray(cv2.cvtColor(frame[::step, ::step], cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _has_filler(frame: Frame) -> bool:
+    """Return whether the lowest rows are exactly one of the colours that decoders fill with."""
+    rows = max(1, round(FILLER_SHARE * frame.shape[0]))
+    corner = frame[-1, 0].astype(int)
+    if min(int(np.abs(corner - filler).max()) for filler in np.array(FILLERS_BGR)) > 2:
+        return False
+    return bool((frame[-rows:] == frame[-1, 0]).all())
+
+
+def _share(flags: npt.NDArray[np.bool_]) -> float:
+    return float(np.count_nonzero(flags)) / flags.size

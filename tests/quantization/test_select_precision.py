@@ -1,0 +1,175 @@
+"""Down the ladder with good ranges and with deliberately broken ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+
+from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bundle.reference import weights_of
+from scnet_edge.errors import GateError, InputError
+from scnet_edge.models.cards import find_card
+from scnet_edge.quantization import select_precision as ladder
+from scnet_edge.quantization.annotated_frames import Annotated
+from scnet_edge.quantization.gate import Gate
+from scnet_edge.quantization.ranges import CalibrationFile, key_of
+from scnet_edge.quantization.select_precision import GateContext, Step, select_precision
+from scnet_edge.simulation.stills import render_stills
+
+SIZE = (96, 128)
+Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
+
+
+def good_frames() -> list[np.ndarray]:
+    return [frame for frame, _ in render_stills(10, SIZE, seed=99)]
+
+
+def noise() -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (10, *SIZE, 3), dtype=np.uint8))
+
+
+BROKEN = {
+    "white noise": noise,
+    "one black frame": lambda: [np.zeros((*SIZE, 3), np.uint8)],
+    "wrong colour order": lambda: [np.ascontiguousarray(f[..., ::-1]) for f in good_frames()],
+}
+
+
+@pytest.fixture
+def climb(
+    small_fused: onnx.ModelProto, walls: list[Annotated]
+) -> Callable[..., tuple[Step, GateRecord]]:
+    def down(
+        calibration: CalibrationFile,
+        *,
+        frames: Sequence[Annotated] = walls,
+        excluded: tuple[str, ...] = (),
+        gate: Gate = Gate(max_lost_f1=0.02),  # noqa: B008
+        allow_loss: bool = False,
+        elsewhere: bool = True,
+    ) -> tuple[Step, GateRecord]:
+        given = GateContext(
+            fused=small_fused,
+            calibration=calibration,
+            excluded=excluded,
+            threshold=find_card("scnet-small").threshold,
+            frame_hw=SIZE,
+            frames=frames,
+            data="drawn",
+            gate=gate,
+            report=lambda step: None,
+        )
+        return select_precision(given, allow_loss=allow_loss, elsewhere=elsewhere)
+
+    return down
+
+
+def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibrated) -> None:
+    step, record = climb(calibrated(good_frames()))
+    assert step.precision == "int8"
+    assert [rung.name for rung in record.rungs] == ["INT8", "FP16"]
+    assert all(rung.passed for rung in record.rungs)
+    assert record.shipped == "INT8"
+    assert not record.loss_allowed
+    assert record.calibration_key == calibrated(good_frames()).key
+    assert record.weights_sha256 == weights_of(find_card("scnet-small"))
+    assert record.unjudged == {"thin": 3, "dark": 3}
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_beside_a_gpu_the_cpu_judges_and_its_speed_does_not_count(
+    climb, calibrated: Calibrated
+) -> None:
+    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    assert step.precision == "int8"
+    assert record.engine == "openvino CPU"
+    assert "does not count where TensorRT runs it" in record.decision
+    assert all(rung.latency_ms is None for rung in record.rungs)
+
+
+@pytest.mark.parametrize(
+    ("int8_ms", "fp16_ms", "shipped", "said"),
+    [
+        (10.0, 20.0, "INT8", "is 2.00 times as fast here: 10.0 ms against 20.0 ms for FP16"),
+        (20.0, 10.0, "FP16", "not faster on this machine: 20.0 ms against 10.0 ms for FP16; see"),
+        (9.9, 10.0, "FP16", "not faster on this machine"),  # a tie goes to what loses less
+    ],
+)
+def test_int8_that_passes_ships_where_it_is_faster_too(
+    int8_ms: float,
+    fp16_ms: float,
+    shipped: str,
+    said: str,
+    climb,
+    calibrated: Calibrated,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timed: list[tuple[str, str]] = []
+
+    def quickest_ms(one: Any, other: Any, frames: list[np.ndarray]) -> tuple[float, float]:
+        assert frames[0].shape == (*SIZE, 3)
+        timed.append((one.name, other.name))
+        return int8_ms, fp16_ms
+
+    monkeypatch.setattr(ladder, "quickest_ms", quickest_ms)
+    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    assert timed == [("openvino CPU", "openvino CPU")]
+    assert step.name == record.shipped == shipped
+    assert said in record.decision
+    assert [rung.latency_ms for rung in record.rungs] == [int8_ms, fp16_ms]
+    assert all(rung.passed for rung in record.rungs)
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_calibration_never_ships(how: str, climb, calibrated: Calibrated) -> None:
+    step, record = climb(calibrated(BROKEN[how]()))
+    assert step.precision == "fp16"
+    assert not record.rungs[0].passed
+    assert record.rungs[0].reasons
+    assert "INT8 fails" in record.decision
+
+
+def test_loss_ships_only_when_it_is_allowed_and_is_recorded(climb, calibrated: Calibrated) -> None:
+    step, record = climb(calibrated(BROKEN["one black frame"]()), allow_loss=True)
+    assert step.precision == "int8"
+    assert record.loss_allowed
+    assert "--allow-loss" in record.decision
+
+
+def test_the_worst_layers_go_to_fp16_when_that_is_enough(climb, calibrated: Calibrated) -> None:
+    good = calibrated(good_frames())
+    worst, *rest = list(good.ranges)[1::5]
+    others = tuple(name for name in good.ranges if name not in (worst, *rest))
+    blank = msgspec.structs.replace(good, ranges=good.ranges | {worst: good.ranges[worst] / 50})
+    step, record = climb(msgspec.structs.replace(blank, key=key_of(blank)), excluded=others)
+    assert step.name == "INT8 with the worst layer in FP16"
+    assert step.half == (worst,)
+    assert [rung.passed for rung in record.rungs] == [False, True, True]
+
+
+def test_what_fp16_cannot_hold_ships_in_fp32(climb, calibrated: Calibrated) -> None:
+    """No score shows it: OpenVINO computes FP16 graphs in FP32, as it does what INT8 leaves."""
+    good = calibrated(good_frames())
+    name = list(good.ranges)[3]
+    wide = msgspec.structs.replace(good, ranges=good.ranges | {name: 1e5})
+    step, record = climb(msgspec.structs.replace(wide, key=key_of(wide)), excluded=(name,))
+    assert step.precision == "fp32"
+    reason = f"the input of {name} reaches 100000, FP16 ends at 65504"
+    assert [rung.reasons for rung in record.rungs] == [(reason,), (reason,), ()]
+
+
+def test_frames_without_a_crack_let_nothing_pass(climb, calibrated: Calibrated) -> None:
+    flat = np.full((*SIZE, 3), 128, np.uint8)
+    blank = [
+        Annotated(data="b", name=str(i), read=lambda: (flat, np.zeros(SIZE, bool)))
+        for i in range(8)
+    ]
+    with pytest.raises(GateError, match="nothing passes"):
+        climb(calibrated(good_frames()), frames=blank)
+    with pytest.raises(InputError, match=r"needs 8 images at least .*, found 7 in drawn"):
+        climb(calibrated(good_frames()), frames=blank[:7])

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from scnet_edge.errors import InputError
+from scnet_edge.sinks.run_files import FrameRecord, open_sinks, output_folder, video_writer
+from scnet_edge.types import Result
+
+NAMES = {"masks", "overlay.mp4", "report.html", "results.jsonl"}
+RNG = np.random.default_rng(1)
+MASK = RNG.random((48, 64)) < 0.2
+FRAME = RNG.integers(0, 256, (48, 64, 3), np.uint8)
+
+
+def write_run(out: Path, *, frames: int = 3, overwrite: bool = False) -> None:
+    result = Result(mask=MASK, probability=MASK.astype(np.float32), edges=None)
+    crack = {"length_px": 12.5, "bbox_xyxy": (1, 2, 3, 4), "width_mm": None}
+    with output_folder(out, overwrite=overwrite) as folder, open_sinks(folder, fps=10) as write:
+        for i in range(frames):
+            record = FrameRecord(
+                index=i,
+                name=f"röhre-{i}",
+                size_hw=(48, 64),
+                crack_area_px=int(MASK.sum()),
+                cracks=[crack],
+                timing_ms={"engine": 1.5},
+            )
+            write(FRAME, result, record)
+        (folder / "report.html").write_text("page")
+
+
+def test_a_run_leaves_masks_overlay_lines_and_page(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    write_run(out)
+    assert {path.name for path in out.iterdir()} == NAMES
+    png = np.frombuffer((out / "masks" / "röhre-2.png").read_bytes(), np.uint8)
+    np.testing.assert_array_equal(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), MASK * np.uint8(255))
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == [0, 1, 2]
+    assert lines[1]["cracks"] == [{"length_px": 12.5, "bbox_xyxy": [1, 2, 3, 4], "width_mm": None}]
+    assert lines[1]["timing_ms"] == {"engine": 1.5}
+    video = cv2.VideoCapture(str(out / "overlay.mp4"), cv2.CAP_FFMPEG)
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert video.get(cv2.CAP_PROP_FPS) == 10
+
+
+def fail_halfway(out: Path, *, overwrite: bool = False) -> None:
+    with output_folder(out, overwrite=overwrite) as folder:
+        (folder / "masks").mkdir()
+        (folder / "results.jsonl").write_text("half")
+        raise ZeroDivisionError
+
+
+def test_a_failed_run_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_overwrite_keeps_the_earlier_run(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    before = (tmp_path / "results.jsonl").read_text()
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway(tmp_path, overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == NAMES
+    assert (tmp_path / "results.jsonl").read_text() == before
+
+
+def test_overwriting_replaces_all_of_the_earlier_run(tmp_path: Path) -> None:
+    write_run(tmp_path, frames=5)
+    with pytest.raises(InputError, match="--overwrite"):
+        write_run(tmp_path)
+    write_run(tmp_path, frames=2, overwrite=True)
+    assert len(list((tmp_path / "masks").iterdir())) == 2
+
+
+def test_what_no_run_wrote_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        write_run(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    for out in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(InputError, match="out"):
+            write_run(out)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected_wh"),
+    [((49, 65), (64, 48)), ((2000, 4000), (1920, 960)), ((16, 16), (16, 16))],
+)
+def test_the_first_frame_sets_the_size_of_the_video(
+    tmp_path: Path, shape: tuple[int, int], expected_wh: tuple[int, int]
+) -> None:
+    path = tmp_path / "overlay.mp4"
+    with video_writer(path, fps=None) as write:
+        for size_hw in (shape, (100, 30)):
+            write(np.zeros((*size_hw, 3), np.uint8))
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 2
+    found = (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    assert found == expected_wh
