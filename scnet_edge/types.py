@@ -14,6 +14,7 @@ Frame: TypeAlias = npt.NDArray[np.uint8]  # (h, w, 3), BGR
 Mask: TypeAlias = npt.NDArray[np.bool_]  # (h, w)
 Map: TypeAlias = npt.NDArray[np.float32]  # (h, w) in [0, 1]
 Ranges: TypeAlias = Mapping[str, float]  # tensor name -> largest magnitude to represent
+INT8_MAX = 127.0  # symmetric INT8: -127 to 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

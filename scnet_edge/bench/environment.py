@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scnet_edge.bench.schema import Environment
 from scnet_edge.doctor.checks import check_gpu
-from scnet_edge.engines.board import system_text
+from scnet_edge.machine.board import system_text
 from scnet_edge.machine.nvml import driver_version
 from scnet_edge.machine.system import (
     BF16_FLAGS,

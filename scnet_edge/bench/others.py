@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scnet_edge.engines.board import system_text
+from scnet_edge.machine.board import system_text
 
 IDLE = (3, 4)  # idle and iowait, of the columns of /proc/stat
 COLUMNS = 8  # user to steal; what guests took is in user already

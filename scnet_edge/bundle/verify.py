@@ -55,7 +55,7 @@ def verify_bundle(
     Where a build on the device is active, it is that which runs.
 
     Raises:
-        BundleError: the bundle is damaged, or its split_graphs are further from PyTorch than it allows.
+        BundleError: the bundle is damaged, or its split graphs are too far from PyTorch.
         EngineError: the engine is not installed or refuses the graph.
     """
     manifest, golden = read_manifest(bundle), read_golden(bundle / GOLDEN)
@@ -81,7 +81,7 @@ def parity_of(
 
 
 def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Golden) -> Parity:
-    """Return the parity of an open backend of the fused graph, after holding it and the split_graphs.
+    """Return the parity of an open backend of the fused graph, checked beside the split ones.
 
     Raises:
         BundleError: one of them is further from the reference than the bundle promises.

@@ -14,8 +14,8 @@ from pathlib import Path
 from scnet_edge.doctor.camera_checks import check_cameras
 from scnet_edge.doctor.tensorrt_checks import check_power_mode, check_swap, check_tensorrt
 from scnet_edge.engines.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
-from scnet_edge.engines.board import RELEASE, l4t_version, system_text
 from scnet_edge.errors import EngineError, ModelError
+from scnet_edge.machine.board import RELEASE, l4t_version, system_text
 from scnet_edge.machine.sysfs import power_mode
 from scnet_edge.machine.system import (
     Check,

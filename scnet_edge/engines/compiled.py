@@ -22,10 +22,10 @@ import msgspec
 import numpy as np
 
 from scnet_edge.config import read_json
-from scnet_edge.engines.board import cpu_name, jetson_release, system_text
 from scnet_edge.engines.tensorrt.plan_layers import Summary
 from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
+from scnet_edge.machine.board import cpu_name, jetson_release, system_text
 from scnet_edge.types import Parity
 
 SCHEMA = 3

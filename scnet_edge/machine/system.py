@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from scnet_edge.engines.board import l4t_version, system_text
+from scnet_edge.machine.board import l4t_version, system_text
 
 Verdict = Literal["ok", "warn", "missing"]
 

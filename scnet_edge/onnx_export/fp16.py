@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scnet_edge.errors import GraphError
 from scnet_edge.onnx_export.trace import drop_dead_nodes
-from scnet_edge.quantization.qdq import INT8_MAX
+from scnet_edge.types import INT8_MAX
 
 FP16_MAX = 65504.0
 # Instance-norm statistics are sums over a plane; in FP16 they lose the variance of a quiet channel.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.errors import InputError
-from scnet_edge.quantization.frame_candidates import Candidate
+from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.perceptual_hash import Bits, bits, same_picture
 
 MIN_FRAMES = 8
@@ -18,9 +18,9 @@ Cell = tuple[str, str, str]
 T = TypeVar("T")
 
 
-def without_repeats(candidates: Sequence[Candidate]) -> list[Candidate]:
+def without_repeats(candidates: Sequence[CandidateFrame]) -> list[CandidateFrame]:
     """Return the candidates without those that repeat an earlier picture."""
-    kept: list[Candidate] = []
+    kept: list[CandidateFrame] = []
     table: Bits = np.zeros((0, 256), np.bool_)
     for candidate in candidates:
         if not same_picture(candidate.phash, table):
@@ -29,7 +29,7 @@ def without_repeats(candidates: Sequence[Candidate]) -> list[Candidate]:
     return kept
 
 
-def refuse_useless(distinct: Sequence[Candidate], seen: int) -> None:
+def refuse_useless(distinct: Sequence[CandidateFrame], seen: int) -> None:
     """Raise InputError when there are too few different frames, or they are no photographs."""
     if len(distinct) < MIN_FRAMES:
         raise InputError(
@@ -45,7 +45,9 @@ def refuse_useless(distinct: Sequence[Candidate], seen: int) -> None:
         raise InputError("every frame is black or white; calibrate on frames that show something")
 
 
-def choose_frames(candidates: Sequence[Candidate], wanted: int) -> list[tuple[Candidate, str]]:
+def choose_frames(
+    candidates: Sequence[CandidateFrame], wanted: int
+) -> list[tuple[CandidateFrame, str]]:
     """Return up to `wanted` candidates, each with the cell it stands for.
 
     Candidates fall into cells by crack area, brightness and sharpness. The cells take turns, so
@@ -58,7 +60,7 @@ def choose_frames(candidates: Sequence[Candidate], wanted: int) -> list[tuple[Ca
         groups[cell].append(i)
     looks = np.stack([c.look for c in candidates])
     apart = np.full(len(candidates), np.inf)  # squared distance to the nearest chosen look
-    chosen: list[tuple[Candidate, str]] = []
+    chosen: list[tuple[CandidateFrame, str]] = []
     while len(chosen) < wanted and any(groups.values()):
         for cell, members in groups.items():
             if not members or len(chosen) == wanted:
@@ -84,7 +86,7 @@ def _farthest(
     return int(apart[members].argmax())
 
 
-def _cells(candidates: Sequence[Candidate]) -> list[Cell]:
+def _cells(candidates: Sequence[CandidateFrame]) -> list[Cell]:
     areas = np.array([c.crack_area for c in candidates])
     area = _third(areas, ("thin or few cracks", "some crack", "much crack"), among=areas[areas > 0])
     light = _third(np.array([c.brightness for c in candidates]), ("dark", "medium light", "bright"))

@@ -20,7 +20,7 @@ from scnet_edge.quantization.activations import NETWORKS, Histograms, collect
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.bias_correction import bias_shifts, corrected
 from scnet_edge.quantization.equalisation import equalise
-from scnet_edge.quantization.frame_candidates import Candidate
+from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.graph_scores import Scores, mean_error, score
 from scnet_edge.quantization.histograms import METHODS, Method, ranges_by
 from scnet_edge.quantization.memory_engine import in_engine, loader
@@ -51,7 +51,7 @@ class Calibrator:
         engine: What runs the graphs, once something ran.
     """
 
-    frames: Sequence[Candidate]
+    frames: Sequence[CandidateFrame]
     validation: Sequence[Annotated]
     threshold: float
     frame_hw: tuple[int, int]
@@ -76,7 +76,7 @@ class Ranged:
 
 def calibrate(
     recipe: Recipe,
-    chosen: Sequence[tuple[Candidate, str]],
+    chosen: Sequence[tuple[CandidateFrame, str]],
     *,
     source: str,
     validation: Sequence[Annotated],
@@ -209,7 +209,7 @@ def _histograms(work: Calibrator, graph: onnx.ModelProto, members: list[str]) ->
     return found
 
 
-def _chosen_frame(candidate: Candidate, why: str) -> ChosenFrame:
+def _chosen_frame(candidate: CandidateFrame, why: str) -> ChosenFrame:
     return ChosenFrame(
         sha256=candidate.sha256,
         phash=candidate.phash,

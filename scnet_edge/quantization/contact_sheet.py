@@ -8,14 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scnet_edge.quantization.frame_candidates import Candidate
+from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.types import Frame
 
 COLUMNS, TILE_WIDTH_PX, CAPTION_PX, GAP_PX = 8, 200, 46, 6
 PAPER, INK, FAINT = (250, 250, 250), (30, 30, 30), (110, 110, 110)
 
 
-def write_sheet(path: Path, chosen: Sequence[tuple[Candidate, str]]) -> None:
+def write_sheet(path: Path, chosen: Sequence[tuple[CandidateFrame, str]]) -> None:
     """Write the chosen frames as one PNG, kinds side by side."""
     ordered = sorted(chosen, key=lambda pair: pair[1])
     tiles = [_tile(candidate, why) for candidate, why in ordered]
@@ -24,7 +24,7 @@ def write_sheet(path: Path, chosen: Sequence[tuple[Candidate, str]]) -> None:
     path.write_bytes(cv2.imencode(".png", np.vstack(rows))[1].tobytes())
 
 
-def _tile(candidate: Candidate, why: str) -> Frame:
+def _tile(candidate: CandidateFrame, why: str) -> Frame:
     h, w = candidate.frame.shape[:2]
     size_wh = (TILE_WIDTH_PX, round(TILE_WIDTH_PX * h / w))
     picture = cv2.resize(candidate.frame, size_wh, interpolation=cv2.INTER_AREA)

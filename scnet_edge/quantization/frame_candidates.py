@@ -31,7 +31,7 @@ Probability = Callable[[Frame], Map]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class CandidateFrame:
     """One frame and its figures, as `ChosenFrame` defines them.
 
     Attributes:
@@ -68,7 +68,7 @@ def packaged_detector() -> Iterator[tuple[Probability, float]]:
 
 def read_candidates(
     data: list[str], wanted: int, size_hw: SizeHW, probability: Probability, threshold: float
-) -> list[Candidate]:
+) -> list[CandidateFrame]:
     """Return evenly spaced frames of every source, measured.
 
     Args:
@@ -133,8 +133,10 @@ def _opened(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | No
         yield ((shot.name, shot.frame) for shot in opened), opened.count
 
 
-def _measured(name: str, frame: Frame, probability: Probability, threshold: float) -> Candidate:
-    return Candidate(
+def _measured(
+    name: str, frame: Frame, probability: Probability, threshold: float
+) -> CandidateFrame:
+    return CandidateFrame(
         name=name,
         frame=frame,
         sha256=hashlib.sha256(frame.tobytes()).hexdigest(),

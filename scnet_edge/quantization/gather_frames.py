@@ -24,7 +24,7 @@ from scnet_edge.quantization.choose_frames import (
 )
 from scnet_edge.quantization.colour_order import swapped_colours
 from scnet_edge.quantization.frame_candidates import (
-    Candidate,
+    CandidateFrame,
     packaged_detector,
     read_candidates,
     red_minus_blue,
@@ -49,7 +49,7 @@ class Gathered:
         twins: How many a public data set repeats in its own test split.
     """
 
-    chosen: list[tuple[Candidate, str]]
+    chosen: list[tuple[CandidateFrame, str]]
     judged: list[Annotated]
     judged_name: str
     source: str
@@ -114,7 +114,7 @@ def _looks(samples: Sequence[Sample]) -> list[tuple[str, float]]:
     return [(phash(frame), red_minus_blue(frame)) for frame in (s.read_frame() for s in samples)]
 
 
-def refuse_swapped(chosen: Sequence[tuple[Candidate, str]], theirs: Sequence[float]) -> None:
+def refuse_swapped(chosen: Sequence[tuple[CandidateFrame, str]], theirs: Sequence[float]) -> None:
     """Raise InputError when red and blue look swapped beside the frames that validate or test.
 
     Args:
@@ -127,7 +127,9 @@ def refuse_swapped(chosen: Sequence[tuple[Candidate, str]], theirs: Sequence[flo
 
 
 def _stand_ins(
-    distinct: Sequence[Candidate], chosen: Sequence[tuple[Candidate, str]], size_hw: SizeHW
+    distinct: Sequence[CandidateFrame],
+    chosen: Sequence[tuple[CandidateFrame, str]],
+    size_hw: SizeHW,
 ) -> tuple[list[Annotated], str]:
     """Return what compares the methods where no annotated frames were given, and its name."""
     taken = {candidate.name for candidate, _ in chosen}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from scnet_edge.errors import InputError
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.frame_candidates import Candidate
+from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.perceptual_hash import (
     bits,
     every_way,
@@ -23,8 +23,8 @@ from scnet_edge.types import Frame
 
 
 def refuse_leaks(
-    candidates: Sequence[Candidate], evaluation: dict[str, list[str]]
-) -> tuple[list[Candidate], list[str]]:
+    candidates: Sequence[CandidateFrame], evaluation: dict[str, list[str]]
+) -> tuple[list[CandidateFrame], list[str]]:
     """Return the candidates without twins, and the names of those; refuse frames of a test split.
 
     Args:
@@ -36,7 +36,7 @@ def refuse_leaks(
     """
     public = public_test_splits()
     known = bits(list(public.twins))
-    rest, twins = list[Candidate](), list[str]()
+    rest, twins = list[CandidateFrame](), list[str]()
     for c in candidates:
         if same_picture(c.phash, known):
             twins.append(c.name)
@@ -55,7 +55,9 @@ def refuse_leaks(
     return rest, twins
 
 
-def held_back(candidates: Sequence[Candidate], validation: Sequence[Frame]) -> list[Candidate]:
+def held_back(
+    candidates: Sequence[CandidateFrame], validation: Sequence[Frame]
+) -> list[CandidateFrame]:
     """Return the candidates without the pictures that validation keeps for itself."""
     table = bits([way for frame in validation for way in every_way(frame)])
     return [c for c in candidates if not same_picture(c.phash, table)]

@@ -15,11 +15,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from scnet_edge.errors import GraphError
-from scnet_edge.types import Ranges
+from scnet_edge.types import INT8_MAX, Ranges
 
 Floats = npt.NDArray[np.float32]
 
-INT8_MAX = 127.0
 SMALLEST_SCALE = 2.0**-24
 
 

@@ -58,7 +58,7 @@ class Outlet(Protocol[T]):
 class Queued(Generic[T]):
     """A `Sink` that hands everything to an outlet in a thread of its own.
 
-    A full queue drops its oldest frame, or, if `backpressure`, makes the writer wait: for files, whose
+    A full queue drops its oldest frame, or with `backpressure` makes the writer wait: files' own
     frames can wait too. A write that fails is counted, logged once, and tried anew with the next;
     after a bug of the outlet's, nothing is tried any more, and all is counted.
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.engines.board import system_text
+from scnet_edge.machine.board import system_text
 from scnet_edge.machine.system import cpu_model
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.run_files import FrameRecord

@@ -19,8 +19,8 @@ from scnet_edge.doctor.checks import (
     check_gpu,
     checks,
 )
-from scnet_edge.engines.board import l4t_version
 from scnet_edge.engines.compiled import identity
+from scnet_edge.machine.board import l4t_version
 from scnet_edge.machine.system import (
     Check,
     check_bf16,

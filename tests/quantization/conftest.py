@@ -17,7 +17,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.activations import calibrate_chain
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.frame_candidates import (
-    Candidate,
+    CandidateFrame,
     brightness,
     red_minus_blue,
     sharpness,
@@ -83,20 +83,20 @@ def chosen(frame: np.ndarray) -> ChosenFrame:
 
 
 @pytest.fixture
-def candidate() -> Candidate:
+def candidate() -> CandidateFrame:
     """Return one candidate to make others from."""
     frame, _ = next(render_stills(1, SIZE, seed=5))
-    return Candidate(
+    return CandidateFrame(
         name="a", frame=frame, sha256="00", phash=phash(frame), crack_area=0.02, brightness=120.0,
         sharpness=0.5, red_minus_blue=3.0, look=np.zeros(128, np.float32),
     )  # fmt: skip
 
 
 @pytest.fixture
-def candidates(candidate: Candidate) -> Callable[[int], list[Candidate]]:
+def candidates(candidate: CandidateFrame) -> Callable[[int], list[CandidateFrame]]:
     """Return a function that makes n candidates of different walls."""
 
-    def make(count: int) -> list[Candidate]:
+    def make(count: int) -> list[CandidateFrame]:
         rng = np.random.default_rng(0)
         return [
             dataclasses.replace(

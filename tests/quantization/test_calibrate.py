@@ -84,9 +84,14 @@ def test_a_value_that_is_not_a_number_is_refused(frame: np.ndarray) -> None:
 @pytest.fixture
 def calibration() -> CalibrationFile:
     frame = ChosenFrame(
-        sha256="01", phash="ab", crack_area=0.01, brightness=120.5, sharpness=0.5, red_minus_blue=3.0,
+        sha256="01",
+        phash="ab",
+        crack_area=0.01,
+        brightness=120.5,
+        sharpness=0.5,
+        red_minus_blue=3.0,
         why="no crack, dark, soft",
-    )  # fmt: skip
+    )
     trial = Trial(
         network="scnet", method="mse", f1=0.81, f1_fp32=0.8125, mean_abs_error=1e-5, chosen=True
     )

@@ -17,7 +17,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.quantization import histogram_cache
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.collect_ranges import calibrate
-from scnet_edge.quantization.frame_candidates import Candidate
+from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.histograms import METHODS, Histogram
 from scnet_edge.quantization.ranges import key_of
 
@@ -25,7 +25,7 @@ SIZE = (96, 128)
 
 
 def test_the_best_method_by_f1_is_kept_beside_the_others(
-    candidates: Callable[[int], list[Candidate]], walls: list[Annotated], tmp_path: Path
+    candidates: Callable[[int], list[CandidateFrame]], walls: list[Annotated], tmp_path: Path
 ) -> None:
     chosen = [(c, "no crack, dark, soft") for c in candidates(8)]
     found = calibrate(

@@ -29,7 +29,7 @@ from scnet_edge.quantization.choose_frames import (
 )
 from scnet_edge.quantization.contact_sheet import COLUMNS, write_sheet
 from scnet_edge.quantization.frame_candidates import (
-    Candidate,
+    CandidateFrame,
     brightness,
     read_candidates,
     red_minus_blue,
@@ -47,14 +47,14 @@ from scnet_edge.quantization.perceptual_hash import (
 from scnet_edge.simulation.stills import render_stills
 
 SIZE = (96, 128)
-Candidates = Callable[[int], list[Candidate]]
+Candidates = Callable[[int], list[CandidateFrame]]
 
 
 def blank(frame: np.ndarray) -> np.ndarray:
     return np.zeros(frame.shape[:2], np.float32)
 
 
-def test_a_picture_is_known_again_smaller_darker_and_compressed(candidate: Candidate) -> None:
+def test_a_picture_is_known_again_smaller_darker_and_compressed(candidate: CandidateFrame) -> None:
     frame = candidate.frame
     small = cv2.resize(frame, (80, 60), interpolation=cv2.INTER_AREA)
     jpeg = cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1)
@@ -157,7 +157,7 @@ def test_mean_width_of_a_drawn_line() -> None:
         assert mean_width_px(mask) == pytest.approx(width_px, abs=0.6)
 
 
-def test_rare_kinds_are_not_drowned(candidate: Candidate) -> None:
+def test_rare_kinds_are_not_drowned(candidate: CandidateFrame) -> None:
     rng = np.random.default_rng(0)
     common = [
         dataclasses.replace(
@@ -180,7 +180,7 @@ def test_rare_kinds_are_not_drowned(candidate: Candidate) -> None:
     assert {why.partition(",")[0] for _, why in chosen} == {"no crack", "much crack"}
 
 
-def test_the_choice_within_a_kind_looks_different(candidate: Candidate) -> None:
+def test_the_choice_within_a_kind_looks_different(candidate: CandidateFrame) -> None:
     looks = [np.zeros(128, np.float32)] * 20 + [np.full(128, x, np.float32) for x in (0.5, 1.0)]
     pool = [dataclasses.replace(candidate, name=str(i), look=v) for i, v in enumerate(looks)]
     assert {c.name for c, _ in choose_frames(pool, 3)} > {"20", "21"}
