@@ -1,7 +1,8 @@
 """Ship a trained run: its weights under a name, its scores, and the card that says them.
 
     scnet-edge train small --data deepcrack:DIR --out runs/small
-    SCNET_EDGE_DATA=... python scripts/ship_weights.py runs/small scnet-small scnet_edge/weights --walls
+    export SCNET_EDGE_DATA=...
+    python scripts/ship_weights.py runs/small scnet-small scnet_edge/weights --walls
 
 Writes FOLDER/NAME.safetensors and .json, and benchmarks/results/accuracy/NAME-on-SET.json for the
 test splits of DeepCrack, CrackForest and the masonry set, which are looked at once. The threshold
