@@ -1,9 +1,9 @@
-# make demo    install, build an INT8 bundle of the shipped model, score it on the shipped clip, inspect the clip
-# make test    install for development, then lint, types and tests
-# make plans   build every shipped model's TensorRT plans ahead of time; none may be worse than before
+# make demo         install, build an INT8 bundle of the shipped model, score it on the shipped clip, inspect the clip
+# make test         install for development, then lint, types and tests
+# make plans        build every shipped model's TensorRT plans ahead of time; none may be worse than before
 # make aarch64      run imports, doctor, one frame and a journal as an ARM machine would, under qemu
 # make constraints  pin what robots and PCs install anew, with hashes, and try whether it resolves
-# make clean   remove what these made
+# make clean        remove what these made
 #
 # PYTHON=python3.12     another interpreter, 3.10 or newer
 # PIP_ARGS='...'        more arguments for pip. On Linux x86_64 the default index serves PyTorch with
