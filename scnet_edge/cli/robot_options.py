@@ -17,7 +17,7 @@ SourceUri = Annotated[
     typer.Option(
         "--source",
         help="csi://0, v4l2:///dev/video0, rtsp://..., http://... (MJPEG), gst:PIPELINE, "
-        "sim://pipe, an image, a folder of images or a video.",
+        "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video.",
     ),
 ]
 PolicyName = Annotated[
@@ -30,7 +30,8 @@ Sinks = Annotated[
     list[str] | None,
     typer.Option(
         "--sink",
-        help="jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, mqtt://HOST/TOPIC or "
+        help="jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER, "
+        "mqtt://HOST/TOPIC or "
         "prometheus://HOST:PORT; may be given again.",
     ),
 ]
