@@ -6,6 +6,7 @@ by `ros2 bag reindex`.
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs
@@ -19,7 +20,7 @@ from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks import ros_messages
 from scnet_edge.sinks.media import draw_result
 from scnet_edge.sinks.records import Recorder
-from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, require_room
+from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, require_room, require_writable
 from scnet_edge.sinks.ros_types import make_message, types
 
 BAG_VERSION: Literal[8] = 8
@@ -68,29 +69,31 @@ class RosbagFile:
     ) -> None:
         if folder.exists():
             raise ConfigError(f"sink rosbag:{folder}: exists; name a new folder")
-        self._recorder, self._room_bytes = recorder, room_bytes
         folder.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(folder.parent)
+        self._recorder, self._room_bytes = recorder, room_bytes
         self._folder = folder
         self._writer = Writer(folder, version=BAG_VERSION, storage_plugin=storage)
-        self._writer.open()
-        self._connections: dict[str, Connection] = {
-            topic: self._writer.add_connection(topic, kind, typestore=types())
-            for topic, kind in TOPICS.items()
-        }
+        self._connections: dict[str, Connection] = {}
 
     def prepare(self, item: FrameResult | Event) -> FrameResult | Event:
         """Return what is to be written, unchanged."""
         return item
 
     def put(self, item: FrameResult | Event) -> None:
-        """Write the messages of a frame or an event."""
-        require_room(self._folder, self._room_bytes)
+        """Write the messages of a frame or an event; the first makes the bag.
+
+        Not earlier, for SQLite wants all of it in one thread.
+        """
+        require_room(self._folder.parent, self._room_bytes)
         try:
+            if not self._connections:
+                self._open()
             if isinstance(item, Event):
                 self._note(item)
             else:
                 self._write(item)
-        except WriterError as e:
+        except (WriterError, sqlite3.Error) as e:
             raise OSError(str(e)) from e
 
     def flush(self) -> None:
@@ -98,7 +101,15 @@ class RosbagFile:
 
     def close(self) -> None:
         """Write the index, without which few programs read the bag."""
-        self._writer.close()
+        if self._connections:
+            self._writer.close()
+
+    def _open(self) -> None:
+        self._writer.open()
+        self._connections = {
+            topic: self._writer.add_connection(topic, kind, typestore=types())
+            for topic, kind in TOPICS.items()
+        }
 
     def _write(self, frame_result: FrameResult) -> None:
         captured, result = frame_result.captured, frame_result.result
