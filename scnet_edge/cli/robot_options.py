@@ -76,7 +76,7 @@ class LiveMayStandAlone(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Put an empty address, which stands for the usual one, after a bare `--live`."""
         full = []
-        for word, following in zip(args, [*args[1:], "-"], strict=True):
+        for word, following in zip(args, [*args, "-"][1:], strict=True):
             full += [word, ""] if word == "--live" and following.startswith("-") else [word]
         return super().parse_args(ctx, full)
 

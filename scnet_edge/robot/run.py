@@ -33,6 +33,7 @@ from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.sinks.run_folder import RunFolder, open_run_folder, output_folder
 from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
@@ -216,6 +217,38 @@ def open_run(
             counters=counters,
             facts=facts,
         )
+
+
+def inspect(
+    bundle: Path,
+    source: str,
+    out: Path,
+    *,
+    pipe: Path | None = None,
+    odometry: str | None = None,
+    robot: Robot | None = None,
+) -> Survey:
+    """Inspect a film, pictures or a camera, as `scnet-edge inspect` does, and return the survey.
+
+    Args:
+        bundle: A bundle folder.
+        source: As `scnet-edge inspect --source` takes it.
+        out: The survey's folder: new, empty, or one to go on with.
+        pipe: A pipe.toml; None for a flat wall, in pixels.
+        odometry: As `--odometry` takes it.
+        robot: How to work; `source`, `pipe` and `odometry` replace what it says of them.
+
+    Raises:
+        ScnetEdgeError: a part that cannot be opened, or that fails; what was inspected until then
+            is in `out`.
+    """
+    given = {"source": source, "pipe": None if pipe is None else str(pipe), "odometry": odometry}
+    robot = msgspec.structs.replace(robot or Robot(), **given)
+    with open_run(bundle, robot, RunOptions(survey=out)) as run:
+        assert run.inspection is not None
+        if not run.inspection.finished:
+            run.loop()
+    return read_survey(out)
 
 
 def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str, str]:
