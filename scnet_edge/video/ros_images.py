@@ -22,7 +22,7 @@ ENCODINGS: Final[dict[str, tuple[int, int, int | None]]] = {
     "rgb8": (3, 8, cv2.COLOR_RGB2BGR),
     "bgra8": (4, 8, cv2.COLOR_BGRA2BGR),
     "rgba8": (4, 8, cv2.COLOR_RGBA2BGR),
-    "mono8": (1, 8, None),
+    "mono8": (1, 8, cv2.COLOR_GRAY2BGR),
     "mono16": (1, 16, None),
     "bayer_rggb8": (1, 8, cv2.COLOR_BayerRGGB2BGR),
     "bayer_bggr8": (1, 8, cv2.COLOR_BayerBGGR2BGR),
