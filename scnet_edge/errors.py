@@ -78,3 +78,9 @@ class SurveyError(ScnetEdgeError):
 
 class SinkError(ScnetEdgeError):
     """A sink could not write, in a run that was told to stop for that; exit status 74."""
+
+
+def one_line(error: Exception) -> str:
+    """Return a foreign error's many-line message as one of at most 300 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"

@@ -71,6 +71,48 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     prior_flip_rate: float | None  # share of prior pixels that differ; None without a prior
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelCounts:
+    """Pixels counted over any number of frames; add them first, divide afterwards.
+
+    Attributes:
+        predicted: pixels called crack.
+        right: those of them with true crack within the tolerance.
+        true: pixels that are crack.
+        found: those of them with predicted crack within the tolerance.
+    """
+
+    predicted: int = 0
+    right: int = 0
+    true: int = 0
+    found: int = 0
+
+    def __add__(self, other: PixelCounts) -> PixelCounts:
+        """Return the counts of both together."""
+        return PixelCounts(
+            predicted=self.predicted + other.predicted,
+            right=self.right + other.right,
+            true=self.true + other.true,
+            found=self.found + other.found,
+        )
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted crack that is right; 1 when nothing is predicted."""
+        return self.right / self.predicted if self.predicted else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the true crack that is found; 1 when there is none."""
+        return self.found / self.true if self.true else 1.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, in [0, 1]."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+
 class CrackFigures(Protocol):
     """What a loop and its sinks read of a measured crack; `inspection.measure.Crack` has more."""
 

@@ -4,7 +4,7 @@
     SCNET_EDGE_DATA=... python scripts/recalibrate.py scnet-small
     SCNET_EDGE_DATA=... python scripts/recalibrate.py scnet --keep  # gate the ranges that are there
 
-Writes calibration/NAME.toml and, with what each rung scored, calibration/gates/NAME.json, and
+Writes calibration/NAME.toml and, with what each candidate scored, calibration/gates/NAME.json, and
 prints the row of docs/int8.md, which a test holds to that file. Contact sheets stay under runs/,
 for they show pictures of a data set.
 """
@@ -19,8 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bundle.gate_record import GateRecord
-from scnet_edge.bundle.manifest import read_manifest
+from scnet_edge.bundle.manifest import GateRecord, read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.models.cards import shipped_models
 
@@ -59,7 +58,7 @@ def gated(name: str, calibration: Path, sets: list[str]) -> GateRecord:
 
 def row_of(name: str, record: GateRecord) -> str:
     """Return what INT8 costs a model as a row of the table in docs/int8.md."""
-    int8 = record.rungs[0]
+    int8 = record.candidates[0]
     lost = {stratum.name: stratum.f1_fp32 - stratum.f1 for stratum in int8.strata}
     low, high = int8.lost_ci95
     cells = [f"{lost[column]:.4f}" for column in COLUMNS]
@@ -88,8 +87,10 @@ def main() -> None:
             calibrate(name, sets[0], options.frames)
         record = gated(name, CALIBRATIONS / f"{name}.toml", sets)
         # Times on a machine that is busy with this say nothing.
-        rungs = tuple(msgspec.structs.replace(rung, latency_ms=None) for rung in record.rungs)
-        report = msgspec.structs.replace(record, rungs=rungs)
+        candidates = tuple(
+            msgspec.structs.replace(candidate, latency_ms=None) for candidate in record.candidates
+        )
+        report = msgspec.structs.replace(record, candidates=candidates)
         write_json(CALIBRATIONS / "gates" / f"{name}.json", report)
         print(row_of(name, report))
 

@@ -12,7 +12,7 @@ from benchmarks.paper_ablation import Figures, cell
 from benchmarks.paper_tables import TABLES
 from benchmarks.prior_report import PriorStudy
 from scnet_edge.bench.schema import Row, read_result
-from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
 from scnet_edge.models.cards import find_card, shipped_models
@@ -184,7 +184,7 @@ def int8_losses() -> str:
     strata = (*SETS, "thin", "dark")
     for name in edge_models():
         gate = read_json(ROOT / f"calibration/gates/{name}.json", GateRecord)
-        int8 = gate.rungs[0]
+        int8 = gate.candidates[0]
         lost = {stratum.name: stratum.f1_fp32 - stratum.f1 for stratum in int8.strata}
         low, high = int8.lost_ci95
         cells = [f"{lost[s]:.4f}" if s in lost else "-" for s in strata]

@@ -19,6 +19,7 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
     Sinks,
     SourceUri,
@@ -40,7 +41,9 @@ def inspect(
     ] = None,
     odometry: Annotated[
         str | None,
-        typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
+        typer.Option(
+            help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
+        ),
     ] = None,
     policy: PolicyName = None,
     sink: Sinks = None,
@@ -50,6 +53,7 @@ def inspect(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
     threads: Threads = None,
     cache: Cache = None,
     frames: Frames = None,
@@ -71,6 +75,7 @@ def inspect(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
         threads=threads,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)

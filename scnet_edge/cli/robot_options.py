@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.core import TyperCommand
 
+from scnet_edge.models.cards import PointName
+
 if TYPE_CHECKING:
     from scnet_edge.robot.config import Robot
 
@@ -61,6 +63,12 @@ Isolate = Annotated[
 Fallback = Annotated[
     str | None,
     typer.Option("--fallback", help="Another engine, for when the isolated one keeps crashing."),
+]
+Point = Annotated[
+    PointName | None,
+    typer.Option(
+        "--operating-point", help="sensitive, balanced, strict or own, where the bundle has them."
+    ),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=256, help="CPU threads.")]
 Cache = Annotated[

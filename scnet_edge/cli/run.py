@@ -19,6 +19,7 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
     Sinks,
     SourceUri,
@@ -43,6 +44,7 @@ def run(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
     threads: Threads = None,
     cache: Cache = None,
     truth: Annotated[
@@ -67,6 +69,7 @@ def run(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
         threads=threads,
     )
     if truth and not out:

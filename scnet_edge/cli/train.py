@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scnet_edge.training.schedule import Precision
 
 
-# What a run computes on, of `ablate` too.
+# What a run computes on.
 PrecisionName = Annotated[
     str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
 ]
@@ -35,15 +35,19 @@ def train(
     preset: Annotated[
         str,
         typer.Argument(
-            help="paper, modern, quarter, widened, small, small-instance, tiny, "
-            "tiny-instance, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
+            help="paper, modern, quarter, widened, small, small-instance, small-field, tiny, "
+            "tiny-instance, tiny-field, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
         ),
     ],
-    data: Annotated[
-        list[str],
-        typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR; again for more."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR; again for more."),
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of data sets with their shares, instead of --data."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in that folder.")
     ] = False,
@@ -78,13 +82,15 @@ def train(
 
     Under `torchrun --nproc-per-node N -m scnet_edge train ...` N processes share each batch.
     """
+    from scnet_edge.data.corpus import read_corpus
     from scnet_edge.training.run import request, train_run
     from scnet_edge.training.several import join, leave
 
     own = hardware_of(device, workers, compiled)
     wanted = request(
         preset,
-        data,
+        data or (),
+        corpus=read_corpus(corpus) if corpus else None,
         on=own,
         start=start,
         teachers=teacher or (),

@@ -90,7 +90,9 @@ def read_coco(path: Path) -> Iterator[CocoSample]:
         shapes[annotation.image_id].append(shape)
     for image in coco.images:
         drawn = tuple(shapes[image.id])
-        yield CocoSample(_found(path, image.file_name), path, sizes_hw[image.id], drawn)
+        yield CocoSample(
+            _found(path, image.file_name), path, size_hw=sizes_hw[image.id], shapes=drawn
+        )
 
 
 def _shape(

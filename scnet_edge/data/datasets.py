@@ -9,13 +9,16 @@ codebrim:DIR     Mundt et al. 2019, with masks of your own (none are public) in 
 folder:DIR       DIR/images and DIR/masks, same stems, or these two in DIR/train and DIR/test;
                  crack is above 127
 coco:FILE        a COCO file, images beside it or in images/; every annotation is crack
+coarse:DIR       as folder, with masks that are ragged or displaced by a few pixels
+negative:DIR     DIR/images, or DIR itself: images without any crack, and without masks
+image-level:DIR  the same, but each image shows a crack somewhere; it is not known where
 
 Sets without an official split keep a shuffled fifth of the images for the test, always the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,16 +29,23 @@ import numpy.typing as npt
 from scnet_edge.errors import InputError
 
 Split = Literal["train", "test", "all"]
+Role = Literal["crack", "coarse", "negative", "image-level"]
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 HOLDOUT, HOLDOUT_SEED = 5, 0  # without a split of its own a shuffled fifth of a set is test
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One annotated image."""
+    """One annotated image.
+
+    Attributes:
+        role: What is known of it: exact or coarse masks, that it has no crack, or that it has one
+            somewhere; the latter two have no mask file, and `mask` is the image.
+    """
 
     image: Path
     mask: Path
+    role: Role = "crack"
 
     @property
     def name(self) -> str:
@@ -47,7 +57,18 @@ class Sample:
         return read_image(self.image)
 
     def read_mask(self) -> npt.NDArray[np.bool_]:
-        """Return (H, W) bool, True on cracks."""
+        """Return (H, W) bool, True on cracks.
+
+        Raises:
+            InputError: it is unreadable or no mask, or nobody knows where the crack is.
+        """
+        if self.role == "negative":
+            return np.zeros(self.read_frame().shape[:2], np.bool_)
+        if self.role == "image-level":
+            raise InputError(
+                f"{self.image}: shows a crack somewhere, but has no mask; leave it out of what "
+                "needs masks"
+            )
         if self.mask.suffix == ".mat":
             return _crackforest_mask(self.mask)
         mask = cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
@@ -136,6 +157,9 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
         "codebrim": _masonry,
         "folder": _folder,
         "coco": _coco,
+        "coarse": _coarse,
+        "negative": _negative,
+        "image-level": _image_level,
     }
     if name not in layouts or not folder:
         raise InputError(
@@ -196,6 +220,22 @@ def _folder(root: Path, split: Split) -> list[Sample]:
     if not parts:
         return _held_out(_with_masks(root), split)
     return [s for p in parts if split in ("all", p) for s in _with_masks(root / p)]
+
+
+def _coarse(root: Path, split: Split) -> list[Sample]:
+    return [replace(sample, role="coarse") for sample in _folder(root, split)]
+
+
+def _negative(root: Path, split: Split) -> list[Sample]:
+    return _held_out([Sample(i, i, "negative") for i in _bare(root)], split)
+
+
+def _image_level(root: Path, split: Split) -> list[Sample]:
+    return _held_out([Sample(i, i, "image-level") for i in _bare(root)], split)
+
+
+def _bare(root: Path) -> list[Path]:
+    return _images(root / "images" if (root / "images").is_dir() else root)
 
 
 def _coco(path: Path, split: Split) -> list[Sample]:

@@ -7,6 +7,7 @@ udp://[HOST]:PORT           a datagram a reading: `12.345`, `12.345,-1.5` (chain
 serial:///dev/ttyUSB0?baud=115200    the same, a line a reading
 speed://0.2mps              a constant speed, from 0 m at the first frame
 step://50mm                 a constant way from frame to frame, for folders of images
+osd://560,20,140,32         the counter in a film's picture, at x,y,width,height; ?unit=ft
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Protocol
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, lines_of_udp
-from scnet_edge.inspection.odometry_file import read_rows
+from scnet_edge.inspection.odometry_file import Clock, Row, read_rows
+from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
@@ -47,15 +49,19 @@ def moves(odometry: Odometry) -> bool | None:
 
 
 @contextmanager
-def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> Iterator[Odometry]:
+def open_odometry(
+    uri: str | None, setup: Setup, *, first_segment: int = 0, film: str | None = None
+) -> Iterator[Odometry]:
     """Open what a URI names; without one, every pose is without a chainage.
 
     Args:
         uri: as listed at the top of this file.
         setup: says how fast the robot may be and how far its odometer is trusted.
         first_segment: the number of the first segment, for a survey that is resumed.
+        film: the video file that is inspected, for `osd://`, which is read from it beforehand.
 
     Raises:
+        InputError: `osd://` and a film that cannot be decoded.
         ConfigError: an unknown kind, a file or device that cannot be read, or a bad value in it.
     """
     readings = Readings(
@@ -75,11 +81,14 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
         opened = lines_of_udp if uri.startswith("udp://") else lines_of_serial
         with opened(uri) as lines, LiveOdometry(lines, readings) as live:
             yield live
+    elif uri.startswith(SCHEME):
+        yield _ReadOdometry("time_s", _shown(uri, film), readings)
     elif "://" in uri:
-        known = "a CSV or JSONL file, udp://, serial://, speed://, step:// or visual://"
+        known = "a CSV or JSONL file, udp://, serial://, speed://, step://, visual:// or osd://"
         raise ConfigError(f"{uri}: unknown kind of odometry, expected {known}")
     else:
-        yield _FileOdometry(Path(uri), readings)
+        clock, rows = read_rows(Path(uri))
+        yield _ReadOdometry(clock, rows, readings)
 
 
 class _Nowhere:
@@ -90,10 +99,20 @@ class _Nowhere:
         return self._pose
 
 
-class _FileOdometry:
-    def __init__(self, path: Path, readings: Readings) -> None:
-        self._readings = readings
-        self._clock, rows = read_rows(path)
+def _shown(uri: str, film: str | None) -> list[Row]:
+    """Return the readings of the counter in a film's picture."""
+    counter = parse_counter(uri)
+    if film is None or not Path(film).is_file():
+        raise ConfigError(f"{uri}: reads the counter of a video file, found another source")
+    rows = read_counter(Path(film), counter)
+    return [Row(t_s=time_s, chainage_m=metres, roll_deg=None) for time_s, metres in rows]
+
+
+class _ReadOdometry:
+    """Readings that were there before the first frame."""
+
+    def __init__(self, clock: Clock, rows: list[Row], readings: Readings) -> None:
+        self._readings, self._clock = readings, clock
         self._start_ns: int | None = None
         for row in rows:
             readings.add(row.t_s, row.chainage_m, row.roll_deg)

@@ -20,7 +20,8 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
         sigma_m: standard deviation of the chainage; None beside no chainage.
         jitter_m: the part of it that neighbouring frames do not share.
         across_m: how far a camera before a flat wall has moved up; 0 in a pipe.
-        drift_px: how far the camera has moved in its image, where there is no scale.
+        film_from_frame: where there is no scale: the 2 x 3 matrix that takes (x, y, 1) of this
+            frame to pixels of the segment's first frame; None where the frames do not say.
         roll_deg: positive is clockwise, seen in the direction of travel; None where not known.
         segment: counts up from 0; what the odometer says in one does not continue in the next.
         flags: `odometry_jump`, `odometry_reset` and `odometry_nan` where the reading before or
@@ -32,7 +33,7 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
     sigma_m: float | None = None
     jitter_m: float = 0.0
     across_m: float = 0.0
-    drift_px: tuple[float, float] = (0.0, 0.0)
+    film_from_frame: tuple[tuple[float, ...], ...] | None = None
     roll_deg: float | None = None
     segment: int = 0
     flags: tuple[str, ...] = ()

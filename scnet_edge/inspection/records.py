@@ -67,8 +67,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         outline_m_h: as in `Sighting`, one walk along all branches, there and back.
         flags: what weakens the record, by reason: `no_scale`, `no_roll`, `no_odometry`,
             `visual_odometry`, `odometry_jump`, `odometry_reset`, `odometry_nan`, `odometry_lost`,
-            `clock_unsynced`, `degraded`, `edge_of_view`, `seen_once` (in one frame, although two
-            later ones had its place in view).
+            `clock_unsynced`, `degraded`, `edge_of_view`, `short` (less than 5 % of the frame's
+            diagonal), `seen_once` (in one frame, although two later ones had its place in view).
         snapshot: file name inside the survey's snapshots folder; None before it is written.
     """
 

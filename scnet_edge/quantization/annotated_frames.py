@@ -12,7 +12,7 @@ import numpy as np
 
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.errors import InputError
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 from scnet_edge.types import Frame, Mask
 
 STRATA_FILE = "strata.json"

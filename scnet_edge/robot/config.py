@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import PointName
 from scnet_edge.video.frame_checks import Limits
 
 if sys.version_info >= (3, 11):
@@ -42,6 +43,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         policy: `newest` drops frames that the engine is too slow for; `every` makes the source
             wait. Left out: `newest` for cameras, `every` for files.
         engine: what runs the model. Left out: the best one here.
+        operating_point: the bundle's threshold of this name, also after `degrade_bundle`. Left
+            out: the one that the bundle ships with.
         fallback: another engine, for when the isolated one keeps crashing.
         isolate: run the engine in a process of its own, so that a crash of its native code costs
             one frame. Left out: yes for cameras, no for files.
@@ -82,6 +85,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     policy: Literal["newest", "every"] | None = None
     engine: str | None = None
     fallback: str | None = None
+    operating_point: PointName | None = None
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     sinks: tuple[str, ...] = ()

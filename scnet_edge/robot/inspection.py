@@ -10,9 +10,9 @@ from pathlib import Path
 from scnet_edge import __version__
 from scnet_edge.inspection.odometry import Odometry, moves, open_odometry, usual_odometry
 from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.folder import next_segment, read_survey
 from scnet_edge.survey.inspector import Inspector
@@ -67,7 +67,7 @@ def open_inspection(
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
         first_segment = next_segment(read_survey(folder)) if source.live else 0
-        with open_odometry(uri, setup, first_segment=first_segment) as odometry:
+        with open_odometry(uri, setup, first_segment=first_segment, film=robot.source) as odometry:
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
             yield Inspection(
                 journal=journal, inspector=inspector, odometry=odometry, live=source.live

@@ -22,6 +22,7 @@ from scnet_edge import __version__
 from scnet_edge.errors import ConfigError, CutShort
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection, open_inspection
@@ -32,7 +33,6 @@ from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.sinks.run_folder import RunFolder, open_run_folder, output_folder
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import Frame, Mask
 from scnet_edge.video.frame_checks import watched

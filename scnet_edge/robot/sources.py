@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
+from scnet_edge.config import parse_size
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import SMALLEST_PX, render_clip
 from scnet_edge.video.camera import FRAME_S, OPEN_S
@@ -80,9 +80,7 @@ def _number(uri: str, key: str, value: str) -> int:
 
 
 def _size(uri: str, value: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", value)
-    if not match or min(int(match[1]), int(match[2])) < SMALLEST_PX:
-        raise InputError(
-            f"{uri}: size={value}, expected HEIGHTxWIDTH, sides from {SMALLEST_PX} to 9999 px"
-        )
-    return int(match[1]), int(match[2])
+    try:
+        return parse_size(value, (SMALLEST_PX, 9999))
+    except ConfigError as e:
+        raise InputError(f"{uri}: {e}") from e

@@ -14,8 +14,7 @@ from onnx import numpy_helper
 
 from scnet_edge import Pipeline, build
 from scnet_edge.build import GateRequest, build_bundle
-from scnet_edge.bundle.gate_record import GateRecord
-from scnet_edge.bundle.manifest import Precision, read_manifest
+from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
@@ -27,7 +26,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.onnx_export.fp16 import to_half
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import find_ranges, read_ranges
-from scnet_edge.quantization.select_precision import FP16, Step
+from scnet_edge.quantization.select_precision import FP16, Buildable
 from scnet_edge.simulation.clip import render_clip
 
 SIZE = (96, 128)
@@ -164,8 +163,8 @@ def test_the_gate_is_asked_and_its_record_kept(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "b").gate == manifest.gate
     assert manifest.gate.spec == "f1:0.02"
     assert "drawn" in manifest.gate.data
-    assert [rung.precision for rung in manifest.gate.rungs][-1] == "fp16"
-    shipped = next(r for r in manifest.gate.rungs if r.name == manifest.gate.shipped)
+    assert [candidate.precision for candidate in manifest.gate.candidates][-1] == "fp16"
+    shipped = next(r for r in manifest.gate.candidates if r.name == manifest.gate.shipped)
     assert shipped.passed
     assert manifest.precision == shipped.precision
 
@@ -224,12 +223,12 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
 def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
     passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(*arguments: Any) -> tuple[Step, GateRecord]:
+    def judged(*arguments: Any) -> tuple[Buildable, GateRecord]:
         record = gated(*arguments)[1]
-        *rungs, fp16 = record.rungs
-        rungs.append(msgspec.structs.replace(fp16, passed=passed))
-        return Step(name="INT8", precision="int8"), msgspec.structs.replace(
-            record, rungs=tuple(rungs)
+        *candidates, fp16 = record.candidates
+        candidates.append(msgspec.structs.replace(fp16, passed=passed))
+        return Buildable(name="INT8", precision="int8"), msgspec.structs.replace(
+            record, candidates=tuple(candidates)
         )
 
     gated = build.gated
@@ -239,7 +238,7 @@ def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
     manifest = build_bundle(recipe, tmp_path / "b", gate=request)
     assert ("fp16.onnx" in manifest.files) == passed
     assert manifest.gate is not None
-    assert [r.f1 > 0 for r in manifest.gate.rungs if r.precision == "fp16"] == [True]
+    assert [r.f1 > 0 for r in manifest.gate.candidates if r.precision == "fp16"] == [True]
     if passed:
         graph = onnx.load(tmp_path / "b" / "fp16.onnx")
         kinds = {node.op_type for node in graph.graph.node}

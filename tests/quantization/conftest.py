@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
+from small_chains import frame, minmax_ranges
 
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.models.cards import find_card
-from scnet_edge.quantization.activations import calibrate_chain
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
@@ -26,8 +26,9 @@ from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import loader
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.quantization.ranges import CalibrationFile, ChosenFrame, find_ranges, key_of
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
+__all__ = ["frame"]
 SIZE = (96, 128)
 Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
 
@@ -56,7 +57,7 @@ def calibrated(small_fused: onnx.ModelProto) -> Calibrated:
 
     def calibrate(frames: Sequence[np.ndarray]) -> CalibrationFile:
         with loader() as load:
-            ranges = calibrate_chain(small_fused, lambda: frames, load)
+            ranges = minmax_ranges(small_fused, frames, load)
         blank = msgspec.structs.replace(
             shipped,
             methods={"scnet": "minmax"},

@@ -16,7 +16,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.layer_sensitivity import chain_entries, measure, rank
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 LAYERS = ["scnet.encoder.0.0", "scnet.encoder.2.3", "scnet.decoder.1.0"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from scnet_edge.inspection.records import Observation
@@ -22,6 +19,7 @@ from scnet_edge.survey.report import words
 from scnet_edge.survey.report.pictures import Pictures, pictures_of
 from scnet_edge.survey.report.plot import width_plot
 from scnet_edge.survey.report.strip import strip_maps
+from scnet_edge.survey.report.template import page_template
 from scnet_edge.survey.report.timeline import timeline
 
 REPORT = "report.html"
@@ -88,7 +86,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "clocked": any(d.clock for d in defects),
         "finished": bool(survey.progress and survey.progress.finished),
     }
-    return _template().render(values)
+    return page_template(FOLDER, "report.html").render(values)
 
 
 def length_m(survey: Survey) -> float | None:
@@ -97,25 +95,6 @@ def length_m(survey: Survey) -> float | None:
     if survey.progress is not None and survey.progress.chainage_m is not None:
         ends.append(survey.progress.chainage_m)
     return max(ends, default=None)
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(FOLDER)
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = (FOLDER / "sort.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {
-        "style": Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
-        "script": Markup(script),
-        "script_hash": f"sha256-{digest}",  # no other script runs, whatever a remark holds
-    }
-    return environment.get_template("report.html")
 
 
 def _reading_order(record: Observation) -> tuple[float, ...]:
