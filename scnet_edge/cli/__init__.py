@@ -80,6 +80,7 @@ from scnet_edge.cli import (  # noqa: E402
     archive,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
+    bundle,  # noqa: F401
     calibrate,  # noqa: F401
     calibrate_camera,  # noqa: F401
     compare,  # noqa: F401

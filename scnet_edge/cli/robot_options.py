@@ -75,6 +75,14 @@ Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Keep what the engine compiles here for the next start."),
 ]
+RequireSignature = Annotated[
+    str | None,
+    typer.Option(
+        "--require-signature",
+        metavar="KEY",
+        help="A public key; refuse bundles that are not signed by its owner.",
+    ),
+]
 Frames = Annotated[int | None, typer.Option("--frames", min=1, help="Stop after this many.")]
 
 
