@@ -1,7 +1,7 @@
 """Ship a trained run: its weights under a name, its scores, and the card that says them.
 
     scnet-edge train small-field --corpus corpora/field.toml --out runs/field
-    SCNET_EDGE_DATA=... python scripts/release.py runs/field scnet-small-instance \
+    SCNET_EDGE_DATA=... python scripts/ship_weights.py runs/field scnet-small-instance \
         scnet_edge/weights --trained-on corpora/field.toml --bits 7
 
 Writes FOLDER/NAME.safetensors and .json, benchmarks/results/accuracy/NAME-on-SET.json for the test
