@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections import Counter
+from dataclasses import replace
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.structures import find_structures
 from scnet_edge.survey.folder import Survey
 
 MIN_CONFIDENCE = 0.7  # mean probability over a crack; on simulated rides every true crack has more
-Reason = Literal["joint", "water_line", "short", "unsure"]
+REASONS = {
+    "joint": "joint of the pipe",
+    "water_line": "water line",
+    "short": "short",
+    "unsure": "unsure",
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SortedRecords:
-    """The records of a survey, each in one of two parts, in the order of the survey.
+def set_aside(survey: Survey, min_confidence: float = MIN_CONFIDENCE) -> Survey:
+    """Return a survey whose observations are the cracks to look at; the others are `aside`.
 
-    Attributes:
-        prominent: cracks that a person should look at.
-        aside: the others, each with its reason.
-    """
-
-    prominent: tuple[Observation, ...]
-    aside: tuple[tuple[Observation, Reason], ...]
-
-
-def sort_records(survey: Survey, min_confidence: float = MIN_CONFIDENCE) -> SortedRecords:
-    """Return the records that stand for cracks, and those that stand aside.
-
-    What a person accepted is prominent, whatever it looks like.
+    Joints and water lines stand aside, and what is short or less sure. What a person accepted is
+    looked at, whatever it looks like.
 
     Args:
         survey: what `read_survey` gave.
-        min_confidence: in [0, 1]; records less sure stand aside. With 0 nothing stands aside.
+        min_confidence: in [0, 1], of a record's mean probability; with 0 nothing stands aside.
     """
-    structures = find_structures(survey.observations) if min_confidence > 0 else {}
-    prominent, aside = [], list[tuple[Observation, Reason]]()
-    for one in survey.observations:
-        reason: Reason | None = structures.get(one.seq)
-        if reason is None and min_confidence > 0 and "short" in one.flags:
-            reason = "short"
-        if reason is None and one.confidence < min_confidence:
-            reason = "unsure"
-        if reason is None or one.review == "accepted":
-            prominent.append(one)
-        else:
-            aside.append((one, reason))
-    return SortedRecords(prominent=tuple(prominent), aside=tuple(aside))
+    if min_confidence <= 0:
+        return survey
+    structures = find_structures(survey.observations)
+
+    def reason(one: Observation) -> str | None:
+        if one.review == "accepted":
+            return None
+        if one.seq in structures:
+            return structures[one.seq]
+        if "short" in one.flags:
+            return "short"
+        return "unsure" if one.confidence < min_confidence else None
+
+    reasons = [(one, reason(one)) for one in survey.observations]
+    return replace(
+        survey,
+        observations=tuple(one for one, why in reasons if why is None),
+        aside=tuple((one, why) for one, why in reasons if why is not None),
+    )
 
 
-def counted_reasons(records: SortedRecords) -> str:
-    """Return how many stand aside, in words; empty where none does."""
-    words = {
-        "joint": "of joints",
-        "water_line": "of water lines",
-        "short": "short",
-        "unsure": "unsure",
-    }
-    counts = {reason: 0 for reason in words}
-    for _, reason in records.aside:
-        counts[reason] += 1
-    return ", ".join(f"{n} {words[reason]}" for reason, n in counts.items() if n)
+def count_aside(survey: Survey) -> str:
+    """Return how many records stand aside and why, in words: `11 joint of the pipe, 3 short`."""
+    counts = Counter(why for _, why in survey.aside)
+    return ", ".join(f"{counts[why]} {words}" for why, words in REASONS.items() if counts[why])

@@ -8,7 +8,7 @@ from typing import Any
 from hand_made import facts, observation
 
 from scnet_edge.survey.folder import Survey
-from scnet_edge.survey.sorting import counted_reasons, sort_records
+from scnet_edge.survey.sorting import count_aside, set_aside
 
 RING: dict[str, Any] = {
     "kind": "circumferential",
@@ -38,23 +38,22 @@ def test_every_record_is_in_one_part_with_its_reason() -> None:
         observation(3, flags=("short",)),
         observation(4, **RING),
     )
-    records = sort_records(found)
-    assert [o.seq for o in records.prominent] == [1]
-    assert [(o.seq, why) for o, why in records.aside] == [
+    sorted_out = set_aside(found)
+    assert [o.seq for o in sorted_out.observations] == [1]
+    assert [(o.seq, why) for o, why in sorted_out.aside] == [
         (2, "unsure"),
         (3, "short"),
         (4, "joint"),
     ]
-    assert counted_reasons(records) == "1 of joints, 1 short, 1 unsure"
+    assert count_aside(sorted_out) == "1 joint of the pipe, 1 short, 1 unsure"
 
 
 def test_what_a_person_accepted_is_looked_at() -> None:
     found = survey(observation(1, review="accepted", **RING), observation(2, flags=("short",)))
-    assert [o.seq for o in sort_records(found).prominent] == [1]
+    assert [o.seq for o in set_aside(found).observations] == [1]
 
 
 def test_nothing_stands_aside_where_everything_is_asked_for() -> None:
     found = survey(observation(1, **RING), observation(2, flags=("short",), confidence=0.5))
-    records = sort_records(found, 0.0)
-    assert len(records.prominent) == 2
-    assert counted_reasons(records) == ""
+    assert set_aside(found, 0.0) == found
+    assert count_aside(found) == ""
