@@ -139,8 +139,8 @@ def _described(name: str, value: Any) -> str:
     doc = inspect.getdoc(value) or ""
     if inspect.isclass(value) and issubclass(value, Exception):
         return f"{doc}\n"
-    signature = str(inspect.signature(value)).replace("'", "")
-    signature = re.sub(r"<(?:factory|function|object)[^>]*>", "...", signature)
+    signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value)))
+    signature = re.sub(r"<[^,)]* at 0x[0-9a-f]+>", "...", signature)
     return f"```python\n{name}{signature}\n```\n\n```text\n{doc}\n```\n"
 
 

@@ -130,6 +130,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn,
     )
 
+    from scnet_edge.cli.progress import show_progress
     from scnet_edge.training.run import train_run
 
     columns = (
@@ -141,7 +142,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn(compact=True),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console) as progress:
+    with show_progress(Progress(*columns, console=console)) as progress:
         task = progress.add_task(
             "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
         )

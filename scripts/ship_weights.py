@@ -1,7 +1,7 @@
 """Ship a trained run: its weights under a name, its scores, and the card that says them.
 
     scnet-edge train small-field --corpus corpora/field.toml --out runs/field
-    SCNET_EDGE_DATA=... python scripts/release.py runs/field scnet-small-instance \
+    SCNET_EDGE_DATA=... python scripts/ship_weights.py runs/field scnet-small-instance \
         scnet_edge/weights --trained-on corpora/field.toml --bits 7
 
 Writes FOLDER/NAME.safetensors and .json, benchmarks/results/accuracy/NAME-on-SET.json for the test
@@ -75,14 +75,13 @@ def scored(card: Card, name: str, data: str) -> Evaluation:
 def chosen_points(card: Card, corpus: Corpus) -> dict[str, float]:
     """Return the operating points that held-out images of the corpus choose."""
     run = reference(card)
-    return dict(
-        choose_points(
-            [
-                domain_counts(predictions(run, track(samples, f"held out: {domain}")))
-                for domain, samples in held_out(corpus).items()
-            ]
-        )
+    points = choose_points(
+        [
+            domain_counts(predictions(run, track(samples, f"held out: {domain}")))
+            for domain, samples in held_out(corpus).items()
+        ]
     )
+    return dict(points.items())
 
 
 def scored_domains(card: Card, points: dict[str, float]) -> dict[str, DomainScores]:
