@@ -58,6 +58,12 @@ def train(
     lr: Annotated[float | None, typer.Option(min=1e-9, help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
     start: Annotated[str | None, typer.Option(help="Begin from this model or run.")] = None,
+    mine: Annotated[
+        bool,
+        typer.Option(
+            "--mine", help="Cut more crops where --start sees cracks in images without any."
+        ),
+    ] = False,
     teacher: Annotated[
         list[str] | None,
         typer.Option(help="Learn the probability of this model or run, too; again: their mean."),
@@ -91,6 +97,7 @@ def train(
         preset,
         data or (),
         corpus=read_corpus(corpus) if corpus else None,
+        mine=mine,
         on=own,
         start=start,
         teachers=teacher or (),

@@ -135,10 +135,9 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not isinstance(stream, VideoStream) or pictures or names & NO_FILMS:
         container.close()
         raise InputError(_no_film(path, f"(a file of format {container.format.name})"))
-    stream.codec_context.options = {
-        "max_pixels": str(MAX_PIXELS),
-        **__import__("json").loads(__import__("os").environ.get("XOPT", "{}")),
-    }
+    # A damaged JPEG is an error, and no picture with a torn end; others tell by a flag.
+    strict = {"err_detect": "explode"} if stream.codec_context.name == "mjpeg" else {}
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strict}
     stream.codec_context.thread_count = 1  # FFmpeg's H.264 marks damage only without slice threads
     return stream
 
@@ -173,6 +172,7 @@ class _Reader:
         self._upright: Upright[float] = Upright()
         self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
         self._order = count()
+        self._corrupt = set[int | None]()  # the pts of packets that are not whole
         self._doubt_from_s: float | None = None  # the time of damage; None without doubt
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
@@ -222,7 +222,9 @@ class _Reader:
                 f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
             )
             self._wait(Jump(detail=detail, time_s=time_s))
-        if (packet.is_corrupt or seam.skips) and not packet.is_keyframe:
+        if packet.is_corrupt:
+            self._corrupt.add(packet.pts)
+        if packet.is_corrupt or (seam.skips and not packet.is_keyframe):
             self._doubt(time_s)
         try:
             frames = packet.decode()
@@ -271,7 +273,7 @@ class _Reader:
 
     def _is_doubtful(self, frame: av.VideoFrame, time_s: float) -> bool:
         """Return whether a frame is damaged, or made from one that was."""
-        if frame.is_corrupt:
+        if frame.is_corrupt or (frame.pts is not None and frame.pts in self._corrupt):
             self._doubt(time_s)
             return True
         since_s = self._doubt_from_s

@@ -142,7 +142,7 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
     Raises:
         CutShort: after the last one, where the file ends before the length that it states.
     """
-    start_ns, frames = time.monotonic_ns(), 0
+    start_ns, number, frames = time.monotonic_ns(), 0, 0
 
     def mono_ns(time_s: float) -> int:
         return start_ns + round(time_s * 1e9)
@@ -164,11 +164,11 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                 continue
             seen = item.frame.size > 0
             yield Captured(
-                frame_id=frames,
-                name=f"{path.stem}-{frames:05d}",
-                frame=as_bgr(item.frame, where=f"{path}, frame {frames}") if seen else item.frame,
+                frame_id=number,
+                name=f"{path.stem}-{number:05d}",
+                frame=as_bgr(item.frame, where=f"{path}, frame {number}") if seen else item.frame,
                 mono_ns=mono_ns(item.time_s),
                 time_s=item.time_s,
                 faults=() if seen else ("corrupt",),
             )
-            frames += 1
+            number, frames = number + 1, frames + seen
