@@ -18,10 +18,10 @@ import msgspec
 import numpy as np
 
 from scnet_edge.config import write_json
+from scnet_edge.machine.description import machine_name
 from scnet_edge.ros2.node import OUTPUTS, CrackNode, Output
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.ros_types import make_message
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Mask, Result
 
 SIZES_HW = ((384, 544), (1080, 1920))

@@ -89,9 +89,11 @@ def inspect(
             typer.echo(f"{out}: finished before; to look again, choose another folder")
             return _print_summary(journal)
         try:
-            opened.loop()
+            trouble = opened.loop()
         finally:
             _print_summary(journal)
+    if trouble:
+        raise trouble
 
 
 def _print_summary(journal: Journal) -> None:

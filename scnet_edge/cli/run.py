@@ -85,5 +85,7 @@ def run(
         cache=cache,
     )
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
-        opened.loop()
+        trouble = opened.loop()
     terminal.summary(opened)
+    if trouble:
+        raise trouble

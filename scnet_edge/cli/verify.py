@@ -26,13 +26,13 @@ def verify(
     from rich.table import Table
 
     from scnet_edge.bundle.verify import require_parity, verify_bundle
+    from scnet_edge.cli.progress import show_steps
 
     if key is not None:
         from scnet_edge.bundle.signing import require_signature
 
         require_signature(bundle, key)
-    console = Console()
-    with console.status("running the golden frames ..."):
+    with show_steps("running the golden frames"):
         manifest, here = verify_bundle(bundle, engine=engine, threads=threads)
     table = Table(title=f"{bundle}: {manifest.model.name}, {manifest.precision}")
     for column in ("golden frames against PyTorch FP32", "when built", "here"):
@@ -49,7 +49,7 @@ def verify(
     }
     for name, values in rows.items():
         table.add_row(name, *values)
-    console.print(table)
+    Console().print(table)
     require_parity(here, manifest.min_mask_f1)
     signed = f", signed by the owner of {key}" if key is not None else ""
-    console.print(f"{len(manifest.files)} files whole, parity holds{signed}")
+    Console().print(f"{len(manifest.files)} files whole, parity holds{signed}")
