@@ -16,6 +16,11 @@ Map: TypeAlias = npt.NDArray[np.float32]  # (h, w) in [0, 1]
 Ranges: TypeAlias = Mapping[str, float]  # tensor name -> largest magnitude to represent
 INT8_MAX = 127.0  # symmetric INT8: -127 to 127
 
+# What can be wrong with a frame, by reason.
+FAULTS = frozenset(
+    {"frozen", "black", "overexposed", "underexposed", "blurred", "corrupt", "geometry"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
@@ -27,7 +32,10 @@ class Captured:
         frame: (h, w, 3) uint8 BGR.
         mono_ns: CLOCK_MONOTONIC when it was captured; the only clock for rates and time-outs. The
             frames of a video file are as far apart here as they were filmed.
+        time_s: seconds since the beginning of a video file, by the file's own clock; None for
+            images and cameras.
         utc_ns: the wall clock at that moment, which may jump; None for images without a time.
+        still_since_ns: of a `frozen` frame, since when by `mono_ns` its picture stands still.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
     """
@@ -37,6 +45,8 @@ class Captured:
     frame: Frame
     mono_ns: int
     utc_ns: int | None = None
+    time_s: float | None = None
+    still_since_ns: int | None = None
     faults: tuple[str, ...] = ()
 
 

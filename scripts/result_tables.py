@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,12 @@ from scnet_edge.bench.schema import BenchmarkRow, read_result
 from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
-from scnet_edge.models.cards import find_card, shipped_models
+from scnet_edge.models.cards import find_card
+from scripts.field_tables import domains, operating_points
+from scripts.tables import RESULTS, ROOT, edge_models, table
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/results"
 CPU = RESULTS / "speed/epyc-avx512-2core.json"
 SETS = ("deepcrack", "crackforest", "masonry")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def edge_models() -> list[str]:
-    """Return the names of the crack nets that ship."""
-    return [card.name for card in shipped_models() if card.kind == "scnet"]
 
 
 def models() -> str:
@@ -352,6 +341,8 @@ TABLES_BY_NAME: dict[str, Callable[[], str]] = {
     "int8-chain": int8_chain,
     "finetuned": finetuned,
     "accuracy": accuracy,
+    "domains": domains,
+    "operating-points": operating_points,
     "rarity": rarity,
     "survey": survey,
     "survey-by-confidence": survey_by_confidence,

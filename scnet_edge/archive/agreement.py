@@ -29,12 +29,10 @@ class FilmAgreement:
     """One film and what is the same in both codings.
 
     Attributes:
-        fps: frames per second of the film; None where it has no rate.
     """
 
     film: Row
     pairings: list[Pairing]
-    fps: float | None
 
     @property
     def counts(self) -> Counter[str]:
@@ -66,7 +64,7 @@ def compare_archive(
         else:
             survey = read_survey(film_folder(archive, film) / SURVEY)
             pairings = compare(survey, film.inspection, tolerances)
-            found.append(FilmAgreement(film=film, pairings=pairings, fps=survey.facts.fps))
+            found.append(FilmAgreement(film=film, pairings=pairings))
     return found, dict(left)
 
 
@@ -152,7 +150,7 @@ def _training_rows(
             row |= {
                 "picture": picture or "",
                 "mask": picture.with_suffix(".png") if picture else "",
-                "film_s": round(ours.best_frame_id / agreement.fps, 2) if agreement.fps else "",
+                "film_s": "" if ours.time_s is None else round(ours.time_s, 2),
                 "distance_m": ours.start_m,
                 "kind": ours.kind,
                 "confidence": round(ours.confidence, 3),

@@ -125,7 +125,7 @@ def write_disagreements(
                     "clock": "" if pairing.ours is None else words.clock_text(pairing.ours),
                     "ours": _snapshot_link(agreement, pairing),
                     "theirs": None if photo is None else _file_link(archive, job, photo),
-                    "seen_at": _seen_at(agreement, pairing),
+                    "seen_at": _seen_at(pairing),
                 }
             )
     values = {
@@ -246,9 +246,9 @@ def _file_link(archive: Path, job: Job, photo: bytes) -> str:
     return quote(os.path.relpath(there, os.fsencode(archive.absolute())))
 
 
-def _seen_at(agreement: FilmAgreement, pairing: Pairing) -> str:
-    if pairing.ours is not None and agreement.fps:
-        return words.time_text(pairing.ours.best_frame_id / agreement.fps)
+def _seen_at(pairing: Pairing) -> str:
+    if pairing.ours is not None and pairing.ours.time_s is not None:
+        return words.time_text(pairing.ours.time_s)
     if pairing.theirs is not None and pairing.theirs.film_s is not None:
         return words.time_text(pairing.theirs.film_s)
     return ""

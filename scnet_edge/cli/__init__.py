@@ -80,10 +80,12 @@ from scnet_edge.cli import (  # noqa: E402
     archive,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
+    bundle,  # noqa: F401
     calibrate,  # noqa: F401
     calibrate_camera,  # noqa: F401
     compare,  # noqa: F401
     compile,  # noqa: F401
+    demo,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
     explain,  # noqa: F401

@@ -60,9 +60,8 @@ def build(
     INT8 has to pass the gate and to be faster here; else the bundle gets the next precision that
     passes, and the manifest says why. Exit status 2 when nothing passes.
     """
-    from rich.console import Console
-
     from scnet_edge.build import GateRequest, build_bundle
+    from scnet_edge.cli.progress import show_steps
     from scnet_edge.config import parse_size
     from scnet_edge.quantization.gate import parse_gate
 
@@ -95,14 +94,13 @@ def build(
         allow_loss=allow_loss,
         elsewhere=elsewhere,
     )
-    console = Console()
-    with console.status("starting") as status:
+    with show_steps("starting") as report:
         manifest = build_bundle(
             chosen,
             out,
             gate=request,
             overwrite=overwrite,
-            report=lambda step: status.update(f"{step} ..."),
+            report=report,
         )
     print(_summary(out, manifest))
 

@@ -34,13 +34,9 @@ def compile_here(
     from rich.console import Console
 
     from scnet_edge.bundle.activate import compile_bundle, roll_back
+    from scnet_edge.cli.progress import show_steps
 
-    console = Console()
-    with console.status("starting") as status:
-
-        def report(step: str) -> None:
-            status.update(f"{step} ...")
-
+    with show_steps("starting") as report:
         if rollback:
             report("trying the previous build again")
             done = roll_back(bundle, engine=engine, threads=threads)
@@ -48,7 +44,7 @@ def compile_here(
             done = compile_bundle(
                 bundle, engine=engine, threads=threads, report=report, progress=_shown(report)
             )
-    console.print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
+    Console().print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
 
 
 def _shown(report: Callable[[str], None]) -> Callable[[BuildProgress], bool]:

@@ -82,6 +82,7 @@ def evaluate(
     from rich.progress import Progress
 
     from scnet_edge.cli.evaluate_domains import over_corpus, print_domains, without_masks
+    from scnet_edge.cli.progress import show_progress
     from scnet_edge.config import write_json
     from scnet_edge.data.datasets import open_dataset
     from scnet_edge.evaluation import TOLERANCES_PX, summarise, tally
@@ -109,7 +110,7 @@ def evaluate(
                 write_json(json, domains)
             print_domains(domains)
             return
-        with Progress(console=Console(stderr=True)) as progress:
+        with show_progress(Progress(console=Console(stderr=True))) as progress:
             counted = tally(
                 predictions(open_subject.run, progress.track(samples, description=subject)),
                 threshold=open_subject.threshold,

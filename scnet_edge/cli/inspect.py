@@ -21,6 +21,7 @@ from scnet_edge.cli.robot_options import (
     LiveMayStandAlone,
     Point,
     PolicyName,
+    RequireSignature,
     Sinks,
     SourceUri,
     Threads,
@@ -54,6 +55,7 @@ def inspect(
     isolate: Isolate = None,
     fallback: Fallback = None,
     operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     cache: Cache = None,
     frames: Frames = None,
@@ -76,6 +78,7 @@ def inspect(
         isolate=isolate,
         fallback=fallback,
         operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)
@@ -86,9 +89,11 @@ def inspect(
             typer.echo(f"{out}: finished before; to look again, choose another folder")
             return _print_summary(journal)
         try:
-            opened.loop()
+            trouble = opened.loop()
         finally:
             _print_summary(journal)
+    if trouble:
+        raise trouble
 
 
 def _print_summary(journal: Journal) -> None:

@@ -21,6 +21,7 @@ from scnet_edge.cli.robot_options import (
     LiveMayStandAlone,
     Point,
     PolicyName,
+    RequireSignature,
     Sinks,
     SourceUri,
     Threads,
@@ -45,6 +46,7 @@ def run(
     isolate: Isolate = None,
     fallback: Fallback = None,
     operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     cache: Cache = None,
     truth: Annotated[
@@ -70,6 +72,7 @@ def run(
         isolate=isolate,
         fallback=fallback,
         operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
     )
     if truth and not out:
@@ -82,5 +85,7 @@ def run(
         cache=cache,
     )
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
-        opened.loop()
+        trouble = opened.loop()
     terminal.summary(opened)
+    if trouble:
+        raise trouble

@@ -182,13 +182,12 @@ def _texts(
     frames: Iterable[Captured], counter: Counter, recognise: Callable[[Frame], str]
 ) -> Iterator[tuple[float, str]]:
     """Yield the time and the counter's text; one that has not changed is not read again."""
-    start_ns, due_s = None, 0.0
+    due_s = 0.0
     last: Frame | None = None
     text = ""
     for captured in frames:
-        start_ns = captured.mono_ns if start_ns is None else start_ns
-        time_s = (captured.mono_ns - start_ns) / 1e9
-        if time_s < due_s:
+        time_s = captured.time_s
+        if time_s is None or time_s < due_s or not captured.frame.size:
             continue
         due_s = time_s + EVERY_S
         crop = counter.of(captured.frame)

@@ -8,6 +8,7 @@ from bisect import bisect_right
 import msgspec
 
 _SLACK_M = 0.05  # what an encoder may slip or bounce between two readings
+_MOVING_M = 0.002  # less between a second ago and now is an encoder's flicker
 _SOON_S = 1.0  # how long the last reading is still believed
 KEPT = 20_000  # readings of a live odometer; minutes at any usual rate
 
@@ -102,6 +103,11 @@ class Readings:
             segment=nearest.segment,
             flags=flags,
         )
+
+    def moving(self, t_s: float) -> bool | None:
+        """Return whether it has moved within the second before a time; None without readings."""
+        now_m, before_m = (self.at(t).chainage_m for t in (t_s, t_s - 1.0))
+        return None if now_m is None or before_m is None else abs(now_m - before_m) > _MOVING_M
 
     def _leap(self, last: _Reading, t_s: float, chainage_m: float) -> tuple[str, ...]:
         way_m = chainage_m - last.chainage_m

@@ -50,6 +50,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             one frame. Left out: yes for cameras, no for files.
         threads: CPU threads of the engine. Left out: its own choice.
         sinks: where results go, as `run --sink` takes them.
+        require_signature: a public key; bundles without its owner's signature are refused.
         fail_closed: end the run with exit status 74 when a sink cannot write. Otherwise what is
             lost is counted and the run goes on.
         live: HOST:PORT of the live page. Left out: no page.
@@ -89,6 +90,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     sinks: tuple[str, ...] = ()
+    require_signature: str | None = None
     fail_closed: bool = False
     live: str | None = None
     open_timeout_s: Seconds = 15.0

@@ -45,10 +45,12 @@ def open_segmentation(
     """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.
 
     Raises:
-        BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs.
+        BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs,
+            or without the signature that is required.
         ConfigError: a rule without a step, or a step without a rule.
     """
     _check_rule(robot)
+    _check_signatures(bundle, robot)
     with ExitStack() as stack:
 
         def opened(path: Path, point: str | None = robot.operating_point) -> Pipeline:
@@ -77,6 +79,16 @@ def open_segmentation(
             steps, _rule(robot), temperature_c=temperature_c, event_queue=event_queue, skip=skip
         )
         yield Segmentation(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
+
+
+def _check_signatures(bundle: Path, robot: Robot) -> None:
+    if robot.require_signature is None:
+        return
+    from scnet_edge.bundle.signing import require_signature
+
+    others = (robot.hed_bundle, robot.gate_bundle, robot.degrade_bundle)
+    for path in (bundle, *(Path(other) for other in others if other)):
+        require_signature(path, Path(robot.require_signature))
 
 
 def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None, point: str | None) -> Pipeline:

@@ -40,6 +40,7 @@ class TrainingImage:
         mask: (H, W) bool, True on cracks.
         edges: (H, W) uint8, the HED probability times 255; None where no model sees it.
         ignored: (H, W) bool, True where nothing is learnt; None: all of it is learnt.
+        focus: (H, W) bool, where crops are centred when there is no crack; None: anywhere.
         share: How often crops are cut from it, relative to the others.
         taught: Whether teachers are asked about it. Of a drawn wall the mask is exact, and of a
             domain that they never saw they know nothing.
@@ -49,6 +50,7 @@ class TrainingImage:
     mask: npt.NDArray[np.bool_]
     edges: EdgeMap | None
     ignored: npt.NDArray[np.bool_] | None = None
+    focus: npt.NDArray[np.bool_] | None = None
     share: float = 1.0
     taught: bool = True
 
@@ -234,7 +236,13 @@ def _crop(
     """Return one input (C, crop, crop), its mask and what of it is ignored, and if it is taught."""
     image = images[int(np.searchsorted(until, rng.random() * until[-1], side="right"))]
     crop = training_crop(
-        image.frame, image.mask, image.edges, schedule.augmentation, rng, ignored=image.ignored
+        image.frame,
+        image.mask,
+        image.edges,
+        schedule.augmentation,
+        rng,
+        ignored=image.ignored,
+        focus=image.focus,
     )
     ignored = np.zeros_like(crop.mask) if crop.ignored is None else crop.ignored
     mask = (crop.mask & ~ignored)[None].astype(np.float32)

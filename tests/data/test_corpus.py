@@ -78,6 +78,11 @@ def test_sets_of_one_domain_are_together(pictures: Path) -> None:
         ('licence = "mine"\n' + SET.format(name="a", data="negative:x", share=-1), ">= 0"),
         ('licence = "mine"\nextra = 1\n', "unknown field `extra`"),
         (
+            'licence = "mine"\nscale = [2.0, 1.0]\n'
+            + SET.format(name="a", data="folder:x", share=1),
+            "from the smaller to the larger",
+        ),
+        (
             'licence = "mine"\nblended = 0.1\n' + SET.format(name="a", data="folder:x", share=1),
             "a set that lends and one that takes",
         ),

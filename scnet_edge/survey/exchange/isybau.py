@@ -127,7 +127,7 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
         first, last = (None if at is None else str(hour(at)) for at in clock)
         yield [
             ("Station", f"{station_m or 0.0:.2f}"),
-            ("Videozaehler", _counter_s(observation, survey.facts.fps)),
+            ("Videozaehler", _counter_s(observation)),
             ("InspektionsKode", main),
             ("Charakterisierung1", None if opening == "?" else opening),
             ("Charakterisierung2", direction),
@@ -141,6 +141,6 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
         ]
 
 
-def _counter_s(observation: Observation, fps: float | None) -> str | None:
+def _counter_s(observation: Observation) -> str | None:
     """Return when in the video, in whole seconds: the format has a number there, no time."""
-    return str(int(observation.best_frame_id / fps)) if fps else None
+    return None if observation.time_s is None else str(int(observation.time_s))

@@ -70,7 +70,7 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
             ("HZ005", f"{mark}{observation.seq}" if mark else None),
             ("HZ006", first),
             ("HZ007", last),
-            ("HZ008", video_time(observation, survey.facts.fps)),
+            ("HZ008", video_time(observation)),
             ("HZ009", observation.snapshot),
             ("HZ010", comment(observation)),
             ("HZ014", None if opening == "?" else opening),

@@ -121,7 +121,7 @@ def _conditions(survey: Survey, codes: Codes) -> Iterator[tuple[dict[str, object
                     "Continuous": mark,
                     **_clock(o),
                     "Remarks": comment(o),
-                    "VCR_Time": video_time(o, survey.facts.fps).replace(":", ""),
+                    "VCR_Time": video_time(o).replace(":", ""),
                 },
                 o,
             )

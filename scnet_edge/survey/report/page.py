@@ -75,11 +75,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "rating": _rating(defects),
         "maps": _maps(survey, {d.record.seq: d.css for d in defects}),
         "length_m": length_m(survey),
-        "gap_m": sum(
-            (g.end_m - g.start_m)
-            for g in survey.gaps
-            if g.start_m is not None and g.end_m is not None
-        ),
+        "gap_m": gap_m(survey),
         "words": words,
         "scaled": any(d.record.mm_per_px is not None for d in defects),
         "located": any(d.place for d in defects),
@@ -95,6 +91,16 @@ def length_m(survey: Survey) -> float | None:
     if survey.progress is not None and survey.progress.chainage_m is not None:
         ends.append(survey.progress.chainage_m)
     return max(ends, default=None)
+
+
+def gap_m(survey: Survey) -> float:
+    """Return how much of that way was not seen."""
+    reach_m = length_m(survey) or 0.0
+    return sum(
+        max(0.0, min(gap.end_m, reach_m) - gap.start_m)
+        for gap in survey.gaps
+        if gap.start_m is not None and gap.end_m is not None
+    )
 
 
 def _reading_order(record: Observation) -> tuple[float, ...]:
@@ -116,7 +122,6 @@ def _defect(
     survey: Survey, record: Observation, codes: Codes, limit: Limit, *, seq_in: set[int]
 ) -> Defect:
     wall = survey.facts.mode == "wall"
-    fps = survey.facts.fps
     detailed = record.seq in seq_in
     return Defect(
         record=record,
@@ -128,7 +133,7 @@ def _defect(
         length=words.length_text(record),
         short_length=words.length_text(record, sigma=False),
         width=words.width_text(record),
-        seen_at=words.time_text(record.best_frame_id / fps) if fps else "",
+        seen_at="" if record.time_s is None else words.time_text(record.time_s),
         notes=_notes(survey, record),
         plot=_plot(record, limit) if detailed else None,
         pictures=pictures_of(survey.folder, record) if detailed else None,
