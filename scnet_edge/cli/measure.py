@@ -32,8 +32,8 @@ def measure(
     """Measure the cracks of a mask: length, width, direction, branches."""
     from rich.console import Console
 
+    from scnet_edge.data.pictures import read_image
     from scnet_edge.inspection.measure import Scale, measure_cracks
-    from scnet_edge.video.frames import read_image
 
     if mm_per_px is None and mm_per_px_sigma is not None:
         raise ConfigError("--mm-per-px-sigma needs --mm-per-px")

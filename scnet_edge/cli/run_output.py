@@ -135,8 +135,8 @@ def known_masks(truth: Path) -> Callable[[str], Mask]:
     """Return a function from a frame's name to its known mask, called once per frame, in order."""
     import numpy as np
 
+    from scnet_edge.data.pictures import read_image
     from scnet_edge.simulation.clip import read_truth
-    from scnet_edge.video.frames import read_image
     from scnet_edge.video.sources import image_files
 
     if truth.is_dir():

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.pictures import read_image
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import CutShort, InputError
 from scnet_edge.models.cards import find_card
@@ -23,7 +24,6 @@ from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.types import Frame, Map
-from scnet_edge.video.frames import read_image
 from scnet_edge.video.sources import open_source
 
 PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced

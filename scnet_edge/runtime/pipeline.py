@@ -10,13 +10,13 @@ import numpy as np
 
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, read_manifest
+from scnet_edge.data.frames import as_bgr
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Array, Backend, default_engine
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
 from scnet_edge.types import Frame, Map, Result
-from scnet_edge.video.frames import as_bgr
 
 
 class Pipeline:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -14,15 +13,21 @@ from typing import TypeAlias
 
 import cv2
 
-from scnet_edge.errors import CutShort, InputError
+from scnet_edge.data.frames import as_bgr
+from scnet_edge.data.picture_files import (
+    FOREIGN_SUFFIXES,
+    PICTURE_SUFFIXES,
+    RAW_SUFFIXES,
+    VIDEO_SUFFIXES,
+    find_pictures,
+)
+from scnet_edge.errors import CutShort, InputError, shown
 from scnet_edge.events import Event
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
-from scnet_edge.video.frames import as_bgr, read_image
+from scnet_edge.video.photographs import captured, photographs
 from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
 
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
 FILES = "an image, a folder of images or a video file"
 
 logger = logging.getLogger(__name__)
@@ -39,6 +44,7 @@ class Source:
         fps: frames per second of a video; None for images.
         live: a camera, whose frames are lost when nobody takes them.
         stop: set it, from any thread, to end the items soon; a camera that hangs included.
+        left_out: one line on the files of a folder that are no pictures; empty where all are.
     """
 
     items: Generator[Captured | Event]
@@ -46,6 +52,7 @@ class Source:
     fps: float | None = None
     live: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    left_out: str = ""
 
     def __iter__(self) -> Iterator[Captured]:
         """Yield the frames."""
@@ -72,18 +79,6 @@ def open_source(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -
         yield source
 
 
-def natural_key(path: Path) -> list[str | int]:
-    """Return a sort key by which `frame-9` comes before `frame-10`."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return the visible image files of a folder, by suffix, in natural order."""
-    files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
-    return sorted((p for p in files if not p.name.startswith(".")), key=natural_key)
-
-
 def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
     stop = threading.Event()
     items = camera_items(camera, stop, open_s=open_s, frame_s=frame_s)
@@ -93,28 +88,30 @@ def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
 def _open_file(uri: str) -> Source:
     path = Path(uri)
     if not path.exists():
-        raise InputError(f"{uri}: no such file or folder, expected {SUPPORTED}")
+        raise InputError(f"{shown(uri)}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
         return _open_folder(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return Source(items=_captured(_images([path], [path.stem])), count=1)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _open_video(path)
-    known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
-    raise InputError(f"{uri}: expected {FILES}, with one of the suffixes {known}")
+    if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES | FOREIGN_SUFFIXES:
+        return Source(items=_one_picture(path), count=1)
+    known = " ".join(sorted(PICTURE_SUFFIXES | VIDEO_SUFFIXES))
+    raise InputError(f"{shown(uri)}: expected {FILES}, with one of the suffixes {known}")
 
 
 def _open_folder(folder: Path) -> Source:
-    try:
-        files = image_files(folder)
-    except OSError as e:
-        raise InputError(f"{folder}: cannot be listed ({e.strerror})") from e
-    if not files:
-        known = " ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{folder}: no image in this folder, expected files named {known}")
-    stems = [path.stem for path in files]
-    names = stems if len(set(stems)) == len(stems) else [path.name for path in files]
-    return Source(items=_captured(_images(files, names)), count=len(files))
+    files = find_pictures(folder)
+    if not files.pictures:
+        known = " ".join(sorted(PICTURE_SUFFIXES))
+        also = f"; {files.left_out()}" if files.others else ""
+        raise InputError(
+            f"{shown(folder)}: no image in this folder, expected files named {known}{also}"
+        )
+    return Source(items=photographs(files), count=len(files.pictures), left_out=files.left_out())
+
+
+def _one_picture(path: Path) -> Generator[Captured]:
+    yield captured(path, 0, shown(path.stem), shown(path))
 
 
 def _captured(named: Generator[Named], fps: float | None = None) -> Generator[Captured]:
@@ -124,11 +121,6 @@ def _captured(named: Generator[Named], fps: float | None = None) -> Generator[Ca
         for i, (name, frame) in enumerate(named):
             mono_ns = start_ns + round(i * 1e9 / fps) if fps else time.monotonic_ns()
             yield Captured(frame_id=i, name=name, frame=frame, mono_ns=mono_ns)
-
-
-def _images(files: list[Path], names: list[str]) -> Generator[Named]:
-    for path, name in zip(files, names, strict=True):
-        yield name, read_image(path)
 
 
 def _open_video(path: Path) -> Source:
