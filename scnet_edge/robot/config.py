@@ -37,6 +37,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         source: any URI that `run --source` takes.
+        pipe, odometry: for `inspect`: the pipe.toml, and `--odometry`.
         isolate: the engine in a process of its own, so that a crash of its native code costs one
             frame; left out, a camera's is and a file's is not.
         fallback: another engine, for when the isolated one keeps crashing.
@@ -45,6 +46,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             is counted and the run goes on.
         open_timeout_s, frame_timeout_s: how long a camera may take to its first frame, and between
             frames, before its process is replaced.
+        engine_timeout_s: how long an isolated engine may take over a frame before its process is
+            replaced.
         skip: faults that keep a frame from the model; `frozen_s` to `sharpness` say what a
             fault is, see `Limits`.
         mm_per_px, sigma_mm_per_px: the scale at the wall, where it is known.
@@ -60,6 +63,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     source: str = ""
+    pipe: str | None = None
+    odometry: str | None = None
     policy: Literal["newest", "every"] | None = None
     engine: str | None = None
     fallback: str | None = None
@@ -70,6 +75,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     live: str | None = None
     open_timeout_s: Seconds = 15.0
     frame_timeout_s: Seconds = 5.0
+    engine_timeout_s: Seconds = 20.0
     skip: tuple[Fault, ...] = ("corrupt", "geometry", "black", "frozen")
     frozen_s: Seconds = 2.0
     black_share: Share = 0.98
