@@ -135,19 +135,18 @@ def _print_places(out: Path) -> None:
 
 def known_masks(truth: Path) -> Callable[[str], Mask]:
     """Return a function from a frame's name to its known mask, called once per frame, in order."""
-    import numpy as np
-
-    from scnet_edge.data.pictures import read_image
+    from scnet_edge.data.masks import read_mask
+    from scnet_edge.data.picture_files import find_pictures, names_of
     from scnet_edge.simulation.clip import read_truth
-    from scnet_edge.video.sources import image_files
 
     if truth.is_dir():
-        paths = {path.stem: path for path in image_files(truth)}
+        files = find_pictures(truth)
+        paths = dict(zip(names_of(files), files.pictures, strict=True))
 
         def read_named(name: str) -> Mask:
             if name not in paths:
                 raise InputError(f"{truth}: no mask for frame {name}, expected {name}.png")
-            return np.asarray(read_image(paths[name])[..., 0] > 127, np.bool_)
+            return read_mask(paths[name]).crack
 
         return read_named
     masks: Iterator[Mask] = iter(read_truth(truth))

@@ -33,10 +33,13 @@ def statistics(
         spec: count(open_dataset(spec, parse_split(split)), how=PAPER_AUGMENTATION) for spec in data
     }
     table = Table()
-    for title in ("data", "images", "cracked", "crack %", "background %", "crack % of 256 crops"):
+    titles = ["data", "images", "cracked", "crack %", "background %", "crack % of 256 crops"]
+    some_ignored = any(row.ignored_percent for row in rows.values())
+    for title in [*titles, *(["ignored %"] if some_ignored else [])]:
         table.add_column(title)
     for spec, row in rows.items():
-        shares = (row.crack_percent, row.background_percent, row.crop_crack_percent)
+        shares = [row.crack_percent, row.background_percent, row.crop_crack_percent]
+        shares += [row.ignored_percent] if some_ignored else []
         table.add_row(spec, str(row.images), str(row.cracked), *(f"{x:.2f}" for x in shares))
     Console().print(table)
     if json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from scnet_edge.types import Mask
 
 Frame = npt.NDArray[np.uint8]
 
@@ -30,14 +32,32 @@ class Augmentation:
 PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)  # Section V-B
 
 
+class Crop(NamedTuple):
+    """Squares of `Augmentation.crop` pixels, aligned.
+
+    Attributes:
+        frame: (crop, crop, 3) uint8, BGR.
+        mask: (crop, crop) bool, True on cracks.
+        edges: (crop, crop) uint8, the HED probability times 255, if there is one.
+        ignored: (crop, crop) bool, True where nobody knows; None: it is known everywhere.
+    """
+
+    frame: Frame
+    mask: Mask
+    edges: Frame | None
+    ignored: Mask | None
+
+
 def training_crop(
     frame: Frame,
-    mask: npt.NDArray[np.bool_],
+    mask: Mask,
     edges: Frame | None,
     how: Augmentation,
     rng: np.random.Generator,
-) -> tuple[Frame, npt.NDArray[np.bool_], Frame | None]:
-    """Return one random crop of frame (H, W, 3) BGR, mask and edge probability (H, W), aligned."""
+    *,
+    ignored: Mask | None = None,
+) -> Crop:
+    """Return one random crop of frame (H, W, 3) BGR and what belongs to it, each (H, W)."""
     warp = _random_affine(_crop_centre(mask, how, rng), how, rng)
     size = (how.crop, how.crop)
 
@@ -49,13 +69,20 @@ def training_crop(
             np.uint8,
         )
 
-    crop = warped(frame)
+    def warped_mask(of: Mask) -> Mask:
+        return warped(of.astype(np.uint8) * 255) > 127
+
+    crop, crop_mask = warped(frame), warped_mask(mask)
     if how.photometric == "strong":
         crop = _strong_photometric(crop, rng)
     elif how.photometric == "mild":
         crop = _photometric(crop, rng)
-    crop_mask = warped(mask.astype(np.uint8) * 255) > 127
-    return crop, crop_mask, None if edges is None else warped(edges)
+    return Crop(
+        crop,
+        crop_mask,
+        None if edges is None else warped(edges),
+        None if ignored is None else warped_mask(ignored),
+    )
 
 
 def _crop_centre(

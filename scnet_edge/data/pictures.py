@@ -126,6 +126,24 @@ def read_picture(path: Path, *, label: str = "") -> Picture:
             that is read.
     """
     where = label or shown(path)
+    return decode_picture(_read_bytes(path, where), where=where)
+
+
+def read_size(path: Path) -> tuple[tuple[int, int], int]:
+    """Return the upright (h, w) of a picture file and its EXIF orientation, from its header.
+
+    Raises:
+        InputError: missing, empty, or none that is read.
+    """
+    where = shown(path)
+    image = _identified(_read_bytes(path, where), where)
+    orientation, size_hw = orientation_of(image), (image.height, image.width)
+    if orientation > 4 and image.format != "TIFF":  # Pillow turns the size of a TIFF
+        size_hw = size_hw[::-1]
+    return size_hw, orientation
+
+
+def _read_bytes(path: Path, where: str) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"{where}: expected at most {MAX_FILE_BYTES} bytes, found more")
@@ -134,7 +152,7 @@ def read_picture(path: Path, *, label: str = "") -> Picture:
         raise InputError(f"{where}: cannot be read ({e.strerror})") from e
     if not data:
         raise InputError(f"{where}: empty file, expected an image")
-    return decode_picture(data, where=where)
+    return data
 
 
 def decode_image(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> Frame:

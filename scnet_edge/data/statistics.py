@@ -9,8 +9,7 @@ import numpy as np
 
 from scnet_edge.data.augment import Augmentation, training_crop
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
-from scnet_edge.errors import InputError
+from scnet_edge.data.samples import Sample
 
 CROPS_PER_IMAGE = 4
 
@@ -21,7 +20,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cracked: Images that show a crack.
         sizes: `HxW` -> images of that size.
-        crack_percent: Over all whole images.
+        crack_percent: Over all whole images, without what is ignored.
+        ignored_percent: What masks say that nobody knows, and what neither trains nor counts.
         crop_crack_percent: Over random crops that show a crack, as the paper seems to count.
     """
 
@@ -30,6 +30,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     sizes: dict[str, int]
     crack_percent: float
     background_percent: float
+    ignored_percent: float = 0.0
     crop_crack_percent: float
 
 
@@ -42,33 +43,34 @@ def statistics(samples: Sequence[Sample], *, how: Augmentation, seed: int = 0) -
         seed: Of the crops.
 
     Raises:
-        InputError: no mask shows a crack, one is all crack, or a file is unreadable or misfits.
+        InputError: no mask shows a crack, masks are inverted, or a file is unreadable or misfits.
     """
     rng = np.random.default_rng(seed)
     sizes: dict[str, int] = {}
-    pixels = crack = cracked = 0
+    pixels = crack = cracked = ignored = 0
     crops: list[float] = []
     for sample in samples:
-        frame, mask = sample.read_pair()
-        if mask.all():
-            raise InputError(f"{sample.mask}: all of it is crack; crack is white, the rest black")
+        frame, (mask, unknown) = sample.read_pair()
         size = "x".join(map(str, mask.shape))
         sizes[size] = sizes.get(size, 0) + 1
+        ignored += 0 if unknown is None else int(unknown.sum())
         pixels, crack, cracked = (
             pixels + mask.size,
             crack + int(mask.sum()),
             cracked + int(mask.any()),
         )
         shares = [
-            training_crop(frame, mask, None, how, rng)[1].mean() for _ in range(CROPS_PER_IMAGE)
+            training_crop(frame, mask, None, how, rng).mask.mean() for _ in range(CROPS_PER_IMAGE)
         ]
         crops += [float(share) for share in shares if share]
-    check_classes(crack, pixels, len(samples))
+    known = pixels - ignored
+    check_classes(crack, known, len(samples))
     return Statistics(
         images=len(samples),
         cracked=cracked,
         sizes=sizes,
-        crack_percent=100 * crack / pixels,
-        background_percent=100 - 100 * crack / pixels,
+        crack_percent=100 * crack / known,
+        background_percent=100 - 100 * crack / known,
+        ignored_percent=100 * ignored / pixels,
         crop_crack_percent=100 * float(np.mean(crops)) if crops else 0.0,
     )

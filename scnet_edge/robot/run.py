@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
-from scnet_edge.errors import ConfigError, CutShort
+from scnet_edge.errors import ConfigError, Incomplete, shown
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.telemetry import read_sensors
@@ -100,7 +100,7 @@ class Run:
         """Run until the source ends, enough frames were segmented, or SIGTERM or SIGINT.
 
         Raises:
-            CutShort: the source is a file that is cut; all that it holds was processed.
+            Incomplete: the source is cut, or has unreadable pictures; the rest was processed.
             As `run_loop`; what was inspected until then is recorded as after an orderly stop.
         """
         inspector = self.inspection and self.inspection.inspector
@@ -120,7 +120,7 @@ class Run:
                 counters=self.counters,
                 event_queue=self.event_queue,
             )
-        except CutShort as e:
+        except Incomplete as e:
             cut = e
         finally:
             if inspector:
@@ -183,6 +183,9 @@ def open_run(
             moving = inspection.moving if inspection else lambda: None
             source = watched(source, limits=robot.limits, moving=moving)
         facts = run_facts(bundle, robot.source, segmentation)
+        if source.left_out:
+            facts["Files"] = source.left_out
+            logger.warning("%s: %s", facts["Source"], source.left_out)
         monitoring = enter(
             open_monitoring(
                 counters,
@@ -224,7 +227,7 @@ def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str
     (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
     return {
         "Source": redacted(source),
-        "Bundle": str(bundle),
+        "Bundle": shown(bundle),
         "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",

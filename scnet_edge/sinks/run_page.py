@@ -97,7 +97,7 @@ def render_page(
         "facts": dict(facts),
         "figures": _figures(records, scores),
         "stages": percentiles_ms([record.timing_ms for record in records]),
-        "names": [record.name for record in records],
+        "names": [_label(record) for record in records],
         "sizes": [record.size_hw for record in records],
         "areas": [record.crack_area_px for record in records],
         "cracks_per_frame": [len(record.cracks) for record in records],
@@ -119,6 +119,13 @@ def machine_name() -> str:
     board = system_text("/proc/device-tree/model").strip("\0\n ")  # a Jetson, other ARM boards
     name = board or cpu_model(system_text("/proc/cpuinfo")) or platform.machine()
     return f"{name}, {platform.system()} {platform.machine()}"
+
+
+def _label(record: FrameRecord) -> str:
+    photograph = record.photograph
+    if photograph is None:
+        return record.name
+    return f"{photograph.file}, {photograph.taken}" if photograph.taken else photograph.file
 
 
 def _figures(

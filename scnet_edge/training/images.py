@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.edge_maps import EdgeMap, MapOf
@@ -34,11 +34,13 @@ class TrainingImage:
         frame: (H, W, 3) uint8, BGR.
         mask: (H, W) bool, True on cracks.
         edges: (H, W) uint8, the HED probability times 255; None where no model sees it.
+        ignored: (H, W) bool, True where nothing is learnt; None: all of it is learnt.
     """
 
     frame: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
     edges: EdgeMap | None
+    ignored: npt.NDArray[np.bool_] | None = None
 
     def input(self) -> Tensor:
         """Return the whole image as (1, 3 or 4, H, W) float32."""
@@ -68,13 +70,14 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
     """
     images = [_load_image(sample, map_of) for sample in samples]
     crack = sum(int(image.mask.sum()) for image in images)
-    check_classes(crack, sum(image.mask.size for image in images), len(images))
+    ignored = sum(int(image.ignored.sum()) for image in images if image.ignored is not None)
+    check_classes(crack, sum(image.mask.size for image in images) - ignored, len(images))
     return images
 
 
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
-    frame, mask = sample.read_pair()
-    return TrainingImage(frame, mask, map_of and map_of(frame))
+    frame, (mask, ignored) = sample.read_pair()
+    return TrainingImage(frame, mask, map_of and map_of(frame), ignored)
 
 
 class Batch(NamedTuple):
@@ -84,11 +87,13 @@ class Batch(NamedTuple):
         x: (N, 3 or 4, crop, crop) float32, channels last.
         mask: (N, 1, crop, crop) float32, 1 on cracks.
         drawn: (N, 1, 1, 1) bool, whether a crop is of a drawn wall.
+        ignored: (N, 1, crop, crop) bool, where nothing is learnt.
     """
 
     x: Tensor
     mask: Tensor
     drawn: Tensor
+    ignored: Tensor
 
     def to(self, device: str) -> Batch:
         """Return it on a device."""
@@ -180,8 +185,11 @@ def batch_at(
     rank, world = share
     rngs = np.random.default_rng([schedule.seed, step]).spawn(schedule.batch)
     crops = [_crop(images, pipes, schedule, rng) for rng in rngs[rank::world]]
-    x, mask, drawn = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
-    return Batch(x.contiguous(memory_format=torch.channels_last), mask, drawn[:, None, None, None])
+    x, mask, drawn, ignored = (
+        torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True)
+    )
+    x = x.contiguous(memory_format=torch.channels_last)
+    return Batch(x, mask, drawn[:, None, None, None], ignored)
 
 
 def _crop(
@@ -189,12 +197,14 @@ def _crop(
     pipes: Sequence[TrainingImage],
     schedule: Schedule,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], np.bool_]:
-    """Return one input (C, crop, crop), its mask (1, crop, crop), and whether it is drawn."""
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], np.bool_, npt.NDArray[np.bool_]]:
+    """Return one input (C, crop, crop), its mask, whether it is drawn, and what is ignored."""
     drawn = bool(pipes) and rng.random() < schedule.pipe_share
     source = pipes if drawn else images
     image = source[int(rng.integers(len(source)))]
-    frame, mask, edges = training_crop(
-        image.frame, image.mask, image.edges, schedule.augmentation, rng
+    crop = training_crop(
+        image.frame, image.mask, image.edges, schedule.augmentation, rng, ignored=image.ignored
     )
-    return scnet_input(frame, binary(edges)), mask[None].astype(np.float32), np.bool_(drawn)
+    ignored = np.zeros_like(crop.mask) if crop.ignored is None else crop.ignored
+    mask = (crop.mask & ~ignored)[None].astype(np.float32)
+    return scnet_input(crop.frame, binary(crop.edges)), mask, np.bool_(drawn), ignored[None]

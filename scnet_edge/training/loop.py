@@ -27,6 +27,7 @@ from scnet_edge.training.several import check_batch, join, own_batch_norms, shar
 
 Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
+SURE = -30.0  # a logit whose loss and gradient are none in float32
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -140,7 +141,8 @@ def objective(
     """Return the loss of a model on a batch, as the schedule wants it.
 
     Teachers are asked about photographs alone: of a drawn wall the mask is exact, and what they
-    take for a crack there is what the student shall not learn.
+    take for a crack there is what the student shall not learn. What is ignored counts as background
+    that was said with certainty: it moves no loss.
     """
     weights = (1.0, 1.0)
     if schedule.pixel == "balanced":
@@ -152,11 +154,11 @@ def objective(
     cast = torch.autocast(device.partition(":")[0], torch.bfloat16)
 
     def loss_of(model: nn.Module, batch: Batch) -> Tensor:
-        x, mask, drawn = batch
+        x, mask, drawn, ignored = batch
         with cast if schedule.precision == "bf16" else contextlib.nullcontext():
             fused, sides = model(seen_by(_bare(model), x))
             soft = torch.where(drawn, mask, probability(teachers, x)) if teachers else None
-        fused, sides = fused.float(), [side.float() for side in sides]
+        fused, *sides = (certain(logits.float(), ignored) for logits in (fused, *sides))
         loss = scnet_loss(
             fused,
             sides,
@@ -168,6 +170,7 @@ def objective(
         if soft is None:
             return loss
         # Hinton 2015, temperature 1.
+        soft = soft.masked_fill(ignored, 0)
         return loss + schedule.distil_weight * F.binary_cross_entropy_with_logits(fused, soft)
 
     return loss_of
@@ -177,6 +180,14 @@ def target_of(model: nn.Module, mask: Tensor) -> Tensor:
     """Return what a model should say of a mask: a classifier of patches has a target of its own."""
     own: Loss | Callable[[Tensor], Tensor] | None = getattr(_bare(model), "target", None)
     return mask if own is None else own(mask)  # type: ignore[call-arg]
+
+
+def certain(logits: Tensor, ignored: Tensor) -> Tensor:
+    """Return logits (N, 1, H, W) that are sure of background where it is ignored.
+
+    A model of another resolution, such as a classifier of patches, learns all of it.
+    """
+    return logits.masked_fill(ignored, SURE) if logits.shape == ignored.shape else logits
 
 
 def _bare(model: nn.Module) -> nn.Module:

@@ -11,7 +11,8 @@ import cv2
 import msgspec
 from torch import nn
 
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.models.baselines import CrackNet
@@ -197,7 +198,8 @@ def _validate(
     save_weights(averaged.cpu(), weights)
     load_into(averaged, load_state(weights), str(weights))  # scored as it would ship, in FP16
     maps = list(predictions(reference_run(averaged.eval(), hed, device=wanted.on.device), held))
-    best = ods(add_up([count(p, sample.read_mask()) for sample, p in maps]))
+    pairs = [(probability, sample.read_truth()) for sample, probability in maps]
+    best = ods(add_up([count(p, truth.crack, ignored=truth.ignored) for p, truth in pairs]))
     run_folder.append_log(out, {"step": step, "f1": best.f1, "threshold": best.threshold})
     _draw(step, maps, out)
     write_card(run_card(out), measured(_card(step, best.threshold, wanted, out), weights))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 from scnet_edge.data.picture_files import PictureFiles, names_of, unread_reason
 from scnet_edge.data.pictures import read_picture
-from scnet_edge.errors import Incomplete, InputError
+from scnet_edge.errors import Incomplete, InputError, shown
 from scnet_edge.events import Event, event_now
 from scnet_edge.types import Captured
 
@@ -23,16 +24,15 @@ def photographs(files: PictureFiles) -> Generator[Captured | Event]:
         Incomplete: some could not be read; after the last of the others.
     """
     unread: list[str] = []
-    frame_id = 0
-    for path, name in zip(files.pictures, names_of(files), strict=True):
+    for i, (path, name) in enumerate(zip(files.pictures, names_of(files), strict=True)):
         label = files.relative(path)
         try:
-            yield captured(path, frame_id, name, label)
-            frame_id += 1
+            yield captured(path, i, name, label)
         except InputError as e:
             reason = str(e).removeprefix(f"{label}: ")
             unread.append(f"{label} ({reason.partition(';')[0]})")
-            yield event_now("gap", UNREADABLE, f"{label}: {reason}")
+            gap = event_now("gap", UNREADABLE, f"{label}: {reason}")
+            yield replace(gap, first_frame_id=i, last_frame_id=i, file=label)
     if unread:
         raise Incomplete(_summary(files, unread))
 
@@ -59,6 +59,6 @@ def captured(path: Path, frame_id: int, name: str, label: str) -> Captured:
 def _summary(files: PictureFiles, unread: list[str]) -> str:
     named = ", ".join([*unread[:MOST_NAMED], *(["..."] if len(unread) > MOST_NAMED else [])])
     return (
-        f"{len(unread)} of {len(files.pictures)} pictures could not be read: {named}; "
-        "the results of all others are kept"
+        f"{shown(files.folder)}: {len(unread)} of {len(files.pictures)} pictures could not be "
+        f"read, the others were: {named}"
     )

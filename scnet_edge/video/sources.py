@@ -44,6 +44,7 @@ class Source:
         fps: frames per second of a video; None for images.
         live: a camera, whose frames are lost when nobody takes them.
         stop: set it, from any thread, to end the items soon; a camera that hangs included.
+        files: of a folder, its pictures, as their `Photograph` calls them.
         left_out: one line on the files of a folder that are no pictures; empty where all are.
     """
 
@@ -52,6 +53,7 @@ class Source:
     fps: float | None = None
     live: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    files: tuple[str, ...] = ()
     left_out: str = ""
 
     def __iter__(self) -> Iterator[Captured]:
@@ -107,7 +109,12 @@ def _open_folder(folder: Path) -> Source:
         raise InputError(
             f"{shown(folder)}: no image in this folder, expected files named {known}{also}"
         )
-    return Source(items=photographs(files), count=len(files.pictures), left_out=files.left_out())
+    return Source(
+        items=photographs(files),
+        count=len(files.pictures),
+        files=tuple(map(files.relative, files.pictures)),
+        left_out=files.left_out(),
+    )
 
 
 def _one_picture(path: Path) -> Generator[Captured]:

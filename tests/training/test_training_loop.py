@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_images
 
 from scnet_edge.data.augment import Augmentation
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
