@@ -3,7 +3,7 @@
 0 and 255      crack is white; soft edges and JPEG are cut at the middle
 0 and 1        label numbers: 1 is crack
 0, 1 and 255   the same, and 255 is ignored: it neither trains nor counts. One such mask in a folder
-               says it of all: there, a mask of 0 and 255 has no crack.
+               says it of all: beside it, a mask of 0 and 255 has no crack.
 alpha          where the visible pixels are of one colour, crack is what is opaque
 palette        grey palettes are colours, all others label numbers
 
@@ -54,7 +54,8 @@ def read_mask(path: Path, *, exact: bool = False) -> Truth:
 
     Args:
         path: The mask.
-        exact: Refuse soft edges, which a measurement would take for width.
+        exact: For a measurement: of this mask alone, and without soft edges, which would be taken
+            for width.
 
     Raises:
         InputError: unreadable, or no mask.
@@ -65,12 +66,13 @@ def read_mask(path: Path, *, exact: bool = False) -> Truth:
     full = _full_scale(values)
     present = _present(values)
     if not lossy and present <= {0, TRUE_LABEL, full}:
-        if TRUE_LABEL in present or (full in present and _holds_labels(path.parent)):
-            ignored = values == full if full in present else None
-            if ignored is not None:
-                _say_labels(path.parent)
-            return Truth(values == TRUE_LABEL, ignored)
-        return Truth(values > 0)
+        labels = TRUE_LABEL in present
+        if full in present and not labels and not exact:
+            labels = _means_labels(path.parent, where)
+        ignored = values == full if labels and full in present else None
+        if ignored is not None:
+            _say_labels(path.parent)
+        return Truth(values == TRUE_LABEL if labels else values > 0, ignored)
     if exact:
         some = ", ".join(map(str, sorted(present)[:5]))
         raise InputError(
@@ -171,20 +173,36 @@ def _light(values: Values, full: int, where: str) -> Mask:
     return np.asarray(eight > 127)
 
 
+def _means_labels(folder: Path, where: str) -> bool:
+    """Return whether the masks of a folder are label numbers, so that its largest is ignored.
+
+    Raises:
+        InputError: they do not agree.
+    """
+    kinds = _kinds(folder)
+    if "1" in kinds and "1 and 255" not in kinds:
+        raise InputError(
+            f"{where}: 0 and 255, but others beside it are 0 and 1, so 255 may be crack or what is "
+            "ignored; write one of the two in all of them"
+        )
+    return "1 and 255" in kinds
+
+
 @cache
-def _holds_labels(folder: Path) -> bool:
-    """Return whether a mask of a folder says by a 1 that its masks are label numbers."""
+def _kinds(folder: Path) -> frozenset[str]:
+    """Return what numbers the masks of a folder hold beside 0."""
+    kinds = set()
     for path in find_pictures(folder, below=False).pictures:
         try:
             picture = read_picture(path)
-            if picture.image.format not in LOSSY:
-                values = _grey(picture)
-                present = _present(values)
-                if TRUE_LABEL in present and present <= {0, TRUE_LABEL, _full_scale(values)}:
-                    return True
+            values = _grey(picture)
         except InputError:  # named when it is read itself
             continue
-    return False
+        present, full = _present(values), _full_scale(values)
+        if picture.image.format not in LOSSY and present <= {0, TRUE_LABEL, full}:
+            both = full in present and full != TRUE_LABEL
+            kinds.add(("1 and 255" if both else "1") if TRUE_LABEL in present else "255")
+    return frozenset(kinds)
 
 
 @cache

@@ -185,7 +185,8 @@ def open_run(
         facts = run_facts(bundle, robot.source, segmentation)
         if source.left_out:
             facts["Files"] = source.left_out
-            logger.warning("%s: %s", facts["Source"], source.left_out)
+            if inspection is None:  # whose journal says it
+                logger.warning("%s: %s", facts["Source"], source.left_out)
         monitoring = enter(
             open_monitoring(
                 counters,

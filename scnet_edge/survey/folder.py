@@ -103,10 +103,19 @@ def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
         folder=folder,
         facts=msgspec.json.decode(row[0], type=Facts),
         observations=_rows(db, "observation", Observation),
-        gaps=_rows(db, "gap", Gap),
+        gaps=_gaps(db, version),
         alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
         progress=progress[0] if progress else None,
     )
+
+
+def _gaps(db: sqlite3.Connection, version: int) -> tuple[Gap, ...]:
+    """Return the gaps, but for those of pictures that could be read later."""
+    gaps = _rows(db, "gap", Gap)
+    if version < 3:
+        return gaps
+    seen = {row[0] for row in db.execute("SELECT file FROM picture")}
+    return tuple(gap for gap in gaps if gap.file not in seen)
 
 
 def _rows(db: sqlite3.Connection, table: str, kind: type[T]) -> tuple[T, ...]:

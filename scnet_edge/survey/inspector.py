@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from msgspec.structs import replace
 
-from scnet_edge.errors import CutShort
+from scnet_edge.errors import Incomplete, SurveyError
 from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.localization import place
@@ -23,10 +23,11 @@ from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.survey.facts import Progress
+from scnet_edge.survey.facts import Progress, SeenPicture
+from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import with_evidence
-from scnet_edge.types import Captured, Frame, Mask
+from scnet_edge.types import Captured, Mask
 
 COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks still in view
 
@@ -65,7 +66,9 @@ class Inspector:
         self.journal, self._setup, self._odometry = journal, setup, odometry
         self._live, self._separate = live, separate
         self._follower: Follower | None = None
-        self._views: dict[int, tuple[Frame, Mask]] = {}  # of frames that cracks in view need
+        self._views: dict[int, tuple[Captured, Mask]] = {}  # of frames that cracks in view need
+        self._pictures: list[SeenPicture] = []  # looked at since the last commit
+        self._unread = {gap.file for gap in read_survey(journal.folder).gaps if gap.file}
         self._first_id = before.frame_id + 1 if before and live else 0
         self._known_to = before.frame_id if before and not live else -1
         self._resume_at = before.resume_frame_id if before and not live else 0
@@ -79,18 +82,54 @@ class Inspector:
         self._committed_s = time.monotonic()
 
     def unseen(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
-        """Yield a source's items without the frames that need not be looked at again."""
+        """Yield a source's items without the frames that need not be looked at again.
+
+        Photographs of different places are known by their names, and numbered on where a folder
+        has grown; those of one drive must be the same up to where it was seen.
+
+        Raises:
+            SurveyError: pictures were put between those of a drive.
+            Incomplete: as the source.
+        """
         try:
             with closing(items):
+                if self._separate:
+                    yield from self._new_pictures(items)
                 for item in items:
+                    if isinstance(item, Captured):
+                        self._check_same(item)
                     if isinstance(item, Captured) and item.frame_id < self._resume_at:
                         self._odometry.at(item)  # whose clock may start at the first frame
                     else:
                         yield item
-        except CutShort:
+        except Incomplete:
             self.exhausted = True
             raise
         self.exhausted = True
+
+    def _new_pictures(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
+        """Yield the pictures that were not looked at yet, with the next numbers."""
+        frame_id = self._known_to + 1
+        for item in items:
+            photograph = item.photograph if isinstance(item, Captured) else None
+            if photograph is not None and photograph.file in self.journal.pictures:
+                continue
+            if isinstance(item, Captured):
+                yield replaced(item, frame_id=frame_id)
+            else:
+                yield replaced(item, first_frame_id=frame_id, last_frame_id=frame_id)
+            frame_id += 1
+
+    def _check_same(self, captured: Captured) -> None:
+        """Refuse a picture that is not where it was in an earlier run over its folder."""
+        photograph, pictures = captured.photograph, self.journal.pictures
+        if photograph is None or captured.frame_id > self._known_to or not pictures:
+            return
+        if pictures.get(photograph.file) != captured.frame_id:
+            raise SurveyError(
+                f"{self.journal.folder}: {photograph.file} was not the picture number "
+                f"{captured.frame_id + 1} of this drive before; choose another folder"
+            )
 
     def write(self, frame_result: FrameResult) -> None:
         """Take one frame's mask: place its cracks, follow them, record those that have passed."""
@@ -100,7 +139,7 @@ class Inspector:
 
     def note(self, event: Event) -> None:
         """Take what happened between two frames: gaps, engines that crash, degraded working."""
-        if event.kind == "gap":
+        if event.kind == "gap" and event.file not in self._unread:
             self._gaps.append((event, self._pose))
         elif event.kind == "engine_crashed":
             self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
@@ -133,7 +172,10 @@ class Inspector:
             pose,
         )
         closed += follower.see(captured, placed, pose)
-        self._views[captured.frame_id] = (captured.frame, mask)
+        self._views[captured.frame_id] = (captured, mask)
+        if captured.photograph is not None:
+            file = captured.photograph.file
+            self._pictures.append(SeenPicture(file=file, frame_id=captured.frame_id))
         if self._separate:
             closed += follower.finish()
         self._advance(captured.frame_id, pose)
@@ -172,12 +214,23 @@ class Inspector:
             closed, gaps = [], []  # found again
         observations = []
         for seq, observation in enumerate(closed, start=self.journal.next_seq):
-            frame, mask = self._views.get(observation.best_frame_id, (None, None))
+            shot, mask = self._views.get(observation.best_frame_id, (None, None))
             crack = None if mask is None else crack_of(mask, observation)
-            numbered = replace(observation, seq=seq, **self._circumstances(observation))
+            numbered = replace(
+                observation,
+                seq=seq,
+                photograph=None if shot is None else shot.photograph,
+                **self._circumstances(observation),
+            )
+            frame = None if shot is None else shot.frame
             observations.append(with_evidence(self.journal, numbered, frame, crack))
-        progress = self._progress(finished=finished)
-        self.journal.commit(observations=observations, gaps=gaps, progress=progress)
+        self.journal.commit(
+            observations=observations,
+            gaps=gaps,
+            pictures=self._pictures,
+            progress=self._progress(finished=finished),
+        )
+        self._pictures = []
         self._committed_s = time.monotonic()
 
     def _circumstances(self, observation: Observation) -> dict[str, object]:
@@ -219,6 +272,8 @@ class Inspector:
             end_m=known[-1] if known else None,
             mono_from_ns=event.from_mono_ns or event.mono_ns,
             mono_to_ns=event.mono_ns,
+            file=event.file,
+            detail=event.detail if event.file else "",
         )
 
 

@@ -55,9 +55,8 @@ def test_polygons(tmp_path: Path, called: str) -> None:
 
 def test_a_painted_mask(tmp_path: Path) -> None:
     png = cv2.imencode(".png", np.full((7, 16), 255, np.uint8))[1].tobytes()
-    painted = shape(
-        shape_type="mask", points=[[5, 4], [20, 10]], mask=base64.b64encode(png).decode()
-    )
+    text = base64.b64encode(png).decode()
+    painted = shape(shape_type="mask", points=[[5, 4], [20, 10]], mask=text)
     [sample] = open_dataset(annotated(tmp_path, [painted]), "all")
     assert np.array_equal(sample.read_mask(), crack())
 
