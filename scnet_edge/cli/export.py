@@ -19,6 +19,10 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
     ] = None,
+    locale: Annotated[
+        str | None,
+        typer.Option(help="Of csv: de, fr, ... for semicolons and decimal commas, as Excel there."),
+    ] = None,
     codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
     min_confidence: MinConfidence = 0.0,
 ) -> None:
@@ -32,7 +36,8 @@ def export(
     if chosen is None:
         raise ConfigError(f"--format {format}: expected one of {', '.join(WRITERS)}")
     read = sure(read_survey(survey), min_confidence)
-    for path in written(read, read_codes(codes), chosen, out or survey / "export"):
+    folder = out or survey / "export"
+    for path in written(read, read_codes(codes), chosen, folder, locale=locale):
         typer.echo(path)
     if read.left_out:
         typer.echo(f"{read.left_out} under {100 * min_confidence:.0f} % sure left out", err=True)

@@ -53,7 +53,7 @@ def run(
 ) -> None:
     """Segment cracks in a camera's frames or in files; Ctrl-C ends a run in good order."""
     from scnet_edge.cli.run_output import known_masks, quiet_decoders, show
-    from scnet_edge.errors import ConfigError
+    from scnet_edge.errors import ConfigError, Incomplete
     from scnet_edge.robot.run import RunOptions, open_run
 
     quiet_decoders()
@@ -78,6 +78,12 @@ def run(
         frames=frames,
         cache=cache,
     )
+    cut = None
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
-        opened.loop()
+        try:
+            opened.loop()
+        except Incomplete as e:
+            cut = e
     terminal.summary(opened)
+    if cut is not None:
+        raise cut

@@ -107,7 +107,7 @@ class TerminalSink:
         table.add_row("frames", str(run.counters.processed))
         for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
-        table.add_row("cracks found", str(self._cracks))
+        table.add_row("cracks, summed over frames", str(self._cracks))
         for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
         table.add_section()

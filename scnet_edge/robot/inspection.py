@@ -29,7 +29,7 @@ class Inspection:
     inspector: Inspector
     odometry: Odometry
     live: bool
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -183,6 +183,8 @@ def open_run(
             moving = inspection.moving if inspection else lambda: None
             source = watched(source, limits=robot.limits, moving=moving)
         facts = run_facts(bundle, robot.source, segmentation)
+        if robot.source.startswith("sim:"):
+            facts["Footage"] = "simulated: rendered by a program, no such pipe exists"
         if source.left_out:
             facts["Files"] = source.left_out
             if inspection is None:  # whose journal says it

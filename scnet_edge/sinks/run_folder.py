@@ -22,6 +22,7 @@ import msgspec
 from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
+from scnet_edge.runtime.latency import Latency
 from scnet_edge.sinks.media import draw_result, mask_png, video_writer
 from scnet_edge.sinks.records import FrameRecord, Recorder
 from scnet_edge.sinks.run_page import Gallery, render_page
@@ -56,6 +57,7 @@ class RunFolder:
         self._write_overlay = write_overlay
         self._known_mask = known_mask
         self._gallery = Gallery()
+        self._latency = Latency()
         self._frames = 0
         self._unread: list[str] = []
         self._write_line(recorder.run)
@@ -70,6 +72,7 @@ class RunFolder:
         known = self._known_mask(record.name) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
+        self._latency.add({**record.timing_ms, "total": sum(record.timing_ms.values())})
         self._frames += 1
         if self._frames <= MAX_RECORDS:
             at = len(self.records)
@@ -95,7 +98,13 @@ class RunFolder:
         if self._unread:
             named = "; ".join(self._unread[:MAX_UNREAD])
             facts = {**facts, "Not read": f"{len(self._unread)} pictures: {named}"}
-        page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
+        page = render_page(
+            self.records,
+            self._gallery,
+            facts=facts,
+            scores=self.scores.counts,
+            latency=self._latency,
+        )
         (self._folder / REPORT).write_text(page, encoding="utf-8")
 
     def _write_line(self, record: msgspec.Struct) -> None:

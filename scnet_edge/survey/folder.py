@@ -25,7 +25,7 @@ class Survey:
     """All that a survey's folder holds, observations and gaps in the order they were recorded.
 
     Attributes:
-        min_confidence, left_out: what `sure` was asked for, and how many observations it took out.
+        min_confidence, unsure: what `sure` was asked for, and the observations that it took out.
     """
 
     folder: Path
@@ -35,7 +35,29 @@ class Survey:
     alarms: tuple[Alarm, ...]
     progress: Progress | None
     min_confidence: float = 0.0
-    left_out: int = 0
+    unsure: tuple[Observation, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """How many observations are less sure than was asked for."""
+        return len(self.unsure)
+
+    @property
+    def length_m(self) -> float | None:
+        """From 0 to the furthest place that was seen; None where no chainage is known.
+
+        That is where the camera was, or the end of a crack that it saw ahead and nobody rejected.
+        """
+        found = (*self.observations, *self.unsure)
+        ends_m = [o.end_m for o in found if o.end_m is not None and o.review != "rejected"]
+        if self.progress is not None and self.progress.chainage_m is not None:
+            ends_m.append(self.progress.chainage_m)
+        return round(max(0.0, *ends_m), 2) if ends_m else None
+
+    @property
+    def counted(self) -> tuple[Observation, ...]:
+        """The observations that nobody has rejected: what all figures are of."""
+        return tuple(o for o in self.observations if o.review != "rejected")
 
 
 def read_survey(folder: Path) -> Survey:
@@ -68,14 +90,15 @@ def sure(survey: Survey, min_confidence: float) -> Survey:
         survey: what `read_survey` gave.
         min_confidence: in [0, 1], of an observation's mean probability; 0 keeps everything.
     """
-    kept = tuple(
-        o for o in survey.observations if o.confidence >= min_confidence or o.review == "accepted"
-    )
+
+    def is_sure(o: Observation) -> bool:
+        return o.confidence >= min_confidence or o.review == "accepted"
+
     return replace(
         survey,
-        observations=kept,
+        observations=tuple(o for o in survey.observations if is_sure(o)),
         min_confidence=min_confidence,
-        left_out=len(survey.observations) - len(kept),
+        unsure=tuple(o for o in survey.observations if not is_sure(o)),
     )
 
 
@@ -99,10 +122,11 @@ def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
         raise SurveyError("an empty journal: the survey was cut before it began; run it again")
     db.execute("BEGIN")  # one state of it all, though another process goes on writing
     progress = _rows(db, "progress", Progress)
+    observations = _rows(db, "observation", Observation)
     return Survey(
         folder=folder,
         facts=msgspec.json.decode(row[0], type=Facts),
-        observations=_rows(db, "observation", Observation),
+        observations=observations,
         gaps=_gaps(db, version),
         alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
         progress=progress[0] if progress else None,

@@ -62,7 +62,7 @@ def test_images_with_truth(command_line: Run, bundle: Path, images: Path, tmp_pa
         assert found["length_px"] == pytest.approx(60, abs=5)
     rows = {line.split("│")[0].strip(): line for line in done.stdout.splitlines()}
     assert "1.000" in rows["F1 within 0 px"]
-    assert "3" in rows["cracks found"]
+    assert "3" in rows["cracks, summed over frames"]
     for name in OUTPUTS:
         assert str(out / name) in done.stdout
     assert "wall-1" in (out / "report.html").read_text(encoding="utf-8")

@@ -7,31 +7,32 @@ from pathlib import Path
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, located, video_time
+from scnet_edge.survey.exchange.located import comment, hour, located, station_m, video_time
 from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.report.words import extent_h
 
-TABLES: dict[str, tuple[str, ...]] = {
-    "Inspections": (
-        *("InspectionID", "Surveyed_By", "Certificate_Number", "Pipe_Segment_Reference", "Date"),
-        *("Time", "Street", "City", "Upstream_MH", "Downstream_MH", "Direction", "Height", "Width"),
-        *("Shape", "Material", "Total_Length", "Length_Surveyed", "Media_Label", "Purpose"),
-        *("Pre_Cleaning", "IsImperial"),
+TABLES: dict[str, tuple[str, ...]] = {  # as version 7 names them
+    "PACP_Inspections": (
+        *("InspectionID", "Surveyed_By", "Certificate_Number", "Customer", "Media_Label"),
+        *("Inspection_Date", "Inspection_Time", "PreCleaning", "Purpose", "Direction"),
+        *("Inspection_Technology_Used_CCTV", "Inspection_Status", "Pipe_Segment_Reference"),
+        *("Street", "City", "Height", "Width", "Shape", "Material", "Total_Length"),
+        *("Length_Surveyed", "Upstream_MH", "Downstream_MH", "IsImperial", "Additional_Info"),
     ),
-    "Conditions": (
+    "PACP_Conditions": (
         *("ConditionID", "InspectionID", "Distance", "Counter", "PACP_Code", "Continuous"),
         *("Value_1st_Dimension", "Value_2nd_Dimension", "Value_Percent", "Joint", "Clock_At_From"),
         *("Clock_To", "Remarks", "VCR_Time"),
     ),
-    "Media_Inspections": ("MediaID", "InspectionID", "Video_Name"),
-    "Media_Conditions": ("MediaConditionID", "ConditionID", "Image_Reference"),
+    "PACP_Media_Inspections": ("MediaID", "InspectionID", "Video_Name"),
+    "PACP_Media_Conditions": ("MediaConditionID", "ConditionID", "Image_Reference"),
 }
 INSPECTION = 1
 
 
 def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
-    """Write `pacp/Inspections.csv`, `Conditions.csv` and those of the media; lengths in metres."""
+    """Write `pacp/PACP_Inspections.csv`, `PACP_Conditions.csv` and those of the media; metric."""
     conditions = list(_conditions(survey, codes))
     media = [
         {
@@ -44,10 +45,10 @@ def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     ]
     video = {"MediaID": 1, "InspectionID": INSPECTION, "Video_Name": survey.facts.source}
     rows: dict[str, list[dict[str, object]]] = {
-        "Inspections": [_inspection(survey)],
-        "Conditions": [condition for condition, _ in conditions],
-        "Media_Inspections": [video],
-        "Media_Conditions": media,
+        "PACP_Inspections": [_inspection(survey)],
+        "PACP_Conditions": [condition for condition, _ in conditions],
+        "PACP_Media_Inspections": [video],
+        "PACP_Media_Conditions": media,
     }
     (folder / "pacp").mkdir(exist_ok=True)
     paths = [folder / "pacp" / f"{name}.csv" for name in TABLES]
@@ -59,23 +60,28 @@ def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
 def _inspection(survey: Survey) -> dict[str, object]:
     """Return the head; what only a person can know, their certificate above all, stays empty."""
     facts, site = survey.facts, survey.facts.site
-    length_m = survey.progress.chainage_m if survey.progress else None
+    finished = bool(survey.progress and survey.progress.finished)
     return {
         "InspectionID": INSPECTION,
         "Surveyed_By": site.operator,
-        "Pipe_Segment_Reference": site.pipe_id,
-        "Date": facts.created[:10].replace("-", ""),
-        "Time": facts.created[11:16],
-        "Street": site.place,
-        "Upstream_MH": site.from_node,
-        "Downstream_MH": site.to_node,
+        "Customer": site.client,
+        "Media_Label": facts.source,
+        "Inspection_Date": facts.created[:10],
+        "Inspection_Time": facts.created[11:19],
+        "PreCleaning": "X",  # not known
         "Direction": "D",
+        "Inspection_Technology_Used_CCTV": 1,
+        "Inspection_Status": "CI" if finished else "",
+        "Pipe_Segment_Reference": site.pipe_id,
+        "Street": site.place,
         "Height": facts.geometry.get("diameter_mm", ""),
         "Shape": "C",
         "Material": site.material,
-        "Length_Surveyed": "" if length_m is None else round(length_m, 2),
-        "Media_Label": facts.source,
+        "Length_Surveyed": "" if survey.length_m is None else survey.length_m,
+        "Upstream_MH": site.from_node,
+        "Downstream_MH": site.to_node,
         "IsImperial": 0,
+        "Additional_Info": "suggested by a program, to be reviewed",
     }
 
 
@@ -92,7 +98,7 @@ def _conditions(survey: Survey, codes: Codes) -> Iterator[tuple[dict[str, object
                 {
                     "ConditionID": number,
                     "InspectionID": INSPECTION,
-                    "Distance": round(distance_m or 0.0, 2),
+                    "Distance": station_m(survey, distance_m),
                     "Counter": o.best_frame_id,
                     "PACP_Code": suggestion.pacp,
                     "Continuous": mark,
