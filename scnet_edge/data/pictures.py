@@ -171,7 +171,8 @@ def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> 
         image.load()
     except DAMAGE as e:
         cut = "truncated" in str(e) or "cut short" in str(e) or isinstance(e, EOFError)
-        found = f"truncated image of {len(data)} bytes" if cut else f"damaged image ({e})"
+        why = " ".join(str(e).split())
+        found = f"truncated image of {len(data)} bytes" if cut else f"damaged image ({why})"
         raise InputError(f"{where}: {found}; copy or export it again") from e
     return Picture(image, data, where, orientation, photograph)
 
@@ -200,7 +201,8 @@ def _identified(data: bytes, where: str) -> Image.Image:
             reason = "not an image that is read here, or damaged"
             raise InputError(f"{where}: {reason}; export it as JPEG, PNG or TIFF") from None
         except DAMAGE as e:
-            raise InputError(f"{where}: damaged image ({e}); copy or export it again") from e
+            why = " ".join(str(e).split())
+            raise InputError(f"{where}: damaged image ({why}); copy or export it again") from e
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
