@@ -68,6 +68,32 @@ def test_images_with_truth(command_line: Run, bundle: Path, images: Path, tmp_pa
     assert "wall-1" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_one_bad_picture_costs_its_own_result_alone(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "Ri\udcdf.png").write_bytes((images / "wall-0.png").read_bytes())
+    bad = images / "wall-1.png"
+    bad.write_bytes(bad.read_bytes()[:90])
+    (images / "notes.txt").write_text("seen on Monday")
+    out = tmp_path / "out"
+    done = command_line("run", str(bundle), "--source", str(images), "--out", str(out))
+    assert done.returncode == 1
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    names = {path.name for path in (out / "masks").iterdir()}
+    assert names == {"wall-0.png", "wall-2.png", "Ri\\xdf.png"}
+    assert "dropped: unreadable" in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert "1 of 4 pictures could not be read, the others were: wall-1.png (" in last
+    assert "1 file of other kinds (notes.txt)" in done.stderr
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "notes.txt" in page
+    assert "wall-1.png: " in page
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    files = [line["photograph"]["file"] for line in lines if line["kind"] == "frame"]
+    assert files == ["Ri\\xdf.png", "wall-0.png", "wall-2.png"]
+    assert [line["file"] for line in lines if line["kind"] == "event"] == ["wall-1.png", ""]
+
+
 def test_a_clip_with_packed_truth(command_line: Run, bundle: Path, tmp_path: Path) -> None:
     clip, truth, out = tmp_path / "clip.avi", tmp_path / "truth.npz", tmp_path / "out"
     fourcc = cv2.VideoWriter.fourcc(*"MJPG")
