@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -32,6 +33,8 @@ STATUSES: dict[type[ScnetEdgeError], int] = {
 
 def main() -> None:
     """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may be of any bytes
     try:
         app()
     except SystemExit as e:  # Click ends a wrong call with 2, which is the gate's here
