@@ -23,7 +23,8 @@ import numpy.typing as npt
 from PIL import ImageOps
 
 from scnet_edge.data.picture_files import find_pictures
-from scnet_edge.data.pictures import BITS, Picture, read_picture
+from scnet_edge.data.pictures import Picture, read_picture
+from scnet_edge.data.sample_bits import fewest_bits
 from scnet_edge.errors import InputError, shown
 from scnet_edge.types import Mask
 
@@ -140,8 +141,7 @@ def _present(values: Values) -> set[int]:
 
 def _full_scale(values: Values) -> int:
     """Return the white of a mask: the largest value of the fewest bits that hold its values."""
-    largest = int(values.max())
-    return next((1 << bits) - 1 for bits in BITS if largest < 1 << bits)
+    return (1 << fewest_bits(int(values.max()))) - 1
 
 
 def _refuse_labels(present: set[int], full: int, where: str, *, lossy: bool) -> None:

@@ -9,13 +9,11 @@ orientation is applied in every format.
 from __future__ import annotations
 
 import io
-import logging
 import struct
 import threading
 import warnings
 import zlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +24,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scnet_edge.data.exif import orientation_of, photograph_of
 from scnet_edge.data.frames import MAX_PIXELS, as_bgr, check_size
+from scnet_edge.data.sample_bits import eight_bits, sample_bits
 from scnet_edge.errors import InputError, shown
 from scnet_edge.types import Frame, Photograph
 
 FORMATS = ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "JPEG2000", "AVIF", "PPM"]
 STACKS = {"TIFF", "PNG", "WEBP", "AVIF", "HEIF"}  # in which every page is a picture of its own
 MAX_FILE_BYTES = 2**30
-BITS = (8, 10, 12, 14, 16)  # that a camera puts into 16
-PHOTOMETRIC, SAMPLE_BITS, LARGEST_SAMPLE, DNG_VERSION = 262, 258, 281, 50706  # tags of TIFF
+PHOTOMETRIC, DNG_VERSION = 262, 50706  # tags of TIFF
 COLOUR_FILTER_ARRAY = 32803
 # What Pillow's decoders raise for damaged files.
 DAMAGE = (
@@ -41,7 +39,6 @@ DAMAGE = (
     *(AttributeError, NotImplementedError, MemoryError, UserWarning, struct.error, zlib.error),
 )
 
-logger = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # what matters is raised
 _opening = threading.Lock()
 
@@ -74,10 +71,10 @@ class Picture:
         Raises:
             InputError: samples of other kinds, such as floats.
         """
-        if _sample_bits(self.image, self.data) > 8:
+        if sample_bits(self.image, self.data) > 8:
             values = self.values()
             if values.dtype == np.uint16:
-                values = _eight_bits(values, self)
+                values = eight_bits(values, self.image, self.data, self.where)
             if values.ndim == 3:
                 values = values[..., 2::-1] if values.shape[2] > 2 else values[..., 0]
             return as_bgr(values, where=self.where)
@@ -94,7 +91,7 @@ class Picture:
 
         uint8, or uint16 where a sample has more bits; of a palette the indices.
         """
-        if _sample_bits(self.image, self.data) > 8 and not self.image.mode.startswith("I"):
+        if sample_bits(self.image, self.data) > 8 and not self.image.mode.startswith("I"):
             deep = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
             if deep is not None:  # Pillow keeps the high byte of 16-bit colours alone
                 rgb = deep if deep.ndim == 2 else deep[..., [2, 1, 0, 3][: deep.shape[2]]]
@@ -238,40 +235,3 @@ def _refuse_several(image: Image.Image, where: str) -> None:
         if not alike:
             return
     raise InputError(f"{where}: holds {count} pictures, expected one; save each as a file")
-
-
-def _sample_bits(image: Image.Image, data: bytes) -> int:
-    if image.format == "PNG":
-        return data[24]
-    if image.format == "TIFF":
-        return int(max(image.tag_v2.get(SAMPLE_BITS, (8,))))  # type: ignore[attr-defined]
-    return 16 if image.mode.startswith("I") else 8
-
-
-def _eight_bits(values: npt.NDArray[np.uint16], picture: Picture) -> npt.NDArray[np.uint8]:
-    bits = _declared_bits(picture.image, picture.data)
-    if bits not in BITS:
-        largest = int(values.max())
-        bits = next(bits for bits in BITS if largest < 1 << bits)
-        if bits < 16:
-            _say_bits(str(Path(picture.where).parent), bits)
-    return np.asarray((values >> (bits - 8)).clip(0, 255), np.uint8)
-
-
-def _declared_bits(image: Image.Image, data: bytes) -> int:
-    """Return how many bits the file says that its values use; 0 where it does not say."""
-    if image.format == "PNG":
-        at = data.find(b"sBIT", 0, 1024)
-        return data[at + 4] if at > 0 else 0
-    largest = getattr(image, "tag_v2", {}).get(LARGEST_SAMPLE, (0,))
-    return int(max(largest) if isinstance(largest, tuple) else largest).bit_length()
-
-
-@cache  # once a folder
-def _say_bits(folder: str, bits: int) -> None:
-    logger.warning(
-        "%s: 16-bit pictures whose values end below %d are taken for %d bits and scaled so",
-        folder,
-        1 << bits,
-        bits,
-    )

@@ -106,7 +106,8 @@ class Run:
         inspector = self.inspection and self.inspection.inspector
         sinks = [s for s in (inspector, self.results, *self.monitoring.sinks, self.terminal) if s]
         if self.terminal:
-            self.terminal.begin(_total(self.source, self.options.frames))
+            known = (n for n in (self.source.count, self.options.frames) if n is not None)
+            self.terminal.begin(min(known, default=None))
         cut = None
         try:
             run_loop(
@@ -182,13 +183,9 @@ def open_run(
         if source.live:
             moving = inspection.moving if inspection else lambda: None
             source = watched(source, limits=robot.limits, moving=moving)
-        facts = run_facts(bundle, robot.source, segmentation)
-        if robot.source.startswith("sim:"):
-            facts["Footage"] = "simulated: rendered by a program, no such pipe exists"
-        if source.left_out:
-            facts["Files"] = source.left_out
-            if inspection is None:  # whose journal says it
-                logger.warning("%s: %s", facts["Source"], source.left_out)
+        facts = run_facts(bundle, robot.source, segmentation, source.left_out)
+        if source.left_out and inspection is None:  # whose journal says it
+            logger.warning("%s: %s", facts["Source"], source.left_out)
         monitoring = enter(
             open_monitoring(
                 counters,
@@ -224,12 +221,15 @@ def open_run(
         )
 
 
-def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str, str]:
+def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) -> dict[str, str]:
     """Return what a run's page and records say of it, label -> text, without passwords."""
     manifest = segmentation.pipeline.manifest
     (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
+    rendered = {"Footage": "simulated: rendered by a program"} if uri.startswith("sim:") else {}
     return {
-        "Source": redacted(source),
+        "Source": redacted(uri),
+        **rendered,
+        **({"Files": files} if files else {}),
         "Bundle": shown(bundle),
         "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
@@ -247,10 +247,6 @@ def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:
     if robot.mm_per_px is not None:
         scale = Scale(mm_per_px=robot.mm_per_px, sigma_mm_per_px=robot.sigma_mm_per_px)
     return lambda mask, frame: measure_cracks(mask, frame=frame, scale=scale)
-
-
-def _total(source: Source, frames: int | None) -> int | None:
-    return min((n for n in (source.count, frames) if n is not None), default=None)
 
 
 def _hottest_c() -> float | None:

@@ -7,11 +7,9 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace as replaced
 
-import cv2
-import numpy as np
 from msgspec.structs import replace
 
-from scnet_edge.errors import Incomplete, SurveyError
+from scnet_edge.errors import Incomplete
 from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.localization import place
@@ -26,7 +24,8 @@ from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.survey.facts import Progress, SeenPicture
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.recorder import with_evidence
+from scnet_edge.survey.recorder import crack_of, with_evidence
+from scnet_edge.survey.seen_pictures import new_pictures, same_pictures, seen_in
 from scnet_edge.types import Captured, Mask
 
 COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks still in view
@@ -84,9 +83,6 @@ class Inspector:
     def unseen(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
         """Yield a source's items without the frames that need not be looked at again.
 
-        Photographs of different places are known by their names, and numbered on where a folder
-        has grown; those of one drive must be the same up to where it was seen.
-
         Raises:
             SurveyError: pictures were put between those of a drive.
             Incomplete: as the source.
@@ -94,10 +90,8 @@ class Inspector:
         try:
             with closing(items):
                 if self._separate:
-                    yield from self._new_pictures(items)
-                for item in items:
-                    if isinstance(item, Captured):
-                        self._check_same(item)
+                    yield from new_pictures(items, self.journal.pictures, self._known_to + 1)
+                for item in same_pictures(items, self.journal.pictures, self._known_to):
                     if isinstance(item, Captured) and item.frame_id < self._resume_at:
                         self._odometry.at(item)  # whose clock may start at the first frame
                     else:
@@ -106,30 +100,6 @@ class Inspector:
             self.exhausted = True
             raise
         self.exhausted = True
-
-    def _new_pictures(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
-        """Yield the pictures that were not looked at yet, with the next numbers."""
-        frame_id = self._known_to + 1
-        for item in items:
-            photograph = item.photograph if isinstance(item, Captured) else None
-            if photograph is not None and photograph.file in self.journal.pictures:
-                continue
-            if isinstance(item, Captured):
-                yield replaced(item, frame_id=frame_id)
-            else:
-                yield replaced(item, first_frame_id=frame_id, last_frame_id=frame_id)
-            frame_id += 1
-
-    def _check_same(self, captured: Captured) -> None:
-        """Refuse a picture that is not where it was in an earlier run over its folder."""
-        photograph, pictures = captured.photograph, self.journal.pictures
-        if photograph is None or captured.frame_id > self._known_to or not pictures:
-            return
-        if pictures.get(photograph.file) != captured.frame_id:
-            raise SurveyError(
-                f"{self.journal.folder}: {photograph.file} was not the picture number "
-                f"{captured.frame_id + 1} of this drive before; choose another folder"
-            )
 
     def write(self, frame_result: FrameResult) -> None:
         """Take one frame's mask: place its cracks, follow them, record those that have passed."""
@@ -173,9 +143,7 @@ class Inspector:
         )
         closed += follower.see(captured, placed, pose)
         self._views[captured.frame_id] = (captured, mask)
-        if captured.photograph is not None:
-            file = captured.photograph.file
-            self._pictures.append(SeenPicture(file=file, frame_id=captured.frame_id))
+        self._pictures += seen_in(captured)
         if self._separate:
             closed += follower.finish()
         self._advance(captured.frame_id, pose)
@@ -275,15 +243,3 @@ class Inspector:
             file=event.file,
             detail=event.detail if event.file else "",
         )
-
-
-def crack_of(mask: Mask, observation: Observation) -> Mask:
-    """Return the one crack of a frame's mask that an observation is about, (h, w) bool."""
-    left, top, right, bottom = observation.bbox_xyxy
-    inside = mask[top:bottom, left:right].astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    alike = np.abs(stats[:, cv2.CC_STAT_AREA] - observation.area_px)
-    alike[0] = np.iinfo(alike.dtype).max  # the background
-    crack = np.zeros_like(mask)
-    crack[top:bottom, left:right] = labels == int(alike.argmin())
-    return crack

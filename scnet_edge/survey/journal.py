@@ -118,8 +118,7 @@ class Journal:
         while refused is not None and "full" in str(refused) and self.reserve.release():
             refused = self._attempt()
         if refused is None:
-            written = [o.seq for o in self.pending if isinstance(o, Observation)]
-            self.acknowledged = max([self.acknowledged, *written])
+            self.acknowledged = self.next_seq - 1
             self.progress = next(
                 (p for p in reversed(self.pending) if isinstance(p, Progress)), self.progress
             )
