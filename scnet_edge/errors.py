@@ -92,3 +92,9 @@ def shown(path: Path | str) -> str:
     """Return a path on one line of valid Unicode: other bytes and control characters as `\\xNN`."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(error: Exception) -> str:
+    """Return a foreign error's many-line message as one of at most 300 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"

@@ -13,6 +13,8 @@ Kind = Literal[
     "camera_found",  # frames arrive, for the first time or again
     "camera_lost",
     "gap",  # nothing was inspected from `from_mono_ns` to `mono_ns`
+    "geometry",  # frames have another size from here on; `detail` says which
+    "clock_jump",  # a file's own times are not continuous; `detail` says how
     "engine_crashed",  # its process died under one frame, which is lost; it is started again
     "degraded",  # a cheaper way of working; `reason` is the rule that asked for it
     "recovered",

@@ -16,8 +16,8 @@ import pytest
 from scnet_edge.bundle import compile, device, verify
 from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, seal_of
 from scnet_edge.bundle.verify import read_golden
-from scnet_edge.engines import base, timing
-from scnet_edge.engines.compiled import check_slot
+from scnet_edge.engines import base
+from scnet_edge.engines.compiled import check_compiled
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt import plans as trt_compile
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built
@@ -125,7 +125,7 @@ class Orin:
 
     def open(self, opening: Opening) -> Memorised:
         self.opened.append(opening)
-        check_slot(Path(str(opening.cache)), Path(opening.graph), self.identity)
+        check_compiled(Path(str(opening.cache)), Path(opening.graph), self.identity)
         return Memorised(Path(opening.graph))
 
 
@@ -137,7 +137,7 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> Orin:
     monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
     monkeypatch.setattr(trt_compile, "build_plan", orin.build_plan)
     monkeypatch.setattr(trt_compile, "inspect_plan", orin.inspect_plan)
-    monkeypatch.setattr(timing, "TIMED_S", 0)
+    monkeypatch.setattr(base, "TIMED_S", 0)
     monkeypatch.setattr(compile, "opened", orin.open)
     monkeypatch.setattr(verify, "open_one", orin.open)
     for module in (compile, device):

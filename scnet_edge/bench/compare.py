@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from scnet_edge.bench.comparable import F1_LOSS, another_network, other_weights, same_images
+from scnet_edge.bench.intervals import Ratio, ratio_of_medians
 from scnet_edge.bench.schema import Result, Row
 from scnet_edge.errors import ConfigError
 
 SLOWER = 0.05  # runs of one program differ by some per cent, whatever their rounds say
 RSS_GROWTH = 0.10
-RESAMPLES, SEED = 2000, 0
 GAUGES = ("onnxruntime fp32", "torch fp32 eager")  # other people's engines, the steadier first
 TOGETHER = 0.8  # of the rows slower at all: the machine is, and a gauge's own speed says nothing
-
-Ratio = tuple[float, float, float]  # the median, and its 95 % interval over rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,16 +127,6 @@ def absolute(changes: Sequence[Change]) -> str:
         f"machine slower or code slower: {slower} of {len(changes)} rows moved together; "
         f"{len(own)} have no other engine to be held to"
     )
-
-
-def ratio_of_medians(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
-    """Return median(ours) / median(theirs) and its 95 % interval; the rounds are not paired."""
-    rng = np.random.default_rng(SEED)
-    a, b = np.asarray(ours, float), np.asarray(theirs, float)
-    draws_a = np.median(a[rng.integers(0, len(a), (RESAMPLES, len(a)))], axis=1)
-    draws_b = np.median(b[rng.integers(0, len(b), (RESAMPLES, len(b)))], axis=1)
-    low, high = np.percentile(draws_a / draws_b, (2.5, 97.5))
-    return float(np.median(a) / np.median(b)), float(low), float(high)
 
 
 def _change(

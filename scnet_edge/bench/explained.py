@@ -119,7 +119,7 @@ def shapes(limits: Limits) -> list[list[str]]:
     """Return of each shape of layer its rate in every arithmetic."""
     rates: dict[str, dict[str, float]] = {}
     for rate in limits.rates:
-        shape = f"{rate.channels[0]} channels, {rate.size_hw[1]}x{rate.size_hw[0]}"
+        shape = f"{rate.channels[0]} channels, {rate.size_hw[0]}x{rate.size_hw[1]}"
         rates.setdefault(shape, {})[rate.arithmetic] = rate.gops
     return [
         [shape, *(f"{found[a]:.0f}" if a in found else "-" for a in arithmetics(limits))]

@@ -1,10 +1,11 @@
-"""The figures of a row as people read them: on the terminal, in the README and on the page."""
+"""Figures and machines as people read them: on the terminal, in the README and on the page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from scnet_edge.bench.schema import Case, Result, Row, Scope
+from scnet_edge.bench.schema import Case, Environment, Result, Row, Scope
 
 REFERENCES = {"torch fp32 eager": "PyTorch", "onnxruntime fp32": "ONNX Runtime"}
 SCOPES: dict[Scope, str] = {
@@ -38,8 +39,8 @@ def percent(share: float) -> str:
 
 
 def size(case: Case) -> str:
-    """Return width and height."""
-    return f"{case.size_hw[1]}x{case.size_hw[0]}"
+    """Return height and width, `384x544`."""
+    return "{}x{}".format(*case.size_hw)
 
 
 def rounds(row: Row) -> str:
@@ -85,3 +86,40 @@ def not_measured(result: Result) -> list[tuple[str, str, str]]:
 def speedups(row: Row) -> Sequence[tuple[float, float, float] | None]:
     """Return how many times as fast as each reference, and the interval over rounds."""
     return [row.speedup.get(reference) for reference in REFERENCES]
+
+
+Key = tuple[int, bool]  # which result, and whether its graphics card computed
+NOISE = re.compile(r"\(R\)|\(TM\)|\d+-Core|Processor|CPU|@.*")
+
+
+def on_card(result: Result, row: Row) -> bool:
+    """Return whether the machine's graphics card computed a row."""
+    return result.environment.gpu is not None and "CPU" not in row.device
+
+
+def machine_names(results: Sequence[Result]) -> dict[Key, str]:
+    """Return the shortest names that tell apart what computed: card or processor, then the date."""
+    keys = [(at, on_card(result, row)) for at, result in enumerate(results) for row in result.rows]
+    keys += [(at, result.environment.gpu is not None) for at, result in enumerate(results)]
+    keys += [(at, False) for at, result in enumerate(results) if result.limits]  # the processor's
+    for spelling in (_short, _full, _dated):
+        names = {key: spelling(results[key[0]].environment, card=key[1]) for key in keys}
+        if len(set(names.values())) == len(names):
+            return names
+    return {key: f"{name}, file {key[0] + 1}" for key, name in names.items()}
+
+
+def _short(e: Environment, *, card: bool) -> str:
+    if card and e.gpu:
+        return re.sub(r"^NVIDIA |\s\d+ ?GB.*", "", e.gpu)
+    return _full(e, card=False)
+
+
+def _full(e: Environment, *, card: bool) -> str:
+    if card and e.gpu:
+        return e.gpu
+    return f"{e.cores}-core {' '.join(NOISE.sub('', e.cpu).split())}"
+
+
+def _dated(e: Environment, *, card: bool) -> str:
+    return f"{_full(e, card=card)}, {e.started[:10]}"

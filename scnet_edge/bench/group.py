@@ -15,11 +15,9 @@ import msgspec
 import numpy as np
 
 from scnet_edge.bench.bundles import Ready
-from scnet_edge.bench.layers import Profile
-from scnet_edge.bench.others import others_watched
 from scnet_edge.bench.process import WorkerProcess
-from scnet_edge.bench.schema import Case, Failure, Scope
-from scnet_edge.bench.sensors import sampled
+from scnet_edge.bench.schema import Case, Failure, Profile, Scope
+from scnet_edge.bench.sensors import others_watched, sampled
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ScnetEdgeError

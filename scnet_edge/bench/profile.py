@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from scnet_edge.bench.layers import LayerTime, Profile
 from scnet_edge.bench.operations import FOLDED_BIAS, gflop_of_convolutions
-from scnet_edge.bench.schema import Case
+from scnet_edge.bench.schema import Case, LayerTime, Profile
 from scnet_edge.bundle.manifest import FUSED
 from scnet_edge.engines.openvino.cpu import compile_graph
 

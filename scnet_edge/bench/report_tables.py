@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from scnet_edge.bench import figures
-from scnet_edge.bench.figures import REFERENCES, percent, short
-from scnet_edge.bench.machines import Key
+from scnet_edge.bench.figures import REFERENCES, Key, percent, short
 from scnet_edge.bench.schema import Result, Row, Scope
 
 Cell = str | tuple[str, str]  # a text, or a text and what the pointer over it says

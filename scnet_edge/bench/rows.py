@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from scnet_edge.bench.group import Measured, Timed, median
+from scnet_edge.bench.intervals import Ratio, paired_ratio
 from scnet_edge.bench.schema import Latency, Limits, Row, Scope, Share
 from scnet_edge.bench.suite import Suite
 from scnet_edge.machine.telemetry import Telemetry
 
-RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
-Ratio = tuple[float, float, float]
 
 
 def rows_of(
@@ -23,14 +21,6 @@ def rows_of(
     return [
         _row(m, scope, measured, suite, limits, why_no_f1) for m in measured for scope in m.timed
     ]
-
-
-def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
-    """Return the median of the ratio of paired rounds and its 95 % interval over rounds."""
-    ratio = np.asarray(ours, float) / np.asarray(theirs, float)
-    draws = np.random.default_rng(SEED).integers(0, len(ratio), (RESAMPLES, len(ratio)))
-    low, high = np.percentile(np.median(ratio[draws], axis=1), (2.5, 97.5))
-    return round(float(np.median(ratio)), 3), round(float(low), 3), round(float(high), 3)
 
 
 def _row(

@@ -25,8 +25,7 @@ from scnet_edge.bench.schema import (
 )
 from scnet_edge.bench.scoring import Scored, scored
 from scnet_edge.bench.suite import Suite, suite_sha256
-from scnet_edge.engines.base import one_line
-from scnet_edge.errors import ConfigError, ScnetEdgeError
+from scnet_edge.errors import ConfigError, ScnetEdgeError, one_line
 from scnet_edge.folders import check_file
 
 BUSY = 0.3  # runnable processes of others, per core, above which figures are not those of rest

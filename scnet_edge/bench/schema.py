@@ -7,12 +7,30 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from scnet_edge.bench.layers import Profile
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.config import read_json
 from scnet_edge.errors import ConfigError
 
-SCHEMA = 1
+SCHEMA = 2
+
+
+class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layer as the engine ran it."""
+
+    name: str
+    kind: str
+    ms: float
+    gflop: float | None  # of a convolution, two a multiply-accumulate
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the engine's time goes, by its own counters."""
+
+    total_ms: float
+    by_kind_ms: dict[str, float]
+    worst: tuple[LayerTime, ...]  # the ten that take longest
+
+
 Scope = Literal["engine", "pipeline", "camera_to_mask"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Schedule = Literal["every", "hed/2", "hed/4", "hed/8"]
@@ -172,7 +190,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cpu_flags: tuple[str, ...]
     cores: int
     gpu: str | None
-    jetpack: str | None
+    compute_capability: str | None  # of the first GPU
+    cuda: str | None  # the newest that the driver runs
+    jetpack: int | None
     memory_gb: float
     system: str
     python: str
@@ -186,8 +206,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def identity(self) -> tuple[object, ...]:
         """What must be equal for two runs to be of one machine; a driver may be updated."""
-        gpu = self.gpu and self.gpu.split(";")[0]
-        return (self.machine, self.cpu, self.cpu_flags, self.cores, round(self.memory_gb), gpu)
+        memory_gb = round(self.memory_gb)
+        return (self.machine, self.cpu, self.cpu_flags, self.cores, memory_gb, self.gpu)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

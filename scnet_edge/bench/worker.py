@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from scnet_edge.bench.layers import Profile
-from scnet_edge.bench.schema import Case, Scope
+from scnet_edge.bench.schema import Case, Profile, Scope
 from scnet_edge.errors import ScnetEdgeError
 
 if TYPE_CHECKING:

@@ -15,7 +15,9 @@ from scnet_edge.errors import ConfigError
 @app.command()
 def export(
     survey: Annotated[Path, typer.Argument(help="A survey's folder, as 'inspect' writes it.")],
-    format: Annotated[str, typer.Option(help="csv, json, geojson, coco, pacp-csv or isybau-xml.")],
+    format: Annotated[
+        str, typer.Option(help="csv, json, geojson, coco, pacp-csv, isybau-xml or m150-xml.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
     ] = None,

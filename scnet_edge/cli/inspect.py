@@ -19,7 +19,9 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
+    RequireSignature,
     Sinks,
     SourceUri,
     Threads,
@@ -40,7 +42,9 @@ def inspect(
     ] = None,
     odometry: Annotated[
         str | None,
-        typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
+        typer.Option(
+            help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
+        ),
     ] = None,
     policy: PolicyName = None,
     sink: Sinks = None,
@@ -50,6 +54,8 @@ def inspect(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     cache: Cache = None,
     frames: Frames = None,
@@ -71,6 +77,8 @@ def inspect(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)
@@ -81,9 +89,11 @@ def inspect(
             typer.echo(f"{out}: finished before; to look again, choose another folder")
             return _print_summary(journal)
         try:
-            opened.loop()
+            trouble = opened.loop()
         finally:
             _print_summary(journal)
+    if trouble:
+        raise trouble
 
 
 def _print_summary(journal: Journal) -> None:

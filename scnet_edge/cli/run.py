@@ -19,7 +19,9 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
+    RequireSignature,
     Sinks,
     SourceUri,
     Threads,
@@ -43,6 +45,8 @@ def run(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     cache: Cache = None,
     truth: Annotated[
@@ -53,7 +57,7 @@ def run(
 ) -> None:
     """Segment cracks in a camera's frames or in files; Ctrl-C ends a run in good order."""
     from scnet_edge.cli.run_output import known_masks, quiet_decoders, show
-    from scnet_edge.errors import ConfigError, Incomplete
+    from scnet_edge.errors import ConfigError
     from scnet_edge.robot.run import RunOptions, open_run
 
     quiet_decoders()
@@ -67,6 +71,8 @@ def run(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
     )
     if truth and not out:
@@ -78,12 +84,8 @@ def run(
         frames=frames,
         cache=cache,
     )
-    cut = None
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
-        try:
-            opened.loop()
-        except Incomplete as e:
-            cut = e
+        trouble = opened.loop()
     terminal.summary(opened)
-    if cut is not None:
-        raise cut
+    if trouble:
+        raise trouble

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.filming import filmed
 from scnet_edge.types import Mask
 
 Frame = npt.NDArray[np.uint8]
@@ -19,13 +20,13 @@ class Augmentation:
     """How training crops are drawn; each is flipped either way with probability 1/2.
 
     The defaults are no preset's: `paper` has `PAPER_AUGMENTATION`, all others have
-    `experiments.presets.STRONG`.
+    `training.presets.STRONG`.
     """
 
     crop: int = 256  # pixels, square
     rotation_deg: float = 90.0  # 0 to this, as the paper
     scale: tuple[float, float] = (0.75, 1.4)  # drawn evenly in its logarithm
-    photometric: Literal["none", "mild", "strong"] = "mild"
+    photometric: Literal["none", "mild", "strong", "field"] = "mild"  # field: filmed by a robot
     crack_bias: float = 0.7  # share of crops centred near a crack pixel
 
 
@@ -56,9 +57,14 @@ def training_crop(
     rng: np.random.Generator,
     *,
     ignored: Mask | None = None,
+    focus: Mask | None = None,
 ) -> Crop:
-    """Return one random crop of frame (H, W, 3) BGR and what belongs to it, each (H, W)."""
-    warp = _random_affine(_crop_centre(mask, how, rng), how, rng)
+    """Return one random crop of frame (H, W, 3) BGR and what belongs to it, each (H, W).
+
+    `focus` takes the place of the crack where crops are centred near it and there is none.
+    """
+    near = mask if focus is None or mask.any() else focus
+    warp = _random_affine(_crop_centre(near, how, rng), how, rng)
     size = (how.crop, how.crop)
 
     def warped(image: npt.NDArray[np.uint8]) -> Frame:
@@ -73,10 +79,13 @@ def training_crop(
         return warped(of.astype(np.uint8) * 255) > 127
 
     crop, crop_mask = warped(frame), warped_mask(mask)
-    if how.photometric == "strong":
-        crop = _strong_photometric(crop, rng)
-    elif how.photometric == "mild":
-        crop = _photometric(crop, rng)
+    match how.photometric:
+        case "mild":
+            crop = _photometric(crop, rng)
+        case "strong":
+            crop = _strong_photometric(crop, rng)
+        case "field":
+            crop, crop_mask = filmed(_strong_photometric(crop, rng), crop_mask, rng)
     return Crop(
         crop,
         crop_mask,

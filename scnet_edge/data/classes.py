@@ -20,7 +20,8 @@ def check_classes(crack: int, pixels: int, images: int) -> None:
     """
     if not crack:
         raise InputError(
-            f"expected cracks in the masks of {images} images, found none; crack is white"
+            f"expected cracks in the masks of {images} images, found none; crack is white, "
+            "and images without any are negative:DIR"
         )
     if crack == pixels:
         raise InputError(

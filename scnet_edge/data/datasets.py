@@ -10,6 +10,9 @@ folder:DIR       DIR/images and DIR/masks, same stems, or these two in DIR/train
 coco:FILE        a COCO file as CVAT, Label Studio, Roboflow and others write it; the images where
                  they put them. Of several categories name yours: coco:FILE?categories=crack,gap
 labelme:DIR      labelme's NAME.json beside NAME.jpg; the same `?categories=`
+coarse:DIR       as folder, with masks that are ragged or displaced by a few pixels
+negative:DIR     DIR/images, or DIR itself: images without any crack, and without masks
+image-level:DIR  the same, but each image shows a crack somewhere; it is not known where
 
 Masks are read as `data.masks` says. Sets without an official split keep a shuffled fifth of the
 images for the test, always the same. What is passed over is said once, in one line.
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -143,6 +147,22 @@ def _folder(root: Path, split: Split) -> list[Sample]:
     return [s for p in parts if split in ("all", p) for s in _with_masks(root / p)]
 
 
+def _coarse(root: Path, split: Split) -> list[Sample]:
+    return [replace(sample, role="coarse") for sample in _folder(root, split)]
+
+
+def _negative(root: Path, split: Split) -> list[Sample]:
+    return _held_out([Sample(i, i, "negative") for i in _bare(root)], split)
+
+
+def _image_level(root: Path, split: Split) -> list[Sample]:
+    return _held_out([Sample(i, i, "image-level") for i in _bare(root)], split)
+
+
+def _bare(root: Path) -> list[Path]:
+    return _images(root / "images" if (root / "images").is_dir() else root)
+
+
 def _with_masks(root: Path) -> list[Sample]:
     images = _images(root / "images")
     masks = {path.stem: path for path in _images(root / "masks")}
@@ -173,5 +193,8 @@ LAYOUTS: dict[str, Layout] = {
     "kolektorsdd2": _kolektorsdd2,
     "codebrim": _masonry,
     "folder": _folder,
+    "coarse": _coarse,
+    "negative": _negative,
+    "image-level": _image_level,
 }
 OUTLINES: dict[str, Outlines] = {"coco": read_coco, "labelme": read_labelme}

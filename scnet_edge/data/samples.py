@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from scnet_edge.data.pictures import read_image, read_size, turned
 from scnet_edge.errors import InputError, shown
 from scnet_edge.types import Frame, Map, Mask
 
+Role = Literal["crack", "coarse", "negative", "image-level"]
 MOST_CRACK = 0.75  # of a mask; what has more is inverted. The widest in public sets has 0.24
 RING_PX = 9  # beside a crack, how dark it is compared with
 CLEARLY_DARKER = 4.0  # grey levels
@@ -20,10 +22,16 @@ CLEARLY_DARKER = 4.0  # grey levels
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One annotated image."""
+    """One annotated image.
+
+    Attributes:
+        role: What is known of it: exact or coarse masks, that it has no crack, or that it has one
+            somewhere; the latter two have no mask file, and `mask` is the image.
+    """
 
     image: Path
     mask: Path
+    role: Role = "crack"
 
     @property
     def name(self) -> str:
@@ -43,8 +51,15 @@ class Sample:
 
         Raises:
             InputError: the mask is unreadable or no mask, inverted, of another size than its
-                image, or not turned as its image is.
+                image, or not turned as its image is; or nobody knows where the crack is.
         """
+        if self.role == "negative":
+            return Truth(np.zeros(read_size(self.image)[0], np.bool_))
+        if self.role == "image-level":
+            raise InputError(
+                f"{shown(self.image)}: shows a crack somewhere, but has no mask; leave it out of "
+                "what needs masks"
+            )
         truth = self._drawn()
         size_hw, orientation = read_size(self.image)
         _check_size(self, truth, size_hw, orientation)

@@ -34,22 +34,32 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     crop_crack_percent: float
 
 
-def statistics(samples: Sequence[Sample], *, how: Augmentation, seed: int = 0) -> Statistics:
+def statistics(
+    samples: Sequence[Sample], *, how: Augmentation, seed: int = 0, one_class: bool = False
+) -> Statistics:
     """Return what a data set is made of.
+
+    Of images that show a crack somewhere, without a mask, all are cracked and no pixel is counted.
 
     Args:
         samples: Of any split.
         how: Crops are drawn; the paper's augmentation for Table II.
         seed: Of the crops.
+        one_class: Masks without any crack are right, as in a set of a corpus.
 
     Raises:
-        InputError: no mask shows a crack, masks are inverted, or a file is unreadable or misfits.
+        InputError: no mask shows a crack and some should, masks are inverted, or a file is
+            unreadable or misfits.
     """
     rng = np.random.default_rng(seed)
     sizes: dict[str, int] = {}
     pixels = crack = cracked = ignored = 0
     crops: list[float] = []
     for sample in samples:
+        if sample.role == "image-level":
+            size = "x".join(map(str, sample.read_frame().shape[:2]))
+            sizes[size], cracked = sizes.get(size, 0) + 1, cracked + 1
+            continue
         frame, (mask, unknown) = sample.read_pair()
         size = "x".join(map(str, mask.shape))
         sizes[size] = sizes.get(size, 0) + 1
@@ -64,13 +74,15 @@ def statistics(samples: Sequence[Sample], *, how: Augmentation, seed: int = 0) -
         ]
         crops += [float(share) for share in shares if share]
     known = pixels - ignored
-    check_classes(crack, known, len(samples))
+    if not one_class and any(sample.role in ("crack", "coarse") for sample in samples):
+        check_classes(crack, known, len(samples))
+    percent = 100 * crack / known if known else 0.0
     return Statistics(
         images=len(samples),
         cracked=cracked,
         sizes=sizes,
-        crack_percent=100 * crack / known,
-        background_percent=100 - 100 * crack / known,
-        ignored_percent=100 * ignored / pixels,
+        crack_percent=percent,
+        background_percent=100 - percent,
+        ignored_percent=100 * ignored / pixels if pixels else 0.0,
         crop_crack_percent=100 * float(np.mean(crops)) if crops else 0.0,
     )

@@ -185,14 +185,17 @@ def ods(counts: Counts) -> Score:
 
 
 def ois(counts: Sequence[Counts]) -> float:
-    """Return the mean of each image's own best F1 (optimal image scale)."""
-    return float(np.mean([each.f1.max() for each in counts]))
+    """Return the mean of each image's own best F1 (optimal image scale).
 
+    An image without a crack has none: where nothing is predicted it would score 1.
 
-def auprc(counts: Counts) -> float:
-    """Return the area under the precision-recall curve, as the sum of recall steps x precision."""
-    recall = np.append(counts.recall, 0.0)  # (102,), falling with the threshold
-    return float(-np.sum(np.diff(recall) * counts.precision))
+    Raises:
+        InputError: no image has a crack.
+    """
+    best = [each.f1.max() for each in counts if each.truth]
+    if not best:
+        raise InputError("expected at least one image with a crack to score, found none")
+    return float(np.mean(best))
 
 
 def iou(counts: Counts, threshold: float) -> float:

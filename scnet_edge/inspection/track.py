@@ -8,12 +8,12 @@ import numpy as np
 
 from scnet_edge.inspection.cloud import Cloud, cloud_of, distances, merged
 from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
+from scnet_edge.inspection.film import RecentPlaces
 from scnet_edge.inspection.geometry import Geometry
 from scnet_edge.inspection.localization import Placed, clock_h, direction_deg, outline
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Figure, Kind, Observation
 from scnet_edge.inspection.setup import Setup
-from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.tree import Tree, tree_of, walk_of
 from scnet_edge.types import Captured
@@ -24,6 +24,7 @@ _ELSEWHERE = 0.03  # of a crack that may lie elsewhere for a frame to show all o
 _PROFILE_POINTS = 200
 _OUTLINE_MM = 1.0  # bends smaller than this are not drawn
 _ALONG_DEG, _AROUND_DEG = 30.0, 60.0
+SHORT_SHARE = 0.05  # of a frame's diagonal: what is shorter is flagged
 _LOOKED = 2  # frames that had its place in view and did not show it
 _MULTIPLE = 1.2  # so much longer than its trunk, with two forks, a crack is several
 
@@ -36,16 +37,20 @@ class Track:
         best: the sighting that shows it best: nearest, and most of it.
         whole: the best of those that show all of it, away from the border; None before one does.
         cloud: its points on the wall.
-        places: (n, 2), where it is looked for in the next frame.
+        places: (n, 2), where it is looked for on the wall in the next frame.
+        recent: where it was in the film, for want of a wall.
         frame_ids: the frames that have shown it; pieces of it in one frame are one sighting.
         unseen: frames after its only sighting that had its place in view and did not show it.
     """
 
-    def __init__(self, captured: Captured, placed: Placed, pose: Pose, *, places: Points) -> None:
+    def __init__(
+        self, captured: Captured, placed: Placed, pose: Pose, *, recent: RecentPlaces
+    ) -> None:
         self.first, self.best = captured, placed
         self.whole: Placed | None = None
         self.cloud = cloud_of(placed)
-        self.places = places
+        self.places = self.cloud.wall_mm
+        self.recent = recent
         self.segment = pose.segment
         self.frame_ids: set[int] = set()
         self.unseen = 0
@@ -91,7 +96,11 @@ class Track:
     def join(self, other: Track, around_mm: float | None) -> None:
         """Take in another track of what has turned out to be the same crack."""
         near_mm = np.maximum(10 * other.cloud.scale, 5.0)
-        self.cloud = merged(self.cloud, other.cloud, near_mm, around_mm)
+        if self.located:
+            self.cloud = merged(self.cloud, other.cloud, near_mm, around_mm)
+        elif _merit(other.best) > _merit(self.best):
+            self.cloud = other.cloud
+        self.recent.join(other.recent)
         self.first = min(self.first, other.first, key=lambda captured: captured.frame_id)
         self.best = max(self.best, other.best, key=_merit)
         self.whole = max(filter(None, (self.whole, other.whole)), key=_merit, default=None)
@@ -230,6 +239,8 @@ def _flags(track: Track, setup: Setup, geometry: Geometry) -> tuple[str, ...]:
         flags.append("no_odometry")
     if track.cloud.rim.any():
         flags.append("edge_of_view")
+    if track.best.sighting.length_px < SHORT_SHARE * math.hypot(*geometry.size_hw):
+        flags.append("short")
     if track.sightings == 1 and track.unseen >= _LOOKED:
         flags.append("seen_once")
     return (*flags, *track.flags)

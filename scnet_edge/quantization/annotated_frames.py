@@ -14,7 +14,7 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.masks import Truth
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 from scnet_edge.types import Frame, Mask
 
 STRATA_FILE = "strata.json"

@@ -15,14 +15,21 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization import histogram_cache
-from scnet_edge.quantization.activations import NETWORKS, Histograms, collect
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.bias_correction import bias_shifts, corrected
-from scnet_edge.quantization.equalisation import equalise
+from scnet_edge.quantization.corrections import bias_shifts, corrected, equalise
 from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.graph_scores import Scores, mean_error, score
-from scnet_edge.quantization.histograms import METHODS, Method, ranges_by
+from scnet_edge.quantization.histograms import (
+    METHODS,
+    NETWORKS,
+    Histograms,
+    Method,
+    cache_key,
+    collect,
+    ranges_by,
+    read_cached,
+    write_cached,
+)
 from scnet_edge.quantization.memory_engine import in_engine, loader
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import (
@@ -199,13 +206,13 @@ def _trial(
 
 def _histograms(work: Calibrator, graph: onnx.ModelProto, members: list[str]) -> Histograms:
     """Collect, or take from the cache what the very same collection found before."""
-    key = histogram_cache.key_of(graph, [c.sha256 for c in work.frames])
-    found = histogram_cache.kept(work.cache, key) if work.cache else None
+    key = cache_key(graph, [c.sha256 for c in work.frames])
+    found = read_cached(work.cache, key) if work.cache else None
     if found is None:
         with loader() as load:
             found = collect(graph, members, (c.frame for c in work.frames), load)
         if work.cache:
-            histogram_cache.keep(work.cache, key, found)
+            write_cached(work.cache, key, found)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced
 Probability = Callable[[Frame], Map]
+WEAK = 2.0  # grey levels; nearer to grey than this, the order of the colours hardly shows
+CLEAR = 2.0  # standard errors by which the swapped order must fit better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,3 +175,29 @@ def _look(frame: Frame) -> npt.NDArray[np.float32]:
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 3))
     small = [cv2.resize(m, (8, 8), interpolation=cv2.INTER_AREA).ravel() for m in (grey, detail)]
     return np.concatenate([small[0], small[1] * 8]).astype(np.float32)
+
+
+def swapped_colours(ours: Sequence[float], others: Sequence[float], whose: str) -> str:
+    """Return why frames look like RGB for BGR beside others; empty if they do not.
+
+    Args:
+        ours: Mean of red minus blue of each frame, in grey levels.
+        others: That of frames of the same kind; none, and nothing can be said.
+        whose: What the others are called.
+    """
+    if not (ours and others):
+        return ""
+    mean, theirs = float(np.mean(ours)), float(np.mean(others))
+    weak = min(abs(mean), abs(theirs)) < WEAK
+    better = abs(mean - theirs) - abs(mean + theirs)  # by how much the swapped order is nearer
+    error = float(np.hypot(*(np.std(tints) / np.sqrt(len(tints)) for tints in (ours, others))))
+    if weak or better <= CLEAR * error:
+        return ""
+    return (
+        f"frames that are {_tint(mean)} where those of {whose} are {_tint(theirs)}, as if red and "
+        "blue were swapped (if both are right: scnet-edge calibrate --colours-checked)"
+    )
+
+
+def _tint(mean: float) -> str:
+    return f"{abs(mean):.1f} grey levels {'redder than blue' if mean > 0 else 'bluer than red'}"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.bundle.gate_record import Candidate, RungPrecision, StratumScore
+from scnet_edge.bundle.manifest import Candidate, Precision, StratumScore
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.onnx_export.fp16 import FP16_MAX
 from scnet_edge.quantization.annotated_frames import DARK, DRAWN, THIN
 from scnet_edge.quantization.choose_frames import MIN_FRAMES, NOISE_SHARPNESS
-from scnet_edge.quantization.colour_order import swapped_colours
+from scnet_edge.quantization.frame_candidates import swapped_colours
 from scnet_edge.quantization.graph_scores import (
     Scores,
     Traits,
@@ -59,20 +59,20 @@ def parse_gate(text: str) -> Gate:
 
 def judge(
     name: str,
-    precision: RungPrecision,
-    half: Sequence[str],
+    precision: Precision,
+    fp16_layers: Sequence[str],
     ours: Scores,
     reference: Scores,
     kinds: Sequence[Traits],
     gate: Gate,
     objections: Sequence[str] = (),
 ) -> Candidate:
-    """Return the verdict on one rung.
+    """Return the verdict on one candidate.
 
     Args:
-        name: What the rung is called.
+        name: What the candidate is called.
         precision: What most of it computes in.
-        half: Convolutions that INT8 leaves in FP16.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
         ours: Its scores.
         reference: Those of FP32 on the same engine and frames.
         kinds: The traits of the frames.
@@ -99,7 +99,7 @@ def judge(
     return Candidate(
         name=name,
         precision=precision,
-        half=tuple(half),
+        fp16_layers=tuple(fp16_layers),
         passed=not reasons,
         reasons=tuple(reasons),
         f1=ours.f1,
@@ -176,7 +176,7 @@ def strata(kinds: Sequence[Traits]) -> dict[str, list[int]]:
     return groups
 
 
-def overflow_doubts(calibration: CalibrationFile) -> list[str]:
+def overflow_objections(calibration: CalibrationFile) -> list[str]:
     """Return which inputs FP16 cannot hold: a CPU computes FP16 graphs in FP32 and sees none of it.
 
     They concern INT8, too: TensorRT computes in FP16 what INT8 leaves.
@@ -188,7 +188,7 @@ def overflow_doubts(calibration: CalibrationFile) -> list[str]:
     ]
 
 
-def calibration_doubts(calibration: CalibrationFile, kinds: Sequence[Traits]) -> list[str]:
+def calibration_objections(calibration: CalibrationFile, kinds: Sequence[Traits]) -> list[str]:
     """Return what is wrong with the frames behind the ranges, whatever they score.
 
     The order of their colours is compared with that of the gate's frames; drawn walls, all alike

@@ -23,12 +23,12 @@ from scnet_edge.quantization.choose_frames import (
     refuse_useless,
     without_repeats,
 )
-from scnet_edge.quantization.colour_order import swapped_colours
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
     packaged_detector,
     read_candidates,
     red_minus_blue,
+    swapped_colours,
 )
 from scnet_edge.quantization.leakage import held_back, refuse_leaks
 from scnet_edge.quantization.perceptual_hash import phash

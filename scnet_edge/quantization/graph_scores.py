@@ -12,13 +12,13 @@ import numpy.typing as npt
 from scnet_edge.data.masks import Truth
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Backend
+from scnet_edge.evaluation.bootstrap import paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at, threshold_index
 from scnet_edge.inspection.tracing import MIN_AREA_PX
 from scnet_edge.quantization.annotated_frames import Annotated, mean_width_px
 from scnet_edge.quantization.frame_candidates import red_minus_blue
 from scnet_edge.types import Map, Mask
 
-RESAMPLES = 2000
 Progress = Callable[[str], None]
 
 
@@ -149,19 +149,8 @@ def f1_of(scores: Scores, members: Sequence[int]) -> float:
     return score_at(add_up([scores.counts[i] for i in members]), scores.threshold).f1
 
 
-def lost_interval(ours: Scores, reference: Scores, *, seed: int = 0) -> tuple[float, float]:
+def lost_interval(ours: Scores, reference: Scores) -> tuple[float, float]:
     """Return the 95 % interval of the F1 that is lost, the same frames drawn for both."""
-    n, index = len(ours.counts), threshold_index(ours.threshold)
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)  # (r, n)
-    lost = _f1_of_draws(times, reference, index) - _f1_of_draws(times, ours, index)
-    low, high = np.percentile(lost, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def _f1_of_draws(
-    times: npt.NDArray[np.int64], scores: Scores, index: int
-) -> npt.NDArray[np.float64]:
-    """Return F1 of each draw, (r,), at zero tolerance: twice the hits over all that is marked."""
-    right = times @ np.array([c.right[index] for c in scores.counts])
-    marked = times @ np.array([c.predicted[index] + c.truth for c in scores.counts])
-    return np.asarray(2 * right / np.maximum(marked, 1), np.float64)
+    return paired_interval(
+        [reference.counts], [ours.counts], lambda counts: score_at(counts, ours.threshold).f1
+    )

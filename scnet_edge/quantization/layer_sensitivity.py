@@ -12,10 +12,10 @@ from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
-from scnet_edge.quantization.activations import NETWORKS
 from scnet_edge.quantization.annotated_frames import Annotated, gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced
 from scnet_edge.quantization.graph_scores import Scores, mean_error, score
+from scnet_edge.quantization.histograms import NETWORKS
 from scnet_edge.quantization.lowering import fp32_graph, int8_graph, layers_of
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges

@@ -19,9 +19,10 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
-from scnet_edge.errors import ConfigError, Incomplete, shown
+from scnet_edge.errors import ConfigError, Incomplete, InputError, shown
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection, open_inspection
@@ -31,9 +32,9 @@ from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.sinks.run_folder import RunFolder, open_run_folder, output_folder
-from scnet_edge.sinks.run_page import machine_name
-from scnet_edge.types import Frame, Mask
+from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
+from scnet_edge.survey.folder import Survey, read_survey
+from scnet_edge.types import FAULTS, Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
 from scnet_edge.video.uris import redacted
@@ -48,7 +49,7 @@ class RunOptions:
     Attributes:
         out: a folder for masks, overlay, JSON lines and a page; it appears when the run has ended.
         survey: a folder for the records of an inspection; an older one of it is gone on with.
-        known_mask: from a frame's name to its true mask, for scores on the page of `out`.
+        known_mask: from a frame's name and number to its true mask, for scores on `out`'s page.
         frames: stop after so many.
         cache: where the engine keeps what it compiles.
     """
@@ -56,7 +57,7 @@ class RunOptions:
     out: Path | None = None
     overwrite: bool = False
     survey: Path | None = None
-    known_mask: Callable[[str], Mask] | None = None
+    known_mask: KnownMask | None = None
     frames: int | None = None
     cache: Path | None = None
 
@@ -68,8 +69,8 @@ class Terminal(Sink, Protocol):
         """Take the address of the live page, its token with it."""
         ...
 
-    def begin(self, total: int | None) -> None:
-        """Take how many frames there will be; None where nobody knows."""
+    def begin(self, total: int | None, changed: str) -> None:
+        """Take about how many frames there will be, and what is done to a film's pictures."""
         ...
 
 
@@ -96,19 +97,22 @@ class Run:
     counters: Counters
     facts: dict[str, str]
 
-    def loop(self) -> None:
+    def loop(self) -> InputError | None:
         """Run until the source ends, enough frames were segmented, or SIGTERM or SIGINT.
 
+        Returns:
+            What is wrong with a file that was read to its end: it is cut, or no frame of it could
+            be used. All that it holds was processed and is kept.
+
         Raises:
-            Incomplete: the source is cut, or has unreadable pictures; the rest was processed.
             As `run_loop`; what was inspected until then is recorded as after an orderly stop.
         """
         inspector = self.inspection and self.inspection.inspector
         sinks = [s for s in (inspector, self.results, *self.monitoring.sinks, self.terminal) if s]
         if self.terminal:
             known = (n for n in (self.source.count, self.options.frames) if n is not None)
-            self.terminal.begin(min(known, default=None))
-        cut = None
+            self.terminal.begin(min(known, default=None), self.source.changed)
+        trouble: InputError | None = None
         try:
             run_loop(
                 self.source,
@@ -122,15 +126,25 @@ class Run:
                 event_queue=self.event_queue,
             )
         except Incomplete as e:
-            cut = e
+            trouble = e
         finally:
             if inspector:
                 left = self.counters.dropped["stopped"] + self.counters.dropped["failed"]
                 inspector.close(finished=inspector.exhausted and not left)
         if self.results:
             self.results.write_page(self.facts)
-        if cut is not None:
-            raise cut
+        return trouble or self._nothing_seen()
+
+    def _nothing_seen(self) -> InputError | None:
+        """Return what to say where a file gave frames and none of them could be used."""
+        unused = {k: n for k, n in self.counters.dropped.items() if n and k in FAULTS}
+        earlier = self.inspection.journal.progress if self.inspection else None
+        if self.source.live or self.counters.processed or (earlier and earlier.frames):
+            return None
+        if not unused:
+            return None
+        why = ", ".join(f"{count} {reason}" for reason, count in unused.items())
+        return InputError(f"{redacted(self.robot.source)}: no frame could be used ({why})")
 
 
 @contextmanager
@@ -180,8 +194,8 @@ def open_run(
                 open_inspection(options.survey, robot, source, segmentation.pipeline)
             )
             source = replace(source, items=inspection.inspector.unseen(source.items))
-        if source.live:
-            moving = inspection.moving if inspection else lambda: None
+        if source.live or source.step_s:
+            moving = inspection.moving if inspection else lambda captured: None
             source = watched(source, limits=robot.limits, moving=moving)
         facts = run_facts(bundle, robot.source, segmentation, source.left_out)
         if source.left_out and inspection is None:  # whose journal says it
@@ -219,6 +233,38 @@ def open_run(
             counters=counters,
             facts=facts,
         )
+
+
+def inspect(
+    bundle: Path,
+    source: str,
+    out: Path,
+    *,
+    pipe: Path | None = None,
+    odometry: str | None = None,
+    robot: Robot | None = None,
+) -> Survey:
+    """Inspect a film, pictures or a camera, as `scnet-edge inspect` does, and return the survey.
+
+    Args:
+        bundle: A bundle folder.
+        source: As `scnet-edge inspect --source` takes it.
+        out: The survey's folder: new, empty, or one to go on with.
+        pipe: A pipe.toml; None for a flat wall, in pixels.
+        odometry: As `--odometry` takes it.
+        robot: How to work; `source`, `pipe` and `odometry` replace what it says of them.
+
+    Raises:
+        ScnetEdgeError: a part that cannot be opened, or that fails; what was inspected until then
+            is in `out`.
+    """
+    given = {"source": source, "pipe": None if pipe is None else str(pipe), "odometry": odometry}
+    robot = msgspec.structs.replace(robot or Robot(), **given)
+    with open_run(bundle, robot, RunOptions(survey=out)) as run:
+        assert run.inspection is not None
+        if not run.inspection.finished:
+            run.loop()
+    return read_survey(out)
 
 
 def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) -> dict[str, str]:

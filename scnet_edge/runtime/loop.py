@@ -78,7 +78,8 @@ def run_loop(
         InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises, but
             for `EngineCrash`, which costs its frame and is told to the sinks.
     """
-    counters, gaps, segmented = counters or Counters(), GapWatch(live=source.live), 0
+    counters, segmented = counters or Counters(), 0
+    gaps = GapWatch(live=source.live, step_s=source.step_s)
     policy = policy or ("newest" if source.live else "every")
     with (
         arriving(source, policy, counters) as inbox,

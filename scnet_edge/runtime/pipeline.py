@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from scnet_edge.bundle.device import opening_for
-from scnet_edge.bundle.manifest import Manifest, read_manifest
+from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
 from scnet_edge.data.frames import as_bgr
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Array, Backend, default_engine
@@ -48,6 +48,7 @@ class Pipeline:
         cache: Path | None = None,
         isolate: bool = False,
         fallback: str | None = None,
+        operating_point: str | None = None,
         timeout_s: float = RUN_TIMEOUT_S,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
@@ -56,11 +57,13 @@ class Pipeline:
             bundle: A folder that `scnet-edge build` wrote.
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
-            cache: A folder for what the engine compiles; None for what `build --on-device` made
+            cache: A folder for what the engine compiles; None for what `compile` made
                 and activated, if anything.
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+            operating_point: One that the bundle has: `sensitive`, `balanced` or `strict`; None for
+                the threshold that it ships with.
             timeout_s: How long an isolated engine may take over a frame before it is replaced.
 
         Raises:
@@ -68,7 +71,7 @@ class Pipeline:
             EngineError: no such engine here, it refuses the graph, or the compiled code is altered
                 or not for this machine.
         """
-        manifest = read_manifest(Path(bundle))
+        manifest = at_operating_point(read_manifest(Path(bundle)), operating_point)
 
         def opening(engine: str) -> Opening:
             return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)

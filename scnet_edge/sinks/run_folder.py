@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,7 @@ from scnet_edge.sinks.run_scores import Scoreboard
 from scnet_edge.types import Frame, Mask
 
 MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
+KnownMask: TypeAlias = Callable[[str, int], Mask]  # from a frame's name and number
 PARTIAL = ".partial"
 MAX_UNREAD = 20  # pictures that the page names
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
@@ -49,7 +50,7 @@ class RunFolder:
         recorder: Recorder,
         lines: IO[bytes],
         write_overlay: Callable[[Frame], None],
-        known_mask: Callable[[str], Mask] | None,
+        known_mask: KnownMask | None,
     ) -> None:
         self.records: list[FrameRecord] = []
         self.scores = Scoreboard()
@@ -69,7 +70,7 @@ class RunFolder:
         (self._folder / MASKS / f"{record.name}.png").write_bytes(mask_png(result.mask))
         self._write_line(record)
         self._write_overlay(draw_result(frame_result))
-        known = self._known_mask(record.name) if self._known_mask else None
+        known = self._known_mask(record.name, record.frame_id) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
         self._latency.add({**record.timing_ms, "total": sum(record.timing_ms.values())})
@@ -117,9 +118,9 @@ def open_run_folder(
     recorder: Recorder,
     *,
     fps: float | None,
-    known_mask: Callable[[str], Mask] | None = None,
+    known_mask: KnownMask | None = None,
 ) -> Iterator[RunFolder]:
-    """Open the files of a run inside `folder`; `known_mask` maps a frame's name to its truth."""
+    """Open the files of a run inside `folder`; `known_mask` is as in `RunOptions`."""
     (folder / MASKS).mkdir()
     with (
         (folder / RESULTS).open("wb") as lines,

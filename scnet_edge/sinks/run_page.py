@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.machine.board import system_text
-from scnet_edge.machine.system import cpu_model
 from scnet_edge.runtime.latency import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.records import FrameRecord
-from scnet_edge.sinks.run_scores import Counts
-from scnet_edge.types import Frame, Map, Mask
+from scnet_edge.types import Frame, Map, Mask, PixelCounts
 
 TEMPLATE = Path(__file__).with_name("run_page.html")
 MAX_SHOTS = 120
@@ -83,7 +79,7 @@ def render_page(
     gallery: Gallery,
     *,
     facts: Mapping[str, str],
-    scores: Mapping[int, Counts],
+    scores: Mapping[int, PixelCounts],
     latency: Latency,
 ) -> str:
     """Return the page as self-contained HTML.
@@ -117,13 +113,6 @@ def render_page(
     return TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text)
 
 
-def machine_name() -> str:
-    """Return the machine in words: its board or processor, then the system."""
-    board = system_text("/proc/device-tree/model").strip("\0\n ")  # a Jetson, other ARM boards
-    name = board or cpu_model(system_text("/proc/cpuinfo")) or platform.machine()
-    return f"{name}, {platform.system()} {platform.machine()}"
-
-
 def _label(record: FrameRecord) -> str:
     photograph = record.photograph
     if photograph is None:
@@ -132,7 +121,7 @@ def _label(record: FrameRecord) -> str:
 
 
 def _figures(
-    records: Sequence[FrameRecord], scores: Mapping[int, Counts], latency: Latency
+    records: Sequence[FrameRecord], scores: Mapping[int, PixelCounts], latency: Latency
 ) -> list[tuple[str, str, str]]:
     """Return (label, value, note) for the top of the page."""
     cracks = [crack for record in records for crack in record.cracks]

@@ -13,7 +13,7 @@ from scnet_edge.errors import Incomplete
 from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.localization import place
-from scnet_edge.inspection.odometry import Odometry
+from scnet_edge.inspection.odometry import Odometry, pose_without_frame
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.inspection.setup import Setup
@@ -75,6 +75,7 @@ class Inspector:
         self._furthest_m = before.chainage_m if before else None
         self._last_id = before.frame_id if before else -1
         self._pose = Pose()
+        self._latest: Captured | None = None  # the last frame that was looked at
         self._gaps: list[tuple[Event, Pose]] = []  # and where each began
         self._degraded_id: int | None = None
         self._degraded = False
@@ -111,6 +112,8 @@ class Inspector:
         """Take what happened between two frames: gaps, engines that crash, degraded working."""
         if event.kind == "gap" and event.file not in self._unread:
             self._gaps.append((event, self._pose))
+        elif event.kind == "clock_jump":
+            self.journal.alarm("clock_jump", event.detail)
         elif event.kind == "engine_crashed":
             self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
         elif event.kind in ("degraded", "recovered"):
@@ -132,6 +135,7 @@ class Inspector:
     def _look(self, frame_result: FrameResult) -> None:
         captured, mask = self._numbered(frame_result.captured), frame_result.result.mask
         pose = self._odometry.at(captured)
+        self._latest = captured
         ended = self._ended_gap(pose)
         closed, follower = self._followed(captured)
         placed = place(
@@ -182,15 +186,16 @@ class Inspector:
             closed, gaps = [], []  # found again
         observations = []
         for seq, observation in enumerate(closed, start=self.journal.next_seq):
-            shot, mask = self._views.get(observation.best_frame_id, (None, None))
+            captured, mask = self._views.get(observation.best_frame_id, (None, None))
             crack = None if mask is None else crack_of(mask, observation)
+            frame = captured.frame if captured else None
             numbered = replace(
                 observation,
                 seq=seq,
-                photograph=None if shot is None else shot.photograph,
+                time_s=captured.time_s if captured else None,
+                photograph=captured.photograph if captured else None,
                 **self._circumstances(observation),
             )
-            frame = None if shot is None else shot.frame
             observations.append(with_evidence(self.journal, numbered, frame, crack))
         self.journal.commit(
             observations=observations,
@@ -225,12 +230,22 @@ class Inspector:
         noted, self._gaps = self._gaps, []
         return [self._gap(event, before, pose) for event, before in noted]
 
+    def _pose_at(self, mono_ns: int | None, frame_id: int) -> Pose | None:
+        if mono_ns is None or self._latest is None:
+            return None
+        return pose_without_frame(self._odometry, self._latest, mono_ns=mono_ns, frame_id=frame_id)
+
     def _gap(self, event: Event, before: Pose, after: Pose) -> Gap:
+        first, last = event.first_frame_id, event.last_frame_id
+        if self._latest is not None:  # the odometer may know more than the frames on either side
+            begins = self._last_id if first is None else max(0, first - 1) + self._first_id
+            ends_at = self._last_id + 1 if last is None else last + 1 + self._first_id
+            before = self._pose_at(event.from_mono_ns, begins) or before
+            after = self._pose_at(event.mono_ns, ends_at) or after
         ends = [before.chainage_m, after.chainage_m]
         if before.segment != after.segment:
             ends[0] = ends[1]
         known = sorted(end for end in ends if end is not None)
-        first, last = event.first_frame_id, event.last_frame_id
         return Gap(
             reason=event.reason or "camera_lost",
             segment=after.segment,

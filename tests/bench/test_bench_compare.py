@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.bench.compare import absolute, compare, differences, missing
-from scnet_edge.bench.rows import paired_ratio
+from scnet_edge.bench.intervals import paired_ratio
 from scnet_edge.bench.schema import Result, Row
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.errors import ConfigError

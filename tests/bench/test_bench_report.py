@@ -9,13 +9,22 @@ import msgspec
 import pytest
 
 from scnet_edge.bench.explained import parts
-from scnet_edge.bench.layers import Profile
-from scnet_edge.bench.machines import machine_names
+from scnet_edge.bench.figures import machine_names
 from scnet_edge.bench.markdown import document as markdown
 from scnet_edge.bench.report import contents
-from scnet_edge.bench.schema import Failure, Latency, Limits, Rate, Result, Row, Scope, Share
+from scnet_edge.bench.schema import (
+    Failure,
+    Latency,
+    Limits,
+    Profile,
+    Rate,
+    Result,
+    Row,
+    Scope,
+    Share,
+)
 
-H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0); driver for CUDA 13.0"
+H100 = "NVIDIA H100 80GB HBM3"
 
 
 def hashed(row: Row, digest: str) -> Row:
@@ -132,8 +141,8 @@ def test_a_line_is_named_by_size_and_machine_where_there_are_several(
     small = elsewhere(result(row(size_hw=(192, 272))), cpu="Other CPU")
     named = [(case["name"], case["series"]) for case in said(result(row()), small)["cases"]]
     assert named == [
-        ("net 544x384", "net 544x384 on 2-core Some"),
-        ("net 272x192", "net 272x192 on 2-core Other"),
+        ("net 384x544", "net 384x544 on 2-core Some"),
+        ("net 192x272", "net 192x272 on 2-core Other"),
     ]
 
 

@@ -43,6 +43,14 @@ def test_classes_that_are_empty(tmp_path: Path) -> None:
         statistics([sample(tmp_path, "b", all_of_it)], how=PLAIN)
 
 
+def test_images_without_masks_are_counted_as_what_they_are(tmp_path: Path) -> None:
+    path = sample(tmp_path, "a", np.zeros((40, 50), np.bool_)).image
+    sound = statistics([Sample(path, path, "negative")], how=PLAIN)
+    assert (sound.images, sound.cracked, sound.background_percent) == (1, 0, 100)
+    somewhere = statistics([Sample(path, path, "image-level")], how=PLAIN)
+    assert (somewhere.images, somewhere.cracked, somewhere.sizes) == (1, 1, {"40x50": 1})
+
+
 def test_inverted_masks_are_refused(tmp_path: Path) -> None:
     mask = np.ones((40, 50), np.bool_)
     mask[:, 10:14] = False

@@ -50,6 +50,17 @@ def test_figures_hold_together_and_are_read_back(tmp_path: Path) -> None:
     assert read_json(tmp_path / "scores.json", Evaluation) == scores
 
 
+def test_images_without_a_crack_are_scored_by_alarms(tmp_path: Path) -> None:
+    pairs = predicted(tmp_path)
+    assert evaluate(pairs, threshold=0.4, **FACTS).alarms is None
+    cv2.imwrite(str(pairs[0][0].mask), np.zeros((30, 40), np.uint8))
+    cv2.imwrite(str(pairs[1][0].mask), np.zeros((30, 40), np.uint8))
+    pairs[1][1][:] = 0.1
+    alarms = evaluate(pairs, threshold=0.4, **FACTS).alarms
+    assert alarms is not None
+    assert (alarms.frames, alarms.alarmed, alarms.per_frame) == (2, 0.5, 0.5)
+
+
 def test_card_says_what_was_measured(tmp_path: Path) -> None:
     scores = evaluate(predicted(tmp_path), threshold=0.4, **FACTS)
     metrics = card_metrics(scores)

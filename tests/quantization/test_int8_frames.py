@@ -22,12 +22,13 @@ from scnet_edge.quantization.annotated_frames import (
     validation_frames,
 )
 from scnet_edge.quantization.choose_frames import (
+    COLUMNS,
     choose_frames,
     evenly_spaced,
     refuse_useless,
     without_repeats,
+    write_sheet,
 )
-from scnet_edge.quantization.contact_sheet import COLUMNS, write_sheet
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
     brightness,
@@ -44,7 +45,7 @@ from scnet_edge.quantization.perceptual_hash import (
     phash,
     public_test_splits,
 )
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 Candidates = Callable[[int], list[CandidateFrame]]

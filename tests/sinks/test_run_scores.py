@@ -4,7 +4,8 @@ from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from scnet_edge.errors import InputError
-from scnet_edge.sinks.run_scores import Counts, Scoreboard, count_pixels
+from scnet_edge.sinks.run_scores import Scoreboard, count_pixels
+from scnet_edge.types import PixelCounts
 
 RNG = np.random.default_rng(3)
 PAIRS = [(RNG.random((40, 60)) < 0.05, RNG.random((40, 60)) < 0.08) for _ in range(4)]
@@ -40,9 +41,9 @@ def test_a_crack_two_pixels_off_is_forgiven_and_three_is_not() -> None:
 
 
 def test_nothing_predicted_and_nothing_there_is_perfect() -> None:
-    assert Counts().f1 == 1.0
-    assert Counts(true=5).f1 == 0.0
-    assert Counts(predicted=5).f1 == 0.0
+    assert PixelCounts().f1 == 1.0
+    assert PixelCounts(true=5).f1 == 0.0
+    assert PixelCounts(predicted=5).f1 == 0.0
 
 
 def test_a_truth_of_another_size_is_refused() -> None:

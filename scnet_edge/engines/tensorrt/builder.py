@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scnet_edge.engines.base import check_graph_file, one_line
+from scnet_edge.engines.base import check_graph_file
 from scnet_edge.engines.tensorrt.build_progress import Progress, progress_monitor
 from scnet_edge.engines.tensorrt.library import (
     capabilities,
@@ -36,7 +36,7 @@ from scnet_edge.engines.tensorrt.network import (
     tensors_of,
 )
 from scnet_edge.engines.tensorrt.plan_layers import Layer, layers_from_log
-from scnet_edge.errors import BuildCancelled, EngineError, GraphError
+from scnet_edge.errors import BuildCancelled, EngineError, GraphError, one_line
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,12 @@ from scnet_edge.survey.exchange.coco import write_coco
 from scnet_edge.survey.exchange.document import write_document
 from scnet_edge.survey.exchange.geojson import write_geojson
 from scnet_edge.survey.exchange.isybau import write_isybau
+from scnet_edge.survey.exchange.m150 import write_m150
 from scnet_edge.survey.exchange.pacp import write_pacp
 from scnet_edge.survey.exchange.table import PLAIN_DIALECT, dialect_of, write_table
 from scnet_edge.survey.folder import Survey
 
-Format: TypeAlias = Literal["csv", "json", "geojson", "coco", "pacp-csv", "isybau-xml"]
+Format: TypeAlias = Literal["csv", "json", "geojson", "coco", "pacp-csv", "isybau-xml", "m150-xml"]
 Writer: TypeAlias = Callable[[Survey, Codes, Path], list[Path]]
 
 WRITERS: dict[Format, Writer] = {
@@ -26,8 +27,9 @@ WRITERS: dict[Format, Writer] = {
     "coco": write_coco,
     "pacp-csv": write_pacp,
     "isybau-xml": write_isybau,
+    "m150-xml": write_m150,
 }
-FOR_PIPES: tuple[Format, ...] = ("pacp-csv", "isybau-xml")
+FOR_PIPES: tuple[Format, ...] = ("pacp-csv", "isybau-xml", "m150-xml")
 
 
 def export(

@@ -59,9 +59,9 @@ def clean(text: str) -> str:
     return UNWRITABLE.sub("", text)
 
 
-def video_time(observation: Observation, fps: float | None) -> str:
-    """Return when in the video, `HH:MM:SS`; empty where it has no rate."""
-    if not fps:
+def video_time(observation: Observation) -> str:
+    """Return when in the video, `HH:MM:SS`; empty where there is none."""
+    if observation.time_s is None:
         return ""
-    seconds = int(observation.best_frame_id / fps)
+    seconds = int(observation.time_s)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

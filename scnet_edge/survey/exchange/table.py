@@ -36,6 +36,7 @@ PLAIN = (
     "first_frame_id",
     "last_frame_id",
     "best_frame_id",
+    "time_s",
     "utc_ns",
     "clock_synced",
     "snapshot",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from scnet_edge.inspection.records import Observation
@@ -22,6 +19,7 @@ from scnet_edge.survey.report import words
 from scnet_edge.survey.report.pictures import Pictures, pictures_of
 from scnet_edge.survey.report.plot import width_plot
 from scnet_edge.survey.report.strip import strip_maps
+from scnet_edge.survey.report.template import page_template
 from scnet_edge.survey.report.timeline import timeline
 
 REPORT = "report.html"
@@ -80,37 +78,24 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "rating": _rating(counted),
         "maps": _maps(survey, {d.record.seq: d.css for d in counted}),
         "length_m": survey.length_m,
-        "gap_m": sum(
-            (g.end_m - g.start_m)
-            for g in survey.gaps
-            if g.start_m is not None and g.end_m is not None
-        ),
+        "gap_m": gap_m(survey),
         "words": words,
         "scaled": any(d.record.mm_per_px is not None for d in defects),
         "located": any(d.place for d in defects),
         "clocked": any(d.clock for d in defects),
         "finished": bool(survey.progress and survey.progress.finished),
     }
-    return _template().render(values)
+    return page_template(FOLDER, "report.html").render(values)
 
 
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(FOLDER)
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def gap_m(survey: Survey) -> float:
+    """Return how much of what was surveyed was not seen."""
+    reach_m = survey.length_m or 0.0
+    return sum(
+        max(0.0, min(gap.end_m, reach_m) - gap.start_m)
+        for gap in survey.gaps
+        if gap.start_m is not None and gap.end_m is not None
     )
-    script = (FOLDER / "sort.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {
-        "style": Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
-        "script": Markup(script),
-        "script_hash": f"sha256-{digest}",  # no other script runs, whatever a remark holds
-    }
-    return environment.get_template("report.html")
 
 
 def _reading_order(record: Observation) -> tuple[float, ...]:
@@ -138,7 +123,6 @@ def _defect(
     survey: Survey, record: Observation, codes: Codes, limit: Limit, *, seq_in: set[int]
 ) -> Defect:
     wall = survey.facts.mode == "wall"
-    fps = survey.facts.fps
     detailed = record.seq in seq_in
     return Defect(
         record=record,
@@ -150,7 +134,7 @@ def _defect(
         length=words.length_text(record),
         short_length=words.length_text(record, sigma=False),
         width=words.width_text(record),
-        seen_at=words.time_text(record.best_frame_id / fps) if fps else "",
+        seen_at="" if record.time_s is None else words.time_text(record.time_s),
         picture=_picture(survey, record),
         notes=_notes(survey, record),
         plot=_plot(record, limit) if detailed else None,

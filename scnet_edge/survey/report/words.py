@@ -41,6 +41,8 @@ REASONS = {
     "corrupt": "frames were damaged",
     "geometry": "frames had another size",
     "engine_crashed": "the model's engine crashed or hung",
+    "no_picture": "the film holds no picture there",
+    "cut": "the file is cut: its end is missing",
     "dropped": "frames were dropped for lack of time",
 }
 ALL_AROUND, RING_H = "all around", 11.9  # a crack all around is recorded from 0 to 11.99 h

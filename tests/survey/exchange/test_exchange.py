@@ -225,6 +225,11 @@ def test_pacp_tables(survey: Survey, tmp_path: Path) -> None:
     assert inspection["Inspection_Time"] == "08:30:00"
     assert inspection["Length_Surveyed"] == "25.0"
     assert inspection["Certificate_Number"] == ""
+    assert (inspection["Inspection_Date"], inspection["Inspection_Time"]) == (
+        "2026-11-20",
+        "08:30:00",
+    )
+    assert int(inspection["InspectionID"]) == 1
     assert (inspection["Upstream_MH"], inspection["Height"]) == ("1", "300.0")
     conditions = paths["PACP_Conditions"]
     marks = [(c["PACP_Code"], c["Continuous"], c["Distance"]) for c in conditions]
@@ -240,7 +245,32 @@ def test_pacp_tables(survey: Survey, tmp_path: Path) -> None:
     known = {c["ConditionID"] for c in conditions}
     for row in paths["PACP_Media_Conditions"]:
         assert row["ConditionID"] in known
-        assert (survey.folder / "snapshots" / row["Image_Reference"]).is_file()
+        assert (tmp_path / "pacp" / row["Image_Path"] / row["Image_Reference"]).is_file()
+
+
+def test_m150_xml_is_what_qkan_looks_for(survey: Survey, tmp_path: Path) -> None:
+    [path] = export(survey, CODES, "m150-xml", tmp_path)
+    root = etree.parse(path)
+    assert [n.text for n in root.findall("KG/KG001")] == ["1", "2"]
+    [pipe] = root.findall("HG")
+    assert (pipe.findtext("HG003"), pipe.findtext("HG004"), pipe.findtext("HG307")) == (
+        "1",
+        "2",
+        "300",
+    )
+    assert pipe.findtext("HG102") == "Wehrstraße"
+    assert (pipe.findtext("HI/HI101"), pipe.findtext("HI/HI116")) == ("I", "pipe.mp4")
+    names = ("HZ001", "HZ002", "HZ014", "HZ015", "HZ005")
+    read = [tuple(state.findtext(n, "") for n in names) for state in pipe.findall("HI/HZ")]
+    assert read == [
+        ("1.00", "BAB", "B", "A", ""),
+        ("2.00", "BAB", "B", "C", "A2"),
+        ("6.60", "BAB", "B", "C", "B2"),
+        ("3.00", "BAB", "B", "A", ""),
+    ]
+    [first, *_] = pipe.findall("HI/HZ")
+    assert (first.findtext("HZ003"), first.findtext("HZ009")) == ("1", "000001.jpg")
+    assert HOSTILE in first.findtext("HZ010")
 
 
 def test_isybau_xml_has_its_structure(survey: Survey, tmp_path: Path) -> None:
@@ -273,7 +303,7 @@ def test_isybau_xml_has_its_structure(survey: Survey, tmp_path: Path) -> None:
     assert HOSTILE in states[0].findtext("d:Kommentar", "", NS)
 
 
-@pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml"])
+@pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml", "m150-xml"])
 def test_formats_for_pipes_refuse_what_they_cannot_hold(tmp_path: Path, format: Format) -> None:
     with Journal(tmp_path / "wall", facts(mode="wall"), limits=SMALL):
         pass
