@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -55,6 +56,8 @@ STATUSES: dict[type[ScnetEdgeError], int] = {
 
 def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
     """Run a command line; a user's mistake or a full disk is one line and exit status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may be of any bytes
     try:
         sys.exit((program or app)(prog_name=name, standalone_mode=False))
     except UsageError as e:

@@ -36,6 +36,23 @@ class Survey:
     progress: Progress | None
     aside: tuple[tuple[Observation, str], ...] = ()
 
+    @property
+    def length_m(self) -> float | None:
+        """From 0 to the furthest place that was seen; None where no chainage is known.
+
+        That is where the camera was, or the end of a crack that it saw ahead and nobody rejected.
+        """
+        found = (*self.observations, *(one for one, _ in self.aside))
+        ends_m = [o.end_m for o in found if o.end_m is not None and o.review != "rejected"]
+        if self.progress is not None and self.progress.chainage_m is not None:
+            ends_m.append(self.progress.chainage_m)
+        return round(max(0.0, *ends_m), 2) if ends_m else None
+
+    @property
+    def counted(self) -> tuple[Observation, ...]:
+        """The observations that nobody has rejected: what all figures are of."""
+        return tuple(o for o in self.observations if o.review != "rejected")
+
 
 def read_survey(folder: Path) -> Survey:
     """Return what the journal holds, without changing it.
@@ -80,14 +97,24 @@ def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
         raise SurveyError("an empty journal: the survey was cut before it began; run it again")
     db.execute("BEGIN")  # one state of it all, though another process goes on writing
     progress = _rows(db, "progress", Progress)
+    observations = _rows(db, "observation", Observation)
     return Survey(
         folder=folder,
         facts=msgspec.json.decode(row[0], type=Facts),
-        observations=_rows(db, "observation", Observation),
-        gaps=_rows(db, "gap", Gap),
+        observations=observations,
+        gaps=_gaps(db, version),
         alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
         progress=progress[0] if progress else None,
     )
+
+
+def _gaps(db: sqlite3.Connection, version: int) -> tuple[Gap, ...]:
+    """Return the gaps, but for those of pictures that could be read later."""
+    gaps = _rows(db, "gap", Gap)
+    if version < 3:
+        return gaps
+    seen = {row[0] for row in db.execute("SELECT file FROM picture")}
+    return tuple(gap for gap in gaps if gap.file not in seen)
 
 
 def _rows(db: sqlite3.Connection, table: str, kind: type[T]) -> tuple[T, ...]:

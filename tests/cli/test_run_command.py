@@ -63,10 +63,36 @@ def test_images_with_truth(command_line: Run, bundle: Path, images: Path, tmp_pa
         assert found["length_px"] == pytest.approx(60, abs=5)
     rows = {line.split("│")[0].strip(): line for line in done.stdout.splitlines()}
     assert "1.000" in rows["F1 within 0 px"]
-    assert "3" in rows["cracks found"]
+    assert "3" in rows["cracks, summed over frames"]
     for name in OUTPUTS:
         assert str(out / name) in done.stdout
     assert "wall-1" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_bad_picture_costs_its_own_result_alone(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "Ri\udcdf.png").write_bytes((images / "wall-0.png").read_bytes())
+    bad = images / "wall-1.png"
+    bad.write_bytes(bad.read_bytes()[:90])
+    (images / "notes.txt").write_text("seen on Monday")
+    out = tmp_path / "out"
+    done = command_line("run", str(bundle), "--source", str(images), "--out", str(out))
+    assert done.returncode == 1
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    names = {path.name for path in (out / "masks").iterdir()}
+    assert names == {"wall-0.png", "wall-2.png", "Ri\\xdf.png"}
+    assert "dropped: unreadable" in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert "1 of 4 pictures could not be read, the others were: wall-1.png (" in last
+    assert "1 file of other kinds (notes.txt)" in done.stderr
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "notes.txt" in page
+    assert "wall-1.png: " in page
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    files = [line["photograph"]["file"] for line in lines if line["kind"] == "frame"]
+    assert files == ["Ri\\xdf.png", "wall-0.png", "wall-2.png"]
+    assert [line["file"] for line in lines if line["kind"] == "event"] == ["wall-1.png", ""]
 
 
 def test_a_clip_with_packed_truth(command_line: Run, bundle: Path, tmp_path: Path) -> None:
@@ -135,7 +161,7 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(
     assert not out.exists()
 
 
-def test_a_truth_that_does_not_fit_leaves_nothing(
+def test_a_truth_that_does_not_fit_costs_the_page_and_not_what_was_done(
     command_line: Run, bundle: Path, images: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "truth" / "wall-1.png").unlink()
@@ -145,7 +171,7 @@ def test_a_truth_that_does_not_fit_leaves_nothing(
     assert done.returncode == 1
     assert "no mask for frame wall-1" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not out.exists()
+    assert {path.name for path in out.iterdir()} == OUTPUTS - {"report.html"}
 
 
 def test_an_earlier_run_is_kept_unless_told_otherwise(
