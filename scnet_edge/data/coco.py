@@ -92,7 +92,10 @@ def read_coco_masks(path: Path) -> Iterator[tuple[str, npt.NDArray[np.bool_] | N
         InputError: as `read_coco`, but for images that are missing.
     """
     for image, shapes in _annotated(path, frozenset()):
-        yield image.file_name, _outlined(path, path, image, shapes).read_mask() if shapes else None
+        yield (
+            image.file_name,
+            _outlined(path, path, image, shapes).drawn().crack if shapes else None,
+        )
 
 
 def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, tuple[Shape, ...]]]:

@@ -34,7 +34,8 @@ class OutlinedSample(Sample):
     polygons: tuple[Polygon, ...] = ()
     filled: tuple[RunLengths | StoredMask, ...] = ()
 
-    def _drawn(self) -> Truth:
+    def drawn(self) -> Truth:
+        """Return the outlines drawn."""
         mask = np.zeros(self.size_hw, np.bool_)
         if self.polygons:
             mask |= polygon_mask(self.polygons, self.size_hw)

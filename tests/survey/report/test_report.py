@@ -186,7 +186,7 @@ def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> No
     length_m = max(2.5, *(o.end_m for o in kept if o.end_m))
     widest = max(o.width_p95_mm.value for o in kept if o.width_p95_mm)
     assert "2 cracks recorded; 1 rejected by a reviewer" in text
-    assert f"{length_m:.2f} m inspected, of these 1.75 m not seen" in text
+    assert f"{length_m:.2f} m inspected, of these 0.25 m not seen" in text
     assert f"{widest:.2f} ± 0.08 mm widest (95th percentile along the crack), no. 1" in text
     assert "1 surely wider than 0.3 mm" in text
     grades = [suggest(o, CODES).grade for o in kept]
