@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -14,9 +14,11 @@ from scnet_edge.data.outlines import (
     RunLengths,
     check_polygon,
     chosen_categories,
+    drawn_mask,
     find_image,
 )
 from scnet_edge.errors import InputError, shown
+from scnet_edge.types import Mask
 
 Side = Annotated[int, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=0)]
@@ -77,6 +79,26 @@ def read_coco(path: Path, categories: frozenset[str] = frozenset()) -> Sequence[
         InputError: it is no COCO file, categories are to be chosen, an annotation has no outline
             or a broken one, or an image is missing; the line names the image.
     """
+    samples = [_sample(path, image, shapes) for image, shapes in _annotated(path, categories)]
+    return _apart(samples, path)
+
+
+def read_coco_masks(path: Path) -> Iterator[tuple[str, Mask | None]]:
+    """Yield the name of every image of a COCO file and its mask, (H, W) bool, None without any.
+
+    The images themselves need not be there.
+
+    Raises:
+        InputError: as `read_coco`, but for images that are missing.
+    """
+    for image, shapes in _annotated(path, frozenset()):
+        polygons, stored = _parted(shapes)
+        mask = drawn_mask(polygons, stored, (image.height, image.width)) if shapes else None
+        yield image.file_name, mask
+
+
+def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
+    """Return the images of a COCO file, each with the shapes of its cracks."""
     try:
         coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
@@ -103,17 +125,24 @@ def read_coco(path: Path, categories: frozenset[str] = frozenset()) -> Sequence[
         if name_of(annotation) in crack:
             shape = _shape(annotation, images[annotation.image_id], path)
             shapes[annotation.image_id].append(shape)
-    return _apart([_sample(path, image, shapes[image.id]) for image in coco.images], path)
+    return [(image, shapes[image.id]) for image in coco.images]
 
 
 def _sample(path: Path, image: CocoImage, shapes: Sequence[Shape]) -> OutlinedSample:
+    polygons, stored = _parted(shapes)
     return OutlinedSample(
         find_image(path, image.file_name),
         path,
         size_hw=(image.height, image.width),
-        polygons=tuple(p for shape in shapes if isinstance(shape, list) for p in shape),
-        filled=tuple(shape for shape in shapes if isinstance(shape, RunLengths)),
+        polygons=polygons,
+        filled=stored,
     )
+
+
+def _parted(shapes: Sequence[Shape]) -> tuple[tuple[Polygon, ...], tuple[RunLengths, ...]]:
+    """Return the polygons and the run lengths."""
+    polygons = tuple(p for shape in shapes if isinstance(shape, list) for p in shape)
+    return polygons, tuple(shape for shape in shapes if isinstance(shape, RunLengths))
 
 
 def _apart(samples: Sequence[OutlinedSample], path: Path) -> Sequence[OutlinedSample]:

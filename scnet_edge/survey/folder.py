@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ class Survey:
     """All that a survey's folder holds, observations and gaps in the order they were recorded.
 
     Attributes:
-        min_confidence, unsure: what `sure` was asked for, and the observations that it took out.
+        aside: records that `sorting.set_aside` took out of `observations`, each with its reason.
     """
 
     folder: Path
@@ -34,13 +34,7 @@ class Survey:
     gaps: tuple[Gap, ...]
     alarms: tuple[Alarm, ...]
     progress: Progress | None
-    min_confidence: float = 0.0
-    unsure: tuple[Observation, ...] = ()
-
-    @property
-    def left_out(self) -> int:
-        """How many observations are less sure than was asked for."""
-        return len(self.unsure)
+    aside: tuple[tuple[Observation, str], ...] = ()
 
     @property
     def length_m(self) -> float | None:
@@ -48,7 +42,7 @@ class Survey:
 
         That is where the camera was, or the end of a crack that it saw ahead and nobody rejected.
         """
-        found = (*self.observations, *self.unsure)
+        found = (*self.observations, *(o for o, _ in self.aside))
         ends_m = [o.end_m for o in found if o.end_m is not None and o.review != "rejected"]
         if self.progress is not None and self.progress.chainage_m is not None:
             ends_m.append(self.progress.chainage_m)
@@ -81,25 +75,6 @@ def read_survey(folder: Path) -> Survey:
             f"{path}: damaged ({e}); run 'inspect' on it again, which moves it aside and restores "
             "the records from the snapshots folder"
         ) from e
-
-
-def sure(survey: Survey, min_confidence: float) -> Survey:
-    """Return a survey without what is less sure, but with all that a person has accepted.
-
-    Args:
-        survey: what `read_survey` gave.
-        min_confidence: in [0, 1], of an observation's mean probability; 0 keeps everything.
-    """
-
-    def is_sure(o: Observation) -> bool:
-        return o.confidence >= min_confidence or o.review == "accepted"
-
-    return replace(
-        survey,
-        observations=tuple(o for o in survey.observations if is_sure(o)),
-        min_confidence=min_confidence,
-        unsure=tuple(o for o in survey.observations if not is_sure(o)),
-    )
 
 
 def next_segment(survey: Survey) -> int:
