@@ -22,6 +22,23 @@ FAULTS = frozenset(
 )
 
 
+class Photograph(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a picture file says of itself; what it does not say is None.
+
+    Attributes:
+        file: its name, with the folders below the one that was given; bytes that are no UTF-8 and
+            control characters are written as `\\xNN`.
+        taken: ISO 8601, with an offset from UTC where it is known, else the camera's local time.
+        utc_ns: the same since 1970, where the offset is known.
+        lonlat: longitude and latitude in degrees, WGS 84.
+    """
+
+    file: str
+    taken: str | None = None
+    utc_ns: int | None = None
+    lonlat: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
     """A frame as a source delivers it.
@@ -38,6 +55,7 @@ class Captured:
         still_since_ns: of a `frozen` frame, since when by `mono_ns` its picture stands still.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
+        photograph: of a picture file, what it says of itself.
     """
 
     frame_id: int
@@ -48,6 +66,7 @@ class Captured:
     time_s: float | None = None
     still_since_ns: int | None = None
     faults: tuple[str, ...] = ()
+    photograph: Photograph | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

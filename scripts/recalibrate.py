@@ -26,7 +26,8 @@ from scnet_edge.models.cards import shipped_models
 SETS = ("deepcrack", "crackforest", "masonry")
 COLUMNS = (*SETS, "thin", "dark")
 # Ranges are of the frames that they come from: a net on open data is calibrated on open data.
-OPEN = ("folder:field/concrete800_mit", "folder:field/uav_wall_cc0")
+DEEPCRACK = (("deepcrack", "deepcrack"),)
+OPEN = (("folder", "field/concrete800_mit"), ("folder", "field/uav_wall_cc0"))
 CALIBRATED_ON = {"scnet-small-open": OPEN}
 RUNS = Path("runs/int8")
 CALIBRATIONS = Path("calibration")
@@ -88,13 +89,8 @@ def main() -> None:
     (CALIBRATIONS / "gates").mkdir(exist_ok=True)
     for name in options.name:
         if not options.keep:
-            on = [
-                f"{kind}:{root / folder}"
-                for kind, _, folder in (
-                    spec.partition(":")
-                    for spec in CALIBRATED_ON.get(name, ("deepcrack:deepcrack",))
-                )
-            ]
+            from_sets = CALIBRATED_ON.get(name, DEEPCRACK)
+            on = [f"{kind}:{root / folder}" for kind, folder in from_sets]
             calibrate(name, on, options.frames)
         record = gated(name, CALIBRATIONS / f"{name}.toml", sets)
         # Times on a machine that is busy with this say nothing.

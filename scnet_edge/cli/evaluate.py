@@ -14,7 +14,8 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file, check_folder
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Sample, Split
+    from scnet_edge.data.datasets import Split
+    from scnet_edge.data.samples import Sample
     from scnet_edge.evaluation import Evaluation, Tally
 
 MAX_TOLERANCE_PX = 50

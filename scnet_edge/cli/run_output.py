@@ -109,7 +109,7 @@ class TerminalSink:
         table.add_row("frames", str(run.counters.processed))
         for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
-        table.add_row("cracks found", str(self._cracks))
+        table.add_row("cracks, summed over frames", str(self._cracks))
         for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
         table.add_section()
@@ -137,19 +137,18 @@ def _print_places(out: Path) -> None:
 
 def known_masks(truth: Path) -> Callable[[str, int], Mask]:
     """Return a function from a frame's name and number to its known mask."""
-    import numpy as np
-
+    from scnet_edge.data.masks import read_mask
+    from scnet_edge.data.picture_files import find_pictures, names_of
     from scnet_edge.simulation.clip import read_truth
-    from scnet_edge.video.frames import read_image
-    from scnet_edge.video.sources import image_files
 
     if truth.is_dir():
-        paths = {path.stem: path for path in image_files(truth)}
+        files = find_pictures(truth)
+        paths = dict(zip(names_of(files), files.pictures, strict=True))
 
         def read_named(name: str, number: int) -> Mask:
             if name not in paths:
                 raise InputError(f"{truth}: no mask for frame {name}, expected {name}.png")
-            return np.asarray(read_image(paths[name])[..., 0] > 127, np.bool_)
+            return read_mask(paths[name]).crack
 
         return read_named
     masks = read_truth(truth)
@@ -157,7 +156,8 @@ def known_masks(truth: Path) -> Callable[[str, int], Mask]:
     def read_numbered(name: str, number: int) -> Mask:
         if number >= len(masks):
             raise InputError(f"{truth}: holds fewer masks than there are frames; none for {name}")
-        return np.asarray(masks[number])
+        mask: Mask = masks[number]
+        return mask
 
     return read_numbered
 

@@ -12,7 +12,8 @@ import msgspec
 from torch import nn
 
 from scnet_edge.data.corpus import Corpus
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.operating import best_threshold, domain_counts
 from scnet_edge.evaluation.predict import predictions, reference_run

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from scnet_edge.data.blend import blend, shading
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import filmed, plain_frame
 from scnet_edge.data.pasted import pasted_samples
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.alarms import LEAST_PX
 
 

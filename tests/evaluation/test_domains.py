@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage.morphology import skeletonize
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import LEAST_PX, add_alarms, alarm_levels, count_alarms
 from scnet_edge.evaluation.domains import score_domain

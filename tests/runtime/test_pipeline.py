@@ -2,7 +2,9 @@ import hashlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +262,44 @@ except AttributeError:
     done = python(code, [])
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:3] == ["", "", "no such name"]
+
+
+@pytest.fixture
+def isolated_fake() -> Callable[[], IsolatedBackend]:
+    """Return a function that opens a fake engine in a process of its own."""
+    arguments = {"frame_hw": SIZE_HW, "edges": False}
+    opening = Opening(factory="scnet_edge.engines.fake:FakeBackend", arguments=arguments)
+    return lambda: IsolatedBackend([opening])
+
+
+class OnePlace:
+    """An engine as they are: it writes every answer to one place, and takes its time."""
+
+    name = "one place"
+
+    def __init__(self) -> None:
+        self.place = np.zeros((1, *SIZE_HW), np.float32)
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        self.place[...] = feeds["frame"][..., 0] / np.float32(255)
+        time.sleep(0.002)
+        return {"probability": self.place.copy()}
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("make", [OnePlace, None], ids=["in this process", "isolated"])
+def test_threads_that_share_a_pipeline_get_their_own_masks(
+    make: Callable[[], OnePlace] | None, isolated_fake: Callable[[], IsolatedBackend]
+) -> None:
+    with Pipeline(MANIFEST, make() if make else isolated_fake()) as pipeline:
+
+        def wrong(value: int) -> int:
+            frame = np.full((*SIZE_HW, 3), value, np.uint8)
+            truth = pipeline(frame).probability
+            expected = value / 255 if make else 1 - value / 255
+            assert np.allclose(truth, expected, atol=0.01)
+            return sum(not np.array_equal(pipeline(frame).probability, truth) for _ in range(25))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(wrong, (0, 80, 160, 250))) == [0, 0, 0, 0]
