@@ -75,7 +75,11 @@ def check_graph_file(graph: Path) -> None:
 # engine -> (our module, the packages either of which it needs, how to get one)
 ENGINES = {
     "openvino": ("scnet_edge.engines.openvino.cpu", ("openvino",), CPU_REMEDY),
-    "onnxruntime": ("scnet_edge.engines.onnx_runtime", ("onnxruntime",), CPU_REMEDY),
+    "onnxruntime": (
+        "scnet_edge.engines.onnx_runtime",
+        ("onnxruntime",),
+        "pip install 'scnet-edge[onnxruntime]'",
+    ),
     "tensorrt": (
         "scnet_edge.engines.tensorrt.execution",
         ("tensorrt", "tensorrt_rtx"),
