@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -50,6 +50,9 @@ class Result:
         edges: (h, w) float32 in [0, 1], the HED map; None for a model without the prior.
         timing: milliseconds by stage, in the order they ran.
         flags: how it was made, where that weakens it: `degraded`, `gated`, `prior_reused`.
+        scale: `fit` where the whole frame was scaled to the model, `native` where it was looked at
+            as it is.
+        tiles: how many times the model looked.
     """
 
     mask: Mask
@@ -57,6 +60,8 @@ class Result:
     edges: Map | None
     timing: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    scale: Literal["native", "fit"] = "native"
+    tiles: int = 1
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,22 @@ class Backend(Protocol):
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
         ...
+
+
+@runtime_checkable
+class Streaming(Backend, Protocol):
+    """A backend that computes several feeds at a time when it is given a row of them."""
+
+    def stream(self, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+        """Yield the outputs of each feed, in order; a few feeds are taken ahead."""
+        ...
+
+
+def run_all(backend: Backend, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+    """Yield the outputs of each feed, in order: several under way at once where a backend can."""
+    if isinstance(backend, Streaming):
+        return backend.stream(feeds)
+    return map(backend.run, feeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

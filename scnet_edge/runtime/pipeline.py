@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, read_manifest
 from scnet_edge.data.preprocess import resized
-from scnet_edge.engines.base import Array, Backend, default_engine
+from scnet_edge.engines.base import Array, Backend, default_engine, run_all
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
-from scnet_edge.types import Frame, Map, Result
+from scnet_edge.runtime.scale import Scale, check_scale, look
+from scnet_edge.runtime.tiles import Maps
+from scnet_edge.types import Frame, Result
 from scnet_edge.video.frames import as_bgr
+
+Batch: TypeAlias = npt.NDArray[np.float32]  # (N, k, H, W)
 
 
 class Pipeline:
     """A loaded bundle; call it on a frame. One thread at a time.
 
-    Attributes:
+    Args:
         manifest: What the bundle says of itself.
+        backend: What runs its graph.
+        scale: How a frame of another size than the model's is brought to it, see `scale.look`.
+
+    Attributes:
+        manifest, scale: As given.
     """
 
-    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+    def __init__(self, manifest: Manifest, backend: Backend, *, scale: Scale = "native") -> None:
         self.manifest = manifest
+        self.scale = check_scale(scale)
         self._backend = backend
 
     @property
@@ -45,6 +59,7 @@ class Pipeline:
         cache: Path | None = None,
         isolate: bool = False,
         fallback: str | None = None,
+        scale: Scale = "native",
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
 
@@ -57,6 +72,9 @@ class Pipeline:
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+            scale: How a frame of another size than the model's is brought to it: `native`, at its
+                own scale, in overlapping tiles; `fit`, whole; `auto`, in tiles where the whole
+                frame, made smaller, shows that something may be.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
@@ -71,11 +89,11 @@ class Pipeline:
         first = opening(engine or default_engine())
         if isolate or fallback:
             others = [opening(fallback)] if fallback else []
-            return cls(manifest, IsolatedBackend([first, *others]))
-        return cls(manifest, open_one(first))
+            return cls(manifest, IsolatedBackend([first, *others]), scale=check_scale(scale))
+        return cls(manifest, open_one(first), scale=check_scale(scale))
 
     def __call__(self, frame_bgr: Frame) -> Result:
-        """Return mask and maps of the frame's own size; `timing` has resize, engine and mask.
+        """Return mask and maps of the frame's own size; `timing` has engine and mask.
 
         Args:
             frame_bgr: (h, w, 3) uint8 BGR of any size; grey, BGRA and 16 bit as `as_bgr` says.
@@ -85,23 +103,24 @@ class Pipeline:
             EngineError: the engine fails, or its output is not finite.
         """
         frame = as_bgr(frame_bgr)
-        frame_hw = (frame.shape[0], frame.shape[1])
         clock_s = [perf_counter()]
 
-        fed = resized(frame, self.manifest.input.frame_hw)
+        looked = look(frame, self._run, self.manifest.input.frame_hw, self.scale)
         clock_s.append(perf_counter())
 
-        outputs = self._backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
-        clock_s.append(perf_counter())
-
-        probability = self._map(outputs, "probability", frame_hw)
-        edges = self._map(outputs, "edges", frame_hw) if "edges" in outputs else None
+        probability, *edges = looked.maps  # (h, w) float32
         mask = probability >= self.manifest.threshold
         clock_s.append(perf_counter())
 
         stages_ms = (1e3 * np.diff(clock_s)).tolist()
-        timing = dict(zip(("resize", "engine", "mask"), stages_ms, strict=True))
-        return Result(mask=mask, probability=probability, edges=edges, timing=timing)
+        return Result(
+            mask=mask,
+            probability=probability,
+            edges=edges[0] if edges else None,
+            timing=dict(zip(("engine", "mask"), stages_ms, strict=True)),
+            scale=looked.scale,
+            tiles=looked.tiles,
+        )
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
@@ -115,16 +134,38 @@ class Pipeline:
         """Release the engine."""
         self.close()
 
-    def _map(self, outputs: Mapping[str, Array], name: str, frame_hw: tuple[int, int]) -> Map:
-        """Return one output as (h, w) float32 of the frame's size."""
-        expected = (1, *self.manifest.input.size_hw)
-        if name not in outputs or outputs[name].shape != expected:
-            found = {key: value.shape for key, value in outputs.items()}
-            raise EngineError(f"{self.engine}: expected output {name} {expected}, found {found}")
-        values = outputs[name][0].astype(np.float32, copy=False)
-        if not np.isfinite(values).all():
-            raise EngineError(
-                f"{self.engine}: {name} is not finite; run 'scnet-edge verify' on the bundle, "
-                "or use a bundle of higher precision"
-            )
-        return resized(values, frame_hw)
+    def _run(self, tiles: Iterable[Frame]) -> Iterator[Maps]:
+        """Yield the maps (k, H, W) of tiles (H, W, 3), as many at a time as the graph takes."""
+        batch = self.manifest.input.batch
+        counts: deque[int] = deque()
+
+        def feeds() -> Iterator[Mapping[str, Array]]:
+            waiting = iter(tiles)
+            while some := list(islice(waiting, batch)):
+                counts.append(len(some))
+                some += [np.zeros_like(some[0])] * (batch - len(some))
+                yield {"frame": np.stack(some)}  # (N, H, W, 3) uint8
+
+        for outputs in run_all(self._backend, feeds()):
+            yield from self._maps(outputs)[: counts.popleft()]
+
+    def _maps(self, outputs: Mapping[str, Array]) -> Batch:
+        """Return the maps of N tiles, (N, k, H, W) float32, checked."""
+        contract = self.manifest.input
+        names = ["probability", *(["edges"] if "edges" in outputs else [])]
+        expected = (contract.batch, *contract.size_hw)
+        for name in names:
+            if name not in outputs or outputs[name].shape != expected:
+                found = {key: value.shape for key, value in outputs.items()}
+                raise EngineError(
+                    f"{self.engine}: expected output {name} {expected}, found {found}"
+                )
+            if not np.isfinite(outputs[name]).all():
+                raise EngineError(
+                    f"{self.engine}: {name} is not finite; run 'scnet-edge verify' on the bundle, "
+                    "or use a bundle of higher precision"
+                )
+        maps = np.stack([outputs[name] for name in names], axis=1).astype(np.float32, copy=False)
+        if contract.size_hw == contract.frame_hw:
+            return maps
+        return np.stack([[resized(m, contract.frame_hw) for m in each] for each in maps])
