@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -47,9 +48,11 @@ class Streaming(Backend, Protocol):
 
 def run_all(backend: Backend, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
     """Yield the outputs of each feed, in order: several under way at once where a backend can."""
-    if isinstance(backend, Streaming):
-        return backend.stream(feeds)
-    return map(backend.run, feeds)
+    ahead = iter(feeds)
+    first = list(islice(ahead, 2))
+    if len(first) < 2 or not isinstance(backend, Streaming):
+        return map(backend.run, chain(first, ahead))
+    return backend.stream(chain(first, ahead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import ConfigError
 from scnet_edge.runtime.tiles import Grid, Maps, Place, blended, grid_of, padded
-from scnet_edge.types import Frame
+from scnet_edge.types import Frame, Map
 
 Scale: TypeAlias = Literal["native", "fit", "auto"]
 SCALES: tuple[Scale, ...] = ("native", "fit", "auto")
@@ -21,9 +21,9 @@ Run: TypeAlias = Callable[[Iterable[Frame]], Iterator[Maps]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """The maps of a frame, (k, h, w), at what scale it was looked at and in how many tiles."""
+    """The maps of a frame, (h, w) each, at what scale it was looked at and in how many tiles."""
 
-    maps: Maps
+    maps: Sequence[Map]
     scale: Literal["native", "fit"]
     tiles: int
 
@@ -53,17 +53,17 @@ def look(frame: Frame, run: Run, tile_hw: tuple[int, int], scale: Scale) -> Look
     full = padded(frame, tile_hw)
     places = grid.places
     maps = _joined(grid, places, full, run)[:, : frame_hw[0], : frame_hw[1]]
-    return Looked(maps=maps, scale="native", tiles=len(places))
+    return Looked(maps=list(maps), scale="native", tiles=len(places))
 
 
-def _fitted(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> Maps:
+def _fitted(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
     """Return the maps of a whole frame scaled to the model; what it leaves free is mirrored."""
     frame_hw = (frame.shape[0], frame.shape[1])
     factor = min(t / f for t, f in zip(tile_hw, frame_hw, strict=True))
     height_px, width_px = (max(1, round(f * factor)) for f in frame_hw)
     small = padded(resized(frame, (height_px, width_px)), tile_hw)
     (maps,) = run([small])
-    return np.stack([resized(m[:height_px, :width_px], frame_hw) for m in maps])
+    return [resized(m[:height_px, :width_px], frame_hw) for m in maps]
 
 
 def _joined(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:

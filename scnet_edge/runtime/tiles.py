@@ -114,12 +114,13 @@ def _finished(grid: Grid, row: int, total: Maps, weight: Share) -> tuple[int, Ma
     """Return the strip down to the next row of tiles, and move what is under way up to it."""
     top, *below = (*grid.rows.starts_px[row:], grid.rows.length_px)
     done = below[0] - top
-    strip = total[:, :done] / np.maximum(weight[:done], LEAST_SHARE**3)  # 0 where none looked
+    least = np.float32(LEAST_SHARE**3)  # where none looked, 0 / least
+    strip = total[:, :done] / np.maximum(weight[:done], least)
     for sums in (total, weight):
         kept = sums.shape[-2] - done
         sums[..., :kept, :] = sums[..., done:, :].copy()
         sums[..., kept:, :] = 0
-    return top, strip
+    return top, np.asarray(strip, np.float32)
 
 
 def _axis(length_px: int, tile_px: int) -> Axis:
@@ -150,6 +151,7 @@ def _cut(length_px: int, tile_px: int) -> Axis:
     return Axis(tuple(starts), tuple(shares), length_px)
 
 
-def _ramp(at: npt.NDArray[np.float64], low: float, high: float) -> Share:
+def _ramp(at: npt.NDArray[np.floating], low: float, high: float) -> Share:
     """Return what rises from nearly 0 at `low` to nearly 1 at `high`."""
-    return np.clip((at - low) / (high - low), LEAST_SHARE, 1 - LEAST_SHARE).astype(np.float32)
+    rise = np.clip((at - low) / (high - low), LEAST_SHARE, 1 - LEAST_SHARE)
+    return np.asarray(rise, np.float32)
