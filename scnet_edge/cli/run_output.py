@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from scnet_edge.events import Event
-    from scnet_edge.robot.run import RunSummary
+    from scnet_edge.robot.run import Run
     from scnet_edge.runtime.delivery import FrameResult
     from scnet_edge.types import Mask
 
 
 @contextmanager
-def show(frames: int | None) -> Iterator[TerminalSink]:
+def show() -> Iterator[TerminalSink]:
     """Yield a sink that shows a run on standard error, and its summary on standard output."""
     from rich.console import Console
     from rich.progress import (
@@ -61,6 +62,9 @@ class TerminalSink:
         self._task = progress.add_task("Frames", total=None, visible=False)
         self._latency = Latency()
         self._cracks = 0
+        self._scales: Counter[str] = Counter()
+        self._tiles = 0
+        self._frame_hw = (0, 0)
 
     def announce(self, url: str) -> None:
         """Print where the live page is; systemd's journal, which others read, gets no token."""
@@ -79,6 +83,9 @@ class TerminalSink:
         if frame_result.camera_to_mask_ms is not None:
             self._latency.add({"camera to mask": frame_result.camera_to_mask_ms})
         self._cracks += len(frame_result.cracks)
+        self._scales[frame_result.result.scale] += 1
+        self._tiles += frame_result.result.tiles
+        self._frame_hw = frame_result.result.mask.shape[:2]
         self._progress.advance(self._task)
 
     def note(self, event: Event) -> None:
@@ -96,7 +103,7 @@ class TerminalSink:
     def close(self) -> None:
         """Leave the bar to its context."""
 
-    def summary(self, done: RunSummary) -> None:
+    def summary(self, run: Run) -> None:
         """Print the run's figures as a table, then where everything lies."""
         from rich.console import Console
         from rich.table import Table
@@ -104,22 +111,37 @@ class TerminalSink:
         table = Table("figure", "value", "p95", "p99", show_edge=False)
         for column in table.columns[1:]:
             column.justify = "right"
-        table.add_row("frames", str(done.counters.processed))
-        for reason, count in sorted(done.counters.dropped.items()):
+        table.add_row("frames", str(run.counters.processed))
+        for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
+        if self._scales:
+            table.add_row("scale", self._scale(run.segmentation.pipeline.manifest.input.frame_hw))
         table.add_row("cracks found", str(self._cracks))
-        for tolerance_px, counts in (done.results.scores.counts if done.results else {}).items():
+        for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
         table.add_section()
         for stage, percentiles_ms in self._latency.summary_ms().items():
             table.add_row(f"{stage}, ms per frame", *(f"{ms:.1f}" for ms in percentiles_ms))
         Console().print(table)
-        if done.out:
-            _print_places(done.out)
+        if run.options.out:
+            _print_places(run.options.out)
+        elif not run.source.live and not run.robot.sinks:
+            typer.echo("nothing is kept: pass --out FOLDER for masks, overlay and a report")
+
+    def _scale(self, model_hw: tuple[int, int]) -> str:
+        """Return how the frames were brought to the model, in words."""
+        tiles = self._tiles / self._scales.total()
+        (scale, _), *others = self._scales.most_common()
+        shrunk = max(f / m for f, m in zip(self._frame_hw, model_hw, strict=True))
+        if others:
+            return f"native and fit, {tiles:.1f} tiles a frame"
+        if scale == "native":
+            return f"native, {tiles:.4g} tile{'' if tiles == 1 else 's'} a frame"
+        return f"fit, {shrunk:.1f} times smaller" if shrunk > 1 else "fit, not made smaller"
 
 
 def _print_places(out: Path) -> None:
-    from scnet_edge.sinks.run_files import MASKS, OVERLAY, REPORT, RESULTS
+    from scnet_edge.sinks.run_folder import MASKS, OVERLAY, REPORT, RESULTS
 
     for label, name in (
         ("masks", MASKS),

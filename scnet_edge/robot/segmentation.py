@@ -25,7 +25,7 @@ from scnet_edge.types import Captured, Frame, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Segmentation:
     """What the loop is given; `pipeline` is that of the bundle itself."""
 
     segment: Segment
@@ -34,14 +34,14 @@ class Opened:
 
 
 @contextmanager
-def open_segment(
+def open_segmentation(
     bundle: Path,
     robot: Robot,
     *,
     event_queue: SimpleQueue[Event],
     temperature_c: Callable[[], float | None] = lambda: None,
     cache: Path | None = None,
-) -> Iterator[Opened]:
+) -> Iterator[Segmentation]:
     """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.
 
     Raises:
@@ -49,6 +49,11 @@ def open_segment(
         ConfigError: a rule without a step, or a step without a rule.
     """
     _check_rule(robot)
+    if robot.hed_every > 1 and robot.scale != "fit":
+        raise ConfigError(
+            f'hed_every: the edges of one tile say nothing of the next; scale must be "fit", '
+            f"found {robot.scale or 'native'}"
+        )
     with ExitStack() as stack:
 
         def opened(path: Path) -> Pipeline:
@@ -71,12 +76,12 @@ def open_segment(
             steps.append(replace(steps[-1], name=name, segment=cheaper))
         skip = _skip(robot)
         if len(steps) == 1:
-            yield Opened(segment=full, skip=skip, pipeline=pipeline)
+            yield Segmentation(segment=full, skip=skip, pipeline=pipeline)
             return
         governor = Degradation(
             steps, _rule(robot), temperature_c=temperature_c, event_queue=event_queue, skip=skip
         )
-        yield Opened(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
+        yield Segmentation(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
 
 
 def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
@@ -87,6 +92,8 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
         cache=cache,
         isolate=bool(robot.isolate),
         fallback=robot.fallback,
+        timeout_s=robot.engine_timeout_s,
+        scale=robot.scale or "native",
     )
 
 
@@ -104,7 +111,7 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
         size_hw=manifest.input.size_hw,
         edge_threshold=manifest.edge_threshold,
     )
-    pipeline = Pipeline(manifest, split)
+    pipeline = Pipeline(manifest, split, scale=robot.scale or "native")
 
     def segment(frame: Frame) -> Result:
         result = pipeline(frame)
@@ -122,7 +129,7 @@ def _open_half(
         if engine
     ]
     if robot.isolate or robot.fallback:
-        return IsolatedBackend(openings)
+        return IsolatedBackend(openings, run_timeout_s=robot.engine_timeout_s)
     return open_one(openings[0])
 
 

@@ -16,7 +16,7 @@ from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, read_manifest
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Array, Backend, default_engine, run_all
-from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.scale import Scale, check_scale, look
@@ -32,22 +32,22 @@ class Pipeline:
 
     Args:
         manifest: What the bundle says of itself.
-        backend: What runs its graph.
+        backend: The engine.
         scale: How a frame of another size than the model's is brought to it, see `scale.look`.
 
     Attributes:
-        manifest, scale: As given.
+        manifest, backend, scale: As given.
     """
 
     def __init__(self, manifest: Manifest, backend: Backend, *, scale: Scale = "native") -> None:
         self.manifest = manifest
         self.scale = check_scale(scale)
-        self._backend = backend
+        self.backend = backend
 
     @property
     def engine(self) -> str:
         """What runs it, for people: `openvino CPU`; another one after an isolated fallback."""
-        return self._backend.name
+        return self.backend.name
 
     @classmethod
     def open(
@@ -59,6 +59,7 @@ class Pipeline:
         cache: Path | None = None,
         isolate: bool = False,
         fallback: str | None = None,
+        timeout_s: float = RUN_TIMEOUT_S,
         scale: Scale = "native",
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
@@ -72,6 +73,7 @@ class Pipeline:
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+            timeout_s: How long an isolated engine may take over a frame before it is replaced.
             scale: How a frame of another size than the model's is brought to it: `native`, at its
                 own scale, in overlapping tiles; `fit`, whole; `auto`, in tiles where the whole
                 frame, made smaller, shows that something may be.
@@ -81,7 +83,7 @@ class Pipeline:
             EngineError: no such engine here, it refuses the graph, or the compiled code is altered
                 or not for this machine.
         """
-        manifest = read_manifest(Path(bundle))
+        manifest, scale = read_manifest(Path(bundle)), check_scale(scale)
 
         def opening(engine: str) -> Opening:
             return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)
@@ -89,8 +91,9 @@ class Pipeline:
         first = opening(engine or default_engine())
         if isolate or fallback:
             others = [opening(fallback)] if fallback else []
-            return cls(manifest, IsolatedBackend([first, *others]), scale=check_scale(scale))
-        return cls(manifest, open_one(first), scale=check_scale(scale))
+            isolated = IsolatedBackend([first, *others], run_timeout_s=timeout_s)
+            return cls(manifest, isolated, scale=scale)
+        return cls(manifest, open_one(first), scale=scale)
 
     def __call__(self, frame_bgr: Frame) -> Result:
         """Return mask and maps of the frame's own size; `timing` has engine and mask.
@@ -124,7 +127,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
-        self._backend.close()
+        self.backend.close()
 
     def __enter__(self) -> Pipeline:
         """Return itself."""
@@ -146,7 +149,7 @@ class Pipeline:
                 some += [np.zeros_like(some[0])] * (batch - len(some))
                 yield {"frame": np.stack(some)}  # (N, H, W, 3) uint8
 
-        for outputs in run_all(self._backend, feeds()):
+        for outputs in run_all(self.backend, feeds()):
             yield from self._maps(outputs)[: counts.popleft()]
 
     def _maps(self, outputs: Mapping[str, Array]) -> Batch:

@@ -1,20 +1,35 @@
-"""A run over files as a folder of results and a page: the sink behind `scnet-edge run --out`."""
+"""A run as a folder: the sink behind `scnet-edge run --out`. It appears whole or not at all.
+
+OUT/
+  masks/NAME.png   (h, w) uint8, 255 where a crack is
+  overlay.mp4      the cracks drawn on the frames, MPEG-4 part 2
+  results.jsonl    the run, then one record a frame or event, as `--sink jsonl:` writes them
+  report.html      the page
+
+A run without a frame has neither overlay nor page.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
+from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.sinks.run_files import REPORT, RESULTS, FrameRecord, open_sinks
+from scnet_edge.sinks.media import draw_result, mask_png, video_writer
+from scnet_edge.sinks.records import FrameRecord, Recorder
 from scnet_edge.sinks.run_page import Gallery, render_page
 from scnet_edge.sinks.run_scores import Scoreboard
-from scnet_edge.types import Frame, Mask, Result
+from scnet_edge.types import Frame, Mask
 
+MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
+PARTIAL = ".partial"
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
 
 
@@ -29,22 +44,27 @@ class RunFolder:
     def __init__(
         self,
         folder: Path,
-        write_files: Callable[[Frame, Result, FrameRecord], None],
+        recorder: Recorder,
+        lines: IO[bytes],
+        write_overlay: Callable[[Frame], None],
         known_mask: Callable[[str], Mask] | None,
     ) -> None:
         self.records: list[FrameRecord] = []
         self.scores = Scoreboard()
-        self._folder = folder
-        self._write_files = write_files
+        self._folder, self._recorder, self._lines = folder, recorder, lines
+        self._write_overlay = write_overlay
         self._known_mask = known_mask
         self._gallery = Gallery()
         self._frames = 0
+        self._write_line(recorder.run)
 
     def write(self, frame_result: FrameResult) -> None:
         """Write one frame's mask, overlay and line of JSON."""
-        record = frame_record(frame_result)
+        record = self._recorder.frame_record(frame_result)
         frame, result = frame_result.captured.frame, frame_result.result
-        self._write_files(frame, result, record)
+        (self._folder / MASKS / f"{record.name}.png").write_bytes(mask_png(result.mask))
+        self._write_line(record)
+        self._write_overlay(draw_result(frame_result))
         known = self._known_mask(record.name) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
@@ -55,7 +75,8 @@ class RunFolder:
             self.records.append(record)
 
     def note(self, event: Event) -> None:
-        """Take no notice: a run over files has frames alone."""
+        """Write the event's line of JSON."""
+        self._write_line(self._recorder.record(event))
 
     def close(self) -> None:
         """Leave the files to `open_run_folder`, which opened them."""
@@ -70,24 +91,69 @@ class RunFolder:
         page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
         (self._folder / REPORT).write_text(page, encoding="utf-8")
 
+    def _write_line(self, record: msgspec.Struct) -> None:
+        self._lines.write(msgspec.json.encode(record) + b"\n")
+
 
 @contextmanager
 def open_run_folder(
-    folder: Path, *, fps: float | None, known_mask: Callable[[str], Mask] | None = None
+    folder: Path,
+    recorder: Recorder,
+    *,
+    fps: float | None,
+    known_mask: Callable[[str], Mask] | None = None,
 ) -> Iterator[RunFolder]:
     """Open the files of a run inside `folder`; `known_mask` maps a frame's name to its truth."""
-    with open_sinks(folder, fps=fps) as write_files:
-        yield RunFolder(folder, write_files, known_mask)
+    (folder / MASKS).mkdir()
+    with (
+        (folder / RESULTS).open("wb") as lines,
+        video_writer(folder / OVERLAY, fps=fps) as write_overlay,
+    ):
+        yield RunFolder(folder, recorder, lines, write_overlay, known_mask)
 
 
-def frame_record(frame_result: FrameResult) -> FrameRecord:
-    """Return one frame's line of JSON."""
-    mask = frame_result.result.mask
-    return FrameRecord(
-        index=frame_result.captured.frame_id,
-        name=frame_result.captured.name,
-        size_hw=(mask.shape[0], mask.shape[1]),
-        crack_area_px=int(mask.sum()),
-        cracks=msgspec.to_builtins(frame_result.cracks),
-        timing_ms=frame_result.timing_ms,
-    )
+@contextmanager
+def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a hidden folder inside `out` whose content moves into `out` when all went well.
+
+    It lies inside, and not beside, because `out` may be a mounted volume.
+
+    Raises:
+        InputError: `out` is not empty and may not be overwritten, holds what we did not write,
+            or cannot be written.
+    """
+    _check_free(out, overwrite)
+    existed, partial = out.exists(), out / PARTIAL
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        for name in (MASKS, OVERLAY, REPORT, RESULTS):
+            _replace(partial / name, out / name)
+    except OSError as e:
+        raise InputError(f"{out}: cannot be written ({e})") from e
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not existed and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _check_free(out: Path, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a folder to write to, found a file")
+    present = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if foreign := present - {MASKS, OVERLAY, RESULTS, REPORT, PARTIAL}:
+        raise InputError(
+            f"{out}: holds {sorted(foreign)[0]!r}, which no run wrote; choose a new or empty folder"
+        )
+    if present and not overwrite:
+        raise InputError(f"{out}: not empty; choose another folder, or pass --overwrite")
+
+
+def _replace(made: Path, target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    if made.exists():
+        made.replace(target)
+    else:
+        target.unlink(missing_ok=True)

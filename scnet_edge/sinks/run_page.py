@@ -17,11 +17,11 @@ import numpy.typing as npt
 from scnet_edge.machine.board import system_text
 from scnet_edge.machine.system import cpu_model
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
-from scnet_edge.sinks.run_files import FrameRecord
+from scnet_edge.sinks.records import FrameRecord
 from scnet_edge.sinks.run_scores import Counts, percentiles_ms
 from scnet_edge.types import Frame, Map, Mask
 
-TEMPLATE = Path(__file__).with_name("page.html")
+TEMPLATE = Path(__file__).with_name("run_page.html")
 MAX_SHOTS = 120
 MAX_SHOT_BYTES = 10_500_000  # of pictures; base64 adds a third
 MAX_SIDE_PX = 960
@@ -145,7 +145,7 @@ def _figures(
 
 def _cracks(records: Sequence[FrameRecord]) -> dict[str, Any]:
     """Return the longest cracks, each with its frame, and how many there are in all."""
-    found = [{"frame": r.index, **crack} for r in records for crack in r.cracks]
+    found = [{"frame": r.frame_id, **crack} for r in records for crack in r.cracks]
     found.sort(key=lambda crack: -float(str(crack["length_px"])))
     return {"cracks": found[:MAX_TABLE_ROWS], "cracks_total": len(found)}
 
