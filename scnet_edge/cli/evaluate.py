@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -35,6 +35,10 @@ def evaluate(
         str | None, typer.Option(help="The engine of a bundle; a model runs in PyTorch.")
     ] = None,
     device: Annotated[str, typer.Option(help="Of a model: auto, cpu, cuda or cuda:N.")] = "cpu",
+    scale: Annotated[
+        Literal["native", "fit", "auto"] | None,
+        typer.Option(help="How a bundle takes images of another size than its model's, see 'run'."),
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="The guided filter of DeepCrack-Liu.")
     ] = False,
@@ -62,7 +66,7 @@ def evaluate(
         check_folder(plots)
     tolerances = _tolerances(tolerance or TOLERANCES_PX)
     samples = open_dataset(data, parse_split(split))
-    with opened(subject, engine, refine=refine, device=device) as open_subject:
+    with opened(subject, engine, refine=refine, device=device, scale=scale) as open_subject:
         with Progress(console=Console(stderr=True)) as progress:
             counted = tally(
                 predictions(open_subject.run, progress.track(samples, description=subject)),

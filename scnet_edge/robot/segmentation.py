@@ -21,6 +21,7 @@ from scnet_edge.runtime.cascade import Cascade
 from scnet_edge.runtime.degradation import Degradation, Rule, Step
 from scnet_edge.runtime.loop import Segment, Skip
 from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.runtime.scale import Scale
 from scnet_edge.types import Captured, Frame, Result
 
 
@@ -46,14 +47,9 @@ def open_segmentation(
 
     Raises:
         BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs.
-        ConfigError: a rule without a step, or a step without a rule.
+        ConfigError: a rule without a step, a step without a rule, or tiles with `hed_every`.
     """
     _check_rule(robot)
-    if robot.hed_every > 1 and robot.scale != "fit":
-        raise ConfigError(
-            f'hed_every: the edges of one tile say nothing of the next; scale must be "fit", '
-            f"found {robot.scale or 'native'}"
-        )
     with ExitStack() as stack:
 
         def opened(path: Path) -> Pipeline:
@@ -93,7 +89,7 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
         isolate=bool(robot.isolate),
         fallback=robot.fallback,
         timeout_s=robot.engine_timeout_s,
-        scale=robot.scale or "native",
+        scale=_scale(robot),
     )
 
 
@@ -111,7 +107,7 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
         size_hw=manifest.input.size_hw,
         edge_threshold=manifest.edge_threshold,
     )
-    pipeline = Pipeline(manifest, split, scale=robot.scale or "native")
+    pipeline = Pipeline(manifest, split, scale=_scale(robot))
 
     def segment(frame: Frame) -> Result:
         result = pipeline(frame)
@@ -141,6 +137,15 @@ def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:
             "build it with --split-graphs"
         )
     return manifest
+
+
+def _scale(robot: Robot) -> Scale:
+    """Return how frames are brought to the model; the edges of one tile say nothing of the next."""
+    if robot.hed_every == 1:
+        return robot.scale or "native"
+    if robot.scale not in (None, "fit"):
+        raise ConfigError(f'hed_every: needs scale "fit", found "{robot.scale}"; drop one of them')
+    return "fit"
 
 
 def _skip(robot: Robot) -> Skip:

@@ -34,6 +34,8 @@ def record(index: int, cracks: int = 1, name: str = HOSTILE) -> FrameRecord:
         clock_synced=None,
         faults=(),
         flags=(),
+        scale="native",
+        tiles=1,
         age_ms=None,
         camera_to_mask_ms=None,
         power_mode=None,
