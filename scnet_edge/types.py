@@ -50,8 +50,9 @@ class Result:
         edges: (h, w) float32 in [0, 1], the HED map; None for a model without the prior.
         timing: milliseconds by stage, in the order they ran.
         flags: how it was made, where that weakens it: `degraded`, `gated`, `prior_reused`.
-        scale: `fit` where the whole frame was scaled to the model, `native` where it was looked at
-            as it is.
+        scale: how it was looked at: `fit`, whole, scaled to the model; `native`, as it is, in
+            tiles; `auto`, in those tiles in which the frame, made smaller, showed something. The
+            maps are 0 where it was not looked at.
         tiles: how many times the model looked.
     """
 
@@ -60,7 +61,7 @@ class Result:
     edges: Map | None
     timing: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
-    scale: Literal["native", "fit"] = "native"
+    scale: Literal["native", "fit", "auto"] = "native"
     tiles: int = 1
 
 

@@ -131,12 +131,10 @@ class TerminalSink:
     def _scale(self, model_hw: tuple[int, int]) -> str:
         """Return how the frames were brought to the model, in words."""
         tiles = self._tiles / self._scales.total()
-        (scale, _), *others = self._scales.most_common()
+        scales = " and ".join(sorted(self._scales))
+        if scales != "fit":
+            return f"{scales}, {tiles:.4g} tile{'' if tiles == 1 else 's'} a frame"
         shrunk = max(f / m for f, m in zip(self._frame_hw, model_hw, strict=True))
-        if others:
-            return f"native and fit, {tiles:.1f} tiles a frame"
-        if scale == "native":
-            return f"native, {tiles:.4g} tile{'' if tiles == 1 else 's'} a frame"
         return f"fit, {shrunk:.1f} times smaller" if shrunk > 1 else "fit, not made smaller"
 
 

@@ -108,11 +108,12 @@ class Pipeline:
         frame = as_bgr(frame_bgr)
         clock_s = [perf_counter()]
 
-        looked = look(frame, self._run, self.manifest.input.frame_hw, self.scale)
+        tile_hw, threshold = self.manifest.input.frame_hw, self.manifest.threshold
+        looked = look(frame, self._run, tile_hw, self.scale, threshold=threshold)
         clock_s.append(perf_counter())
 
         probability, *edges = looked.maps  # (h, w) float32
-        mask = probability >= self.manifest.threshold
+        mask = probability >= threshold
         clock_s.append(perf_counter())
 
         stages_ms = (1e3 * np.diff(clock_s)).tolist()

@@ -1,4 +1,13 @@
-"""How a frame is brought to the model: whole and made to fit, or at its own scale in tiles."""
+"""How a frame is brought to the model: whole and made to fit, or at its own scale in tiles.
+
+`native` looks at every tile, `fit` at the whole frame once, its aspect ratio kept. `auto` looks at
+the frame a third as large first, and then at the tiles in which that shows a pixel of a fifth of
+the threshold: a crack that is too faint to be called one there is still seen. Measured with
+`scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack that `native`
+finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four times smaller it lost 2 to
+9 % of the thin cracks. What is lost is faint and thin at once: of drawn cracks 2 px wide and 25
+grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +20,12 @@ import numpy as np
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import ConfigError
 from scnet_edge.runtime.tiles import Grid, Maps, Place, blended, grid_of, padded
-from scnet_edge.types import Frame, Map
+from scnet_edge.types import Frame, Map, Mask
 
 Scale: TypeAlias = Literal["native", "fit", "auto"]
+SHRINK = 3  # for the first look of `auto`
+WAKE_SHARE = 0.2  # of the threshold, from which on a pixel of the first look counts
+WAKE_PX = 3  # so many of them wake a tile
 SCALES: tuple[Scale, ...] = ("native", "fit", "auto")
 # (H, W, 3) uint8 tiles of the model's size -> their maps (k, H, W), in the same order
 Run: TypeAlias = Callable[[Iterable[Frame]], Iterator[Maps]]
@@ -24,7 +36,7 @@ class Looked:
     """The maps of a frame, (h, w) each, at what scale it was looked at and in how many tiles."""
 
     maps: Sequence[Map]
-    scale: Literal["native", "fit"]
+    scale: Scale
     tiles: int
 
 
@@ -36,24 +48,44 @@ def check_scale(scale: str) -> Scale:
     raise ConfigError(f"scale {scale!r}: expected one of {', '.join(SCALES)}")
 
 
-def look(frame: Frame, run: Run, tile_hw: tuple[int, int], scale: Scale) -> Looked:
-    """Return the maps of a frame.
+def look(
+    frame: Frame, run: Run, tile_hw: tuple[int, int], scale: Scale, *, threshold: float
+) -> Looked:
+    """Return the maps of a frame; the first is the probability.
 
     Args:
         frame: (h, w, 3) uint8 BGR.
         run: Computes the maps of tiles.
         tile_hw: The size of these.
-        scale: `fit`, the whole frame at once, its aspect ratio kept; `native`, in tiles at its own
-            scale; `auto`, tiles only where the frame, made smaller, shows that something may be.
+        scale: How to look. Tiles that `auto` leaves out have maps of 0.
+        threshold: Crack where the probability is at least this.
     """
     frame_hw = (frame.shape[0], frame.shape[1])
     if scale == "fit":
-        return Looked(maps=_fitted(frame, run, tile_hw), scale="fit", tiles=1)
+        return Looked(maps=_fitted(frame, run, tile_hw), scale=scale, tiles=1)
     grid = grid_of(frame_hw, tile_hw)
-    full = padded(frame, tile_hw)
-    places = grid.places
-    maps = _joined(grid, places, full, run)[:, : frame_hw[0], : frame_hw[1]]
-    return Looked(maps=list(maps), scale="native", tiles=len(places))
+    places, first = grid.places, 0
+    if scale == "auto":
+        small = resized(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
+        coarse = grid_of(small.shape[:2], tile_hw)
+        if 2 * len(coarse.places) < len(places):  # else the first look costs what it saves
+            first = len(coarse.places)
+            seen = _joined(coarse, coarse.places, padded(small, tile_hw), run)
+            hints = seen[0, : small.shape[0], : small.shape[1]] >= WAKE_SHARE * threshold
+            places = [place for place in places if _wakes(hints, grid, place)]
+            if not places:
+                nothing = [np.zeros(frame_hw, np.float32) for _ in seen]
+                return Looked(maps=nothing, scale=scale, tiles=first)
+    maps = _joined(grid, places, padded(frame, tile_hw), run)[:, : frame_hw[0], : frame_hw[1]]
+    return Looked(maps=list(maps), scale=scale, tiles=first + len(places))
+
+
+def _wakes(hints: Mask, grid: Grid, place: Place) -> bool:
+    """Return whether the first look shows enough within a tile."""
+    (top, left), (height_px, width_px) = grid.corner(place), grid.tile_hw
+    rows = slice(top // SHRINK, -(-(top + height_px) // SHRINK))
+    columns = slice(left // SHRINK, -(-(left + width_px) // SHRINK))
+    return int(np.count_nonzero(hints[rows, columns])) >= WAKE_PX
 
 
 def _fitted(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
@@ -68,15 +100,16 @@ def _fitted(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
 
 def _joined(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:
     """Return the maps of a frame from those of some of its tiles; 0 where none was looked at."""
+    frame_hw = (grid.rows.length_px, grid.columns.length_px)
     tiles = (grid.crop(frame, place) for place in places)
-    if len(grid.places) == 1:
+    if frame_hw == grid.tile_hw:
         (maps,) = run(tiles)
         return maps
     strips = blended(grid, zip(places, run(tiles), strict=True))
     joined: Maps | None = None
     for top, strip in strips:
         if joined is None:
-            joined = np.zeros((len(strip), grid.rows.length_px, grid.columns.length_px), np.float32)
+            joined = np.zeros((len(strip), *frame_hw), np.float32)
         joined[:, top : top + strip.shape[1]] = strip
     assert joined is not None
     return joined

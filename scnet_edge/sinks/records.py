@@ -43,7 +43,7 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     size_hw: tuple[int, int]
     faults: tuple[str, ...]
     flags: tuple[str, ...]
-    scale: str  # `native` or `fit`, as in `Result`
+    scale: str  # `native`, `fit` or `auto`, as in `Result`
     tiles: int
     crack_area_px: int
     cracks: Sequence[Any]

@@ -69,7 +69,7 @@ def test_strips_come_from_top_to_bottom_and_join(frame_hw: tuple[int, int]) -> N
 @pytest.mark.parametrize("frame_hw", SIZES_HW)
 def test_no_seam_shows_beside_the_whole_picture(frame_hw: tuple[int, int]) -> None:
     frame = noise(frame_hw)
-    seen = look(frame, run, TILE_HW, "native")
+    seen = look(frame, run, TILE_HW, "native", threshold=0.5)
     expected = darkness(padded(frame, TILE_HW))[: frame_hw[0], : frame_hw[1]]
     assert [m.shape for m in seen.maps] == [frame_hw]
     np.testing.assert_allclose(seen.maps[0], expected, atol=2e-3)
@@ -78,7 +78,7 @@ def test_no_seam_shows_beside_the_whole_picture(frame_hw: tuple[int, int]) -> No
 def test_a_frame_of_the_tiles_size_comes_back_to_the_bit() -> None:
     frame = noise(TILE_HW)
     for scale in ("native", "fit", "auto"):
-        seen = look(frame, run, TILE_HW, scale)
+        seen = look(frame, run, TILE_HW, scale, threshold=0.5)
         np.testing.assert_array_equal(seen.maps[0], darkness(frame))
         assert seen.tiles == 1
 
@@ -91,7 +91,10 @@ def test_a_crack_across_a_seam_measures_as_in_one_piece(frame_hw: tuple[int, int
         frame = np.full((*frame_hw, 3), 200, np.uint8)
         ends = ((offset % 40 + 10, 10), (width - 45 + offset % 40, height - 12))
         cv2.line(frame, *ends, (10, 10, 10), 5, cv2.LINE_AA)
-        whole, seen = darkness(frame) >= 0.5, look(frame, run, TILE_HW, "native").maps[0] >= 0.5
+        whole, seen = (
+            darkness(frame) >= 0.5,
+            look(frame, run, TILE_HW, "native", threshold=0.5).maps[0] >= 0.5,
+        )
         [one], [other] = (measure_cracks(m, frame=frame) for m in (whole, seen))
         assert other.length_px == pytest.approx(one.length_px, abs=0.05)
         assert other.width_mean_px == pytest.approx(one.width_mean_px, abs=0.01)
@@ -109,7 +112,7 @@ def test_a_mosaic_of_pictures_is_seen_picture_by_picture() -> None:
     frame = (
         levels.repeat(TILE_HW[0], axis=0).repeat(TILE_HW[1], axis=1)[..., None].repeat(3, axis=2)
     )
-    seen = look(frame, brightness, TILE_HW, "native").maps[0]
+    seen = look(frame, brightness, TILE_HW, "native", threshold=0.5).maps[0]
     for i, j in np.ndindex(2, 3):
         top, left = i * TILE_HW[0], j * TILE_HW[1]
         inner = seen[
@@ -159,7 +162,7 @@ def test_fit_keeps_the_aspect_ratio(frame_hw: tuple[int, int]) -> None:
             tiles.append(tile)
             yield 1 - tile[..., 0].astype(np.float32)[None] / 255
 
-    seen = look(frame, watch, TILE_HW, "fit")
+    seen = look(frame, watch, TILE_HW, "fit", threshold=0.5)
     found, truth = seen.maps[0] >= 0.5, frame[..., 0] == 0
     assert (found & truth).sum() / (found | truth).sum() > 0.93
     shown = cv2.connectedComponentsWithStats((tiles[0][..., 0] < 128).astype(np.uint8))[2][1:]
@@ -176,3 +179,36 @@ def test_memory_is_that_of_a_row_of_tiles() -> None:
     tracemalloc.stop()
     assert rows == 4000
     assert peak_bytes < 8 * 4 * TILE_HW[0] * 960
+
+
+def with_a_blot(frame_hw: tuple[int, int], grey: int) -> Frame:
+    frame = np.full((*frame_hw, 3), 250, np.uint8)
+    cv2.line(frame, (205, 210), (225, 225), (grey, grey, grey), 5)
+    return frame
+
+
+@pytest.mark.parametrize("grey", [0, 150])
+def test_auto_looks_where_something_may_be_and_finds_what_native_finds(grey: int) -> None:
+    """The darker one is a crack in the smaller frame, too; the paler one only a hint of it."""
+    frame = with_a_blot((400, 600), grey)
+    native = look(frame, run, TILE_HW, "native", threshold=0.4)
+    auto = look(frame, run, TILE_HW, "auto", threshold=0.4)
+    assert (native.tiles, auto.scale) == (80, "auto")
+    assert auto.tiles <= 16
+    assert (native.maps[0] >= 0.4).any()
+    np.testing.assert_array_equal(auto.maps[0] >= 0.4, native.maps[0] >= 0.4)
+
+
+def test_auto_of_an_empty_wall_is_the_first_look_alone() -> None:
+    frame = np.full((400, 600, 3), 250, np.uint8)
+    seen = look(frame, run, TILE_HW, "auto", threshold=0.4)
+    assert seen.tiles == len(grid_of((133, 200), TILE_HW).places)
+    assert seen.maps[0].shape == (400, 600)
+    assert not seen.maps[0].any()
+
+
+def test_auto_of_a_small_frame_is_native() -> None:
+    frame = noise((64, 150))
+    auto, native = (look(frame, run, TILE_HW, s, threshold=0.4) for s in ("auto", "native"))
+    np.testing.assert_array_equal(auto.maps[0], native.maps[0])
+    assert auto.tiles == native.tiles
