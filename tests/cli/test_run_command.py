@@ -157,3 +157,40 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(
     assert "--overwrite" in again.stderr
     assert command_line(*arguments, "--frames", "1", "--overwrite").returncode == 0
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ((), "native, 49 tiles a frame"),
+        (("--scale", "fit"), "fit, 6.7 times smaller"),
+        (("--scale", "auto"), "auto, "),
+    ],
+)
+def test_large_pictures_are_seen_in_tiles_and_the_line_says_so(
+    command_line: Run, bundle: Path, tmp_path: Path, options: tuple[str, ...], line: str
+) -> None:
+    """A crack of 2 px in a picture six times as large as the model is found unless it is shrunk."""
+    mask = np.zeros((400, 640), bool)
+    mask[190:192, 100:500] = True
+    picture, out = tmp_path / "wall.png", tmp_path / "out"
+    cv2.imwrite(str(picture), np.where(mask, 20, 200).astype(np.uint8))
+    done = command_line("run", str(bundle), "--source", str(picture), "--out", str(out), *options)
+    assert done.returncode == 0, done.stderr
+    assert line in " ".join(done.stdout.split())
+    rows = [json.loads(row) for row in (out / "results.jsonl").read_text().splitlines()]
+    [record] = [row for row in rows if row["kind"] == "frame"]
+    assert record["scale"] == line.partition(",")[0]
+    assert record["tiles"] == {"native": 49, "fit": 1}.get(record["scale"], record["tiles"])
+    assert record["crack_area_px"] == (0 if "fit" in options else 800)
+
+
+def test_a_film_is_looked_at_whole(command_line: Run, bundle: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"MJPG"), 10, (192, 128))
+    for _ in range(3):
+        writer.write(np.full((128, 192, 3), 200, np.uint8))
+    writer.release()
+    done = command_line("run", str(bundle), "--source", str(film))
+    assert done.returncode == 0, done.stderr
+    assert "fit, 2.0 times smaller" in " ".join(done.stdout.split())
