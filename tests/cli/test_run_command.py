@@ -162,7 +162,7 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ((), "native, 49 tiles a frame"),
+        ((), "native, 90 tiles a frame"),
         (("--scale", "fit"), "fit, 6.7 times smaller"),
         (("--scale", "auto"), "auto, "),
     ],
@@ -181,7 +181,7 @@ def test_large_pictures_are_seen_in_tiles_and_the_line_says_so(
     rows = [json.loads(row) for row in (out / "results.jsonl").read_text().splitlines()]
     [record] = [row for row in rows if row["kind"] == "frame"]
     assert record["scale"] == line.partition(",")[0]
-    assert record["tiles"] == {"native": 49, "fit": 1}.get(record["scale"], record["tiles"])
+    assert record["tiles"] == {"native": 90, "fit": 1}.get(record["scale"], record["tiles"])
     assert record["crack_area_px"] == (0 if "fit" in options else 800)
 
 
