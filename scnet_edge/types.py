@@ -54,6 +54,7 @@ class Result:
             tiles; `auto`, in those tiles in which the frame, made smaller, showed something. The
             maps are 0 where it was not looked at.
         tiles: how many times the model looked.
+        ignored: (h, w) bool, True where nothing was inspected; None where everything was.
     """
 
     mask: Mask
@@ -63,6 +64,7 @@ class Result:
     flags: tuple[str, ...] = ()
     scale: Literal["native", "fit", "auto"] = "native"
     tiles: int = 1
+    ignored: Mask | None = None
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

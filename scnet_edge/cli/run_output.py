@@ -64,6 +64,7 @@ class TerminalSink:
         self._cracks = 0
         self._scales: Counter[str] = Counter()
         self._tiles = 0
+        self._ignored_px = self._pixels = 0
         self._frame_hw = (0, 0)
 
     def announce(self, url: str) -> None:
@@ -85,7 +86,10 @@ class TerminalSink:
         self._cracks += len(frame_result.cracks)
         self._scales[frame_result.result.scale] += 1
         self._tiles += frame_result.result.tiles
-        self._frame_hw = frame_result.result.mask.shape[:2]
+        mask, ignored = frame_result.result.mask, frame_result.result.ignored
+        self._frame_hw = mask.shape[:2]
+        self._pixels += mask.size
+        self._ignored_px += 0 if ignored is None else int(ignored.sum())
         self._progress.advance(self._task)
 
     def note(self, event: Event) -> None:
@@ -116,6 +120,8 @@ class TerminalSink:
             table.add_row(f"dropped: {reason}", str(count))
         if self._scales:
             table.add_row("scale", self._scale(run.segmentation.pipeline.manifest.input.frame_hw))
+        if self._ignored_px:
+            table.add_row("not inspected", f"{self._ignored_px / self._pixels:.1%} of the pixels")
         table.add_row("cracks found", str(self._cracks))
         for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")

@@ -166,8 +166,12 @@ def open_run(
         enter(stopped_by_signals(source.stop))
         if robot.isolate is None:
             robot = msgspec.structs.replace(robot, isolate=source.live)
-        if robot.scale is None:
-            robot = msgspec.structs.replace(robot, scale=_usual_scale(robot, source))
+        footage = source.live or source.fps is not None
+        if robot.scale is None:  # pictures have time, what comes by the second has not
+            usual: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
+            robot = msgspec.structs.replace(robot, scale=usual)
+        if robot.ignore_still is None:
+            robot = msgspec.structs.replace(robot, ignore_still=footage)
         segmentation = enter(
             open_segmentation(
                 bundle,
@@ -270,12 +274,6 @@ def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str
         "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "Version": f"scnet-edge {__version__}",
     }
-
-
-def _usual_scale(robot: Robot, source: Source) -> ModelScale:
-    """Return `native` for pictures, which have time, and `fit` for what comes by the second."""
-    moving = source.live or source.fps is not None
-    return "fit" if moving or robot.hed_every > 1 else "native"
 
 
 def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:

@@ -16,9 +16,11 @@ from scnet_edge.engines.isolated.worker import open_one
 from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
+from scnet_edge.inspection.setup import read_setup
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.cascade import Cascade
 from scnet_edge.runtime.degradation import Degradation, Rule, Step
+from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.loop import Segment, Skip
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.runtime.scale import Scale
@@ -50,13 +52,14 @@ def open_segmentation(
         ConfigError: a rule without a step, a step without a rule, or tiles with `hed_every`.
     """
     _check_rule(robot)
+    ignore = _ignore(robot)
     with ExitStack() as stack:
 
         def opened(path: Path) -> Pipeline:
-            return stack.enter_context(_open_pipeline(path, robot, cache))
+            return stack.enter_context(_open_pipeline(path, robot, cache, ignore))
 
         if robot.hed_every > 1 or robot.hed_bundle:
-            pipeline, full = _open_split(bundle, robot, cache)
+            pipeline, full = _open_split(bundle, robot, cache, ignore)
             stack.enter_context(pipeline)
         else:
             full = pipeline = opened(bundle)
@@ -80,7 +83,7 @@ def open_segmentation(
         yield Segmentation(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
 
 
-def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
+def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None, ignore: Ignore) -> Pipeline:
     return Pipeline.open(
         bundle,
         engine=robot.engine,
@@ -90,10 +93,13 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
         fallback=robot.fallback,
         timeout_s=robot.engine_timeout_s,
         scale=_scale(robot),
+        ignore=ignore,
     )
 
 
-def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipeline, Segment]:
+def _open_split(
+    bundle: Path, robot: Robot, cache: Path | None, ignore: Ignore
+) -> tuple[Pipeline, Segment]:
     """Return a pipeline over the two split_graphs, and it with `prior_reused` flagged."""
     manifest = _halved(bundle, (HED, SCNET))
     hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
@@ -107,7 +113,7 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
         size_hw=manifest.input.size_hw,
         edge_threshold=manifest.edge_threshold,
     )
-    pipeline = Pipeline(manifest, split, scale=_scale(robot))
+    pipeline = Pipeline(manifest, split, scale=_scale(robot), ignore=ignore)
 
     def segment(frame: Frame) -> Result:
         result = pipeline(frame)
@@ -146,6 +152,16 @@ def _scale(robot: Robot) -> Scale:
     if robot.scale not in (None, "fit"):
         raise ConfigError(f'hed_every: needs scale "fit", found "{robot.scale}"; drop one of them')
     return "fit"
+
+
+def _ignore(robot: Robot) -> Ignore:
+    """Return where not to look, by what the robot and its pipe say."""
+    polygons, mask = robot.ignore, robot.ignore_mask
+    if robot.pipe is not None:
+        setup = read_setup(Path(robot.pipe))
+        polygons, mask = polygons + setup.ignore, mask or setup.ignore_mask
+    still = bool(robot.ignore_still)
+    return Ignore(polygons, mask=None if mask is None else Path(mask), still=still)
 
 
 def _skip(robot: Robot) -> Skip:

@@ -19,6 +19,7 @@ from scnet_edge.engines.base import Array, Backend, default_engine, run_all
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
+from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.scale import Scale, check_scale, look
 from scnet_edge.runtime.tiles import Maps
 from scnet_edge.types import Frame, Result
@@ -34,14 +35,23 @@ class Pipeline:
         manifest: What the bundle says of itself.
         backend: The engine.
         scale: How a frame of another size than the model's is brought to it, see `scale.look`.
+        ignore: Where not to look; None for everywhere.
 
     Attributes:
-        manifest, backend, scale: As given.
+        manifest, backend, scale, ignore: As given.
     """
 
-    def __init__(self, manifest: Manifest, backend: Backend, *, scale: Scale = "native") -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        backend: Backend,
+        *,
+        scale: Scale = "native",
+        ignore: Ignore | None = None,
+    ) -> None:
         self.manifest = manifest
         self.scale = check_scale(scale)
+        self.ignore = ignore or Ignore()
         self.backend = backend
 
     @property
@@ -61,6 +71,7 @@ class Pipeline:
         fallback: str | None = None,
         timeout_s: float = RUN_TIMEOUT_S,
         scale: Scale = "native",
+        ignore: Ignore | None = None,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
 
@@ -77,6 +88,7 @@ class Pipeline:
             scale: How a frame of another size than the model's is brought to it: `native`, at its
                 own scale, in overlapping tiles; `fit`, whole; `auto`, in tiles where the whole
                 frame, made smaller, shows that something may be.
+            ignore: Where not to look; None for everywhere.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
@@ -92,8 +104,8 @@ class Pipeline:
         if isolate or fallback:
             others = [opening(fallback)] if fallback else []
             isolated = IsolatedBackend([first, *others], run_timeout_s=timeout_s)
-            return cls(manifest, isolated, scale=scale)
-        return cls(manifest, open_one(first), scale=scale)
+            return cls(manifest, isolated, scale=scale, ignore=ignore)
+        return cls(manifest, open_one(first), scale=scale, ignore=ignore)
 
     def __call__(self, frame_bgr: Frame) -> Result:
         """Return mask and maps of the frame's own size; `timing` has engine and mask.
@@ -103,16 +115,20 @@ class Pipeline:
 
         Raises:
             InputError: not an image, or one too small or too large.
+            ConfigError: what to ignore does not fit the frame, or is all of it.
             EngineError: the engine fails, or its output is not finite.
         """
         frame = as_bgr(frame_bgr)
         clock_s = [perf_counter()]
 
         tile_hw, threshold = self.manifest.input.frame_hw, self.manifest.threshold
-        looked = look(frame, self._run, tile_hw, self.scale, threshold=threshold)
+        ignored = self.ignore(frame)
+        looked = look(frame, self._run, tile_hw, self.scale, threshold=threshold, ignored=ignored)
         clock_s.append(perf_counter())
 
         probability, *edges = looked.maps  # (h, w) float32
+        if ignored is not None:
+            probability[ignored] = 0
         mask = probability >= threshold
         clock_s.append(perf_counter())
 
@@ -124,6 +140,7 @@ class Pipeline:
             timing=dict(zip(("engine", "mask"), stages_ms, strict=True)),
             scale=looked.scale,
             tiles=looked.tiles,
+            ignored=ignored,
         )
 
     def close(self) -> None:

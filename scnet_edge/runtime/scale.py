@@ -49,7 +49,13 @@ def check_scale(scale: str) -> Scale:
 
 
 def look(
-    frame: Frame, run: Run, tile_hw: tuple[int, int], scale: Scale, *, threshold: float
+    frame: Frame,
+    run: Run,
+    tile_hw: tuple[int, int],
+    scale: Scale,
+    *,
+    threshold: float,
+    ignored: Mask | None = None,
 ) -> Looked:
     """Return the maps of a frame; the first is the probability.
 
@@ -59,12 +65,15 @@ def look(
         tile_hw: The size of these.
         scale: How to look. Tiles that `auto` leaves out have maps of 0.
         threshold: Crack where the probability is at least this.
+        ignored: (h, w) bool, True where not to look, which is not everywhere; tiles that lie there
+            are left out.
     """
     frame_hw = (frame.shape[0], frame.shape[1])
     if scale == "fit":
         return Looked(maps=_fitted(frame, run, tile_hw), scale=scale, tiles=1)
     grid = grid_of(frame_hw, tile_hw)
-    places, first = grid.places, 0
+    places = [p for p in grid.places if ignored is None or not _all_ignored(ignored, grid, p)]
+    first = 0
     if scale == "auto":
         small = resized(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
         coarse = grid_of(small.shape[:2], tile_hw)
@@ -78,6 +87,11 @@ def look(
                 return Looked(maps=nothing, scale=scale, tiles=first)
     maps = _joined(grid, places, padded(frame, tile_hw), run)[:, : frame_hw[0], : frame_hw[1]]
     return Looked(maps=list(maps), scale=scale, tiles=first + len(places))
+
+
+def _all_ignored(ignored: Mask, grid: Grid, place: Place) -> bool:
+    top, left = grid.corner(place)
+    return bool(ignored[top : top + grid.tile_hw[0], left : left + grid.tile_hw[1]].all())
 
 
 def _wakes(hints: Mask, grid: Grid, place: Place) -> bool:

@@ -45,6 +45,7 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     flags: tuple[str, ...]
     scale: str  # `native`, `fit` or `auto`, as in `Result`
     tiles: int
+    ignored_px: int  # not inspected
     crack_area_px: int
     cracks: Sequence[Any]
     timing_ms: dict[str, float]
@@ -118,6 +119,7 @@ class Recorder:
             flags=result.flags,
             scale=result.scale,
             tiles=result.tiles,
+            ignored_px=0 if result.ignored is None else int(result.ignored.sum()),
             crack_area_px=int(result.mask.sum()),
             cracks=msgspec.to_builtins(list(frame_result.cracks)),
             timing_ms=dict(frame_result.timing_ms),

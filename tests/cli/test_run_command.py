@@ -194,3 +194,24 @@ def test_a_film_is_looked_at_whole(command_line: Run, bundle: Path, tmp_path: Pa
     done = command_line("run", str(bundle), "--source", str(film))
     assert done.returncode == 0, done.stderr
     assert "fit, 2.0 times smaller" in " ".join(done.stdout.split())
+
+
+def test_what_is_ignored_is_counted_and_shown(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    out, config = tmp_path / "out", tmp_path / "robot.toml"
+    config.write_text("ignore = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]\n")
+    options = ("--source", str(images), "--out", str(out), "--config", str(config))
+    done = command_line("run", str(bundle), *options)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(row) for row in (out / "results.jsonl").read_text().splitlines()]
+    frames = [row for row in rows if row["kind"] == "frame"]
+    assert {row["ignored_px"] for row in frames} == {SIZE_HW[0] * 49}
+    assert all(crack["bbox_xyxy"][0] == 49 for row in frames for crack in row["cracks"])
+    assert "51.0% of the pixels" in " ".join(done.stdout.split())
+    assert "Not inspected" in (out / "report.html").read_text()
+
+    config.write_text("ignore = [[[0, 0], [1, 0], [1, 1], [0, 1]]]\n")
+    done = command_line("run", str(bundle), *options, "--overwrite")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "covers the whole frame" in done.stderr

@@ -128,6 +128,21 @@ def test_the_scale_is_what_the_robot_says(
         np.testing.assert_array_equal(found.mask, large[..., 0] == 20)
 
 
+def test_regions_of_the_robot_and_of_its_pipe_are_both_left_out(
+    darkness_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "pipe.toml").write_text(
+        'mode = "wall"\nignore = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]\n'
+    )
+    corner = ((80.0, 0.0), (96.0, 0.0), (96.0, 64.0), (80.0, 64.0))
+    robot = Robot(pipe=str(tmp_path / "pipe.toml"), ignore=(corner,))
+    with open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
+        found = opened.segment(np.zeros((*SIZE_HW, 3), np.uint8))
+    assert found.mask[:, 50:79].all()
+    assert not found.mask[:, :48].any()
+    assert not found.mask[:, 81:].any()
+
+
 def with_golden(bundle: Path) -> Path:
     """Add golden frames, which three graphs of darkness answer alike, and seal the bundle again."""
     frames = np.stack([frame(px) for px in (0, 200, 5000)])

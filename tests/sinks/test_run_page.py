@@ -36,6 +36,7 @@ def record(index: int, cracks: int = 1, name: str = HOSTILE) -> FrameRecord:
         flags=(),
         scale="native",
         tiles=1,
+        ignored_px=0,
         age_ms=None,
         camera_to_mask_ms=None,
         power_mode=None,
