@@ -43,7 +43,7 @@ def choose_rest(
 
     if not openvino_cpu.has_bf16():
         return None
-    golden = read_golden(bundle / GOLDEN)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
 
     def open_part(part: str, arithmetic: Arithmetic) -> Backend:
         graph = graph_for(bundle, manifest, engine, part)
@@ -99,7 +99,7 @@ def choose_precision(
                 closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
                 closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
             ):
-                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN))
+                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN, batch=manifest.input.batch))
         except BuildCancelled:
             raise
         except (BundleError, EngineError, GraphError) as e:
@@ -120,5 +120,5 @@ def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
 
 def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:
     """Return the time of one backend over that of another."""
-    ms, other_ms = quickest_ms(one, other, list(golden.frames))
+    ms, other_ms = quickest_ms(one, other, golden.feeds())
     return ms / other_ms

@@ -131,7 +131,7 @@ def try_slot(
         BundleError: it is further from the reference than the bundle promises.
         EngineError: it is damaged, not for this machine, or its process crashes.
     """
-    golden = read_golden(bundle / GOLDEN)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
 
     def open_part(part: str) -> Backend:
         return open_code(bundle, manifest, folder, slot.engine, part, threads=threads)

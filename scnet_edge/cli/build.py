@@ -35,6 +35,10 @@ def build(
     frame_size: Annotated[
         str | None, typer.Option(help="Size of the camera frames, resized in the graph.")
     ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Frames, or tiles of one, that the graph takes at once."),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe of export/; options override it.")
     ] = None,
@@ -91,7 +95,7 @@ def build(
         "--overwrite": overwrite,
     }
     networks = {"--int8": int8, "--fp16": fp16, "--fp32": fp32, "--model": model}
-    sizes = {"--size": size, "--frame-size": frame_size}
+    sizes = {"--size": size, "--frame-size": frame_size, "--batch": batch}
     if on_device is not None:
         _refuse(
             {**judged, **written, **networks, **sizes},
@@ -118,6 +122,7 @@ def build(
             "model": model,
             "size_hw": parse_size(size) if size is not None else None,
             "frame_hw": parse_size(frame_size) if frame_size is not None else None,
+            "batch": batch,
             "calibration": calibration,
             "split_graphs": split_graphs or None,
         },

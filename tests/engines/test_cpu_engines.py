@@ -354,3 +354,21 @@ def test_a_row_with_a_wrong_frame_is_one_line(cases: Callable[[str], Any]) -> No
     with pytest.raises(EngineError, match="expected"):
         list(run_all(backend, feeds))
     backend.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_frames_at_once_are_the_frames_one_by_one(
+    precision: str, network: str, engine: str, cases: Callable[[str], Any]
+) -> None:
+    """Instance norms included: each frame has its own statistics."""
+    case = cases(network)
+    frames = np.concatenate([np.roll(case.frame, 9 * k, axis=1) // (k + 1) for k in range(3)])
+    at_once = run(engine, case.batched[precision], frames)
+    ones = [run(engine, case.graphs[precision], frame[None]) for frame in frames]
+    for name, found in at_once.items():
+        assert found.shape[0] == 3
+        expected = np.concatenate([one[name] for one in ones])
+        assert np.abs(found - expected).mean() < 1e-5
+        assert np.mean((found > 0.5) != (expected > 0.5)) < 1e-3

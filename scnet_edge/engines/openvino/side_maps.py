@@ -6,7 +6,7 @@ of the decoder (Eq. 1), whose gate g is one number a pixel. With the weights W p
     W [E; g * (R F + r) + b] + c  =  W_E E + g * (W_R R F + W_R r) + (c + W_R b)
 
 OpenVINO keeps the few channels of such maps interleaved, slices and concatenates them by reference
-code and multiplies them in short vectors. As (1, C, H * W) they are planes, and slices are views.
+code and multiplies them in short vectors. As (N, C, H * W) they are planes, and slices are views.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def fold_side_maps(model: ov.Model) -> None:
 
 
 def _planes(x: ov.Output, weights: Floats, bias: Floats) -> ov.Node:
-    """Return a 1x1 convolution of (1, C, H, W) by weights (C', C) as (1, C', H * W)."""
+    """Return a 1x1 convolution of (N, C, H, W) by weights (C', C) as (N, C', H * W)."""
     kind = x.get_element_type().to_dtype()
     kernel = ops.constant(weights[:, :, None, None].astype(kind))
     nothing, one = [0, 0], [1, 1]
     convolved = ops.convolution(x, kernel, one, nothing, nothing, one)
     added = ops.add(convolved, ops.constant(bias.reshape(1, -1, 1, 1).astype(kind)))
-    return ops.reshape(added, ops.constant([1, len(weights), -1]), False)
+    return ops.reshape(added, ops.constant([x.get_shape()[0], len(weights), -1]), False)
 
 
 def _convolved(x: AnyInput | WrapType, weights: WrapType, bias: WrapType) -> WrapType:
