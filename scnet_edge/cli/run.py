@@ -19,7 +19,9 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
+    RequireSignature,
     ScaleName,
     Sinks,
     SourceUri,
@@ -44,6 +46,8 @@ def run(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     scale: ScaleName = None,
     cache: Cache = None,
@@ -69,6 +73,8 @@ def run(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
         scale=scale,
     )
@@ -82,5 +88,7 @@ def run(
         cache=cache,
     )
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
-        opened.loop()
+        trouble = opened.loop()
     terminal.summary(opened)
+    if trouble:
+        raise trouble

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.frames import read_image
 from scnet_edge.errors import ConfigError
 from scnet_edge.types import Frame, Mask
-from scnet_edge.video.frames import read_image
 
 # x and y of each corner; all within 0 to 1 are shares of width and height, else pixels
 Corner: TypeAlias = tuple[

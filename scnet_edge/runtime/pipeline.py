@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from typing import TypeAlias
 
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.bundle.device import opening_for
-from scnet_edge.bundle.manifest import Manifest, read_manifest
+from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
+from scnet_edge.data.frames import as_bgr
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Array, Backend, default_engine, run_all
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
@@ -23,13 +25,12 @@ from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.scale import Scale, check_scale, look
 from scnet_edge.runtime.tiles import Maps
 from scnet_edge.types import Frame, Result
-from scnet_edge.video.frames import as_bgr
 
 Batch: TypeAlias = npt.NDArray[np.float32]  # (N, k, H, W)
 
 
 class Pipeline:
-    """A loaded bundle; call it on a frame. One thread at a time.
+    """A loaded bundle; call it on a frame. Threads may share it: their calls wait for each other.
 
     Args:
         manifest: What the bundle says of itself.
@@ -53,6 +54,7 @@ class Pipeline:
         self.scale = check_scale(scale)
         self.ignore = ignore or Ignore()
         self.backend = backend
+        self._one_call = Lock()
 
     @property
     def engine(self) -> str:
@@ -69,6 +71,7 @@ class Pipeline:
         cache: Path | None = None,
         isolate: bool = False,
         fallback: str | None = None,
+        operating_point: str | None = None,
         timeout_s: float = RUN_TIMEOUT_S,
         scale: Scale = "native",
         ignore: Ignore | None = None,
@@ -79,11 +82,13 @@ class Pipeline:
             bundle: A folder that `scnet-edge build` wrote.
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
-            cache: A folder for what the engine compiles; None for what `build --on-device` made
+            cache: A folder for what the engine compiles; None for what `compile` made
                 and activated, if anything.
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+            operating_point: One that the bundle has: `sensitive`, `balanced` or `strict`; None for
+                the threshold that it ships with.
             timeout_s: How long an isolated engine may take over a frame before it is replaced.
             scale: How a frame of another size than the model's is brought to it: `native`, at its
                 own scale, in overlapping tiles; `fit`, whole; `auto`, in tiles where the whole
@@ -95,7 +100,8 @@ class Pipeline:
             EngineError: no such engine here, it refuses the graph, or the compiled code is altered
                 or not for this machine.
         """
-        manifest, scale = read_manifest(Path(bundle)), check_scale(scale)
+        manifest = at_operating_point(read_manifest(Path(bundle)), operating_point)
+        scale = check_scale(scale)
 
         def opening(engine: str) -> Opening:
             return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)
@@ -119,25 +125,24 @@ class Pipeline:
             EngineError: the engine fails, or its output is not finite.
         """
         frame = as_bgr(frame_bgr)
-        clock_s = [perf_counter()]
-
         tile_hw, threshold = self.manifest.input.frame_hw, self.manifest.threshold
-        ignored = self.ignore(frame)
-        looked = look(frame, self._run, tile_hw, self.scale, threshold=threshold, ignored=ignored)
-        clock_s.append(perf_counter())
-
+        with self._one_call:  # an engine has one place for its input and its output
+            begun_s = perf_counter()
+            ignored = self.ignore(frame)
+            looked = look(
+                frame, self._run, tile_hw, self.scale, threshold=threshold, ignored=ignored
+            )
+            done_s = perf_counter()
         probability, *edges = looked.maps  # (h, w) float32
         if ignored is not None:
             probability[ignored] = 0
         mask = probability >= threshold
-        clock_s.append(perf_counter())
-
-        stages_ms = (1e3 * np.diff(clock_s)).tolist()
+        timing = {"engine": 1e3 * (done_s - begun_s), "mask": 1e3 * (perf_counter() - done_s)}
         return Result(
             mask=mask,
             probability=probability,
             edges=edges[0] if edges else None,
-            timing=dict(zip(("engine", "mask"), stages_ms, strict=True)),
+            timing=timing,
             scale=looked.scale,
             tiles=looked.tiles,
             ignored=ignored,
@@ -145,7 +150,8 @@ class Pipeline:
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
-        self.backend.close()
+        with self._one_call:
+            self.backend.close()
 
     def __enter__(self) -> Pipeline:
         """Return itself."""
