@@ -34,13 +34,14 @@ import cv2
 import numpy as np
 
 from scnet_edge import Pipeline, __version__
-from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.data.frames import read_image
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.pictures import read_image
+from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import run_all
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.inspection.skeleton import thin
+from scnet_edge.machine.description import machine_name
 from scnet_edge.runtime.scale import SCALES, Scale
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Mask
 
 Pair: TypeAlias = tuple[Frame, Mask]
@@ -109,7 +110,7 @@ def f1_of_mosaics(pipeline: Pipeline, data: Path, most: int | None) -> dict[str,
         groups = [
             tuple(shuffled[i : i + count]) for i in range(0, len(shuffled) - count + 1, count)
         ][:most]
-        ones = (sample.read_pair() for group in groups for sample in group)
+        ones = (pair(sample) for group in groups for sample in group)
         figures[f"{side}x{side}"] = {
             "pictures": len(groups) * count,
             "single": f1(pipeline, "fit", ones),
@@ -118,9 +119,15 @@ def f1_of_mosaics(pipeline: Pipeline, data: Path, most: int | None) -> dict[str,
     return figures
 
 
+def pair(sample: Sample) -> Pair:
+    """Return a picture and its cracks."""
+    frame, truth = sample.read_pair()
+    return frame, truth.crack
+
+
 def mosaic(samples: tuple[Sample, ...], side: int) -> Pair:
     """Return side x side pictures as one, with its mask."""
-    pairs = [sample.read_pair() for sample in samples]
+    pairs = [pair(sample) for sample in samples]
     rows = [pairs[i : i + side] for i in range(0, side**2, side)]
     frame = np.vstack([np.hstack([frame for frame, _ in row]) for row in rows])
     return frame, np.vstack([np.hstack([mask for _, mask in row]) for row in rows])
@@ -253,7 +260,7 @@ def scene(data: Path, cracks: str, frame_hw: tuple[int, int], seed: int) -> Pair
     known = f"deepcrack:{data / 'deepcrack'}" if cracks == "deepcrack" else None
     samples = open_dataset(known or f"folder:{data / 'field' / cracks}", "all")
     for at in random.permutation(len(samples)):
-        picture, mask = samples[int(at)].read_pair()
+        picture, mask = pair(samples[int(at)])
         height, width = mask.shape
         top, left = (int(random.integers(f - p)) for f, p in zip(frame_hw, mask.shape, strict=True))
         here = slice(top, top + height), slice(left, left + width)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.data.frames import read_image
+from scnet_edge.data.pictures import read_image
 from scnet_edge.errors import ConfigError
 from scnet_edge.types import Frame, Mask
 
