@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.paper_ablation import Figures, cell
 from benchmarks.paper_tables import TABLES
 from benchmarks.prior_report import PriorStudy
-from scnet_edge.bench.schema import Row, read_result
+from scnet_edge.bench.schema import BenchmarkRow, read_result
 from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
@@ -44,7 +44,7 @@ def models() -> str:
     return table(head, rows)
 
 
-def cpu_rows() -> list[Row]:
+def cpu_rows() -> list[BenchmarkRow]:
     """Return the INT8 rows of two CPU cores, camera to mask, one a model."""
     return [
         row
@@ -54,7 +54,7 @@ def cpu_rows() -> list[Row]:
     ]
 
 
-def fps_of(row: Row) -> str:
+def fps_of(row: BenchmarkRow) -> str:
     """Return frames a second, rounded as far as they are known."""
     return f"{row.fps:.0f}" if row.fps >= 10 else f"{row.fps:.1f}"
 

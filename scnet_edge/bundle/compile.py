@@ -34,7 +34,7 @@ from scnet_edge.engines.compiled import (
 )
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.engines.tensorrt.builder import Built
 from scnet_edge.engines.tensorrt.plans import compile_plans, write_layers
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
@@ -79,7 +79,7 @@ def compile_graphs(
     threads: int | None = None,
     fallback: FallbackPrecision | None = None,
     measured: Path | None = None,
-    progress: Callable[[Progress], bool] | None = None,
+    progress: Callable[[BuildProgress], bool] | None = None,
 ) -> tuple[CompiledEngine, dict[str, Built]]:
     """Compile graphs into a folder; return its record, written there, not tried yet, and the plans.
 
@@ -239,7 +239,7 @@ def choose_precision(
     graphs: Sequence[Path],
     *,
     threads: int | None,
-    progress: Callable[[Progress], bool] | None,
+    progress: Callable[[BuildProgress], bool] | None,
 ) -> Tried:
     """Return what runs an INT8 bundle quickest here, in the folder where INT8 was compiled.
 

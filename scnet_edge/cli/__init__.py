@@ -90,6 +90,7 @@ from scnet_edge.cli import (  # noqa: E402
     evaluate,  # noqa: F401
     explain,  # noqa: F401
     export,  # noqa: F401
+    import_,  # noqa: F401
     inspect,  # noqa: F401
     measure,  # noqa: F401
     models,  # noqa: F401

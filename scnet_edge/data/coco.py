@@ -77,6 +77,26 @@ def read_coco(path: Path) -> Iterator[CocoSample]:
         InputError: it is no COCO file, a polygon is cut, run lengths do not fill their image, or
             an image is missing.
     """
+    for image, shapes in _annotated(path):
+        size_hw = (image.height, image.width)
+        yield CocoSample(_found(path, image.file_name), path, size_hw=size_hw, shapes=shapes)
+
+
+def read_coco_masks(path: Path) -> Iterator[tuple[str, npt.NDArray[np.bool_] | None]]:
+    """Yield the name of every image of a COCO file and its mask, (H, W) bool, None without any.
+
+    The images themselves need not be there.
+
+    Raises:
+        InputError: as `read_coco`, but for images that are missing.
+    """
+    for image, shapes in _annotated(path):
+        sample = CocoSample(path, path, size_hw=(image.height, image.width), shapes=shapes)
+        yield image.file_name, sample.read_mask() if shapes else None
+
+
+def _annotated(path: Path) -> list[tuple[CocoImage, tuple[Any, ...]]]:
+    """Return the images of a COCO file, each with the shapes of its annotations."""
     try:
         coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
     except msgspec.MsgspecError as e:
@@ -88,11 +108,7 @@ def read_coco(path: Path) -> Iterator[CocoSample]:
             raise InputError(f"{path}: an annotation is of image {annotation.image_id}, not listed")
         shape = _shape(annotation, sizes_hw[annotation.image_id], path)
         shapes[annotation.image_id].append(shape)
-    for image in coco.images:
-        drawn = tuple(shapes[image.id])
-        yield CocoSample(
-            _found(path, image.file_name), path, size_hw=sizes_hw[image.id], shapes=drawn
-        )
+    return [(image, tuple(shapes[image.id])) for image in coco.images]
 
 
 def _shape(

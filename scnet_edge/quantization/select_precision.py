@@ -22,7 +22,7 @@ from scnet_edge.quantization.gate import (
     overflow_objections,
     unjudged_strata,
 )
-from scnet_edge.quantization.graph_scores import Scores, Traits, score, traits
+from scnet_edge.quantization.graph_scores import GraphScores, Traits, score, traits
 from scnet_edge.quantization.layer_sensitivity import rank
 from scnet_edge.quantization.lowering import layers_of, lowered
 from scnet_edge.quantization.memory_engine import in_engine
@@ -177,7 +177,7 @@ def _int8_steps(context: GateContext, kinds: Sequence[Traits]) -> Iterator[Build
 
 
 def _judged(
-    context: GateContext, step: Buildable, reference: Scores, kinds: Sequence[Traits]
+    context: GateContext, step: Buildable, reference: GraphScores, kinds: Sequence[Traits]
 ) -> Candidate:
     context.report(f"scoring {step.name} on {len(context.frames)} frames")
     scores = reference if step.precision == "fp32" else _scores(context, step, reference)[1]
@@ -202,7 +202,9 @@ def _objections(context: GateContext, precision: Precision, kinds: Sequence[Trai
     return [*frames, *overflow_objections(context.calibration)]
 
 
-def _scores(context: GateContext, step: Buildable, reference: Scores | None) -> tuple[str, Scores]:
+def _scores(
+    context: GateContext, step: Buildable, reference: GraphScores | None
+) -> tuple[str, GraphScores]:
     with in_engine(context.graph(step)) as backend:
         return backend.name, score(
             backend, context.frames, context.frame_hw, context.threshold, reference

@@ -39,7 +39,8 @@ class GapWatch:
 
     def note(self, event: Event) -> None:
         """Take an event: without a camera, a gap begins."""
-        self._latest_ns = event.mono_ns
+        if event.kind != "gap":  # which the source itself tells of
+            self._latest_ns = event.mono_ns
         if event.kind in ("camera_lost", "camera_waiting"):
             self._begin("camera_lost", event.mono_ns)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ class Survey:
     """All that a survey's folder holds, observations and gaps in the order they were recorded.
 
     Attributes:
-        min_confidence, left_out: what `sure` was asked for, and how many observations it took out.
+        aside: records that `sorting.set_aside` took out of `observations`, each with its reason.
     """
 
     folder: Path
@@ -34,8 +34,7 @@ class Survey:
     gaps: tuple[Gap, ...]
     alarms: tuple[Alarm, ...]
     progress: Progress | None
-    min_confidence: float = 0.0
-    left_out: int = 0
+    aside: tuple[tuple[Observation, str], ...] = ()
 
 
 def read_survey(folder: Path) -> Survey:
@@ -59,24 +58,6 @@ def read_survey(folder: Path) -> Survey:
             f"{path}: damaged ({e}); run 'inspect' on it again, which moves it aside and restores "
             "the records from the snapshots folder"
         ) from e
-
-
-def sure(survey: Survey, min_confidence: float) -> Survey:
-    """Return a survey without what is less sure, but with all that a person has accepted.
-
-    Args:
-        survey: what `read_survey` gave.
-        min_confidence: in [0, 1], of an observation's mean probability; 0 keeps everything.
-    """
-    kept = tuple(
-        o for o in survey.observations if o.confidence >= min_confidence or o.review == "accepted"
-    )
-    return replace(
-        survey,
-        observations=kept,
-        min_confidence=min_confidence,
-        left_out=len(survey.observations) - len(kept),
-    )
 
 
 def next_segment(survey: Survey) -> int:

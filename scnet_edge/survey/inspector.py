@@ -117,7 +117,7 @@ class Inspector:
         """
         if self._broken:
             return
-        ended = self._ended_gap(self._pose)
+        ended = self._ended_gaps()
         closed = []
         if self._follower is not None and (finished or self._live):
             closed = self._follower.finish()
@@ -127,7 +127,7 @@ class Inspector:
         captured, mask = self._numbered(frame_result.captured), frame_result.result.mask
         pose = self._odometry.at(captured)
         self._latest = captured
-        ended = self._ended_gap(pose)
+        ended = self._ended_gaps(pose)
         closed, follower = self._followed(captured)
         placed = place(
             captured.frame_id,
@@ -205,23 +205,23 @@ class Inspector:
             finished=finished,
         )
 
-    def _ended_gap(self, pose: Pose) -> list[Gap]:
-        """Return the gaps that this pose, the first after them, puts an end to."""
+    def _ended_gaps(self, pose: Pose | None = None) -> list[Gap]:
+        """Return the gaps that this pose, the first after them, puts an end to; None at the end."""
         noted, self._gaps = self._gaps, []
         return [self._gap(event, before, pose) for event, before in noted]
 
-    def _pose_at(self, mono_ns: int | None, frame_id: int) -> Pose | None:
-        if mono_ns is None or self._latest is None:
-            return None
-        return pose_without_frame(self._odometry, self._latest, mono_ns=mono_ns, frame_id=frame_id)
+    def _gap(self, event: Event, before: Pose, after: Pose | None) -> Gap:
+        """Return a gap with the way it covers.
 
-    def _gap(self, event: Event, before: Pose, after: Pose) -> Gap:
+        Where no frame was looked at on one side of it, or its beginning was looked at before it
+        was known for one, the odometer may still say where that was.
+        """
         first, last = event.first_frame_id, event.last_frame_id
-        if self._latest is not None:  # the odometer may know more than the frames on either side
-            begins = self._last_id if first is None else max(0, first - 1) + self._first_id
-            ends_at = self._last_id + 1 if last is None else last + 1 + self._first_id
-            before = self._pose_at(event.from_mono_ns, begins) or before
-            after = self._pose_at(event.mono_ns, ends_at) or after
+        earlier_id = self._last_id if first is None else max(0, first - 1) + self._first_id
+        later_id = self._last_id + 1 if last is None else last + 1 + self._first_id
+        if before.chainage_m is None or event.reason == "frozen":
+            before = self._pose_at(event.from_mono_ns, earlier_id) or before
+        after = after or self._pose_at(event.mono_ns, later_id) or self._pose
         ends = [before.chainage_m, after.chainage_m]
         if before.segment != after.segment:
             ends[0] = ends[1]
@@ -236,6 +236,11 @@ class Inspector:
             mono_from_ns=event.from_mono_ns or event.mono_ns,
             mono_to_ns=event.mono_ns,
         )
+
+    def _pose_at(self, mono_ns: int | None, frame_id: int) -> Pose | None:
+        if mono_ns is None or self._latest is None:
+            return None
+        return pose_without_frame(self._odometry, self._latest, mono_ns=mono_ns, frame_id=frame_id)
 
 
 def crack_of(mask: Mask, observation: Observation) -> Mask:

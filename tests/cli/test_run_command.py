@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from films import write_film
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SIZE_HW = (64, 96)
@@ -157,3 +158,64 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(
     assert "--overwrite" in again.stderr
     assert command_line(*arguments, "--frames", "1", "--overwrite").returncode == 0
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 1
+
+
+def write_dark_film(path: Path, black: slice, *, cut_share: float = 1.0) -> None:
+    """Write a film of 30 frames with a crack, some of them black; perhaps without its end."""
+    frames = [np.where(crack(i % 8)[..., None], 20, 200).astype(np.uint8) for i in range(30)]
+    frames = [np.ascontiguousarray(frame.repeat(3, axis=2)) for frame in frames]
+    for i in range(30)[black]:
+        frames[i][:] = 2
+    write_film(
+        path,
+        frames,
+        options={"g": "3", "crf": "8"},
+        container_options={"movflags": "faststart"},
+    )
+    path.write_bytes(path.read_bytes()[: int(cut_share * path.stat().st_size)])
+
+
+def test_a_cut_film_keeps_what_was_made_of_it(
+    command_line: Run, bundle: Path, tmp_path: Path
+) -> None:
+    film, out = tmp_path / "cut.mp4", tmp_path / "out"
+    write_dark_film(film, slice(0, 0), cut_share=0.7)
+    done = command_line("run", str(bundle), "--source", str(film), "--out", str(out))
+    assert done.returncode == 1
+    assert "the file is cut or damaged" in done.stderr.splitlines()[-1]
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    kept = len(list((out / "masks").iterdir()))
+    assert 5 < kept < 30
+    assert f"--frames {kept}" in done.stderr
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    events = [(line["event"], line["reason"]) for line in lines if line["kind"] == "event"]
+    assert ("gap", "cut") in events
+    assert events[-1] == ("run_closed", "")
+
+
+def test_black_frames_get_no_mask_and_none_moves_the_truth(
+    command_line: Run, bundle: Path, tmp_path: Path
+) -> None:
+    film, truth, out = tmp_path / "dark.mp4", tmp_path / "truth.npz", tmp_path / "out"
+    write_dark_film(film, slice(5, 15))
+    masks = np.stack([crack(i % 8) for i in range(30)])
+    np.savez_compressed(truth, masks=np.packbits(masks), shape=np.array(masks.shape))
+    paths = ("--source", str(film), "--out", str(out), "--truth", str(truth))
+    done = command_line("run", str(bundle), *paths)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.stem for path in (out / "masks").iterdir())
+    assert names == [f"dark-{i:05d}" for i in range(30) if not 5 <= i < 15]
+    assert "gap black not inspected for 1.1 s, from 0.4 s to 1.5 s of the film" in done.stderr
+    row = next(line for line in done.stdout.splitlines() if "F1 within 2 px" in line)
+    assert float(row.split("│")[1]) > 0.95
+
+
+@pytest.mark.parametrize("command", ["run", "inspect"])
+def test_a_film_of_which_nothing_can_be_seen_is_an_error(
+    command_line: Run, bundle: Path, tmp_path: Path, command: str
+) -> None:
+    film = tmp_path / "black.mp4"
+    write_dark_film(film, slice(0, 30))
+    done = command_line(command, str(bundle), "--source", str(film), "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("black.mp4: no frame could be used (30 black)")

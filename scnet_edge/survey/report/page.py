@@ -21,6 +21,7 @@ from scnet_edge.survey.report.plot import width_plot
 from scnet_edge.survey.report.strip import strip_maps
 from scnet_edge.survey.report.template import page_template
 from scnet_edge.survey.report.timeline import timeline
+from scnet_edge.survey.sorting import REASONS
 
 REPORT = "report.html"
 FOLDER = Path(__file__).parent
@@ -64,6 +65,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
     detailed = _most_severe(survey, limit)
     ordered = sorted(survey.observations, key=_reading_order)
     defects = [_defect(survey, o, codes, limit, seq_in=detailed) for o in ordered]
+    shown = [*ordered, *(one for one, _ in survey.aside)]
     values = {
         "survey": survey,
         "facts": survey.facts,
@@ -78,8 +80,9 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "gap_m": gap_m(survey),
         "words": words,
         "scaled": any(d.record.mm_per_px is not None for d in defects),
-        "located": any(d.place for d in defects),
-        "clocked": any(d.clock for d in defects),
+        "located": any(words.place_text(o) for o in shown),
+        "clocked": any(words.clock_text(o) for o in shown),
+        "reasons": REASONS,
         "finished": bool(survey.progress and survey.progress.finished),
     }
     return page_template(FOLDER, "report.html").render(values)
