@@ -37,6 +37,7 @@ class Event:
         from_mono_ns, first_frame_id, last_frame_id: of a gap, when it began and the frames of it
             that arrived but could not be used; the ids are None where none arrived.
         attempt: of `camera_waiting`, counted from 1.
+        file: of a gap that one picture file leaves, the file.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Event:
     first_frame_id: int | None = None
     last_frame_id: int | None = None
     attempt: int | None = None
+    file: str = ""
 
 
 def event_now(

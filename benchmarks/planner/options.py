@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.planner.devices import DEVICES, GpuPrecision, is_device
 from benchmarks.planner.paces import MEMORY_EFFICIENCY, Reached, frame_ms, reached
 from benchmarks.planner.workload import Workload, of_test_split
-from scnet_edge.bench.schema import Environment, Result, Row
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Environment
 from scnet_edge.errors import ConfigError
 
 HERE = "here"
@@ -46,7 +46,7 @@ class Option:
 def options(
     device: str,
     workloads: Sequence[Workload],
-    results: Sequence[Result],
+    results: Sequence[BenchmarkResult],
     size_hw: tuple[int, int],
 ) -> tuple[str, list[Option]]:
     """Return the device's full name and every bundle's speed on it, the fastest first.
@@ -78,7 +78,7 @@ def options(
 
 
 def options_here(
-    this: Environment, results: Sequence[Result], size_hw: tuple[int, int]
+    this: Environment, results: Sequence[BenchmarkResult], size_hw: tuple[int, int]
 ) -> tuple[str, list[Option]]:
     """Return this machine's name and every bundle measured on it, the fastest first.
 
@@ -124,12 +124,14 @@ def _named(machine: Environment) -> str:
     return ", ".join(filter(None, (machine.gpu, cpu, machine.machine)))
 
 
-def _is_of(result: Result, device: str) -> bool:
+def _is_of(result: BenchmarkResult, device: str) -> bool:
     here = result.environment
     return is_device(device, here.machine, here.memory_gb, here.power_mode)
 
 
-def _measured(results: Sequence[Result], size_hw: tuple[int, int]) -> list[tuple[Row, Option]]:
+def _measured(
+    results: Sequence[BenchmarkResult], size_hw: tuple[int, int]
+) -> list[tuple[BenchmarkRow, Option]]:
     return [
         (row, _option(row))
         for result in results
@@ -138,7 +140,7 @@ def _measured(results: Sequence[Result], size_hw: tuple[int, int]) -> list[tuple
     ]
 
 
-def _option(row: Row) -> Option:
+def _option(row: BenchmarkRow) -> Option:
     return Option(
         model=row.model,
         precision=row.precision,

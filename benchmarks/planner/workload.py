@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bench.schema import Result, Row
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.config import SIDES_PX, read_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import shipped_models
@@ -81,7 +81,7 @@ class Workload:
         return sum(c.gflop for c in self.convolutions)
 
 
-def workloads(size_hw: SizeHW, results: Sequence[Result]) -> list[Workload]:
+def workloads(size_hw: SizeHW, results: Sequence[BenchmarkResult]) -> list[Workload]:
     """Return every shipped crack model, with what results of all images or its card say of F1.
 
     Raises:
@@ -110,12 +110,14 @@ def workloads(size_hw: SizeHW, results: Sequence[Result]) -> list[Workload]:
     return found
 
 
-def of_test_split(row: Row) -> bool:
+def of_test_split(row: BenchmarkRow) -> bool:
     """Return whether a row's F1 is of all of DeepCrack's test images, as those of the cards are."""
     return row.data == "deepcrack test" and row.images >= TEST_IMAGES
 
 
-def _measured_f1(model: str, size_hw: SizeHW, results: Sequence[Result]) -> dict[str, float]:
+def _measured_f1(
+    model: str, size_hw: SizeHW, results: Sequence[BenchmarkResult]
+) -> dict[str, float]:
     return {
         row.precision: row.f1
         for result in results

@@ -11,16 +11,15 @@ from pathlib import Path
 from scnet_edge.archive.coding import Inspection
 from scnet_edge.survey.files import write_durably
 
-MAX_SPEED_MPS = 5.0
 _MOST = 2000  # conditions of one inspection that are looked at
 LEAST_READINGS = 2  # one note alone says nothing of the rest
 
 
-def coded_readings(inspection: Inspection) -> list[tuple[float, float]]:
+def coded_readings(inspection: Inspection, max_speed_mps: float) -> list[tuple[float, float]]:
     """Return (seconds of the film, metres), times going up, without what no camera can do.
 
     Of notes that contradict each other the longest sequence is kept in which no step is faster
-    than `MAX_SPEED_MPS`: one wrong time does not take the right ones with it.
+    than that speed: one wrong time does not take the right ones with it.
     """
     noted = sorted(
         {
@@ -32,7 +31,7 @@ def coded_readings(inspection: Inspection) -> list[tuple[float, float]]:
     length, before = [1] * len(noted), [-1] * len(noted)
     for i, (time_s, metres) in enumerate(noted):
         for j, (earlier_s, from_m) in enumerate(noted[:i]):
-            possible = 0 < time_s - earlier_s >= abs(metres - from_m) / MAX_SPEED_MPS
+            possible = 0 < time_s - earlier_s >= abs(metres - from_m) / max_speed_mps
             if possible and length[j] >= length[i]:
                 length[i], before[i] = length[j] + 1, j
     kept, at = [], max(range(len(noted)), key=length.__getitem__, default=-1)

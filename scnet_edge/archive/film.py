@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from scnet_edge import __version__
+from scnet_edge.archive.chainage import unscaled, with_chainage
 from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
 from scnet_edge.archive.coding import Inspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
@@ -39,9 +40,8 @@ from scnet_edge.runtime.loop import run_loop
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.facts import Facts
-from scnet_edge.survey.folder import read_survey
+from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
-from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Captured
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source, open_source
@@ -67,6 +67,7 @@ def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done
         done = _inspected(film, job, pipeline, link)
     except (InputError, ConfigError) as e:  # of this film; anything else is of the machine
         done = Done(film=film.film_id, path=film.path, state="failed", reason=str(e))
+        shutil.rmtree(place / SURVEY, ignore_errors=True)
     finally:
         link.unlink()
     return done and replace(done, reason=done.reason.replace(str(link), film.path))
@@ -95,6 +96,8 @@ def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | No
     if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
         shutil.rmtree(survey)
     odometry, name = _odometry_of(film, job, setup, link)
+    readings = Path(odometry) if odometry in _written(link) and unscaled(setup) else None
+    followed = usual_odometry(setup) if readings else odometry
     with open_source(str(link)) as opened:
         source = replaced(opened, items=_from_zero(opened.items))
         whole = FilmSpan(seconds=source.length_s, frames=source.count)
@@ -102,21 +105,18 @@ def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | No
         facts = _facts(film, job, setup, pipeline, name, source.fps)
         with (
             open_survey(survey, facts, live=False) as journal,
-            open_odometry(odometry, setup, span=span) as where,
+            open_odometry(followed, setup, span=None if readings else span) as where,
             stopped_by_signals(source.stop),
         ):
             for note in notes_of(where):
-                journal.alarm("odometry", note)
+                journal.alarm("odometry", note.replace(f"{link.parent}/", ""))
             cut = _driven(source, pipeline, Inspector(journal, setup, where), where)
-            progress = journal.progress
-            if progress is not None and progress.finished and not progress.frames:
+            if journal.progress is None or not journal.progress.finished:
+                return None
+            if not journal.progress.frames:
                 raise InputError(f"{link}: no frame of it could be used")
-            done = _counted(film, journal, name, cut)
-            finished = journal.progress is not None and journal.progress.finished
-    if not finished:
-        return None
-    seal(survey)
-    return done
+    seal(survey, lambda found: with_chainage(found, readings, setup) if readings else found)
+    return _done(film, read_survey(survey), name, cut)
 
 
 def _driven(
@@ -162,21 +162,27 @@ def _odometry_of(film: Row, job: Job, setup: Setup, link: Path) -> tuple[str | N
     A counter in the picture is read once and kept beside the survey, so that a film that is gone
     on with need not be read again. Where there is none, the database's times and distances stand.
     """
+    shown, coded = _written(link)
     if job.odometry is not None and not job.odometry.startswith(SCHEME):
         return job.odometry, job.odometry
     if job.odometry is not None:
-        shown = link.with_name("counter.csv")
-        if not shown.exists():
-            write_readings(shown, read_counter(link, parse_counter(job.odometry)))
-        if len(shown.read_text(encoding="utf-8").splitlines()) > 1:
-            return str(shown), job.odometry
-    coded = link.with_name("coded.csv")
-    readings = [] if film.inspection is None else coded_readings(film.inspection)
+        if not Path(shown).exists():
+            write_readings(Path(shown), read_counter(link, parse_counter(job.odometry)))
+        if len(Path(shown).read_text(encoding="utf-8").splitlines()) > 1:
+            return shown, job.odometry
+    readings = (
+        [] if film.inspection is None else coded_readings(film.inspection, setup.max_speed_mps)
+    )
     if len(readings) >= LEAST_READINGS:
-        write_readings(coded, readings)
-        return str(coded), DATABASE
+        write_readings(Path(coded), readings)
+        return coded, DATABASE
     usual = usual_odometry(setup)
     return usual, usual or ""
+
+
+def _written(link: Path) -> tuple[str, str]:
+    """Return the files that hold what the counter showed, and what the database says."""
+    return str(link.with_name("counter.csv")), str(link.with_name("coded.csv"))
 
 
 def _facts(
@@ -210,15 +216,15 @@ def _date(inspection: Inspection | None) -> str:
     return day.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
 
 
-def _counted(film: Row, journal: Journal, odometry: str, cut: CutShort | None) -> Done:
-    progress = journal.progress
+def _done(film: Row, survey: Survey, odometry: str, cut: CutShort | None) -> Done:
+    progress = survey.progress
     return Done(
         film=film.film_id,
         path=film.path,
         state="inspected" if cut is None else "cut",
         reason="" if cut is None else str(cut),
         frames=0 if progress is None else progress.frames,
-        cracks=journal.acknowledged,
-        length_m=None if progress is None else progress.chainage_m,
+        cracks=len(survey.observations),
+        length_m=survey.length_m,
         odometry=odometry,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from scnet_edge.bench.schema import Case, Environment, Result, Row, Scope
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Case, Environment, Scope
 
 REFERENCES = {"torch fp32 eager": "PyTorch", "onnxruntime fp32": "ONNX Runtime"}
 SCOPES: dict[Scope, str] = {
@@ -20,9 +20,9 @@ FEW_FRAMES = (
 )
 
 
-def by_case(rows: Iterable[Row]) -> list[dict[Scope, Row]]:
+def by_case(rows: Iterable[BenchmarkRow]) -> list[dict[Scope, BenchmarkRow]]:
     """Return the rows of each case by scope, the widest scope last."""
-    cases: dict[tuple[object, ...], dict[Scope, Row]] = {}
+    cases: dict[tuple[object, ...], dict[Scope, BenchmarkRow]] = {}
     for row in rows:
         cases.setdefault(row.case_key, {})[row.scope] = row
     return [{s: found[s] for s in SCOPES if s in found} for found in cases.values()]
@@ -43,12 +43,12 @@ def size(case: Case) -> str:
     return "{}x{}".format(*case.size_hw)
 
 
-def rounds(row: Row) -> str:
+def rounds(row: BenchmarkRow) -> str:
     """Return the FPS of the slowest and of the fastest round."""
     return f"{short(min(row.round_fps))} to {short(max(row.round_fps))}"
 
 
-def percentiles(row: Row) -> dict[str, str]:
+def percentiles(row: BenchmarkRow) -> dict[str, str]:
     """Return p50, p95 and p99 in ms; `-` for which there are too few frames."""
     return {
         name: short(getattr(row.latency_ms, name)) if row.frames >= needed else "-"
@@ -56,12 +56,12 @@ def percentiles(row: Row) -> dict[str, str]:
     }
 
 
-def too_few_frames(row: Row) -> bool:
+def too_few_frames(row: BenchmarkRow) -> bool:
     """Return whether a percentile of the row cannot be told."""
     return row.frames < max(FRAMES_FOR.values())
 
 
-def f1(row: Row) -> str:
+def f1(row: BenchmarkRow) -> str:
     """Return F1 with its interval."""
     if row.f1 is None:
         return "not measured"
@@ -69,13 +69,13 @@ def f1(row: Row) -> str:
     return f"{row.f1:.4f}{interval}"
 
 
-def images(rows: Iterable[Row]) -> str:
+def images(rows: Iterable[BenchmarkRow]) -> str:
     """Return what F1 is of: `32 images of deepcrack test`."""
     scored = dict.fromkeys(f"{r.images} images of {r.data}" for r in rows if r.images)
     return " and ".join(scored) or "no images"
 
 
-def not_measured(result: Result) -> list[tuple[str, str, str]]:
+def not_measured(result: BenchmarkResult) -> list[tuple[str, str, str]]:
     """Return model, cases and reason of what failed, the cases of one reason together."""
     cases: dict[tuple[str, str], list[str]] = {}
     for failure in result.failures:
@@ -83,7 +83,7 @@ def not_measured(result: Result) -> list[tuple[str, str, str]]:
     return [(name, ", ".join(labels), error) for (name, error), labels in cases.items()]
 
 
-def speedups(row: Row) -> Sequence[tuple[float, float, float] | None]:
+def speedups(row: BenchmarkRow) -> Sequence[tuple[float, float, float] | None]:
     """Return how many times as fast as each reference, and the interval over rounds."""
     return [row.speedup.get(reference) for reference in REFERENCES]
 
@@ -92,12 +92,12 @@ Key = tuple[int, bool]  # which result, and whether its graphics card computed
 NOISE = re.compile(r"\(R\)|\(TM\)|\d+-Core|Processor|CPU|@.*")
 
 
-def on_card(result: Result, row: Row) -> bool:
+def on_card(result: BenchmarkResult, row: BenchmarkRow) -> bool:
     """Return whether the machine's graphics card computed a row."""
     return result.environment.gpu is not None and "CPU" not in row.device
 
 
-def machine_names(results: Sequence[Result]) -> dict[Key, str]:
+def machine_names(results: Sequence[BenchmarkResult]) -> dict[Key, str]:
     """Return the shortest names that tell apart what computed: card or processor, then the date."""
     keys = [(at, on_card(result, row)) for at, result in enumerate(results) for row in result.rows]
     keys += [(at, result.environment.gpu is not None) for at, result in enumerate(results)]

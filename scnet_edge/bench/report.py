@@ -23,7 +23,7 @@ from scnet_edge.bench.figures import (
     short,
 )
 from scnet_edge.bench.report_tables import Shown
-from scnet_edge.bench.schema import Environment, Result, Row, Scope
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Environment, Scope
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("report_plot.js", "report.js", "report_limits.js")  # one script, in this order
@@ -40,7 +40,7 @@ MODES = {
 }
 
 
-def page(results: Sequence[Result]) -> str:
+def page(results: Sequence[BenchmarkResult]) -> str:
     """Return the page of one or more results; F1 that can be compared share a plot."""
     data = msgspec.json.encode(contents(results)).decode().replace("<", "\\u003c")
     script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -48,7 +48,7 @@ def page(results: Sequence[Result]) -> str:
     return template.replace("@SCRIPT@", script).replace("@DATA@", data)
 
 
-def contents(results: Sequence[Result]) -> dict[str, Any]:
+def contents(results: Sequence[BenchmarkResult]) -> dict[str, Any]:
     """Return everything that the page says."""
     machines = machine_names(results)
     cases: list[Shown] = [
@@ -118,7 +118,7 @@ def _share(i: int, key: Key, cases: Sequence[Shown], machines: dict[Key, str]) -
     }
 
 
-def _limits(result: Result, name: str) -> dict[str, Any]:
+def _limits(result: BenchmarkResult, name: str) -> dict[str, Any]:
     assert result.limits
     head = [f"{a.upper()} GOP/s" for a in explained.arithmetics(result.limits)]
     columns = [report_tables.Column("layer", "text"), *map(report_tables.Column, head)]
@@ -129,7 +129,7 @@ def _limits(result: Result, name: str) -> dict[str, Any]:
     }
 
 
-def _environment(result: Result, name: str) -> dict[str, Any]:
+def _environment(result: BenchmarkResult, name: str) -> dict[str, Any]:
     e = result.environment
     threads = dict.fromkeys(r.threads or "left to each engine" for r in result.rows)
     return {
@@ -231,7 +231,7 @@ def points(
     ]
 
 
-def reading(results: Sequence[Result], panels: int) -> list[str]:
+def reading(results: Sequence[BenchmarkResult], panels: int) -> list[str]:
     """Return how to read the plot, as far as these results need it."""
     rows = [row for result in results for row in result.rows]
     several = (
@@ -255,7 +255,7 @@ def reading(results: Sequence[Result], panels: int) -> list[str]:
     ]
 
 
-def _point(case: int, row: Row, panel: int | None, machine: str) -> Point:
+def _point(case: int, row: BenchmarkRow, panel: int | None, machine: str) -> Point:
     return Point(
         case=case,
         scope=row.scope,
@@ -269,7 +269,7 @@ def _point(case: int, row: Row, panel: int | None, machine: str) -> Point:
     )
 
 
-def _tip(row: Row, machine: str) -> list[str]:
+def _tip(row: BenchmarkRow, machine: str) -> list[str]:
     known = [f"{name} {ms}" for name, ms in figures.percentiles(row).items() if ms != "-"]
     scored = f" on {row.images} images" if row.f1 is not None else ""
     return [

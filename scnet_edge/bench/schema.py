@@ -23,7 +23,7 @@ class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     gflop: float | None  # of a convolution, two a multiply-accumulate
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EngineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the engine's time goes, by its own counters."""
 
     total_ms: float
@@ -37,7 +37,7 @@ Schedule = Literal["every", "hed/2", "hed/4", "hed/8"]
 Engine = Literal["torch", "openvino", "onnxruntime", "tensorrt"]
 
 
-class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LatencyMs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Milliseconds a frame, over all timed frames."""
 
     p50: float
@@ -100,7 +100,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     share: float
 
 
-class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BenchmarkRow(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One case, measured in one scope. What could not be measured is None, with the reason.
 
     Attributes:
@@ -123,7 +123,7 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     scope: Scope
     fps: float
-    latency_ms: Latency
+    latency_ms: LatencyMs
     f1: float | None
     f1_ci95: tuple[float, float] | None
     images: int
@@ -139,7 +139,7 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first_mask_ms: dict[str, float]
     speedup: dict[str, tuple[float, float, float]]
     limit: Share | None
-    profile: Profile | None
+    profile: EngineProfile | None
     joules: float | None  # a frame
     temperature_c: float | None
     clocks_mhz: dict[str, float] | None
@@ -171,7 +171,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gops: float  # 1e9 operations a second, two a multiply-accumulate
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MachineLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What this machine can do at best, measured in the same run."""
 
     rates: tuple[Rate, ...]
@@ -210,7 +210,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return (self.machine, self.cpu, self.cpu_flags, self.cores, memory_gb, self.gpu)
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BenchmarkResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run of a suite, whole or as far as it got.
 
     Attributes:
@@ -220,9 +220,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     schema: int
     environment: Environment
-    rows: tuple[Row, ...]
+    rows: tuple[BenchmarkRow, ...]
     failures: tuple[Failure, ...] = ()
-    limits: Limits | None = None
+    limits: MachineLimits | None = None
     suite: str
     suite_sha256: str
     command: str
@@ -231,7 +231,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scored: Scored | None = None
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path) -> BenchmarkResult:
     """Return a result file.
 
     Raises:
@@ -242,10 +242,10 @@ def read_result(path: Path) -> Result:
         raise ConfigError(
             f"{path}: result schema {schema}, this version reads {SCHEMA}; measure it again"
         )
-    return read_json(path, Result)
+    return read_json(path, BenchmarkResult)
 
 
-def write_result(path: Path, result: Result) -> None:
+def write_result(path: Path, result: BenchmarkResult) -> None:
     """Write a result so that the file is whole at every moment.
 
     Raises:

@@ -47,7 +47,7 @@ class Turn:
             self.stages_ms.setdefault(stage, []).append(ms)
 
 
-class Subject:
+class BenchmarkSubject:
     """A case, loaded.
 
     Attributes:

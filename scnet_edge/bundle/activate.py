@@ -41,7 +41,7 @@ from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.engines.base import default_engine
 from scnet_edge.engines.compiled import COMPILED, CompiledEngine, read_compiled
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
 from scnet_edge.types import Parity
 
@@ -75,7 +75,7 @@ def compile_bundle(
     engine: str | None = None,
     threads: int | None = None,
     report: Report = lambda step: None,
-    progress: Callable[[Progress], bool] | None = None,
+    progress: Callable[[BuildProgress], bool] | None = None,
 ) -> Activation:
     """Compile a bundle here, verify what came out on its golden frames, and activate it.
 

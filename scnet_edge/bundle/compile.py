@@ -34,7 +34,7 @@ from scnet_edge.engines.compiled import (
 )
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.engines.tensorrt.builder import Built
 from scnet_edge.engines.tensorrt.plans import compile_plans, write_layers
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
@@ -79,7 +79,7 @@ def compile_graphs(
     threads: int | None = None,
     fallback: FallbackPrecision | None = None,
     measured: Path | None = None,
-    progress: Callable[[Progress], bool] | None = None,
+    progress: Callable[[BuildProgress], bool] | None = None,
 ) -> tuple[CompiledEngine, dict[str, Built]]:
     """Compile graphs into a folder; return its record, written there, not tried yet, and the plans.
 
@@ -140,7 +140,7 @@ def try_compiled(
         BundleError: it is further from the reference than the bundle promises.
         EngineError: it is damaged, not for this machine, or its process crashes.
     """
-    golden = read_golden(bundle / GOLDEN)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
 
     def open_part(part: str) -> Backend:
         return open_code(bundle, manifest, folder, record.engine, part, threads=threads)
@@ -212,7 +212,7 @@ def choose_fallback(
 
     if not openvino_cpu.has_bf16():
         return None
-    golden = read_golden(bundle / GOLDEN)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
 
     def open_part(part: str, arithmetic: Arithmetic) -> Backend:
         graph = graph_for(bundle, manifest, engine, part)
@@ -239,7 +239,7 @@ def choose_precision(
     graphs: Sequence[Path],
     *,
     threads: int | None,
-    progress: Callable[[Progress], bool] | None,
+    progress: Callable[[BuildProgress], bool] | None,
 ) -> Tried:
     """Return what runs an INT8 bundle quickest here, in the folder where INT8 was compiled.
 
@@ -268,7 +268,7 @@ def choose_precision(
                 closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
                 closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
             ):
-                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN))
+                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN, batch=manifest.input.batch))
         except BuildCancelled:
             raise
         except (BundleError, EngineError, GraphError) as e:
@@ -289,5 +289,5 @@ def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
 
 def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:
     """Return the time of one backend over that of another."""
-    ms, other_ms = quickest_ms(one, other, list(golden.frames))
+    ms, other_ms = quickest_ms(one, other, golden.feeds())
     return ms / other_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -55,6 +56,8 @@ STATUSES: dict[type[ScnetEdgeError], int] = {
 
 def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
     """Run a command line; a user's mistake or a full disk is one line and exit status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may be of any bytes
     try:
         sys.exit((program or app)(prog_name=name, standalone_mode=False))
     except UsageError as e:
@@ -80,14 +83,17 @@ from scnet_edge.cli import (  # noqa: E402
     archive,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
+    bundle,  # noqa: F401
     calibrate,  # noqa: F401
     calibrate_camera,  # noqa: F401
     compare,  # noqa: F401
     compile,  # noqa: F401
+    demo,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
     explain,  # noqa: F401
     export,  # noqa: F401
+    import_,  # noqa: F401
     inspect,  # noqa: F401
     measure,  # noqa: F401
     models,  # noqa: F401

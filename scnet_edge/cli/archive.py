@@ -157,6 +157,8 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Done], N
         TimeRemainingColumn,
     )
 
+    from scnet_edge.cli.progress import show_progress
+
     columns = (TextColumn("Films"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
     task = bar.add_task("Films", total=None)
@@ -166,7 +168,7 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Done], N
             bar.console.print(done.reason, markup=False, highlight=False, soft_wrap=True)
         bar.advance(task)
 
-    with bar:
+    with show_progress(bar):
         yield lambda done, total: bar.update(task, completed=done, total=total), report
 
 

@@ -30,6 +30,10 @@ def build(
     frame_size: Annotated[
         str | None, typer.Option(help="Size of the camera frames, resized in the graph.")
     ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Frames, or tiles of one, that the graph takes at once."),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe of export/; options override it.")
     ] = None,
@@ -60,9 +64,8 @@ def build(
     INT8 has to pass the gate and to be faster here; else the bundle gets the next precision that
     passes, and the manifest says why. Exit status 2 when nothing passes.
     """
-    from rich.console import Console
-
     from scnet_edge.build import GateRequest, build_bundle
+    from scnet_edge.cli.progress import show_steps
     from scnet_edge.config import parse_size
     from scnet_edge.quantization.gate import parse_gate
 
@@ -73,6 +76,7 @@ def build(
             "model": model,
             "size_hw": parse_size(size) if size is not None else None,
             "frame_hw": parse_size(frame_size) if frame_size is not None else None,
+            "batch": batch,
             "calibration": calibration,
             "split_graphs": split_graphs or None,
         },
@@ -95,14 +99,13 @@ def build(
         allow_loss=allow_loss,
         elsewhere=elsewhere,
     )
-    console = Console()
-    with console.status("starting") as status:
+    with show_steps("starting") as report:
         manifest = build_bundle(
             chosen,
             out,
             gate=request,
             overwrite=overwrite,
-            report=lambda step: status.update(f"{step} ..."),
+            report=report,
         )
     print(_summary(out, manifest))
 

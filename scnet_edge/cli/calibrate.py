@@ -71,9 +71,8 @@ def calibrate(
         return find_own_threshold(negatives, bundle, alarmed)
     if not data or not out:
         raise ConfigError("expected --data and --out, or --negatives and --bundle; give two")
-    from rich.console import Console
-
     from scnet_edge.bundle.recipe import make_recipe
+    from scnet_edge.cli.progress import show_steps
     from scnet_edge.config import parse_size
     from scnet_edge.quantization.choose_frames import MIN_FRAMES, write_sheet
     from scnet_edge.quantization.collect_ranges import calibrate as calibrated
@@ -88,9 +87,9 @@ def calibrate(
         precision="int8", **{name: value for name, value in given.items() if value is not None}
     )
     methods = METHODS if method is None else (_method(method),)
-    console, sources, kept = Console(), [*data, *(more or [])], cache or default_cache()
+    sources, kept = [*data, *(more or [])], cache or default_cache()
     _check_places(out, sources, kept)
-    with console.status("reading frames ...") as status:
+    with show_steps("reading frames") as report:
         gathered = gather(
             sources,
             frames,
@@ -108,7 +107,7 @@ def calibrate(
             colours_checked=colours_checked,
             methods=methods,
             cache=kept,
-            report=lambda step: status.update(f"{step} ..."),
+            report=report,
         )
     write_ranges(out, calibration)
     sheet = out.with_suffix(".png")

@@ -13,7 +13,7 @@ from scnet_edge.cli import app
 if TYPE_CHECKING:
     from scnet_edge.bundle.activate import Activation
     from scnet_edge.engines.compiled import CompiledGraph, FallbackPrecision, PrecisionChoice
-    from scnet_edge.engines.tensorrt.build_progress import Progress
+    from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 
 
 @app.command("compile")
@@ -34,13 +34,9 @@ def compile_here(
     from rich.console import Console
 
     from scnet_edge.bundle.activate import compile_bundle, roll_back
+    from scnet_edge.cli.progress import show_steps
 
-    console = Console()
-    with console.status("starting") as status:
-
-        def report(step: str) -> None:
-            status.update(f"{step} ...")
-
+    with show_steps("starting") as report:
         if rollback:
             report("trying the previous build again")
             done = roll_back(bundle, engine=engine, threads=threads)
@@ -48,13 +44,13 @@ def compile_here(
             done = compile_bundle(
                 bundle, engine=engine, threads=threads, report=report, progress=_shown(report)
             )
-    console.print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
+    Console().print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
 
 
-def _shown(report: Callable[[str], None]) -> Callable[[Progress], bool]:
+def _shown(report: Callable[[str], None]) -> Callable[[BuildProgress], bool]:
     """Return what shows the builder's progress, with the time that is left."""
 
-    def show(progress: Progress) -> bool:
+    def show(progress: BuildProgress) -> bool:
         left = progress.remaining_s
         about = "" if left is None else f", about {left / 60:.0f} min {left % 60:.0f} s left"
         report(f"TensorRT: {progress.phase}, {progress.share:.0%}{about}")

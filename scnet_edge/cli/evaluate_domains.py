@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scnet_edge.cli.subjects import Subject
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Sample
+    from scnet_edge.data.samples import Sample
     from scnet_edge.evaluation.alarms import Alarms
     from scnet_edge.evaluation.domains import DomainScore, DomainScores
 
@@ -19,11 +19,12 @@ def over_corpus(path: Path, subject: Subject, name: str) -> DomainScores:
     from rich.console import Console
     from rich.progress import Progress
 
+    from scnet_edge.cli.progress import show_progress
     from scnet_edge.data.corpus import read_corpus
     from scnet_edge.evaluation.of_corpus import score_corpus
 
     corpus = read_corpus(path)
-    with Progress(console=Console(stderr=True)) as progress:
+    with show_progress(Progress(console=Console(stderr=True))) as progress:
 
         def track(samples: list[Sample], domain: str) -> Iterable[Sample]:
             return progress.track(samples, description=domain)

@@ -21,6 +21,8 @@ from scnet_edge.cli.robot_options import (
     LiveMayStandAlone,
     Point,
     PolicyName,
+    RequireSignature,
+    ScaleName,
     Sinks,
     SourceUri,
     Threads,
@@ -45,7 +47,9 @@ def run(
     isolate: Isolate = None,
     fallback: Fallback = None,
     operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
+    scale: ScaleName = None,
     cache: Cache = None,
     truth: Annotated[
         Path | None, typer.Option(help="Known masks to score against: an .npz or a folder.")
@@ -70,7 +74,9 @@ def run(
         isolate=isolate,
         fallback=fallback,
         operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
+        scale=scale,
     )
     if truth and not out:
         raise ConfigError("--truth: the scores go into the page of --out; pass that, too")

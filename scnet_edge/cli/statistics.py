@@ -47,10 +47,13 @@ def statistics(
     }
     table = Table()
     titles = ("data", "images", "cracked", "crack %", "background %", "crack % of 256 crops")
-    for title in (*titles, *(("share", "licence") if sets else ())):
+    some_ignored = any(row.ignored_percent for row in rows.values())
+    more = (*(("ignored %",) if some_ignored else ()), *(("share", "licence") if sets else ()))
+    for title in (*titles, *more):
         table.add_column(title)
     for name, row in rows.items():
-        percents = (row.crack_percent, row.background_percent, row.crop_crack_percent)
+        percents = [row.crack_percent, row.background_percent, row.crop_crack_percent]
+        percents += [row.ignored_percent] if some_ignored else []
         cells = [name, str(row.images), str(row.cracked), *(f"{x:.2f}" for x in percents)]
         if name in sets:
             cells += [f"{sets[name].share:g}", sets[name].licence]

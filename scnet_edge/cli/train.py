@@ -58,6 +58,12 @@ def train(
     lr: Annotated[float | None, typer.Option(min=1e-9, help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
     start: Annotated[str | None, typer.Option(help="Begin from this model or run.")] = None,
+    mine: Annotated[
+        bool,
+        typer.Option(
+            "--mine", help="Cut more crops where --start sees cracks in images without any."
+        ),
+    ] = False,
     teacher: Annotated[
         list[str] | None,
         typer.Option(help="Learn the probability of this model or run, too; again: their mean."),
@@ -91,6 +97,7 @@ def train(
         preset,
         data or (),
         corpus=read_corpus(corpus) if corpus else None,
+        mine=mine,
         on=own,
         start=start,
         teachers=teacher or (),
@@ -123,6 +130,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn,
     )
 
+    from scnet_edge.cli.progress import show_progress
     from scnet_edge.training.run import train_run
 
     columns = (
@@ -134,7 +142,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn(compact=True),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console) as progress:
+    with show_progress(Progress(*columns, console=console)) as progress:
         task = progress.add_task(
             "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
         )

@@ -57,9 +57,14 @@ def training_crop(
     rng: np.random.Generator,
     *,
     ignored: Mask | None = None,
+    focus: Mask | None = None,
 ) -> Crop:
-    """Return one random crop of frame (H, W, 3) BGR and what belongs to it, each (H, W)."""
-    warp = _random_affine(_crop_centre(mask, how, rng), how, rng)
+    """Return one random crop of frame (H, W, 3) BGR and what belongs to it, each (H, W).
+
+    `focus` takes the place of the crack where crops are centred near it and there is none.
+    """
+    near = mask if focus is None or mask.any() else focus
+    warp = _random_affine(_crop_centre(near, how, rng), how, rng)
     size = (how.crop, how.crop)
 
     def warped(image: npt.NDArray[np.uint8]) -> Frame:

@@ -3,6 +3,7 @@
     licence = "research only"      # of weights that are trained on all of it
     drawn = 0.1                    # share of crops from drawn pipe walls
     plain = 0.05                   # from drawn frames without any feature
+    scale = [0.6, 3.0]             # of crops; without, that of the preset
     blended = 0.1                  # cracks of the sets with `lends` in those with `takes`
 
     [[set]]
@@ -28,10 +29,12 @@ from typing import Annotated
 import msgspec
 
 from scnet_edge.config import read_toml
-from scnet_edge.data.datasets import Sample, Split, open_dataset
+from scnet_edge.data.datasets import Split, open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 
 Share = Annotated[float, msgspec.Meta(ge=0)]
+Scale = Annotated[float, msgspec.Meta(ge=0.1, le=10)]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+$")]
 
 
@@ -83,9 +86,16 @@ class CorpusSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Data sets with their shares, and what is drawn besides."""
+    """Data sets with their shares, and what is drawn besides.
+
+    Attributes:
+        licence: Of weights that are trained on all of it, as far as the data go.
+        scale: How much crops are shrunk or enlarged, instead of the preset's: to see wide cracks
+            where the sets have fine ones.
+    """
 
     licence: str
+    scale: tuple[Scale, Scale] | None = None
     drawn: Share = 0.0
     plain: Share = 0.0
     blended: Share = 0.0
@@ -98,6 +108,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if not any(each.share for each in self.sets):
             raise ValueError("no set has a share above 0")
         lends, takes = (any(getattr(s, word) for s in self.sets) for word in ("lends", "takes"))
+        if self.scale and self.scale[0] > self.scale[1]:
+            raise ValueError("scale goes from the smaller to the larger")
         if self.blended and not (lends and takes):
             raise ValueError("blended needs a set that lends and one that takes")
 

@@ -18,7 +18,7 @@ from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.corrections import bias_shifts, corrected, equalise
 from scnet_edge.quantization.frame_candidates import CandidateFrame
-from scnet_edge.quantization.graph_scores import Scores, mean_error, score
+from scnet_edge.quantization.graph_scores import GraphScores, mean_error, score
 from scnet_edge.quantization.histograms import (
     METHODS,
     NETWORKS,
@@ -138,7 +138,9 @@ def calibrate(
     return msgspec.structs.replace(blank, key=key_of(blank))
 
 
-def _ranged(work: Calibrator, fused: onnx.ModelProto, label: str = "") -> tuple[Ranged, Scores]:
+def _ranged(
+    work: Calibrator, fused: onnx.ModelProto, label: str = ""
+) -> tuple[Ranged, GraphScores]:
     """Return the ranges by the best method, network by network, and the scores of FP32."""
     with in_engine(fused) as backend:
         work.engine = backend.name
@@ -166,7 +168,7 @@ def _ranged(work: Calibrator, fused: onnx.ModelProto, label: str = "") -> tuple[
     return found, reference
 
 
-def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: Scores) -> Ranged:
+def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: GraphScores) -> Ranged:
     """Return the plain ranges, or those with equalised layers or corrected biases if they pay."""
     if reference.f1 - plain.f1 < WORTH_REPAIR:
         return plain
@@ -190,7 +192,7 @@ def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: Scores) 
 
 
 def _trial(
-    work: Calibrator, network: str, method: str, graph: onnx.ModelProto, reference: Scores
+    work: Calibrator, network: str, method: str, graph: onnx.ModelProto, reference: GraphScores
 ) -> Trial:
     with in_engine(graph) as backend:
         scores = score(backend, work.validation, work.frame_hw, work.threshold, reference)

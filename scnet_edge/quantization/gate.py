@@ -14,7 +14,7 @@ from scnet_edge.quantization.annotated_frames import DARK, DRAWN, THIN
 from scnet_edge.quantization.choose_frames import MIN_FRAMES, NOISE_SHARPNESS
 from scnet_edge.quantization.frame_candidates import swapped_colours
 from scnet_edge.quantization.graph_scores import (
-    Scores,
+    GraphScores,
     Traits,
     agreement,
     f1_of,
@@ -61,8 +61,8 @@ def judge(
     name: str,
     precision: Precision,
     fp16_layers: Sequence[str],
-    ours: Scores,
-    reference: Scores,
+    ours: GraphScores,
+    reference: GraphScores,
     kinds: Sequence[Traits],
     gate: Gate,
     objections: Sequence[str] = (),
@@ -113,7 +113,7 @@ def judge(
     )
 
 
-def _broken(ours: Scores, reference: Scores) -> list[str]:
+def _broken(ours: GraphScores, reference: GraphScores) -> list[str]:
     """Return what makes masks worthless whatever they score."""
     reasons = []
     if not ours.finite:
@@ -127,7 +127,9 @@ def _broken(ours: Scores, reference: Scores) -> list[str]:
     return reasons
 
 
-def stratum_scores(ours: Scores, reference: Scores, kinds: Sequence[Traits]) -> list[StratumScore]:
+def stratum_scores(
+    ours: GraphScores, reference: GraphScores, kinds: Sequence[Traits]
+) -> list[StratumScore]:
     """Return F1 by stratum, for those with enough images and crack pixels to say anything."""
     scored = []
     for name, members in strata(kinds).items():
@@ -137,7 +139,7 @@ def stratum_scores(ours: Scores, reference: Scores, kinds: Sequence[Traits]) -> 
     return scored
 
 
-def unjudged_strata(reference: Scores, kinds: Sequence[Traits]) -> dict[str, int]:
+def unjudged_strata(reference: GraphScores, kinds: Sequence[Traits]) -> dict[str, int]:
     """Return the strata that are too small to be judged, and how many images they have.
 
     Raises:
@@ -157,7 +159,7 @@ def unjudged_strata(reference: Scores, kinds: Sequence[Traits]) -> dict[str, int
     return small
 
 
-def _says_something(reference: Scores, members: Sequence[int]) -> bool:
+def _says_something(reference: GraphScores, members: Sequence[int]) -> bool:
     pixels = sum(reference.counts[i].truth for i in members)
     return len(members) >= MIN_STRATUM_IMAGES and pixels >= MIN_STRATUM_PIXELS
 

@@ -22,7 +22,7 @@ from scnet_edge.quantization.gate import (
     overflow_objections,
     unjudged_strata,
 )
-from scnet_edge.quantization.graph_scores import Scores, Traits, score, traits
+from scnet_edge.quantization.graph_scores import GraphScores, Traits, score, traits
 from scnet_edge.quantization.layer_sensitivity import rank
 from scnet_edge.quantization.lowering import layers_of, lowered
 from scnet_edge.quantization.memory_engine import in_engine
@@ -177,7 +177,7 @@ def _int8_steps(context: GateContext, kinds: Sequence[Traits]) -> Iterator[Build
 
 
 def _judged(
-    context: GateContext, step: Buildable, reference: Scores, kinds: Sequence[Traits]
+    context: GateContext, step: Buildable, reference: GraphScores, kinds: Sequence[Traits]
 ) -> Candidate:
     context.report(f"scoring {step.name} on {len(context.frames)} frames")
     scores = reference if step.precision == "fp32" else _scores(context, step, reference)[1]
@@ -202,7 +202,9 @@ def _objections(context: GateContext, precision: Precision, kinds: Sequence[Trai
     return [*frames, *overflow_objections(context.calibration)]
 
 
-def _scores(context: GateContext, step: Buildable, reference: Scores | None) -> tuple[str, Scores]:
+def _scores(
+    context: GateContext, step: Buildable, reference: GraphScores | None
+) -> tuple[str, GraphScores]:
     with in_engine(context.graph(step)) as backend:
         return backend.name, score(
             backend, context.frames, context.frame_hw, context.threshold, reference
@@ -214,7 +216,7 @@ def _faster(context: GateContext, int8: Buildable, tried: Tried) -> tuple[Builda
     context.report("timing INT8 against FP16")
     with in_engine(context.graph(int8)) as a, in_engine(context.graph(FP16)) as b:
         noise = np.random.default_rng(0).integers(0, 256, (*context.frame_hw, 3), dtype=np.uint8)
-        int8_ms, fp16_ms = quickest_ms(a, b, [noise])
+        int8_ms, fp16_ms = quickest_ms(a, b, [{"frame": noise[None]}])
     times_ms = {int8.name: int8_ms, FP16.name: fp16_ms}
     for i, (step, candidate) in enumerate(tried):
         if step.name in times_ms:

@@ -37,12 +37,14 @@ class Inspection:
     inspector: Inspector
     odometry: Odometry
     live: bool
+    files: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
-        """Whether an earlier run has seen all of a file."""
+        """Whether an earlier run has seen all of a file, or every picture of a folder."""
         progress = self.journal.progress
-        return progress is not None and progress.finished and not self.live
+        done = progress is not None and progress.finished and not self.live
+        return done and set(self.files) <= self.journal.pictures.keys()
 
     def moving(self, captured: Captured) -> bool | None:
         """Return whether the odometer moves when a frame is taken; None where there is none."""
@@ -74,7 +76,10 @@ def open_inspection(
     separate = source.fps is None and not source.live and robot.odometry is None
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
-        first_segment = next_segment(read_survey(folder)) if source.live else 0
+        before = read_survey(folder)
+        first_segment = next_segment(before) if source.live else 0
+        if source.left_out and source.left_out not in {alarm.detail for alarm in before.alarms}:
+            journal.alarm("files", source.left_out)
         span = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
         with open_odometry(
             uri, setup, first_segment=first_segment, film=robot.source, span=span
@@ -83,5 +88,9 @@ def open_inspection(
                 journal.alarm("odometry", note)
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
             yield Inspection(
-                journal=journal, inspector=inspector, odometry=odometry, live=source.live
+                journal=journal,
+                inspector=inspector,
+                odometry=odometry,
+                live=source.live,
+                files=source.files,
             )

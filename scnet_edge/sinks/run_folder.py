@@ -1,4 +1,4 @@
-"""A run as a folder: the sink behind `scnet-edge run --out`. It appears whole or not at all.
+"""A run as a folder: the sink behind `scnet-edge run --out`. It appears when the run has ended.
 
 OUT/
   masks/NAME.png   (h, w) uint8, 255 where a crack is
@@ -22,6 +22,7 @@ import msgspec
 from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
+from scnet_edge.runtime.latency import Latency
 from scnet_edge.sinks.media import draw_result, mask_png, video_writer
 from scnet_edge.sinks.records import FrameRecord, Recorder
 from scnet_edge.sinks.run_page import Gallery, render_page
@@ -31,6 +32,7 @@ from scnet_edge.types import Frame, Mask
 MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
 KnownMask: TypeAlias = Callable[[str, int], Mask]  # from a frame's name and number
 PARTIAL = ".partial"
+MAX_UNREAD = 20  # pictures that the page names
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
 
 
@@ -56,7 +58,9 @@ class RunFolder:
         self._write_overlay = write_overlay
         self._known_mask = known_mask
         self._gallery = Gallery()
+        self._latency = Latency()
         self._frames = 0
+        self._unread: list[str] = []
         self._write_line(recorder.run)
 
     def write(self, frame_result: FrameResult) -> None:
@@ -69,15 +73,20 @@ class RunFolder:
         known = self._known_mask(record.name, record.frame_id) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
+        self._latency.add({**record.timing_ms, "total": sum(record.timing_ms.values())})
         self._frames += 1
         if self._frames <= MAX_RECORDS:
             at = len(self.records)
-            self._gallery.add(at, frame, result.mask, edges=result.edges, truth=known)
+            self._gallery.add(
+                at, frame, result.mask, edges=result.edges, truth=known, ignored=result.ignored
+            )
             self.records.append(record)
 
     def note(self, event: Event) -> None:
         """Write the event's line of JSON."""
         self._write_line(self._recorder.record(event))
+        if event.file:
+            self._unread.append(event.detail)
 
     def close(self) -> None:
         """Leave the files to `open_run_folder`, which opened them."""
@@ -89,7 +98,16 @@ class RunFolder:
         if self._frames > MAX_RECORDS:
             covers = f"the first {MAX_RECORDS:,} of {self._frames:,} frames; {RESULTS} has all"
             facts = {**facts, "This page": covers}
-        page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
+        if self._unread:
+            named = "; ".join(self._unread[:MAX_UNREAD])
+            facts = {**facts, "Not read": f"{len(self._unread)} pictures: {named}"}
+        page = render_page(
+            self.records,
+            self._gallery,
+            facts=facts,
+            scores=self.scores.counts,
+            latency=self._latency,
+        )
         (self._folder / REPORT).write_text(page, encoding="utf-8")
 
     def _write_line(self, record: msgspec.Struct) -> None:
@@ -115,22 +133,27 @@ def open_run_folder(
 
 @contextmanager
 def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a hidden folder inside `out` whose content moves into `out` when all went well.
+    """Yield a hidden folder inside `out` whose content moves into `out` when the run has ended.
 
-    It lies inside, and not beside, because `out` may be a mounted volume.
+    It lies inside, and not beside, because `out` may be a mounted volume. A run that fails leaves
+    what it had by then; before its first frame it leaves all as it was.
 
     Raises:
         InputError: `out` is not empty and may not be overwritten, holds what we did not write,
             or cannot be written.
     """
     _check_free(out, overwrite)
-    existed, partial = out.exists(), out / PARTIAL
+    existed, partial, whole = out.exists(), out / PARTIAL, False
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        yield partial
-        for name in (MASKS, OVERLAY, REPORT, RESULTS):
-            _replace(partial / name, out / name)
+        try:
+            yield partial
+            whole = True
+        finally:
+            if whole or any(partial.glob(f"{MASKS}/*")):
+                for name in (MASKS, OVERLAY, REPORT, RESULTS):
+                    _replace(partial / name, out / name)
     except OSError as e:
         raise InputError(f"{out}: cannot be written ({e})") from e
     finally:

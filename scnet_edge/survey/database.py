@@ -40,6 +40,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         FROM observation
         """,
     ),
+    ("CREATE TABLE picture (file TEXT PRIMARY KEY, frame_id INTEGER NOT NULL)",),
 )
 VERSION = len(MIGRATIONS)
 COMPANIONS = ("", "-wal", "-shm")  # of a SQLite file

@@ -50,6 +50,12 @@ def write_sidecar(folder: Path, observation: Observation) -> None:
     write_durably(_path(folder, observation.seq, "json"), msgspec.json.encode(observation))
 
 
+def picture_path(folder: Path, observation: Observation) -> Path | None:
+    """Return the file of an observation's picture; None where there is none."""
+    path = _path(folder, observation.seq, "jpg")
+    return path if observation.snapshot is not None and path.is_file() else None
+
+
 def read_picture(folder: Path, observation: Observation) -> Frame | None:
     """Return the frame, (h, w, 3) uint8 BGR; None where there is no picture or it is damaged."""
     return None if observation.snapshot is None else _decoded(folder, observation.seq, "jpg")

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from scnet_edge.data.augment import training_crop
 from scnet_edge.data.blend import shading
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.edge_maps import EdgeMap, MapOf
@@ -40,6 +40,7 @@ class TrainingImage:
         mask: (H, W) bool, True on cracks.
         edges: (H, W) uint8, the HED probability times 255; None where no model sees it.
         ignored: (H, W) bool, True where nothing is learnt; None: all of it is learnt.
+        focus: (H, W) bool, where crops are centred when there is no crack; None: anywhere.
         share: How often crops are cut from it, relative to the others.
         taught: Whether teachers are asked about it. Of a drawn wall the mask is exact, and of a
             domain that they never saw they know nothing.
@@ -49,6 +50,7 @@ class TrainingImage:
     mask: npt.NDArray[np.bool_]
     edges: EdgeMap | None
     ignored: npt.NDArray[np.bool_] | None = None
+    focus: npt.NDArray[np.bool_] | None = None
     share: float = 1.0
     taught: bool = True
 
@@ -90,15 +92,17 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
     if all(sample.role == "negative" for sample in samples):
         return images
     crack = sum(int(image.mask.sum()) for image in images)
-    check_classes(crack, sum(image.mask.size for image in images), len(images))
+    ignored = sum(int(image.ignored.sum()) for image in images if image.ignored is not None)
+    check_classes(crack, sum(image.mask.size for image in images) - ignored, len(images))
     return images
 
 
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
-    frame, mask = sample.read_pair()
-    ignored = None
+    frame, (mask, ignored) = sample.read_pair()
     if sample.role == "coarse":
-        mask, ignored = believed(frame, mask)
+        mask, unsure = believed(frame, mask)
+        ignored = unsure if ignored is None else unsure | ignored
+        mask = mask & ~ignored
     return TrainingImage(frame, mask, map_of and map_of(frame), ignored)
 
 
@@ -234,7 +238,13 @@ def _crop(
     """Return one input (C, crop, crop), its mask and what of it is ignored, and if it is taught."""
     image = images[int(np.searchsorted(until, rng.random() * until[-1], side="right"))]
     crop = training_crop(
-        image.frame, image.mask, image.edges, schedule.augmentation, rng, ignored=image.ignored
+        image.frame,
+        image.mask,
+        image.edges,
+        schedule.augmentation,
+        rng,
+        ignored=image.ignored,
+        focus=image.focus,
     )
     ignored = np.zeros_like(crop.mask) if crop.ignored is None else crop.ignored
     mask = (crop.mask & ~ignored)[None].astype(np.float32)

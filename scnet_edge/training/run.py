@@ -12,12 +12,13 @@ import msgspec
 from torch import nn
 
 from scnet_edge.data.corpus import Corpus
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.operating import best_threshold, domain_counts
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.models.baselines import CrackNet
-from scnet_edge.models.cards import Card, CardConfig, run_card, write_card
+from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
     count_parameters,
@@ -25,11 +26,13 @@ from scnet_edge.models.weights import (
     load_state,
     measured,
     open_hed,
+    open_scnet,
     save_weights,
 )
 from scnet_edge.training import run_folder
 from scnet_edge.training.corpora import Held, load_corpus
 from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.hard_negatives import mined
 from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.images import TrainingImage, load_images, sharing
 from scnet_edge.training.loop import Material, train
@@ -54,6 +57,7 @@ class Request:
         preset: The preset with its schedule changed by options.
         data: Data sets as NAME:DIR; their training splits together. Empty with a corpus.
         corpus: Many data sets, each with its share.
+        mine: Cut more crops where `start` takes for a crack what is none.
         start: A model or run whose weights are gone on from.
         teachers: Models or runs whose mean probability is learnt, too.
         on: What it computes on.
@@ -63,6 +67,7 @@ class Request:
     preset: Preset
     data: tuple[str, ...]
     corpus: Corpus | None = None
+    mine: bool = False
     start: str | None = None
     teachers: tuple[str, ...] = ()
     on: Hardware = CPU
@@ -73,6 +78,7 @@ def request(
     data: Sequence[str],
     *,
     corpus: Corpus | None = None,
+    mine: bool = False,
     on: Hardware = CPU,
     start: str | None = None,
     teachers: Sequence[str] = (),
@@ -85,14 +91,20 @@ def request(
     """
     if bool(data) == (corpus is not None):
         raise ConfigError("expected --data or --corpus, found both or none; give one of the two")
+    if mine and not (corpus and start):
+        raise ConfigError("--mine looks for mistakes of --start in a --corpus; give both")
     preset = find_preset(name)
     given = {key: value for key, value in changes.items() if value is not None}
+    if corpus and corpus.scale:
+        how = preset.schedule.augmentation
+        given["augmentation"] = dataclasses.replace(how, scale=corpus.scale)
     schedule = dataclasses.replace(preset.schedule, **given)  # type: ignore[arg-type]
     return Request(
         name=name,
         preset=dataclasses.replace(preset, schedule=schedule),
         data=tuple(data),
         corpus=corpus,
+        mine=mine,
         start=start,
         teachers=tuple(teachers),
         on=on,
@@ -171,6 +183,7 @@ def _settings(wanted: Request) -> Settings:
         preset=wanted.name,
         data=wanted.data,
         corpus=wanted.corpus,
+        mine=wanted.mine,
         start=wanted.start,
         teachers=wanted.teachers,
         schedule=wanted.preset.schedule,
@@ -180,7 +193,11 @@ def _settings(wanted: Request) -> Settings:
 def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
     """Return the images that train, without edge maps, and by domain those that are held out."""
     if wanted.corpus:
-        return load_corpus(wanted.corpus, report)
+        images, kept = load_corpus(wanted.corpus, report)
+        if wanted.mine and wanted.start:
+            report(f"looking for what {wanted.start} takes for a crack")
+            images = mined(images, reference_run(open_scnet(find_card(wanted.start)), None))
+        return images, kept
     fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
     images = load_images(fit, None)
     for sample in held:  # a validation reads them again
@@ -266,7 +283,10 @@ def _named(wanted: Request) -> tuple[str, ...]:
     """Return what a run learns from, in words."""
     if wanted.corpus is None:
         return wanted.data
-    return tuple(f"{each.name} ({each.licence})" for each in wanted.corpus.sets if each.share)
+    corpus = wanted.corpus
+    sets = [f"{each.name} ({each.licence})" for each in corpus.sets if each.share]
+    ours = [name for name in ("drawn", "plain", "blended") if getattr(corpus, name)]
+    return (*sets, *(f"{name} images of ours" for name in ours))
 
 
 def _card_config(config: SCNetConfig) -> CardConfig:

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     preset: str
     data: tuple[str, ...]
     corpus: Corpus | None = None
+    mine: bool = False
     start: str | None
     teachers: tuple[str, ...]
     schedule: Schedule  # a field that an older run's file lacks has its default

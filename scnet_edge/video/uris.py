@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import InputError, shown
 
 Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -19,7 +19,7 @@ SECRETS = re.compile(
 )
 SUPPORTED = (
     "csi://0, v4l2:///dev/video0, rtsp://HOST/PATH, http://HOST/PATH (MJPEG), gst:PIPELINE, "
-    "sim://pipe, an image, a folder of images or a video file"
+    "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video file"
 )
 LIMITS = {"width": (16, 16_384), "height": (16, 16_384), "fps": (1, 1000)}
 
@@ -51,8 +51,8 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def redacted(text: str) -> str:
-    """Return text, such as a URI or a message with one in it, without its passwords."""
-    return SECRETS.sub(r"\1***", USERINFO.sub("://***@", text))
+    """Return text, such as a URI or a message with one in it, as `shown`, without its passwords."""
+    return SECRETS.sub(r"\1***", USERINFO.sub("://***@", shown(text)))
 
 
 def parse_camera(uri: str) -> Camera | None:

@@ -9,7 +9,7 @@ import msgspec
 from browser import Browser, browsing, needs_browser
 
 from scnet_edge.bench.report import page as document
-from scnet_edge.bench.schema import Result, read_result
+from scnet_edge.bench.schema import BenchmarkResult, read_result
 
 SPEED = Path(__file__).parents[2] / "benchmarks/results/speed"
 BUTTON = "[...document.querySelectorAll('#filters button')].find(b => b.textContent === {!r})"
@@ -78,7 +78,7 @@ def test_a_filter_and_the_pointer(row: Callable, result: Callable, tmp_path: Pat
         assert browser.complaints == []
 
 
-def alike(at: int, result: Result) -> Result:
+def alike(at: int, result: BenchmarkResult) -> BenchmarkResult:
     """Return a result as if scored on images that all have in common, by networks of its own."""
     replace = msgspec.structs.replace
     rows = [replace(row, model=f"{row.model}{at}", images=row.images and 1) for row in result.rows]

@@ -11,7 +11,7 @@ from scnet_edge import build
 from scnet_edge.bench import operations, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
-from scnet_edge.bench.subject import Subject
+from scnet_edge.bench.subject import BenchmarkSubject
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite, suite_sha256
 from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
 from scnet_edge.engines.compiled import COMPILED
@@ -201,6 +201,6 @@ def test_a_plan_is_built_once_for_all_processes_of_a_case(
     bundle = darkness_bundle((64, 96))
     case = Case(model=f"{bundle}/", precision="fp32", engine="tensorrt", size_hw=(64, 96))
     for _ in ("cold", "warm"):
-        Subject(case, bundle, None, tmp_path / "cache")
+        BenchmarkSubject(case, bundle, None, tmp_path / "cache")
     assert built == [tmp_path / "cache/fused"]
     assert opened == built * 2

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from scnet_edge import Pipeline, build
 from scnet_edge.build import GateRequest, build_bundle
 from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
-from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.engines.base import installed_engines
@@ -44,7 +44,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_manifest_is_read_back(bundle: Path) -> None:
     manifest = read_manifest(bundle)
     assert manifest.precision == bundle.name
-    assert manifest.model.sha256 == {"scnet-small": find_card("scnet-small").sha256}
+    assert manifest.model.sha256 == {DEFAULT_MODEL: find_card(DEFAULT_MODEL).sha256}
     assert manifest.input.frame_hw == manifest.input.size_hw == SIZE
     assert (manifest.calibration is not None) == (manifest.precision == "int8")
     int8 = manifest.quantised_convolutions
@@ -62,7 +62,7 @@ def test_engines_agree_with_pytorch(bundle: Path, engine: str) -> None:
 
 @pytest.mark.parametrize("engine", CPU_ENGINES)
 def test_pipeline_gives_the_reference_masks(bundle: Path, engine: str) -> None:
-    chain = open_chain(find_card("scnet-small"), Recipe(precision="fp32", size_hw=SIZE))
+    chain = open_chain(find_card(DEFAULT_MODEL), Recipe(precision="fp32", size_hw=SIZE))
     frames = [frame for frame, _ in render_clip(6, SIZE, seed=3)]
     probability = [TorchBackend(chain).run({"frame": f[None]})["probability"][0] for f in frames]
     with Pipeline.open(bundle, engine=engine, threads=1) as pipeline:
@@ -116,7 +116,7 @@ def test_a_typed_graph_that_strays_writes_nothing(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model": "scnet-tremendous"}, ModelError, "scnet-small"),
+        ({"model": "scnet-tremendous"}, ModelError, DEFAULT_MODEL),
         ({"size_hw": (100, 128)}, ModelError, "the next that fits is 128x128"),
         ({"calibration": "nothing"}, ConfigError, "scnet-edge calibrate"),
         (
@@ -127,13 +127,17 @@ def test_a_typed_graph_that_strays_writes_nothing(
         (
             {
                 "exclude": tuple(
-                    find_ranges("scnet-small", weights_of(find_card("scnet-small"))).ranges
+                    find_ranges(DEFAULT_MODEL, weights_of(find_card(DEFAULT_MODEL))).ranges
                 )
             },
             ConfigError,
             r"exclude: names all \d+ convolutions",
         ),
-        ({"split_graphs": True}, ConfigError, "expected a model behind HED, found scnet-small"),
+        (
+            {"split_graphs": True},
+            ConfigError,
+            f"expected a model behind HED, found {DEFAULT_MODEL}",
+        ),
     ],
 )
 def test_mistakes_are_one_line(
@@ -179,7 +183,7 @@ def test_a_bundle_carries_its_ranges(tmp_path: Path) -> None:
     manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
     carried = read_ranges(tmp_path / "b" / "calibration.toml")
     assert manifest.calibration is not None
-    assert carried == find_ranges("scnet-small", weights_of(find_card("scnet-small")))
+    assert carried == find_ranges(DEFAULT_MODEL, weights_of(find_card(DEFAULT_MODEL)))
     assert (manifest.calibration.key, manifest.calibration.sha256) == (carried.key, carried.sha256)
 
 
@@ -193,7 +197,7 @@ def test_ranges_that_were_judged_stay_beside_another_precision(
     assert manifest.precision == "fp16"
     assert manifest.calibration is None
     assert "calibration.toml" in manifest.files
-    assert read_ranges(tmp_path / "b" / "calibration.toml").model == "scnet-small"
+    assert read_ranges(tmp_path / "b" / "calibration.toml").model == DEFAULT_MODEL
 
 
 def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "pictures" / "images"
     folder.mkdir(parents=True)
     for i in range(10):
-        cv2.imwrite(str(folder / f"run-{i}.png"), np.full((8, 12, 3), 10 * i, np.uint8))
+        cv2.imwrite(str(folder / f"run-{i}.png"), np.full((18, 22, 3), 10 * i, np.uint8))
     monkeypatch.setenv("PICTURES", str(folder.parent))
     return folder.parent
 
@@ -35,8 +35,8 @@ def written(folder: Path, text: str) -> Path:
 def test_images_without_a_crack_have_black_masks_and_no_mask_files(pictures: Path) -> None:
     train, test = (open_dataset(f"negative:{pictures}", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (8, 2)
-    frame, mask = train[0].read_pair()
-    assert mask.shape == frame.shape[:2] == (8, 12)
+    frame, mask = train[0].read_frame(), train[0].read_mask()
+    assert mask.shape == frame.shape[:2] == (18, 22)
     assert not mask.any()
     assert open_dataset(f"negative:{pictures / 'images'}", "all")[3].name == "run-3"
 
@@ -77,6 +77,11 @@ def test_sets_of_one_domain_are_together(pictures: Path) -> None:
         ('licence = "mine"\n' + 2 * SET.format(name="a", data="negative:x", share=1), "one name"),
         ('licence = "mine"\n' + SET.format(name="a", data="negative:x", share=-1), ">= 0"),
         ('licence = "mine"\nextra = 1\n', "unknown field `extra`"),
+        (
+            'licence = "mine"\nscale = [2.0, 1.0]\n'
+            + SET.format(name="a", data="folder:x", share=1),
+            "from the smaller to the larger",
+        ),
         (
             'licence = "mine"\nblended = 0.1\n' + SET.format(name="a", data="folder:x", share=1),
             "a set that lends and one that takes",

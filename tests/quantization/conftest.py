@@ -12,7 +12,7 @@ import onnx
 import pytest
 from small_chains import frame, minmax_ranges
 
-from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.annotated_frames import Annotated
@@ -35,7 +35,7 @@ Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
 
 @pytest.fixture(scope="session")
 def small_fused() -> onnx.ModelProto:
-    card = find_card("scnet-small")
+    card = find_card(DEFAULT_MODEL)
     return fp32_graph(open_chain(card, Recipe(precision="fp32", size_hw=SIZE)))
 
 
@@ -52,8 +52,8 @@ def walls() -> list[Annotated]:
 @pytest.fixture(scope="session")
 def calibrated(small_fused: onnx.ModelProto) -> Calibrated:
     """Return a function from frames to min-max ranges of the small model."""
-    card = find_card("scnet-small")
-    shipped = find_ranges("scnet-small", weights_of(card))
+    card = find_card(DEFAULT_MODEL)
+    shipped = find_ranges(DEFAULT_MODEL, weights_of(card))
 
     def calibrate(frames: Sequence[np.ndarray]) -> CalibrationFile:
         with loader() as load:

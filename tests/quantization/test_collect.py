@@ -11,7 +11,7 @@ import onnx
 import pytest
 from small_chains import minmax_ranges
 
-from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.engines.base import cpu_engine
 from scnet_edge.models.cards import find_card
@@ -45,7 +45,7 @@ def test_the_best_method_by_f1_is_kept_beside_the_others(
     assert best.f1 >= max(trial.f1 for trial in plain) - 1e-4
     repairs = [trial for trial in found.comparison if trial.method not in METHODS]
     assert bool(repairs) == (best.f1_fp32 - best.f1 >= 0.001)
-    assert found.weights_sha256 == weights_of(find_card("scnet-small"))
+    assert found.weights_sha256 == weights_of(find_card(DEFAULT_MODEL))
     assert found.key == key_of(found)
     assert list(found.frames) == [c.name for c, _ in chosen]
     assert all(peak > 0 for peak in found.ranges.values())

@@ -20,15 +20,15 @@ from scnet_edge.quantization.gate import (
     strata,
     unjudged_strata,
 )
-from scnet_edge.quantization.graph_scores import Scores, Traits
+from scnet_edge.quantization.graph_scores import GraphScores, Traits
 from scnet_edge.quantization.ranges import CalibrationFile
 
 TRUTH = np.zeros((40, 50), bool)
 TRUTH[10:20] = True
 
 
-def scores_of(maps: list[np.ndarray], truth: np.ndarray = TRUTH) -> Scores:
-    scores = Scores(threshold=0.5)
+def scores_of(maps: list[np.ndarray], truth: np.ndarray = TRUTH) -> GraphScores:
+    scores = GraphScores(threshold=0.5)
     for each in maps:
         scores.counts.append(count(each.astype(np.float32), truth))
         scores.probabilities.append(each.astype(np.float16))
@@ -44,7 +44,7 @@ def kinds(count: int, data: str = "drawn") -> list[Traits]:
     ]
 
 
-def verdict(ours: Scores, reference: Scores, **changes: object):
+def verdict(ours: GraphScores, reference: GraphScores, **changes: object):
     traits = changes.pop("kinds", kinds(len(ours.counts)))
     gate = changes.pop("gate", Gate())
     return judge("INT8", "int8", (), ours, reference, traits, gate, **changes)  # type: ignore[arg-type]

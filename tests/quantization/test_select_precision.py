@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from scnet_edge.bundle.manifest import GateRecord
+from scnet_edge.bundle.recipe import DEFAULT_MODEL
 from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.models.cards import find_card
@@ -56,7 +57,7 @@ def select(
             fused=small_fused,
             calibration=calibration,
             excluded=excluded,
-            threshold=find_card("scnet-small").threshold,
+            threshold=find_card(DEFAULT_MODEL).threshold,
             frame_hw=SIZE,
             frames=frames,
             data="drawn",
@@ -76,7 +77,7 @@ def test_good_ranges_ship_int8_and_fp16_was_judged_too(select, calibrated: Calib
     assert record.shipped == "INT8"
     assert not record.loss_allowed
     assert record.calibration_key == calibrated(good_frames()).key
-    assert record.weights_sha256 == weights_of(find_card("scnet-small"))
+    assert record.weights_sha256 == weights_of(find_card(DEFAULT_MODEL))
     assert record.unjudged == {"thin": 3, "dark": 3}
 
 
@@ -110,8 +111,8 @@ def test_int8_that_passes_ships_where_it_is_faster_too(
 ) -> None:
     timed: list[tuple[str, str]] = []
 
-    def quickest_ms(one: Any, other: Any, frames: list[np.ndarray]) -> tuple[float, float]:
-        assert frames[0].shape == (*SIZE, 3)
+    def quickest_ms(one: Any, other: Any, feeds: Any) -> tuple[float, float]:
+        assert feeds[0]["frame"].shape == (1, *SIZE, 3)
         timed.append((one.name, other.name))
         return int8_ms, fp16_ms
 

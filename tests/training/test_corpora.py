@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import scnet_edge.cli.statistics
 import scnet_edge.cli.train  # noqa: F401  (registers the command)
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
-from scnet_edge.data.augment import Augmentation
+from scnet_edge.data.augment import Augmentation, training_crop
 from scnet_edge.data.corpus import read_corpus
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.domains import DomainScores
@@ -23,7 +24,9 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training import presets
 from scnet_edge.training.corpora import load_corpus
+from scnet_edge.training.hard_negatives import mined
 from scnet_edge.training.presets import Preset
+from scnet_edge.training.run import request
 from scnet_edge.training.schedule import Schedule
 
 Captured = pytest.CaptureFixture[str]
@@ -113,7 +116,7 @@ def test_a_corpus_trains_and_scores_by_the_command_line(
     assert run(monkeypatch, "train", "toy", "--corpus", corpus, "--out", out) == 0
     card = find_card(str(out))
     assert (card.licence, card.steps) == ("mine", 4)
-    assert "walls (mine), pipe (theirs)" in card.data
+    assert "walls (mine), pipe (theirs), plain images of ours, blended images" in card.data
     assert run(monkeypatch, "train", "toy", "--corpus", corpus, "--out", out, "--resume") == 0
     corpus.write_text(CORPUS.replace("share = 0.3", "share = 0.4"))
     assert run(monkeypatch, "train", "toy", "--corpus", corpus, "--out", out, "--resume") == 1
@@ -167,6 +170,53 @@ def test_data_or_a_corpus_is_needed(
     what = {"train": ("toy", "--out", tmp_path / "o"), "evaluate": ("scnet-tiny",)}
     assert run(monkeypatch, command, *what.get(command, ())) == 1
     assert "expected --data or --corpus, found both or none" in capsys.readouterr().err
+
+
+def test_a_corpus_may_have_a_scale_of_its_own(corpus: Path) -> None:
+    corpus.write_text("scale = [0.5, 3.0]\n" + CORPUS)
+    preset = request("toy", (), corpus=read_corpus(corpus)).preset
+    assert preset.schedule.augmentation == dataclasses.replace(
+        QUICK.schedule.augmentation, scale=(0.5, 3.0)
+    )
+
+
+def test_mistakes_come_again(corpus: Path) -> None:
+    """What the model takes for a crack in a sound image is where crops of it are cut."""
+    images, _ = load_corpus(read_corpus(corpus))
+    loud = next(i for i, image in enumerate(images) if not image.mask.any())
+
+    def run(frame: np.ndarray) -> np.ndarray:
+        probability = np.zeros(frame.shape[:2], np.float32)
+        if frame is images[loud].frame:
+            probability[10:30, 20:50] = 0.9
+        return probability
+
+    again = mined(images, run)
+    sound = [i for i, image in enumerate(images) if not image.mask.any()]
+    assert sum(again[i].share for i in sound) == pytest.approx(sum(images[i].share for i in sound))
+    one = next(i for i in sound if i != loud and images[i].share == images[loud].share)
+    assert again[loud].share == pytest.approx(6 * again[one].share)
+    assert again[one].focus is None
+    assert [x.share for x in again if x.mask.any()] == [x.share for x in images if x.mask.any()]
+    how = Augmentation(crop=16, photometric="none", scale=(1, 1), rotation_deg=0, crack_bias=1)
+    focus = again[loud].focus
+    assert focus is not None
+    marked = np.where(focus[..., None], 255, 0).astype(np.uint8).repeat(3, 2)
+    crops = [
+        training_crop(marked, images[loud].mask, None, how, np.random.default_rng(i), focus=focus)
+        for i in range(20)
+    ]
+    assert all(crop.frame.any() for crop in crops)
+
+
+@pytest.mark.parametrize("given", [("--start", "scnet-tiny"), ()])
+def test_mining_needs_a_start_and_a_corpus(
+    given: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    data = ("--data", f"folder:{tmp_path}", "--out", tmp_path / "out", *given)
+    monkeypatch.setitem(presets.PRESETS, "toy", QUICK)
+    assert run(monkeypatch, "train", "toy", "--mine", *data) == 1
+    assert "--mine looks for mistakes of --start" in capsys.readouterr().err
 
 
 def test_a_set_without_masks_cannot_have_a_share(corpus: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scnet_edge.engines.base import check_graph_file
-from scnet_edge.engines.tensorrt.build_progress import Progress, progress_monitor
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress, progress_monitor
 from scnet_edge.engines.tensorrt.library import (
     capabilities,
     deserialise,
@@ -62,7 +62,7 @@ class BuildSettings:
     threads: int | None = None
     free_bytes: int | None = None
     timing_cache: bytes = b""
-    progress: Callable[[Progress], bool] | None = None
+    progress: Callable[[BuildProgress], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

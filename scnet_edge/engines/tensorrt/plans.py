@@ -15,7 +15,7 @@ from scnet_edge.engines.compiled import (
     read_code,
     read_compiled,
 )
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built, build_plan, inspect_plan
 from scnet_edge.engines.tensorrt.cuda import open_device
 from scnet_edge.engines.tensorrt.execution import gpu_identity
@@ -33,7 +33,7 @@ def compile_plans(
     *,
     threads: int | None,
     measured: Path | None,
-    progress: Callable[[Progress], bool] | None,
+    progress: Callable[[BuildProgress], bool] | None,
 ) -> tuple[dict[str, Built], dict[str, str]]:
     """Write plans and timing cache into a folder; return the builds and what they depend on.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.exchange.located import comment, hour, located, video_time
+from scnet_edge.survey.exchange.located import comment, hour, located, station_m, video_time
 from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.report.words import extent_h
@@ -78,7 +78,6 @@ def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
 def _inspection(survey: Survey) -> dict[str, object]:
     """Return the head of the inspection."""
     facts, site = survey.facts, survey.facts.site
-    length_m = survey.progress.chainage_m if survey.progress else None
     return {
         "InspectionID": INSPECTION,
         "Surveyed_By": site.operator,
@@ -86,6 +85,7 @@ def _inspection(survey: Survey) -> dict[str, object]:
         "Customer": site.client,
         "Inspection_Date": facts.created[:10],
         "Inspection_Time": facts.created[11:19],
+        "PreCleaning": "X",  # not known
         "Inspection_Technology_Used_CCTV": 1,
         "Inspection_Status": "CI" if survey.progress and survey.progress.finished else "",
         "Street": site.place,
@@ -95,7 +95,7 @@ def _inspection(survey: Survey) -> dict[str, object]:
         "Height": facts.geometry.get("diameter_mm", ""),
         "Shape": "C",
         "Material": site.material,
-        "Length_Surveyed": "" if length_m is None else round(length_m, 2),
+        "Length_Surveyed": "" if survey.length_m is None else survey.length_m,
         "Media_Label": facts.source.replace("\\", "/").split("/")[-1],
         "Additional_Info": f"found by scnet-edge {facts.version}, to be reviewed",
         "IsImperial": 0,
@@ -115,7 +115,7 @@ def _conditions(survey: Survey, codes: Codes) -> Iterator[tuple[dict[str, object
                 {
                     "ConditionID": number,
                     "InspectionID": INSPECTION,
-                    "Distance": round(distance_m or 0.0, 2),
+                    "Distance": station_m(survey, distance_m),
                     "Counter": o.best_frame_id,
                     "PACP_Code": suggestion.pacp,
                     "Continuous": mark,

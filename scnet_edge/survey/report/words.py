@@ -16,6 +16,7 @@ FLAGS = {
     "odometry_lost": "the odometer was silent here",
     "clock_unsynced": "the wall clock was not set",
     "degraded": "the machine ran at reduced quality",
+    "mask_corrected": "a person corrected the mask; the figures are still the program's",
     "edge_of_view": "the crack leaves the view, so it may be longer",
     "seen_once": "seen in one frame only, though others looked at its place: check it first",
 }

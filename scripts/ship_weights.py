@@ -1,7 +1,7 @@
 """Ship a trained run: its weights under a name, its scores, and the card that says them.
 
     scnet-edge train small-field --corpus corpora/field.toml --out runs/field
-    SCNET_EDGE_DATA=... python scripts/release.py runs/field scnet-small-instance \
+    SCNET_EDGE_DATA=... python scripts/ship_weights.py runs/field scnet-small-instance \
         scnet_edge/weights --trained-on corpora/field.toml --bits 7
 
 Writes FOLDER/NAME.safetensors and .json, benchmarks/results/accuracy/NAME-on-SET.json for the test
@@ -27,7 +27,8 @@ from torch import nn
 
 from scnet_edge.config import write_json
 from scnet_edge.data.corpus import Corpus, read_corpus
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.domains import DomainScores, point_figures
 from scnet_edge.evaluation.of_corpus import score_corpus
@@ -40,16 +41,11 @@ from scnet_edge.training.corpora import held_out
 SETS = ("deepcrack", "crackforest", "masonry")
 SCORES, DOMAINS = Path("benchmarks/results/accuracy"), Path("benchmarks/results/domains")
 FIELD = Path("corpora/field.toml")
+SHIPPED = "shipped"  # the one threshold of a net whose run had no corpus
 DATA = "DeepCrack (Liu et al. 2019), training split"
 WALLS = ", and pipe walls drawn by scnet_edge.simulation"
 DATA_LICENCE = "DeepCrack is for non-commercial research and educational purposes"
 LICENCE = "Apache-2.0; data: non-commercial research"
-
-
-class DomainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """benchmarks/results/domains/NAME.json: the domains at each operating point."""
-
-    points: dict[str, DomainScores]
 
 
 def round_weights(model: nn.Module, bits: int) -> None:
@@ -135,11 +131,12 @@ def main() -> None:
     path = weights.with_suffix(".json")
     write_card(path, measured(card, weights))
     card = read_card(path)
-    points = chosen_points(card, corpus) if corpus else {"balanced": card.threshold}
-    card = msgspec.structs.replace(card, threshold=points["balanced"])
+    points = chosen_points(card, corpus) if corpus else {SHIPPED: card.threshold}
+    card = msgspec.structs.replace(card, threshold=points.get("balanced", card.threshold))
     domains = scored_domains(card, points)
     DOMAINS.mkdir(exist_ok=True)
-    write_json(DOMAINS / f"{options.name}.json", DomainFile(points=domains))
+    encoded = msgspec.json.format(msgspec.json.encode(domains), indent=2)
+    (DOMAINS / f"{options.name}.json").write_bytes(encoded + b"\n")
     scores = {kind: scored(card, options.name, f"{kind}:{root / kind}") for kind in SETS}
     for kind, evaluation in scores.items():
         write_json(SCORES / f"{options.name}-on-{kind}.json", evaluation)
@@ -150,6 +147,7 @@ def main() -> None:
             domains={domain: point_figures(score) for domain, score in of.domains.items()},
         )
         for name, of in domains.items()
+        if name != SHIPPED
     )
     metrics = card_metrics(scores["deepcrack"])
     write_card(path, msgspec.structs.replace(card, metrics=metrics, operating_points=shown))
