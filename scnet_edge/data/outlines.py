@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from scnet_edge.data.masks import Truth
 from scnet_edge.data.samples import Sample
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, install_extra, shown
 from scnet_edge.types import Mask
 
 Polygon: TypeAlias = list[float]  # x, y, x, y, ... in pixels, 0, 0 the corner of the first
@@ -95,7 +95,7 @@ def polygon_mask(polygons: Sequence[Polygon], size_hw: tuple[int, int]) -> Mask:
     try:
         from pycocotools import mask as coco_mask
     except ModuleNotFoundError as e:
-        raise InputError("outlines need pycocotools; pip install 'scnet-edge[train]'") from e
+        raise InputError(f"outlines need pycocotools; {install_extra('train')}") from e
     height_px, width_px = size_hw
     packed = coco_mask.frPyObjects(list(polygons), height_px, width_px)
     return np.asarray(coco_mask.decode(coco_mask.merge(packed)), np.bool_)

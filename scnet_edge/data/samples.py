@@ -11,7 +11,7 @@ import numpy as np
 
 from scnet_edge.data.masks import Truth, read_mask
 from scnet_edge.data.pictures import read_image, read_size, turned
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, install_extra, shown
 from scnet_edge.types import Frame, Map, Mask
 
 Role = Literal["crack", "coarse", "negative", "image-level"]
@@ -134,7 +134,7 @@ def _crackforest_mask(path: Path) -> Mask:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
     except ModuleNotFoundError as e:
-        raise InputError(f"{path}: needs scipy; pip install 'scnet-edge[train]'") from e
+        raise InputError(f"{path}: needs scipy; {install_extra('train')}") from e
 
     try:
         truth = loadmat(str(path))["groundTruth"][0, 0]["Segmentation"]

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.errors import ConfigError, CutShort
+from scnet_edge.errors import ConfigError, CutShort, install_extra
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.sources import open_source
 
@@ -211,7 +211,7 @@ def _until_cut(frames: Iterable[Captured]) -> Iterator[Captured]:
 def _recogniser() -> Callable[[Frame], str]:
     """Return what reads the text of a crop; on one thread, without finding or turning it."""
     if find_spec("rapidocr") is None:
-        raise ConfigError("osd:// needs RapidOCR; pip install 'scnet-edge[archive]'")
+        raise ConfigError(f"osd:// needs RapidOCR; {install_extra('archive')}")
     from rapidocr import RapidOCR
 
     threads = "EngineConfig.onnxruntime.intra_op_num_threads"
