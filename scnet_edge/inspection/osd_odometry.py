@@ -82,6 +82,12 @@ def parse_counter(uri: str) -> Counter:
     return Counter(x=x, y=y, width=width, height=height, unit_m=unit_m)
 
 
+def check_recogniser() -> None:
+    """Raise ConfigError unless RapidOCR is installed."""
+    if find_spec("rapidocr") is None:
+        raise ConfigError(f"osd:// needs RapidOCR; {install_extra('archive')}")
+
+
 def read_counter(film: Path, counter: Counter) -> list[tuple[float, float]]:
     """Return (seconds of the film, metres) as the counter shows them, times going up.
 
@@ -210,8 +216,7 @@ def _until_cut(frames: Iterable[Captured]) -> Iterator[Captured]:
 
 def _recogniser() -> Callable[[Frame], str]:
     """Return what reads the text of a crop; on one thread, without finding or turning it."""
-    if find_spec("rapidocr") is None:
-        raise ConfigError(f"osd:// needs RapidOCR; {install_extra('archive')}")
+    check_recogniser()
     from rapidocr import RapidOCR
 
     threads = "EngineConfig.onnxruntime.intra_op_num_threads"
