@@ -178,7 +178,8 @@ def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> No
         worst = {"width_p95_mm": Figure(9.0, 0.1), "end_m": 50.0, "kind": "multiple"}
         record(journal, observation(3, review="rejected", **worst), *picture(3))
         done = Progress(frame_id=171, resume_frame_id=172, frames=172, chainage_m=2.5)
-        journal.commit(gaps=[gap(start_m=1.0, end_m=1.25), gap()], progress=done)
+        beyond = gap(start_m=6.0, end_m=7.5)  # of what was surveyed
+        journal.commit(gaps=[gap(start_m=1.0, end_m=1.25), beyond], progress=done)
     survey = read_survey(tmp_path)
     kept = [o for o in survey.observations if o.review != "rejected"]
     page = Page(rendered(survey))
@@ -186,7 +187,7 @@ def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> No
     length_m = max(2.5, *(o.end_m for o in kept if o.end_m))
     widest = max(o.width_p95_mm.value for o in kept if o.width_p95_mm)
     assert "2 cracks recorded; 1 rejected by a reviewer" in text
-    assert f"{length_m:.2f} m inspected, of these 1.75 m not seen" in text
+    assert f"{length_m:.2f} m inspected, of these 0.25 m not seen" in text
     assert f"{widest:.2f} ± 0.08 mm widest (95th percentile along the crack), no. 1" in text
     assert "1 surely wider than 0.3 mm" in text
     grades = [suggest(o, CODES).grade for o in kept]
