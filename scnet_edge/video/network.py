@@ -13,10 +13,10 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from scnet_edge.data.frames import as_bgr
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
 from scnet_edge.video.damage import Damage
-from scnet_edge.video.frames import as_bgr
 from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.upright import Upright, look_of
 from scnet_edge.video.uris import Camera
