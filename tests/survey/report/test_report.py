@@ -190,7 +190,7 @@ def test_nothing_is_said_of_what_was_not_seen(tmp_path: Path) -> None:
             journal.commit(gaps=[gap], progress=progress)
         text = Page(rendered(read_survey(folder))).text()
         assert said in text
-        assert "of these 2.0 m not seen" in text
+        assert "of these 2.00 m not seen" in text
         assert "the picture was black" in text
 
 
