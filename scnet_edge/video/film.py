@@ -29,6 +29,7 @@ from scnet_edge.video.film_clock import FilmClock, Seam, Seams
 from scnet_edge.video.upright import Look, Upright, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
+HIGHEST_FPS = 1000
 USUAL_FPS = 25.0  # of a file that states no rate, for pictures without a time
 READ_ERRORS = 50  # in a row, after which the rest of a file is given up
 CUT_SHARE = 0.02  # of its length may be missing at a file's end: headers round
@@ -162,7 +163,10 @@ class _Reader:
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
-        self.fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
+        rates = (stream.average_rate, stream.guessed_rate)
+        self.fps = next((float(r) for r in rates if r and 0 < r <= HIGHEST_FPS), USUAL_FPS)
+        # An AVI has times of decoding alone: FFmpeg's guess at those of showing is out of order.
+        self._by_dts = container.format.name == "avi"
         self.look: Look | None = None  # of the first picture
         self._declared_s = declared_s(path, container, stream)
         start_s = None
@@ -239,7 +243,7 @@ class _Reader:
 
     def _shown(self, frame: av.VideoFrame) -> Iterator[Item]:
         """Yield what is ready once a frame is there: it, or those before it."""
-        stated_s = _seconds(frame.pts, frame.time_base)
+        stated_s = _seconds(frame.dts if self._by_dts else frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
         if self._damage.touches(frame, about_s):
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
