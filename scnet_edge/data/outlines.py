@@ -34,14 +34,8 @@ class OutlinedSample(Sample):
     polygons: tuple[Polygon, ...] = ()
     filled: tuple[RunLengths | StoredMask, ...] = ()
 
-    def drawn(self) -> Truth:
-        """Return the outlines drawn."""
-        mask = np.zeros(self.size_hw, np.bool_)
-        if self.polygons:
-            mask |= polygon_mask(self.polygons, self.size_hw)
-        for stored in self.filled:
-            mask |= stored.unpacked(self.size_hw)
-        return Truth(mask)
+    def _drawn(self) -> Truth:
+        return Truth(drawn_mask(self.polygons, self.filled, self.size_hw))
 
     def mask_label(self) -> str:
         """Return what messages call the mask."""
@@ -76,6 +70,20 @@ class StoredMask:
         here = whole[self.top : bottom, self.left : right]
         here |= self.mask[: here.shape[0], : here.shape[1]]
         return whole
+
+
+def drawn_mask(
+    polygons: Sequence[Polygon],
+    filled: Sequence[RunLengths | StoredMask],
+    size_hw: tuple[int, int],
+) -> Mask:
+    """Return (h, w) bool, True inside any polygon and any stored mask."""
+    mask = np.zeros(size_hw, np.bool_)
+    if polygons:
+        mask |= polygon_mask(polygons, size_hw)
+    for stored in filled:
+        mask |= stored.unpacked(size_hw)
+    return mask
 
 
 def polygon_mask(polygons: Sequence[Polygon], size_hw: tuple[int, int]) -> Mask:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from scnet_edge.data.coco import read_coco_masks
 from scnet_edge.data.masks import read_mask
-from scnet_edge.data.outlines import check_polygon, polygon_mask
+from scnet_edge.data.outlines import Polygon, check_polygon, polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.database import connect
@@ -193,7 +193,7 @@ def _filled(polygons: Iterable[Any], size_hw: tuple[int, int]) -> Mask | None:
     """Return the mask of polygons; None without any."""
     if not 0 < min(size_hw) <= max(size_hw) <= 16384:
         raise ValueError(f"a picture of {size_hw[1]}x{size_hw[0]} px")
-    drawn = [[float(value) for point in polygon for value in point] for polygon in polygons]
+    drawn: list[Polygon] = [np.array(polygon, float).ravel().tolist() for polygon in polygons]
     for polygon in drawn:
         check_polygon(polygon, size_hw, "an annotation")
     return polygon_mask(drawn, size_hw) if drawn else None
