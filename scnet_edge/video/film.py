@@ -23,13 +23,13 @@ from av.video.stream import VideoStream
 
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
+from scnet_edge.video.damage import Damage
 from scnet_edge.video.declared import declared_s
 from scnet_edge.video.film_clock import FilmClock, Seam, Seams
 from scnet_edge.video.upright import Look, Upright, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
 USUAL_FPS = 25.0  # of a file that states no rate, for pictures without a time
-DOUBT_S = 12.0  # after damage pictures may be smeared until the next key frame; no longer
 READ_ERRORS = 50  # in a row, after which the rest of a file is given up
 CUT_SHARE = 0.02  # of its length may be missing at a file's end: headers round
 MAX_PIXELS = 100_000_000
@@ -172,8 +172,7 @@ class _Reader:
         self._upright: Upright[float] = Upright()
         self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
         self._order = count()
-        self._corrupt = set[int | None]()  # the pts of packets that are not whole
-        self._doubt_from_s: float | None = None  # the time of damage; None without doubt
+        self._damage = Damage()
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
         self._byte_end: int | None = None  # of the packet before
@@ -192,7 +191,7 @@ class _Reader:
         with self._container:
             for packet in self._packets():
                 if self._skips_bytes(packet):
-                    self._doubt(self._clock.of_packet(None))
+                    self._damage.note(self._clock.of_packet(None))
                 self._note_end(packet)
                 if packet.stream_index == self._stream.index:
                     yield from self._decoded(packet)
@@ -211,7 +210,7 @@ class _Reader:
                 return
             except av.error.FFmpegError:
                 errors += 1
-                self._doubt(self._clock.of_packet(None))
+                self._damage.note(self._clock.of_packet(None))
 
     def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
         seam = self._seams.close(packet) if self._seams else Seam()
@@ -223,13 +222,13 @@ class _Reader:
             )
             self._wait(Jump(detail=detail, time_s=time_s))
         if packet.is_corrupt:
-            self._corrupt.add(packet.pts)
-        if packet.is_corrupt or (seam.skips and not packet.is_keyframe):
-            self._doubt(time_s)
+            self._damage.note(time_s, packet.pts)
+        if seam.skips and not packet.is_keyframe:
+            self._damage.note(time_s)
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
-            self._doubt(time_s)
+            self._damage.note(time_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
             return
         for frame in frames:
@@ -240,7 +239,7 @@ class _Reader:
         """Yield what is ready once a frame is there: it, or those before it."""
         stated_s = _seconds(frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
-        if self._is_doubtful(frame, about_s):
+        if self._damage.touches(frame, about_s):
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return
         time_s = self._clock.at(stated_s)
@@ -267,19 +266,6 @@ class _Reader:
         if before is None or packet.pos is None or self._container.format.name not in SEAMLESS:
             return False
         return packet.pos - before > SEAM_BYTES
-
-    def _doubt(self, time_s: float) -> None:
-        self._doubt_from_s = time_s
-
-    def _is_doubtful(self, frame: av.VideoFrame, time_s: float) -> bool:
-        """Return whether a frame is damaged, or made from one that was."""
-        if frame.is_corrupt or (frame.pts is not None and frame.pts in self._corrupt):
-            self._doubt(time_s)
-            return True
-        since_s = self._doubt_from_s
-        if since_s is not None and (frame.key_frame or time_s - since_s > DOUBT_S):
-            self._doubt_from_s = since_s = None
-        return since_s is not None
 
     def _wait(self, item: Picture | Jump) -> None:
         heappush(self._waiting, (item.time_s, next(self._order), item))

@@ -35,7 +35,7 @@ def written(folder: Path, text: str) -> Path:
 def test_images_without_a_crack_have_black_masks_and_no_mask_files(pictures: Path) -> None:
     train, test = (open_dataset(f"negative:{pictures}", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (8, 2)
-    frame, mask = train[0].read_pair()
+    frame, mask = train[0].read_frame(), train[0].read_mask()
     assert mask.shape == frame.shape[:2] == (18, 22)
     assert not mask.any()
     assert open_dataset(f"negative:{pictures / 'images'}", "all")[3].name == "run-3"
