@@ -100,8 +100,8 @@ def _check_size(sample: Sample, truth: Truth, size_hw: tuple[int, int], orientat
             "mask, too, or save both upright"
         )
     raise InputError(
-        f"{shown(sample.image)}: {size_hw[1]}x{size_hw[0]} px, expected that of its mask "
-        f"{sample.mask_label()}, found {found[1]}x{found[0]} px; {remedy}"
+        f"{shown(sample.image)}: expected the size of its mask {sample.mask_label()}, "
+        f"{found[1]}x{found[0]} px, found {size_hw[1]}x{size_hw[0]} px; {remedy}"
     )
 
 
