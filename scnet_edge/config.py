@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from scnet_edge.errors import ConfigError, ScnetEdgeError
+from scnet_edge.files import write_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,21 +35,9 @@ def read_json(path: Path, kind: type[T], *, error: type[ScnetEdgeError] = Config
         raise error(f"{path}: {e}") from e
 
 
-def write_json(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-
-
-def replace_json(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON over what was there, whole or not at all, a power cut or not.
-
-    Without the fsync, what a power cut leaves under the name may be an empty file.
-    """
-    temporary = path.with_name(f"{path.name}.tmp")
-    write_json(temporary, value)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def write_json(path: Path, value: object, *, indent: int = 2) -> None:
+    """Write a struct, or anything that JSON can hold, as indented JSON, as `write_file` does."""
+    write_file(path, msgspec.json.format(msgspec.json.encode(value), indent=indent) + b"\n")
 
 
 def _text(path: Path, error: type[ScnetEdgeError]) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from scnet_edge.bench.layers import Profile
 from scnet_edge.bench.scoring import Scored
-from scnet_edge.config import read_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
 
 SCHEMA = 1
@@ -231,11 +231,8 @@ def write_result(path: Path, result: Result) -> None:
     Raises:
         ConfigError: the disk is full, or the folder not ours to write in.
     """
-    unfinished = path.with_name(f".{path.name}.tmp")
-    text = msgspec.json.format(msgspec.json.encode(result), indent=1)
     try:
-        unfinished.write_bytes(text + b"\n")
-        unfinished.replace(path)
+        write_json(path, result, indent=1)
     except OSError as e:
         raise ConfigError(f"{path}: cannot be written ({e}); make room, then start again") from e
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
-from scnet_edge.config import read_json, replace_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.engines.compiled import SLOT, check_slot, identity, read_slot
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt.library import capabilities
@@ -107,7 +107,7 @@ def claimed(bundle: Path) -> Iterator[None]:
 
 def write_state(bundle: Path, state: State) -> None:
     """Write what is active, whole or not at all."""
-    replace_json(bundle / DEVICE / STATE, state)
+    write_json(bundle / DEVICE / STATE, state)
 
 
 def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> Path:

@@ -30,7 +30,7 @@ from typing import Any, Literal
 import msgspec
 
 from scnet_edge.bundle.gate_record import GateRecord
-from scnet_edge.config import read_json, replace_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import BundleError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
@@ -142,7 +142,7 @@ def write_manifest(bundle: Path, manifest: Manifest) -> None:
     The seal finds edits and damage; it is no signature, for whoever can compute it can forge it.
     """
     sealed = msgspec.structs.replace(manifest, seal=seal_of(msgspec.to_builtins(manifest)))
-    replace_json(bundle / MANIFEST, sealed)
+    write_json(bundle / MANIFEST, sealed)
 
 
 def seal_of(fields: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.files import write_file
 
 service = typer.Typer(
     name="service",
@@ -57,8 +58,7 @@ def install(
         return
     path = unit_path(user=user)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)  # a source may have a password in it
+    write_file(path, text.encode(), mode=0o600)  # a source may have a password in it
     _start(path, user=user)
 
 

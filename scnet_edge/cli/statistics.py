@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.config import write_json
 from scnet_edge.folders import check_file
 
 
@@ -18,7 +19,6 @@ def statistics(
     json: Annotated[Path | None, typer.Option(help="Write them here as well.")] = None,
 ) -> None:
     """Read every image and mask of a data set, and count."""
-    import msgspec
     from rich.console import Console
     from rich.table import Table
 
@@ -40,4 +40,4 @@ def statistics(
         table.add_row(spec, str(row.images), str(row.cracked), *(f"{x:.2f}" for x in shares))
     Console().print(table)
     if json:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+        write_json(json, rows)

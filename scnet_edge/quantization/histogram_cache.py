@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 
 from scnet_edge.engines.base import cpu_engine
+from scnet_edge.files import new_file
 from scnet_edge.quantization.activations import SAMPLED, Histograms
 from scnet_edge.quantization.histograms import BINS, Histogram
 
@@ -60,12 +61,11 @@ def kept(cache: Path, key: str) -> Histograms | None:
 def keep(cache: Path, key: str, histograms: Histograms) -> None:
     """Write histograms under a key; readers see all of them or nothing."""
     cache.mkdir(parents=True, exist_ok=True)
-    temporary = cache / f".{key}.{os.getpid()}.npz"
-    np.savez_compressed(
-        temporary,
-        names=np.array(list(histograms)),
-        peaks=np.array([h.peak for h in histograms.values()]),
-        uppers=np.array([h.upper for h in histograms.values()]),
-        counts=np.stack([h.counts for h in histograms.values()]),
-    )
-    temporary.replace(cache / f"{key}.npz")
+    with new_file(cache / f"{key}.npz", durable=False) as f:
+        np.savez_compressed(
+            f,
+            names=np.array(list(histograms)),
+            peaks=np.array([h.peak for h in histograms.values()]),
+            uppers=np.array([h.upper for h in histograms.values()]),
+            counts=np.stack([h.counts for h in histograms.values()]),
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from scnet_edge.errors import InputError
+from scnet_edge.files import new_file
 from scnet_edge.simulation.cracks import truth_mask
 from scnet_edge.simulation.pipe import Section, make_section
 from scnet_edge.simulation.side_camera import Pose, expose, look, ring_light
@@ -106,7 +107,8 @@ def _ride(
 def write_truth(path: Path, masks: list[Mask]) -> None:
     """Write the masks of a clip, n of (h, w) bool, eight pixels to a byte."""
     truth = np.stack(masks)
-    np.savez_compressed(path, masks=np.packbits(truth), shape=np.array(truth.shape))
+    with new_file(path) as f:
+        np.savez_compressed(f, masks=np.packbits(truth), shape=np.array(truth.shape))
 
 
 def read_truth(path: Path) -> Mask:

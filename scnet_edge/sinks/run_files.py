@@ -11,9 +11,8 @@ Of a run without a frame there is neither overlay nor page.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import cv2
@@ -21,11 +20,12 @@ import msgspec
 import numpy as np
 
 from scnet_edge.errors import InputError
+from scnet_edge.files import write_image
+from scnet_edge.folders import new_folder
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.types import Frame, Mask, Result
 
 MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
-PARTIAL = ".partial"
 IMAGES_FPS = 5.0  # of the overlay video, when the source is images
 MAX_VIDEO_SIDE_PX = 1920
 
@@ -41,30 +41,11 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     timing_ms: Mapping[str, float]
 
 
-@contextmanager
-def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a hidden folder inside `out` whose content moves into `out` when all went well.
-
-    It lies inside, and not beside, because `out` may be a mounted volume.
-
-    Raises:
-        InputError: `out` is not empty and may not be overwritten, holds what we did not write,
-            or cannot be written.
-    """
-    _check_free(out, overwrite)
-    existed, partial = out.exists(), out / PARTIAL
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        for name in (MASKS, OVERLAY, REPORT, RESULTS):
-            _replace(partial / name, out / name)
-    except OSError as e:
-        raise InputError(f"{out}: cannot be written ({e})") from e
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
+def output_folder(out: Path, *, overwrite: bool = False) -> AbstractContextManager[Path]:
+    """Return the context of a folder that becomes `out` when all went well; as `new_folder`."""
+    return new_folder(
+        out, marker=RESULTS, names=(MASKS, OVERLAY, REPORT, RESULTS), overwrite=overwrite
+    )
 
 
 @contextmanager
@@ -97,8 +78,7 @@ def overlay_caption(record: FrameRecord) -> str:
 
 def write_mask(folder: Path, name: str, mask: Mask) -> None:
     """Write `NAME.png`, 255 where a crack is and 0 elsewhere."""
-    pixels = mask.astype(np.uint8) * 255
-    (folder / f"{name}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    write_image(folder / f"{name}.png", mask.astype(np.uint8) * 255, durable=False)
 
 
 @contextmanager
@@ -159,24 +139,3 @@ def _fitted(frame: Frame, size_hw: tuple[int, int]) -> Frame:
         frame, (width_px, height_px), interpolation=cv2.INTER_AREA
     )
     return canvas
-
-
-def _check_free(out: Path, overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: expected a folder to write to, found a file")
-    present = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if foreign := present - {MASKS, OVERLAY, RESULTS, REPORT, PARTIAL}:
-        raise InputError(
-            f"{out}: holds {sorted(foreign)[0]!r}, which no run wrote; choose a new or empty folder"
-        )
-    if present and not overwrite:
-        raise InputError(f"{out}: not empty; choose another folder, or pass --overwrite")
-
-
-def _replace(made: Path, target: Path) -> None:
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    if made.exists():
-        made.replace(target)
-    else:
-        target.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from scnet_edge.events import Event
+from scnet_edge.files import write_file
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.run_files import REPORT, RESULTS, FrameRecord, open_sinks
 from scnet_edge.sinks.run_page import Gallery, render_page
@@ -68,7 +69,7 @@ class RunFolder:
             covers = f"the first {MAX_RECORDS:,} of {self._frames:,} frames; {RESULTS} has all"
             facts = {**facts, "This page": covers}
         page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
-        (self._folder / REPORT).write_text(page, encoding="utf-8")
+        write_file(self._folder / REPORT, page.encode())
 
 
 @contextmanager

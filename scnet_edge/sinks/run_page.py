@@ -21,7 +21,7 @@ from scnet_edge.sinks.run_files import FrameRecord
 from scnet_edge.sinks.run_scores import Counts, percentiles_ms
 from scnet_edge.types import Frame, Map, Mask
 
-TEMPLATE = Path(__file__).with_name("page.html")
+TEMPLATE = Path(__file__).with_name("run_page.html")
 MAX_SHOTS = 120
 MAX_SHOT_BYTES = 10_500_000  # of pictures; base64 adds a third
 MAX_SIDE_PX = 960

@@ -18,9 +18,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.errors import SurveyError
+from scnet_edge.files import write_file, write_image
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.files import write_durably
 from scnet_edge.types import Frame, Mask
 
 SNAPSHOTS = "snapshots"
@@ -35,19 +34,19 @@ def snapshot_name(seq: int) -> str:
 
 def write_picture(folder: Path, seq: int, frame: Frame) -> None:
     """Write the frame, (h, w, 3) uint8 BGR, as JPEG; an OSError leaves nothing."""
-    data = _encoded(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    write_durably(folder / SNAPSHOTS / snapshot_name(seq), data)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    write_image(folder / SNAPSHOTS / snapshot_name(seq), frame, settings)
 
 
 def write_crack_mask(folder: Path, seq: int, mask: Mask) -> None:
     """Write the crack's mask, (h, w) bool, as one-bit PNG; an OSError leaves nothing."""
-    data = _encoded(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
-    write_durably(_path(folder, seq, "png"), data)
+    pixels = mask.astype(np.uint8) * 255
+    write_image(_path(folder, seq, "png"), pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])
 
 
 def write_sidecar(folder: Path, observation: Observation) -> None:
     """Write the record once more; an OSError leaves nothing."""
-    write_durably(_path(folder, observation.seq, "json"), msgspec.json.encode(observation))
+    write_file(_path(folder, observation.seq, "json"), msgspec.json.encode(observation))
 
 
 def read_picture(folder: Path, observation: Observation) -> Frame | None:
@@ -86,13 +85,6 @@ def _files(folder: Path, after_seq: int) -> list[Path]:
 
 def _path(folder: Path, seq: int, suffix: str) -> Path:
     return folder / SNAPSHOTS / snapshot_name(seq).replace("jpg", suffix)
-
-
-def _encoded(suffix: str, image: npt.NDArray[np.uint8], settings: list[int]) -> bytes:
-    done, data = cv2.imencode(suffix, image, settings)
-    if not done:
-        raise SurveyError(f"a frame of {image.shape}: OpenCV cannot encode it as {suffix}")
-    return data.tobytes()
 
 
 def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:

@@ -18,15 +18,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from scnet_edge.errors import SurveyError
+from scnet_edge.files import make_subfolder, sweep_partial
+from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress
-from scnet_edge.survey.files import lock_survey, sweep_partial
 from scnet_edge.survey.space import Limits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
@@ -34,6 +36,16 @@ JOURNAL, RESERVE = "survey.db", "reserve"
 REFUSALS = ("full", "I/O error", "readonly", "unable to open", "locked")
 
 logger = logging.getLogger(__name__)
+
+
+def lock_survey(folder: Path) -> IO[bytes]:
+    """Return the open lock file of a survey, which no other process can have.
+
+    Raises:
+        SurveyError: another process writes this survey.
+    """
+    reason = "another process is writing this survey; wait for it or stop it first"
+    return lock_folder(folder, SurveyError(f"{folder}: {reason}"))
 
 
 class Journal:
@@ -73,7 +85,7 @@ class Journal:
         self.pending: list[Observation | Gap | Alarm | Progress] = []
         self._last_alarm: tuple[str, str] | None = None
         self._db: sqlite3.Connection | None = None
-        (folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
+        make_subfolder(folder, SNAPSHOTS)
         self._lock = lock_survey(folder)
         sweep_partial(folder / SNAPSHOTS)
         moved = set_aside_if_corrupt(folder / JOURNAL)

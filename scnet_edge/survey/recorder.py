@@ -7,18 +7,16 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from scnet_edge.files import free_bytes
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import (
-    SNAPSHOTS,
     snapshot_name,
     write_crack_mask,
     write_picture,
     write_sidecar,
 )
 from scnet_edge.survey.facts import Progress
-from scnet_edge.survey.files import sync_folder
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.space import free_bytes
 from scnet_edge.types import Frame, Mask
 
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -45,7 +43,6 @@ def with_evidence(
         flags = dict.fromkeys((*observation.flags, "no_snapshot"))
         observation = replace(observation, snapshot=None, flags=tuple(flags))
     _written(journal, 0, lambda: write_sidecar(folder, observation))
-    _written(journal, 0, lambda: sync_folder(folder / SNAPSHOTS))
     return observation
 
 

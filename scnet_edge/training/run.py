@@ -7,13 +7,13 @@ import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import msgspec
 from torch import nn
 
 from scnet_edge.data.datasets import Sample, open_dataset
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.cards import Card, CardConfig, run_card, write_card
 from scnet_edge.models.scnet import SCNet, SCNetConfig
@@ -209,7 +209,7 @@ def _draw(step: int, maps: list[tuple[Sample, Map]], out: Path) -> None:
     (out / run_folder.PICTURES).mkdir(exist_ok=True)
     for sample, probability in maps[:: -(-len(maps) // PICTURES)]:
         drawn = run_folder.picture(sample.read_frame(), sample.read_mask(), probability)
-        cv2.imwrite(str(out / run_folder.PICTURES / f"{step:06}-{sample.name}.jpg"), drawn)
+        write_image(out / run_folder.PICTURES / f"{step:06}-{sample.name}.jpg", drawn)
 
 
 def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:

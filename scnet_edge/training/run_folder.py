@@ -22,6 +22,7 @@ import numpy as np
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.plots import beside, new_figure
+from scnet_edge.files import new_file, write_file
 from scnet_edge.training.checkpoint import CHECKPOINT, read_checkpoint
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.types import Frame, Map, Mask
@@ -102,7 +103,7 @@ def read_log(folder: Path, *, until: int | None = None) -> list[Row]:
 def write_log(folder: Path, rows: list[Row]) -> None:
     """Replace the log."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / LOG).write_text(text, encoding="utf-8")
+    write_file(folder / LOG, text.encode())
 
 
 def append_log(folder: Path, row: Row) -> None:
@@ -125,7 +126,8 @@ def draw_curves(folder: Path) -> None:
     right.set(xlabel="step", ylabel="best F1 on held-out images")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.savefig(folder / CURVES, bbox_inches="tight", dpi=100)
+    with new_file(folder / CURVES) as f:
+        figure.savefig(f, format="png", bbox_inches="tight", dpi=100)
 
 
 def picture(frame: Frame, truth: Mask, probability: Map) -> Frame:

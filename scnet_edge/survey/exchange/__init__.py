@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from scnet_edge.errors import InputError
+from scnet_edge.files import make_subfolder
 from scnet_edge.survey.codes import Codes
 from scnet_edge.survey.exchange.coco import write_coco
 from scnet_edge.survey.exchange.document import write_document
@@ -41,5 +42,7 @@ def export(survey: Survey, codes: Codes, format: Format, folder: Path) -> list[P
             f"{survey.folder}: {format} is for pipes, this is a survey of a wall; "
             "export it as csv, json or geojson"
         )
+    if folder.parent == survey.folder:
+        make_subfolder(survey.folder, folder.name)
     folder.mkdir(parents=True, exist_ok=True)
     return WRITERS[format](survey, codes, folder)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from scnet_edge.config import write_json
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.folder import Survey
@@ -23,8 +24,7 @@ def write_geojson(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     """Write `observations.geojson`; without a course, or beyond its end, geometries are null."""
     features = [_feature(survey, o, codes) for o in survey.observations]
     path = folder / "observations.geojson"
-    data = msgspec.json.encode({"type": "FeatureCollection", "features": features})
-    path.write_bytes(msgspec.json.format(data, indent=1))
+    write_json(path, {"type": "FeatureCollection", "features": features}, indent=1)
     return [path]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 from xml.etree import ElementTree
 
+from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.exchange.located import clean, comment, hour, located, video_time
@@ -27,8 +28,8 @@ def write_isybau(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     _grow(root, _document(survey, _numbered(records)))
     ElementTree.indent(root)
     path = folder / "isybau.xml"
-    tree = ElementTree.ElementTree(root)
-    tree.write(path, encoding="iso-8859-1", xml_declaration=True)
+    text = ElementTree.tostring(root, encoding="iso-8859-1", xml_declaration=True)
+    write_file(path, text)
     return [path]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Figure, Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.folder import Survey
@@ -59,11 +61,12 @@ def write_table(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Write a CSV file of these columns, UTF-8, with the lines that RFC 4180 asks for."""
-    with path.open("w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, list(columns), restval="")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: _cell(value) for name, value in row.items()})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns), restval="")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    write_file(path, text.getvalue().encode())
 
 
 def _row(survey: Survey, observation: Observation, codes: Codes) -> dict[str, object]:
