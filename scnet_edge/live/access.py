@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 import socket
 import stat
@@ -17,6 +18,8 @@ from scnet_edge.errors import ConfigError
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 COOKIE = "scnet_edge_live"
+# A name, an IPv4 address, or an IPv6 address in brackets; then a port.
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,10})?")
 LOOPBACK_NAMES = frozenset({"localhost"})
 
 
@@ -52,7 +55,7 @@ class Access:
         """Return whether a page of ours asks, or no page at all."""
         if origin is None:
             return True
-        return urlsplit(origin).netloc.lower() == host.lower()
+        return origin.partition("://")[2].lower() == host.lower()
 
     def token_right(self, shown: str) -> bool:
         """Compare in constant time."""
@@ -139,8 +142,15 @@ def _checked_token(path: Path) -> str:
     return token
 
 
+def is_origin(origin: str | None) -> bool:
+    """Return whether an `Origin` header is missing, `null`, or a URL's scheme, host and port."""
+    if origin is None or origin == "null":
+        return True
+    scheme, _, host = origin.partition("://")
+    return scheme.isalnum() and bool(_host_name(host))
+
+
 def _host_name(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    """Return the name in a `Host` header, lower case; empty where it is none."""
+    match = HOST.fullmatch(host)
+    return match[1].strip("[]").lower() if match else ""

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -111,7 +111,8 @@ def _session(
         CameraTrouble: it ended, crashed or hung.
     """
     _check_present(camera, open_s)
-    memory_fd = create_memory()
+    with _refusals():
+        memory_fd = create_memory()
     try:
         with _child(camera, memory_fd) as link:
             room = None
@@ -168,9 +169,10 @@ def _receive(link: Connection, stop: threading.Event, deadline_s: float) -> Mess
 @contextmanager
 def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
     """Start a capture process; kill it, and all it started, on leaving."""
-    ours, theirs = Pipe()
-    with ours, tempfile.TemporaryFile() as log:
-        with theirs:
+    with ExitStack() as stack:
+        with _refusals():
+            ours, theirs = map(stack.enter_context, Pipe())
+            log = stack.enter_context(tempfile.TemporaryFile())
             fds = (memory_fd, theirs.fileno())
             process = subprocess.Popen(
                 [sys.executable, "-I", "-c", BOOT, json.dumps(sys.path), *map(str, fds)],
@@ -181,6 +183,7 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
                 env={**os.environ, "OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"},
                 start_new_session=True,
             )
+        theirs.close()
         try:
             ours.send_bytes(msgspec.json.encode(camera))
             yield ours
@@ -189,6 +192,15 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
             log.seek(0)
             if said := log.read(65_536).decode(errors="replace").strip():
                 logger.warning("%s: %s", camera.label, redacted(said))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what the system refuses, such as one more descriptor, into trouble that may pass."""
+    try:
+        yield
+    except OSError as e:
+        raise CameraTrouble("refused", f"no capture process can be started: {e.strerror}") from e
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
