@@ -39,6 +39,7 @@ def inspect(
     from scnet_edge.cli.run_output import quiet_decoders, show
     from scnet_edge.inspection.odometry import moves, open_odometry, usual_odometry
     from scnet_edge.inspection.setup import Setup, read_setup
+    from scnet_edge.redaction import redacted
     from scnet_edge.robot.monitoring import stopped_by_signals
     from scnet_edge.robot.sources import open_any
     from scnet_edge.runtime.pipeline import Pipeline
@@ -48,7 +49,6 @@ def inspect(
     from scnet_edge.survey.folder import next_segment, read_survey
     from scnet_edge.survey.inspector import Inspector
     from scnet_edge.video.frame_checks import watched
-    from scnet_edge.video.uris import redacted
 
     quiet_decoders()
     setup = Setup(mode="wall") if pipe is None else read_setup(pipe)
@@ -62,7 +62,7 @@ def inspect(
             pipeline.manifest,
             setup,
             source=redacted(source),
-            odometry=odometry,
+            odometry=None if odometry is None else redacted(odometry),
             engine=pipeline.engine,
             machine=machine_name(),
             version=__version__,

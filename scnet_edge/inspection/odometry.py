@@ -23,6 +23,7 @@ from scnet_edge.inspection.odometry_file import read_rows
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
+from scnet_edge.redaction import redacted
 from scnet_edge.types import Captured
 
 _TO_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
@@ -67,7 +68,9 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
         yield _Nowhere(first_segment)
     elif uri == "visual://":
         if setup.mode == "forward":
-            raise ConfigError(f"{uri}: needs a camera that looks at the wall, found mode 'forward'")
+            raise ConfigError(
+                f"{redacted(uri)}: needs a camera that looks at the wall, found mode 'forward'"
+            )
         yield VisualOdometry(setup, first_segment=first_segment)
     elif uri.startswith(("speed://", "step://")):
         yield _constant(uri, setup, first_segment)
@@ -77,7 +80,7 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
             yield live
     elif "://" in uri:
         known = "a CSV or JSONL file, udp://, serial://, speed://, step:// or visual://"
-        raise ConfigError(f"{uri}: unknown kind of odometry, expected {known}")
+        raise ConfigError(f"{redacted(uri)}: unknown kind of odometry, expected {known}")
     else:
         yield _FileOdometry(Path(uri), readings)
 
@@ -130,7 +133,9 @@ def _constant(uri: str, setup: Setup, segment: int) -> Odometry:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(mm|cm|m)(ps)?/?", rest)
     if not match or bool(match[3]) != (kind == "speed") or float(match[1]) == 0:
         example = "speed://0.2mps" if kind == "speed" else "step://50mm"
-        raise ConfigError(f"{uri}: expected a number above 0 with its unit, as in {example}")
+        raise ConfigError(
+            f"{redacted(uri)}: expected a number above 0 with its unit, as in {example}"
+        )
     amount_m = float(match[1]) * _TO_M[match[2]]
     if kind == "step":
         way_m: Callable[[Captured], float] = lambda captured: amount_m * captured.frame_id  # noqa: E731

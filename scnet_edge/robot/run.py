@@ -16,6 +16,7 @@ from scnet_edge import __version__
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.telemetry import read_sensors
+from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.monitoring import open_monitoring, stopped_by_signals
 from scnet_edge.robot.segmentation import Opened, open_segment
@@ -29,7 +30,6 @@ from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
-from scnet_edge.video.uris import redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
 from scnet_edge.errors import InputError
+from scnet_edge.redaction import redacted
 from scnet_edge.simulation.clip import SMALLEST_PX, render_clip
 from scnet_edge.video.camera import FRAME_S, OPEN_S
 from scnet_edge.video.fake_source import fake_source
@@ -41,7 +42,7 @@ def open_any(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -> I
 def _simulated(uri: str) -> Source:
     parts = urlsplit(uri)
     if parts.netloc + parts.path != "pipe":
-        raise InputError(f"{uri}: unknown simulation, expected sim://pipe")
+        raise InputError(f"{redacted(uri)}: unknown simulation, expected sim://pipe")
     options: dict[str, int] = {}
     size_hw = (384, 544)
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -56,10 +57,12 @@ def _simulated(uri: str) -> Source:
 def _number(uri: str, key: str, value: str) -> int:
     if key not in SIM_OPTIONS:
         known = ", ".join(itertools.chain(["size"], SIM_OPTIONS))
-        raise InputError(f"{uri}: unknown option {key!r}, expected {known}")
+        raise InputError(f"{redacted(uri)}: unknown option {key!r}, expected {known}")
     low, high = SIM_OPTIONS[key]
     if not value.isdecimal() or not low <= int(value) <= high:
-        raise InputError(f"{uri}: {key}={value}, expected a whole number from {low} to {high}")
+        raise InputError(
+            f"{redacted(uri)}: {key}={value}, expected a whole number from {low} to {high}"
+        )
     return int(value)
 
 
@@ -67,6 +70,7 @@ def _size(uri: str, value: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", value)
     if not match or min(int(match[1]), int(match[2])) < SMALLEST_PX:
         raise InputError(
-            f"{uri}: size={value}, expected HEIGHTxWIDTH, sides from {SMALLEST_PX} to 9999 px"
+            f"{redacted(uri)}: size={value}, expected HEIGHTxWIDTH, sides from {SMALLEST_PX} to "
+            "9999 px"
         )
     return int(match[1]), int(match[2])

@@ -10,9 +10,9 @@ from typing import Any
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.machine.telemetry import Telemetry
+from scnet_edge.redaction import redacted
 from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.records import Recorder
-from scnet_edge.video.uris import redacted
 
 SUPPORTED = "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER or mqtt://HOST/TOPIC"
 

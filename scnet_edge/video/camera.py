@@ -30,6 +30,7 @@ import numpy as np
 
 from scnet_edge.errors import InputError
 from scnet_edge.events import Event, Kind, event_now
+from scnet_edge.redaction import without_secrets
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.shared_frames import (
     Ended,
@@ -41,7 +42,7 @@ from scnet_edge.video.shared_frames import (
     slots,
 )
 from scnet_edge.video.trouble import CameraTrouble
-from scnet_edge.video.uris import Camera, redacted
+from scnet_edge.video.uris import Camera
 
 OPEN_S = 15.0  # until the first frame
 FRAME_S = 5.0  # between frames
@@ -83,11 +84,13 @@ def camera_items(
             return
         except CameraTrouble as e:
             if e.hopeless and not seen:
-                raise InputError(f"{camera.label}: {redacted(e.detail)}") from e
+                raise InputError(
+                    f"{camera.label}: {without_secrets(e.detail, camera.target)}"
+                ) from e
             kind: Kind = "camera_lost" if seen and not tries else "camera_waiting"
             tries += 1
             wait_s = 0.0 if e.reason == "geometry" else _wait_s(tries)
-            detail = f"{redacted(e.detail)}; next try in {wait_s:.1f} s"
+            detail = f"{without_secrets(e.detail, camera.target)}; next try in {wait_s:.1f} s"
             yield event_now(kind, e.reason, detail, attempt=tries)
         stop.wait(wait_s)
 
@@ -191,7 +194,7 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
             _end(process)
             log.seek(0)
             if said := log.read(65_536).decode(errors="replace").strip():
-                logger.warning("%s: %s", camera.label, redacted(said))
+                logger.warning("%s: %s", camera.label, without_secrets(said, camera.target))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import cv2
 
 from scnet_edge.errors import CutShort, InputError
 from scnet_edge.events import Event
+from scnet_edge.redaction import redacted
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.video.frames import as_bgr, read_image
@@ -93,7 +94,7 @@ def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
 def _open_file(uri: str) -> Source:
     path = Path(uri)
     if not path.exists():
-        raise InputError(f"{uri}: no such file or folder, expected {SUPPORTED}")
+        raise InputError(f"{redacted(uri)}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
         return _open_folder(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -101,7 +102,7 @@ def _open_file(uri: str) -> Source:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _open_video(path)
     known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
-    raise InputError(f"{uri}: expected {FILES}, with one of the suffixes {known}")
+    raise InputError(f"{redacted(uri)}: expected {FILES}, with one of the suffixes {known}")
 
 
 def _open_folder(folder: Path) -> Source:
