@@ -26,7 +26,6 @@ SECRET = "hunter2"
         ("--source", f"rtsq://robot:{SECRET} {SECRET}@camera/1"),
         ("--source", f"rtsp://robot:a\t{SECRET}@camera:port/1"),
         ("--source", f"rtsp:/robot:{SECRET}@camera/1"),
-        ("--source", f"http://robot:1/{SECRET}@[::1/x"),
         ("--source", f'gst:nothing location="rtsp://robot:a {SECRET}@127.0.0.1:9/" ! appsink'),
         ("--source", f"gst:nothing user-pw={SECRET} {SECRET} ! appsink"),
         ("--source", f"sim://robot:{SECRET} {SECRET}@pipe"),
