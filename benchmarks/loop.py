@@ -27,6 +27,7 @@ from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.open import open_sinks
+from scnet_edge.sinks.records import Recorder
 from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.fake_source import fake_source
@@ -139,7 +140,7 @@ def loop_fps(
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_sinks([f"jsonl:{folder}/run.jsonl"], telemetry=Telemetry, facts={}) as sinks,
+        open_sinks([f"jsonl:{folder}/run.jsonl"], Recorder(Telemetry, {})) as sinks,
     ):
         run_loop(
             fake_source(itertools.cycle(clip), fps=camera_fps),

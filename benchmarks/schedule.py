@@ -25,7 +25,7 @@ import numpy as np
 
 from scnet_edge import Pipeline, __version__
 from scnet_edge.robot.config import Robot
-from scnet_edge.robot.segmentation import open_segment
+from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.sinks.run_scores import Counts, count_pixels
@@ -115,7 +115,9 @@ def opened(
 
     def option(bundle: Path, **keys: object) -> Callable[[Frame], Result]:
         robot = Robot(**keys)  # type: ignore[arg-type]
-        return stack.enter_context(open_segment(bundle, robot, event_queue=SimpleQueue())).segment
+        return stack.enter_context(
+            open_segmentation(bundle, robot, event_queue=SimpleQueue())
+        ).segment
 
     yield "full", option(asked.full)
     if asked.smaller:

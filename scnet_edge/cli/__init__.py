@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -12,16 +13,38 @@ from scnet_edge.errors import EngineGone, GateError, ScnetEdgeError, SinkError
 
 app = typer.Typer(
     name="scnet-edge",
-    help="Crack segmentation on embedded GPUs: from trained weights to INT8 bundles to masks.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from scnet_edge import __version__
+
+        typer.echo(f"scnet-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Crack segmentation on embedded GPUs: from trained weights to INT8 bundles to masks."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 # What the machine refuses, whatever file it was: for the user to mend, not a bug to trace.
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+UsageError: Any = typer.BadParameter.__base__  # Click's, which newer versions of typer carry
 
 STATUSES: dict[type[ScnetEdgeError], int] = {
     GateError: 2,
@@ -33,9 +56,14 @@ STATUSES: dict[type[ScnetEdgeError], int] = {
 def main() -> None:
     """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
     try:
-        app()
-    except SystemExit as e:  # Click ends a wrong call with 2, which is the gate's here
-        sys.exit(os.EX_USAGE if e.code == 2 else e.code)
+        sys.exit(app(prog_name="scnet-edge", standalone_mode=False))
+    except UsageError as e:
+        command = e.ctx.command_path if e.ctx else "scnet-edge"
+        message = e.format_message().rstrip(".")
+        print(f"{command}: {message}; see '{command} --help'", file=sys.stderr)
+        sys.exit(os.EX_USAGE)
+    except typer.Abort:
+        sys.exit(130)
     except ScnetEdgeError as e:
         print(f"scnet-edge: {e}", file=sys.stderr)
         sys.exit(STATUSES.get(type(e), 1))

@@ -8,16 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.cli.robot_options import (
+    Bundle,
+    Cache,
+    Config,
+    EngineName,
+    FailClosed,
+    Fallback,
+    Frames,
+    Isolate,
+    Live,
+    LiveMayStandAlone,
+    PolicyName,
+    Sinks,
+    SourceUri,
+    Threads,
+    read_robot_with,
+)
 
 if TYPE_CHECKING:
     from scnet_edge.survey.journal import Journal
 
 
-@app.command()
+@app.command(cls=LiveMayStandAlone)
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="A bundle folder, as 'build' writes it.")],
-    source: Annotated[str, typer.Option(help="A camera, a video, an image or a folder of them.")],
+    bundle: Bundle,
     out: Annotated[Path, typer.Option(help="The survey's folder: new, empty, or to go on with.")],
+    source: SourceUri = None,
     pipe: Annotated[
         Path | None, typer.Option(help="pipe.toml; without it a flat wall, in pixels.")
     ] = None,
@@ -25,75 +42,48 @@ def inspect(
         str | None,
         typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
     ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Keep what the engine compiles here for the next start.")
-    ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many.")] = None,
+    policy: PolicyName = None,
+    sink: Sinks = None,
+    fail_closed: FailClosed = False,
+    live: Live = None,
+    config: Config = None,
+    engine: EngineName = None,
+    isolate: Isolate = None,
+    fallback: Fallback = None,
+    threads: Threads = None,
+    cache: Cache = None,
+    frames: Frames = None,
 ) -> None:
     """Inspect a pipe or a wall: every crack found once, measured, placed and recorded."""
-    from scnet_edge import __version__
     from scnet_edge.cli.run_output import quiet_decoders, show
-    from scnet_edge.inspection.odometry import moves, open_odometry, usual_odometry
-    from scnet_edge.inspection.setup import Setup, read_setup
-    from scnet_edge.redaction import redacted
-    from scnet_edge.robot.monitoring import stopped_by_signals
-    from scnet_edge.robot.sources import open_any
-    from scnet_edge.runtime.pipeline import Pipeline
-    from scnet_edge.sinks.run_page import machine_name
-    from scnet_edge.survey.begin import facts_of, open_survey
-    from scnet_edge.survey.drive import drive
-    from scnet_edge.survey.folder import next_segment, read_survey
-    from scnet_edge.survey.inspector import Inspector
-    from scnet_edge.video.frame_checks import watched
+    from scnet_edge.robot.run import RunOptions, open_run
 
     quiet_decoders()
-    setup = Setup(mode="wall") if pipe is None else read_setup(pipe)
-    with (
-        open_any(source) as opened,
-        Pipeline.open(
-            bundle, engine=engine, threads=threads, cache=cache, isolate=opened.live
-        ) as pipeline,
-    ):
-        facts = facts_of(
-            pipeline.manifest,
-            setup,
-            source=redacted(source),
-            odometry=None if odometry is None else redacted(odometry),
-            engine=pipeline.engine,
-            machine=machine_name(),
-            version=__version__,
-            fps=opened.fps,
-        )
-        with open_survey(out, facts, live=opened.live) as journal:
-            if journal.progress is not None and journal.progress.finished and not opened.live:
-                typer.echo(f"{out}: finished before; to look again, choose another folder")
-                return _print_summary(journal)
-            first_segment = next_segment(read_survey(out)) if opened.live else 0
-            separate = opened.fps is None and not opened.live and odometry is None
-            uri = odometry if odometry or separate else usual_odometry(setup)
-            with (
-                open_odometry(uri, setup, first_segment=first_segment) as where,
-                stopped_by_signals(opened.stop),
-                show(frames) as terminal,
-            ):
-                inspector = Inspector(
-                    journal,
-                    setup,
-                    where,
-                    live=opened.live,
-                    separate=separate,
-                )
-                if opened.live:
-                    opened = watched(opened, moving=lambda: moves(where))
-                terminal.begin(opened.count)
-                cut = drive(opened, pipeline, inspector, [terminal], frames=frames)
+    robot = read_robot_with(
+        config,
+        source=source,
+        pipe=None if pipe is None else str(pipe),
+        odometry=odometry,
+        policy=policy,
+        sinks=tuple(sink or ()),
+        fail_closed=fail_closed or None,
+        live=live,
+        engine=engine,
+        isolate=isolate,
+        fallback=fallback,
+        threads=threads,
+    )
+    options = RunOptions(survey=out, frames=frames, cache=cache)
+    with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
+        assert opened.inspection is not None
+        journal = opened.inspection.journal
+        if opened.inspection.finished:
+            typer.echo(f"{out}: finished before; to look again, choose another folder")
+            return _print_summary(journal)
+        try:
+            opened.loop()
+        finally:
             _print_summary(journal)
-            if cut is not None:
-                raise cut
 
 
 def _print_summary(journal: Journal) -> None:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from scnet_edge.events import Event
-    from scnet_edge.robot.run import RunSummary
+    from scnet_edge.robot.run import Run
     from scnet_edge.runtime.delivery import FrameResult
     from scnet_edge.types import Mask
 
 
 @contextmanager
-def show(frames: int | None) -> Iterator[TerminalSink]:
+def show() -> Iterator[TerminalSink]:
     """Yield a sink that shows a run on standard error, and its summary on standard output."""
     from rich.console import Console
     from rich.progress import (
@@ -96,7 +96,7 @@ class TerminalSink:
     def close(self) -> None:
         """Leave the bar to its context."""
 
-    def summary(self, done: RunSummary) -> None:
+    def summary(self, run: Run) -> None:
         """Print the run's figures as a table, then where everything lies."""
         from rich.console import Console
         from rich.table import Table
@@ -104,22 +104,24 @@ class TerminalSink:
         table = Table("figure", "value", "p95", "p99", show_edge=False)
         for column in table.columns[1:]:
             column.justify = "right"
-        table.add_row("frames", str(done.counters.processed))
-        for reason, count in sorted(done.counters.dropped.items()):
+        table.add_row("frames", str(run.counters.processed))
+        for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
         table.add_row("cracks found", str(self._cracks))
-        for tolerance_px, counts in (done.results.scores.counts if done.results else {}).items():
+        for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
         table.add_section()
         for stage, percentiles_ms in self._latency.summary_ms().items():
             table.add_row(f"{stage}, ms per frame", *(f"{ms:.1f}" for ms in percentiles_ms))
         Console().print(table)
-        if done.out:
-            _print_places(done.out)
+        if run.options.out:
+            _print_places(run.options.out)
+        elif not run.source.live and not run.robot.sinks:
+            typer.echo("nothing is kept: pass --out FOLDER for masks, overlay and a report")
 
 
 def _print_places(out: Path) -> None:
-    from scnet_edge.sinks.run_files import MASKS, OVERLAY, REPORT, RESULTS
+    from scnet_edge.sinks.run_folder import MASKS, OVERLAY, REPORT, RESULTS
 
     for label, name in (
         ("masks", MASKS),

@@ -28,6 +28,10 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         pipe_id: the pipe section, wall or structure: `Section 12`, `Pier 3, north face`.
+        material: of the pipe or wall.
+        place: where it is, for people.
+        client: who ordered the inspection.
+        operator: who drove the robot.
         from_node, to_node: such as manholes, in the direction of travel.
         line_lonlat: its course as WGS 84 longitude and latitude, in the direction of travel; it
             gives the GeoJSON its coordinates.
@@ -58,8 +62,12 @@ class Setup(Site, frozen=True, kw_only=True, forbid_unknown_fields=True):
         roll: where the robot's roll comes from: `odometry`, or `fixed` at `roll_deg`; with `none`
             it is taken as 0 and every record says `no_roll`.
         roll_deg: positive is clockwise, seen in the direction of travel.
-        camera: a file that `scnet-edge calibrate-camera` wrote, beside this one; or else the same
-            keys here: `fx`, `fy`, `cx`, `cy`, `distortion`, `lens`, `width_px`, `height_px`.
+        camera: a file that `scnet-edge calibrate-camera` wrote, beside this one; or else the keys
+            `lens` to `height_px` here.
+        lens: the model of the lens; `fisheye` for more than about 120 degrees.
+        fx, fy, cx, cy: focal lengths and principal point, in pixels.
+        distortion: coefficients of the lens, as OpenCV orders them.
+        width_px, height_px: size of the pictures that the camera was calibrated with.
         axis_x_px, axis_y_px: where a `forward` camera sees the far end of the pipe's axis, in the
             undistorted image; the principal point where it is not given.
         camera_right_mm, camera_below_mm: the camera's place beside the axis (`forward`).

@@ -36,30 +36,49 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The keys of `robot.toml`; on the command line, options override them.
 
     Attributes:
-        source: any URI that `run --source` takes.
-        isolate: the engine in a process of its own, so that a crash of its native code costs one
-            frame; left out, a camera's is and a file's is not.
+        source: a camera or files, as `run --source` takes it.
+        pipe: for `inspect`: the pipe.toml.
+        odometry: for `inspect`: where the robot is, as `--odometry` takes it.
+        policy: `newest` drops frames that the engine is too slow for; `every` makes the source
+            wait. Left out: `newest` for cameras, `every` for files.
+        engine: what runs the model. Left out: the best one here.
         fallback: another engine, for when the isolated one keeps crashing.
-        sinks: as `run --sink` takes them; live: HOST:PORT of the live page.
-        fail_closed: end the run, with exit status 74, when a sink cannot write; else what is lost
-            is counted and the run goes on.
-        open_timeout_s, frame_timeout_s: how long a camera may take to its first frame, and between
-            frames, before its process is replaced.
-        skip: faults that keep a frame from the model; `frozen_s` to `sharpness` say what a
-            fault is, see `Limits`.
-        mm_per_px, sigma_mm_per_px: the scale at the wall, where it is known.
-        hed_every: HED on every so many frames, of a bundle built with `--split-graphs`.
-        hed_bundle: HED from this bundle, built smaller, with `--split-graphs`.
-        gate_bundle: a cheap bundle that wakes the full one, from `gate_wake_px` pixels of at least
-            `gate_threshold` on.
-        late_ms, hot_c: degrade when the median from camera to mask, or the hottest thermal zone or
-            NVIDIA card, is above this; 0 never.
-        degrade_every, degrade_bundle: the steps, in this order: every so many frames, then another
-            bundle.
-        settle_s, recover_s: between two steps down, and before one up.
+        isolate: run the engine in a process of its own, so that a crash of its native code costs
+            one frame. Left out: yes for cameras, no for files.
+        threads: CPU threads of the engine. Left out: its own choice.
+        sinks: where results go, as `run --sink` takes them.
+        fail_closed: end the run with exit status 74 when a sink cannot write. Otherwise what is
+            lost is counted and the run goes on.
+        live: HOST:PORT of the live page. Left out: no page.
+        open_timeout_s: longest wait for a camera's first frame before its process is replaced.
+        frame_timeout_s: longest wait between two frames before the camera's process is replaced.
+        engine_timeout_s: longest time of an isolated engine for one frame before its process is
+            replaced.
+        skip: faults that keep a frame from the model.
+        frozen_s: a picture that stands still for so long is `frozen`.
+        black_share: `black` where at least this share of the pixels is black.
+        dark_share: `underexposed` where at least this share is dark.
+        bright_share: `overexposed` where at least this share is burnt out.
+        sharpness: `blurred` below this, in grey levels; 0 never flags.
+        mm_per_px: millimetres per pixel at the wall, where it is known.
+        sigma_mm_per_px: standard deviation of `mm_per_px`.
+        hed_every: run HED on every so many frames only; needs a bundle built with
+            `--split-graphs`.
+        hed_bundle: run HED from this bundle, for example of a smaller size.
+        gate_bundle: a cheap bundle that sees each frame first and wakes the full one.
+        gate_threshold: probability from which a pixel of the cheap bundle counts.
+        gate_wake_px: so many pixels wake the full bundle.
+        late_ms: work cheaper while the median time from camera to mask is above this; 0 never.
+        hot_c: work cheaper while the hottest sensor is above this; 0 never.
+        degrade_every: first cheaper step: only every so many frames.
+        degrade_bundle: second cheaper step: another bundle.
+        settle_s: least time between two steps down.
+        recover_s: all must have been well for so long before a step up.
     """
 
     source: str = ""
+    pipe: str | None = None
+    odometry: str | None = None
     policy: Literal["newest", "every"] | None = None
     engine: str | None = None
     fallback: str | None = None
@@ -70,6 +89,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     live: str | None = None
     open_timeout_s: Seconds = 15.0
     frame_timeout_s: Seconds = 5.0
+    engine_timeout_s: Seconds = 20.0
     skip: tuple[Fault, ...] = ("corrupt", "geometry", "black", "frozen")
     frozen_s: Seconds = 2.0
     black_share: Share = 0.98
@@ -126,7 +146,11 @@ def _explained(message: str) -> str:
     """Return msgspec's message with the key first and its whole range."""
     if unknown := re.search(r"unknown field `(.*)`", message):
         close = difflib.get_close_matches(unknown[1], Robot.__struct_fields__, 1, 0.6)
-        meant = f"did you mean {close[0]!r}?" if close else "see docs/robot.md for the keys"
+        meant = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else "see docs/reference/robot-toml.md for the keys"
+        )
         return f"unknown key {unknown[1]!r}; {meant}"
     at, kind = re.search(r"`\$\.(\w+)", message), re.search(r"got `(\w+)`", message)
     assert at, message
@@ -136,7 +160,11 @@ def _explained(message: str) -> str:
 
 def _expected(key: str) -> str:
     """Return what a key takes, in words."""
-    hint = get_type_hints(Robot, include_extras=True)[key]
+    return describe_type(get_type_hints(Robot, include_extras=True)[key])
+
+
+def describe_type(hint: Any) -> str:
+    """Return what a field of a configuration takes, in words: `a whole number from 1 to 256`."""
     kind = msgspec.inspect.type_info(hint)
     kinds = [k for k in getattr(kind, "types", (kind,)) if type(k).__name__ != "NoneType"]
     return _words(kinds[0])
@@ -145,11 +173,16 @@ def _expected(key: str) -> str:
 def _words(kind: Any) -> str:
     name = type(kind).__name__
     if name in ("IntType", "FloatType"):
-        low = f"above {kind.gt:g}" if kind.gt is not None else f"from {kind.ge:g}"
-        high = f"below {kind.lt:g}" if kind.lt is not None else f"to {kind.le:g}"
-        return f"a {'whole ' if name == 'IntType' else ''}number {low} {high}"
+        words = "a whole number" if name == "IntType" else "a number"
+        if kind.gt is not None or kind.ge is not None:
+            words += f" above {kind.gt:g}" if kind.gt is not None else f" from {kind.ge:g}"
+        if kind.lt is not None or kind.le is not None:
+            words += f" below {kind.lt:g}" if kind.lt is not None else f" to {kind.le:g}"
+        return words
     if name == "LiteralType":
         return "one of " + ", ".join(map(str, kind.values))
     if name == "VarTupleType":
         return f"a list, each {_words(kind.item_type)}"
+    if name == "TupleType":
+        return f"a list of {len(kind.item_types)}, each {_words(kind.item_types[0])}"
     return {"StrType": "a text in quotes", "BoolType": "true or false"}[name]

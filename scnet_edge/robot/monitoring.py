@@ -1,4 +1,4 @@
-"""All that stands around a live run: telemetry, sinks, the live page, health, orderly endings."""
+"""What watches a run: telemetry, sinks, the live page, the watchdog, and an orderly end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from scnet_edge.errors import ConfigError, SinkError
 from scnet_edge.machine.telemetry import Telemetry, TelemetrySampler
@@ -17,11 +19,35 @@ from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.liveness import Liveness, Watchdog
 from scnet_edge.runtime.status import Monitor
 from scnet_edge.sinks.open import open_sinks
+from scnet_edge.sinks.queued import Queued
+from scnet_edge.sinks.records import Recorder
+
+if TYPE_CHECKING:
+    from scnet_edge.live.server import Live  # needs the extra [live]
 
 METRICS = "prometheus://"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitoring:
+    """What watches a run.
+
+    Attributes:
+        sinks: for `run_loop`, in order; `queued` among them.
+        queued: those that `--sink` named.
+        monitor: knows the status of the run.
+        recorder: makes the records of the run, for every sink the same.
+        pages: where the live page and the metrics are served.
+    """
+
+    sinks: list[Sink]
+    queued: list[Queued[Any]]
+    monitor: Monitor
+    recorder: Recorder
+    pages: list[Live]
 
 
 @contextmanager
@@ -37,8 +63,8 @@ def open_monitoring(
     stop_on_failure: threading.Event | None = None,
     announce: Callable[[str], object] = logger.info,
     telemetry: Callable[[], Telemetry] | None = None,
-) -> Iterator[tuple[list[Sink], Monitor]]:
-    """Yield the sinks that `run_loop` shall write to, and the monitor that knows the run's status.
+) -> Iterator[Monitoring]:
+    """Open what watches a run; `run_loop` writes to its sinks.
 
     Args:
         counters: the same that `run_loop` gets.
@@ -63,11 +89,11 @@ def open_monitoring(
     liveness = Liveness(counters)
     with ExitStack() as stack:
         sampler = stack.enter_context(TelemetrySampler(telemetry))
-        opened = stack.enter_context(
+        recorder = Recorder(lambda: sampler.latest, facts)
+        queued = stack.enter_context(
             open_sinks(
                 files,
-                telemetry=lambda: sampler.latest,
-                facts=facts,
+                recorder,
                 fps=fps,
                 backpressure=backpressure,
                 on_failure=(stop_on_failure or threading.Event()).set,
@@ -78,15 +104,22 @@ def open_monitoring(
             liveness,
             telemetry=lambda: sampler.latest,
             engine=engine,
-            sinks=lambda: [sink.stats for sink in opened],
+            sinks=lambda: [sink.stats for sink in queued],
         )
         shown: list[Sink] = []
+        pages: list[Live] = []
         addresses = [*([live] if live is not None else []), *served]
         if addresses:
-            shown = _serve(stack, addresses, monitor, facts, announce)
+            shown, pages = _serve(stack, addresses, monitor, facts, announce)
         stack.enter_context(Watchdog(counters))
-        yield [monitor, liveness, *shown, *opened], monitor
-    failed = [stats for stats in (sink.stats for sink in opened) if stats.failed]
+        yield Monitoring(
+            sinks=[monitor, liveness, *shown, *queued],
+            queued=queued,
+            monitor=monitor,
+            recorder=recorder,
+            pages=pages,
+        )
+    failed = [stats for stats in (sink.stats for sink in queued) if stats.failed]
     if stop_on_failure is not None and failed:
         raise SinkError(
             f"sink {failed[0].name}: {failed[0].failed} items could not be written "
@@ -100,7 +133,7 @@ def _serve(
     monitor: Monitor,
     facts: dict[str, str],
     announce: Callable[[str], object],
-) -> list[Sink]:
+) -> tuple[list[Sink], list[Live]]:
     try:
         from scnet_edge.live.app import Show
         from scnet_edge.live.board import Board
@@ -110,17 +143,22 @@ def _serve(
             f"the live page needs the package {e.name}; pip install 'scnet-edge[live]'"
         ) from e
     show = Show(Board(), monitor, facts)
-    for address in addresses:
-        announce(stack.enter_context(open_live(address, show)).url)
-    return [show.board]
+    pages = [stack.enter_context(open_live(address, show)) for address in addresses]
+    for page in pages:
+        announce(page.url)
+    return [show.board], pages
 
 
 @contextmanager
 def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end the run in order: `stop` is set, what waits is written, exit 0.
 
-    The second one ends the process at once. Only in the main thread, where signals arrive.
+    The second one ends the process at once. Signals arrive in the main thread; a run in another
+    thread is left to whoever started it.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     asked = False  # `stop` does not tell: it is set at the end of every run
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -1,10 +1,16 @@
-"""One run, put together: source, engine, schedule, measurement, sinks."""
+"""The one assembly of a run: source, engine, measurement, inspection, sinks.
+
+    source -> checked frame -> engine -> mask -> cracks -> (inspector) -> sinks
+
+`run`, `inspect` and `soak` all open their runs here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,23 +19,27 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
+from scnet_edge.errors import ConfigError, CutShort
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
-from scnet_edge.robot.monitoring import open_monitoring, stopped_by_signals
-from scnet_edge.robot.segmentation import Opened, open_segment
+from scnet_edge.robot.inspection import Inspection, open_inspection
+from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stopped_by_signals
+from scnet_edge.robot.segmentation import Segmentation, open_segmentation
 from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.sinks.run_files import output_folder
-from scnet_edge.sinks.run_folder import RunFolder, open_run_folder
+from scnet_edge.sinks.run_folder import RunFolder, open_run_folder, output_folder
 from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +48,16 @@ class RunOptions:
 
     Attributes:
         out: a folder for masks, overlay, JSON lines and a page; it appears when the run has ended.
+        survey: a folder for the records of an inspection; an older one of it is gone on with.
+        known_mask: from a frame's name to its true mask, for scores on the page of `out`.
         frames: stop after so many.
         cache: where the engine keeps what it compiles.
     """
 
     out: Path | None = None
     overwrite: bool = False
+    survey: Path | None = None
+    known_mask: Callable[[str], Mask] | None = None
     frames: int | None = None
     cache: Path | None = None
 
@@ -61,85 +75,185 @@ class Terminal(Sink, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """What came of a run; `results` where there was a folder to write to."""
+class Run:
+    """A run whose parts are all open; `loop` runs it.
 
-    counters: Counters
-    out: Path | None
+    Attributes:
+        results: the folder of `RunOptions.out`.
+        inspection: the survey of `RunOptions.survey`.
+        counters: how many frames came, and what became of each.
+        facts: what the run is, by label, without passwords.
+    """
+
+    robot: Robot
+    options: RunOptions
+    source: Source
+    segmentation: Segmentation
+    monitoring: Monitoring
     results: RunFolder | None
+    inspection: Inspection | None
+    terminal: Terminal | None
+    event_queue: SimpleQueue[Event]
+    counters: Counters
+    facts: dict[str, str]
+
+    def loop(self) -> None:
+        """Run until the source ends, enough frames were segmented, or SIGTERM or SIGINT.
+
+        Raises:
+            CutShort: the source is a file that is cut; all that it holds was processed.
+            As `run_loop`; what was inspected until then is recorded as after an orderly stop.
+        """
+        inspector = self.inspection and self.inspection.inspector
+        sinks = [s for s in (inspector, self.results, *self.monitoring.sinks, self.terminal) if s]
+        if self.terminal:
+            self.terminal.begin(_total(self.source, self.options.frames))
+        cut = None
+        try:
+            run_loop(
+                self.source,
+                self.segmentation.segment,
+                sinks,
+                policy=self.robot.policy,
+                frames=self.options.frames,
+                measure=_measure(self.robot),
+                skip=self.segmentation.skip,
+                counters=self.counters,
+                event_queue=self.event_queue,
+            )
+        except CutShort as e:
+            cut = e
+        finally:
+            if inspector:
+                left = self.counters.dropped["stopped"] + self.counters.dropped["failed"]
+                inspector.close(finished=inspector.exhausted and not left)
+        if self.results:
+            self.results.write_page(self.facts)
+        if cut is not None:
+            raise cut
 
 
-def run_robot(
+@contextmanager
+def open_run(
     bundle: Path,
     robot: Robot,
-    wishes: RunOptions,
+    options: RunOptions,
     *,
-    terminal: Terminal,
-    known_mask: Callable[[str], Mask] | None = None,
-) -> RunSummary:
-    """Run until the source ends, `wishes.frames` were segmented, or SIGTERM or SIGINT.
+    terminal: Terminal | None = None,
+) -> Iterator[Run]:
+    """Open everything that a run needs, and close it in order.
 
     Args:
         bundle: A bundle folder.
         robot: How to work; `source` must be set.
-        wishes: What this run is to give.
+        options: What this run is to give.
         terminal: Shows the run while it lasts.
-        known_mask: From a frame's name to its true mask, for scores on the page.
+
+    Raises:
+        ScnetEdgeError: a part that cannot be opened; nothing has been segmented then.
     """
+    if not robot.source:
+        raise ConfigError("source: expected a camera or files; pass --source or set it in --config")
     event_queue: SimpleQueue[Event] = SimpleQueue()
     counters = Counters()
     with ExitStack() as stack:
         enter = stack.enter_context
-        folder = None
-        if wishes.out:
-            folder = enter(output_folder(wishes.out, overwrite=wishes.overwrite))
-        timeouts = {"open_s": robot.open_timeout_s, "frame_s": robot.frame_timeout_s}
-        source = enter(open_any(robot.source, **timeouts))
+        out = options.out and enter(output_folder(options.out, overwrite=options.overwrite))
+        source = enter(
+            open_any(robot.source, open_s=robot.open_timeout_s, frame_s=robot.frame_timeout_s)
+        )
         enter(stopped_by_signals(source.stop))
         if robot.isolate is None:
             robot = msgspec.structs.replace(robot, isolate=source.live)
-        opened = enter(
-            open_segment(
-                bundle, robot, event_queue=event_queue, temperature_c=_hottest_c, cache=wishes.cache
+        segmentation = enter(
+            open_segmentation(
+                bundle,
+                robot,
+                event_queue=event_queue,
+                temperature_c=_hottest_c,
+                cache=options.cache,
             )
         )
-        results = None
-        if folder:
-            results = enter(open_run_folder(folder, fps=source.fps, known_mask=known_mask))
-        facts = run_facts(bundle, robot.source, opened)
-        sinks, _ = enter(
+        inspection = None
+        if options.survey:
+            inspection = enter(
+                open_inspection(options.survey, robot, source, segmentation.pipeline)
+            )
+            source = replace(source, items=inspection.inspector.unseen(source.items))
+        if source.live:
+            moving = inspection.moving if inspection else lambda: None
+            source = watched(source, limits=robot.limits, moving=moving)
+        facts = run_facts(bundle, robot.source, segmentation)
+        monitoring = enter(
             open_monitoring(
                 counters,
                 facts=facts,
                 sinks=robot.sinks,
                 live=robot.live,
-                engine=lambda: opened.pipeline.engine,
+                engine=lambda: segmentation.pipeline.engine,
                 fps=source.fps,
                 backpressure=not source.live,
                 stop_on_failure=source.stop if robot.fail_closed else None,
-                announce=terminal.announce,
+                announce=terminal.announce if terminal else logger.info,
             )
         )
-        terminal.begin(_total(source, wishes.frames))
-        run_loop(
-            watched(source, limits=robot.limits) if source.live else source,
-            opened.segment,
-            [*([results] if results else []), *sinks, terminal],
-            policy=robot.policy,
-            frames=wishes.frames,
-            measure=_measure(robot),
-            skip=opened.skip,
-            counters=counters,
+        results = None
+        if out:
+            results = enter(
+                open_run_folder(
+                    out, monitoring.recorder, fps=source.fps, known_mask=options.known_mask
+                )
+            )
+        yield Run(
+            robot=robot,
+            options=options,
+            source=source,
+            segmentation=segmentation,
+            monitoring=monitoring,
+            results=results,
+            inspection=inspection,
+            terminal=terminal,
             event_queue=event_queue,
+            counters=counters,
+            facts=facts,
         )
-        if results:
-            results.write_page(facts)
-    return RunSummary(counters=counters, out=wishes.out, results=results)
 
 
-def run_facts(bundle: Path, source: str, opened: Opened) -> dict[str, str]:
+def inspect(
+    bundle: Path,
+    source: str,
+    out: Path,
+    *,
+    pipe: Path | None = None,
+    odometry: str | None = None,
+    robot: Robot | None = None,
+) -> Survey:
+    """Inspect a film, pictures or a camera, as `scnet-edge inspect` does, and return the survey.
+
+    Args:
+        bundle: A bundle folder.
+        source: As `scnet-edge inspect --source` takes it.
+        out: The survey's folder: new, empty, or one to go on with.
+        pipe: A pipe.toml; None for a flat wall, in pixels.
+        odometry: As `--odometry` takes it.
+        robot: How to work; `source`, `pipe` and `odometry` replace what it says of them.
+
+    Raises:
+        ScnetEdgeError: a part that cannot be opened, or that fails; what was inspected until then
+            is in `out`.
+    """
+    given = {"source": source, "pipe": None if pipe is None else str(pipe), "odometry": odometry}
+    robot = msgspec.structs.replace(robot or Robot(), **given)
+    with open_run(bundle, robot, RunOptions(survey=out)) as run:
+        assert run.inspection is not None
+        if not run.inspection.finished:
+            run.loop()
+    return read_survey(out)
+
+
+def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str, str]:
     """Return what a run's page and records say of it, label -> text, without passwords."""
-    manifest = opened.pipeline.manifest
+    manifest = segmentation.pipeline.manifest
     (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
     return {
         "Source": redacted(source),
@@ -148,7 +262,7 @@ def run_facts(bundle: Path, source: str, opened: Opened) -> dict[str, str]:
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",
         "Threshold": f"{manifest.threshold:.3g}",
-        "Engine": opened.pipeline.engine,
+        "Engine": segmentation.pipeline.engine,
         "Machine": machine_name(),
         "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "Version": f"scnet-edge {__version__}",

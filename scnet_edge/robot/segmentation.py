@@ -25,7 +25,7 @@ from scnet_edge.types import Captured, Frame, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Segmentation:
     """What the loop is given; `pipeline` is that of the bundle itself."""
 
     segment: Segment
@@ -34,14 +34,14 @@ class Opened:
 
 
 @contextmanager
-def open_segment(
+def open_segmentation(
     bundle: Path,
     robot: Robot,
     *,
     event_queue: SimpleQueue[Event],
     temperature_c: Callable[[], float | None] = lambda: None,
     cache: Path | None = None,
-) -> Iterator[Opened]:
+) -> Iterator[Segmentation]:
     """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.
 
     Raises:
@@ -71,12 +71,12 @@ def open_segment(
             steps.append(replace(steps[-1], name=name, segment=cheaper))
         skip = _skip(robot)
         if len(steps) == 1:
-            yield Opened(segment=full, skip=skip, pipeline=pipeline)
+            yield Segmentation(segment=full, skip=skip, pipeline=pipeline)
             return
         governor = Degradation(
             steps, _rule(robot), temperature_c=temperature_c, event_queue=event_queue, skip=skip
         )
-        yield Opened(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
+        yield Segmentation(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
 
 
 def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
@@ -87,6 +87,7 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
         cache=cache,
         isolate=bool(robot.isolate),
         fallback=robot.fallback,
+        timeout_s=robot.engine_timeout_s,
     )
 
 
@@ -122,7 +123,7 @@ def _open_half(
         if engine
     ]
     if robot.isolate or robot.fallback:
-        return IsolatedBackend(openings)
+        return IsolatedBackend(openings, run_timeout_s=robot.engine_timeout_s)
     return open_one(openings[0])
 
 

@@ -12,7 +12,7 @@ from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, read_manifest
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Array, Backend, default_engine
-from scnet_edge.engines.isolated.parent import IsolatedBackend
+from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
 from scnet_edge.types import Frame, Map, Result
@@ -24,16 +24,17 @@ class Pipeline:
 
     Attributes:
         manifest: What the bundle says of itself.
+        backend: The engine.
     """
 
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.manifest = manifest
-        self._backend = backend
+        self.backend = backend
 
     @property
     def engine(self) -> str:
         """What runs it, for people: `openvino CPU`; another one after an isolated fallback."""
-        return self._backend.name
+        return self.backend.name
 
     @classmethod
     def open(
@@ -45,6 +46,7 @@ class Pipeline:
         cache: Path | None = None,
         isolate: bool = False,
         fallback: str | None = None,
+        timeout_s: float = RUN_TIMEOUT_S,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
 
@@ -57,6 +59,7 @@ class Pipeline:
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+            timeout_s: How long an isolated engine may take over a frame before it is replaced.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
@@ -71,7 +74,7 @@ class Pipeline:
         first = opening(engine or default_engine())
         if isolate or fallback:
             others = [opening(fallback)] if fallback else []
-            return cls(manifest, IsolatedBackend([first, *others]))
+            return cls(manifest, IsolatedBackend([first, *others], run_timeout_s=timeout_s))
         return cls(manifest, open_one(first))
 
     def __call__(self, frame_bgr: Frame) -> Result:
@@ -91,7 +94,7 @@ class Pipeline:
         fed = resized(frame, self.manifest.input.frame_hw)
         clock_s.append(perf_counter())
 
-        outputs = self._backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
+        outputs = self.backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
         clock_s.append(perf_counter())
 
         probability = self._map(outputs, "probability", frame_hw)
@@ -105,7 +108,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
-        self._backend.close()
+        self.backend.close()
 
     def __enter__(self) -> Pipeline:
         """Return itself."""

@@ -20,7 +20,7 @@ from mcap.writer import CompressionType, Writer
 
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.sinks.media import overlay_of
+from scnet_edge.sinks.media import draw_result
 from scnet_edge.sinks.records import EventRecord, FrameRecord, Recorder
 from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, free_path, require_room
 
@@ -165,7 +165,7 @@ class _Part:
         self._add("/frames", record.mono_ns, msgspec.json.encode(record))
         if frame_result is not None:
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            jpeg = cv2.imencode(".jpg", overlay_of(frame_result), quality)[1].tobytes()
+            jpeg = cv2.imencode(".jpg", draw_result(frame_result), quality)[1].tobytes()
             data = {"frame_id": "camera", "format": "jpeg", "data": base64.b64encode(jpeg).decode()}
             self._add("/overlay", record.mono_ns, self._stamped(record.mono_ns, data))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.events import Event
-from scnet_edge.files import write_image
+from scnet_edge.files import write_file
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.sinks.room import (
@@ -19,24 +21,81 @@ from scnet_edge.sinks.room import (
     require_room,
     require_writable,
 )
-from scnet_edge.sinks.run_files import video_writer
 from scnet_edge.types import Frame, Mask
 
 VIDEO_SUFFIXES = {".avi", ".mkv"}
 VIDEO_FPS = 15.0
+IMAGES_FPS = 5.0  # of an overlay video, when the source is images
+MAX_VIDEO_SIDE_PX = 1920
 
 
-def overlay_of(frame_result: FrameResult) -> Frame:
-    """Return the frame with its cracks drawn and a caption."""
-    cracks = len(frame_result.cracks)
-    ms = frame_result.camera_to_mask_ms or sum(frame_result.timing_ms.values())
-    caption = (
-        f"frame {frame_result.captured.frame_id}   {cracks} crack{'' if cracks == 1 else 's'}   "
-        f"{ms:.0f} ms   {' '.join((*frame_result.captured.faults, *frame_result.result.flags))}"
+def draw_result(frame_result: FrameResult) -> Frame:
+    """Return the frame with its cracks drawn, and a caption, as (h, w, 3) uint8, BGR."""
+    captured, result = frame_result.captured, frame_result.result
+    lengths_px = [crack.length_px for crack in frame_result.cracks]
+    words = [
+        f"frame {captured.frame_id}",
+        f"{len(lengths_px)} crack{'' if len(lengths_px) == 1 else 's'}",
+        *([f"longest {max(lengths_px):.0f} px"] if lengths_px else []),
+        f"{frame_result.camera_to_mask_ms or sum(frame_result.timing_ms.values()):.0f} ms",
+        *captured.faults,
+        *result.flags,
+    ]
+    return draw_overlay(captured.frame, result.mask, caption="   ".join(words), edges=result.edges)
+
+
+def mask_png(mask: Mask) -> bytes:
+    """Return a mask, (h, w) bool, as a PNG file: 255 where a crack is and 0 elsewhere."""
+    return cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+
+
+@contextmanager
+def video_writer(
+    path: Path, *, fps: float | None, codec: str = "mp4v"
+) -> Iterator[Callable[[Frame], None]]:
+    """Yield a function that appends a frame to a video, at most 1920 px a side.
+
+    `codec` is its four letters, `mp4v` for MPEG-4 part 2; the suffix of `path` is the container.
+
+    The first frame sets the size; one of another size is fitted in, with black bars.
+    """
+    writer, size_hw = cv2.VideoWriter(), (0, 0)
+
+    def write(frame: Frame) -> None:
+        nonlocal size_hw
+        if not writer.isOpened():
+            size_hw = _video_hw(frame)
+            fourcc = cv2.VideoWriter.fourcc(*codec)
+            writer.open(str(path), cv2.CAP_FFMPEG, fourcc, fps or IMAGES_FPS, size_hw[::-1])
+            if not writer.isOpened():
+                raise InputError(f"{path}: OpenCV cannot write it; install its FFmpeg build")
+        writer.write(_fitted(frame, size_hw))
+
+    try:
+        yield write
+    finally:
+        writer.release()
+
+
+def _video_hw(frame: Frame) -> tuple[int, int]:
+    """Return the video's size: the frame's, within the largest side, made even for the codec."""
+    factor = min(1.0, MAX_VIDEO_SIDE_PX / max(frame.shape[:2]))
+    height_px, width_px = (max(16, round(side * factor)) // 2 * 2 for side in frame.shape[:2])
+    return height_px, width_px
+
+
+def _fitted(frame: Frame, size_hw: tuple[int, int]) -> Frame:
+    """Return the frame scaled into `size_hw`, centred on black."""
+    if frame.shape[:2] == size_hw:
+        return frame
+    factor = min(size_hw[0] / frame.shape[0], size_hw[1] / frame.shape[1])
+    height_px, width_px = (max(1, round(side * factor)) for side in frame.shape[:2])
+    top, left = (size_hw[0] - height_px) // 2, (size_hw[1] - width_px) // 2
+    canvas = np.zeros((*size_hw, 3), np.uint8)
+    canvas[top : top + height_px, left : left + width_px] = cv2.resize(
+        frame, (width_px, height_px), interpolation=cv2.INTER_AREA
     )
-    return draw_overlay(
-        frame_result.captured.frame, frame_result.result.mask, caption=caption.rstrip()
-    )
+    return canvas
 
 
 class OverlayVideo:
@@ -71,7 +130,7 @@ class OverlayVideo:
     def put(self, item: FrameResult) -> None:
         """Draw and append."""
         require_room(self._folder, self._room_bytes)  # OpenCV would not say that the disk is full
-        overlay = overlay_of(item)
+        overlay = draw_result(item)
         try:
             self._write(overlay)
         except InputError as e:
@@ -107,7 +166,7 @@ class MaskFiles:
         """Write the file, whole or not at all."""
         require_room(self._folder, self._room_bytes)
         name, mask = item
-        write_image(self._folder / f"{name}.png", mask.astype(np.uint8) * 255, durable=False)
+        write_file(self._folder / f"{name}.png", mask_png(mask), durable=False)
 
     def flush(self) -> None:
         """Leave it to the file system: each file is whole by itself."""

@@ -12,7 +12,6 @@ import errno
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +21,6 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import Event
-from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.redaction import redacted
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.queued import Lost
@@ -54,7 +52,7 @@ class Mqtt:
 
     depth = 256
 
-    def __init__(self, url: str, recorder: Recorder, telemetry: Callable[[], Telemetry]) -> None:
+    def __init__(self, url: str, recorder: Recorder) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port or PORTS.get(parts.scheme)
@@ -68,7 +66,7 @@ class Mqtt:
             raise ConfigError(f"{redacted(url)}: expected mqtt://HOST/TOPIC")
         if parts.fragment or url.endswith("#") or set("+@") & set(self.topic):
             raise ConfigError(f"{redacted(url)}: a topic holds none of #, + and @")
-        self._recorder, self._telemetry = recorder, telemetry
+        self._recorder = recorder
         self._handed: deque[paho.MQTTMessageInfo] = deque()
         self._client = _client(parts.scheme, parts.username, parts.password)
         self._client.will_set(f"{self.topic}/status", b"offline", qos=1, retain=True)
@@ -98,7 +96,7 @@ class Mqtt:
         """Publish the telemetry; without a connection it is not worth keeping."""
         if not self._client.is_connected():
             raise OSError(errno.ENOTCONN, NO_CONNECTION)
-        payload = msgspec.json.encode(self._telemetry())
+        payload = msgspec.json.encode(self._recorder.telemetry())
         self._client.publish(f"{self.topic}/telemetry", payload, qos=0)
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from threading import Thread
 from typing import Any
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.redaction import redacted
 from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.records import Recorder
@@ -20,9 +19,8 @@ SUPPORTED = "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER or mqtt://HOST/
 @contextmanager
 def open_sinks(
     specs: Sequence[str],
+    recorder: Recorder,
     *,
-    telemetry: Callable[[], Telemetry],
-    facts: dict[str, str],
     fps: float | None = None,
     backpressure: bool = False,
     on_failure: Callable[[], object] = lambda: None,
@@ -31,8 +29,7 @@ def open_sinks(
 
     Args:
         specs: such as `jsonl:run.jsonl`; see the package's docstring.
-        telemetry: gives the newest sample, at once.
-        facts: what the run is, for the first record of each file.
+        recorder: makes the records of this run.
         fps: of the source, if it has one.
         backpressure: frames wait for a sink that is behind, instead of being dropped: for files.
         on_failure: called for each item that a sink could not write.
@@ -41,11 +38,10 @@ def open_sinks(
         ConfigError: an unknown kind of sink, one whose package is not installed, or a file or
             folder that cannot be made.
     """
-    recorder = Recorder(telemetry, facts)
     sinks: list[Queued[Any]] = []
     try:
         for spec in specs:
-            outlet = _outlet(spec, recorder, telemetry, fps)
+            outlet = _outlet(spec, recorder, fps)
             name = redacted(spec)
             sinks.append(Queued(outlet, name, backpressure=backpressure, on_failure=on_failure))
         yield sinks
@@ -53,9 +49,7 @@ def open_sinks(
         _close_all(sinks)
 
 
-def _outlet(
-    spec: str, recorder: Recorder, telemetry: Callable[[], Telemetry], fps: float | None
-) -> Outlet[Any]:
+def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
     kind, _, rest = spec.partition(":")
     if not rest.strip("/"):
         raise ConfigError(f"sink {redacted(spec)!r}: expected {SUPPORTED}")
@@ -80,7 +74,7 @@ def _outlet(
             case "mqtt" | "mqtts":
                 from scnet_edge.sinks.mqtt import Mqtt
 
-                return Mqtt(spec, recorder, telemetry)
+                return Mqtt(spec, recorder)
     except ModuleNotFoundError as e:
         raise ConfigError(
             f"sink {redacted(spec)!r} needs the package {e.name}; pip install 'scnet-edge[robot]'"

@@ -62,8 +62,11 @@ class Queued(Generic[T]):
     frames can wait too. A write that fails is counted, logged once, and tried anew with the next;
     after a bug of the outlet's, nothing is tried any more, and all is counted.
 
-    Args:
+    Attributes:
         outlet: where things go; closed with the sink.
+
+    Args:
+        outlet: as the attribute.
         name: for logs, metrics and the live page; without passwords.
         on_failure: called whenever items could not be written.
     """
@@ -77,7 +80,7 @@ class Queued(Generic[T]):
         on_failure: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
-        self._outlet = outlet
+        self.outlet = outlet
         self._patient = backpressure
         self._on_failure = on_failure
         self._frames: deque[tuple[int, T]] = deque()
@@ -106,13 +109,13 @@ class Queued(Generic[T]):
 
     def write(self, frame_result: FrameResult) -> None:
         """Queue one frame's results."""
-        item = self._outlet.prepare(frame_result)
+        item = self.outlet.prepare(frame_result)
         if item is not None:
-            self._enqueue(item, self._frames, self._outlet.depth)
+            self._enqueue(item, self._frames, self.outlet.depth)
 
     def note(self, event: Event) -> None:
         """Queue an event."""
-        item = self._outlet.prepare(event)
+        item = self.outlet.prepare(event)
         if item is not None:
             self._enqueue(item, self._events, EVENT_ROOM)
 
@@ -163,9 +166,9 @@ class Queued(Generic[T]):
                 for item in self._take(flush_at_s - time.monotonic()):
                     self._put(item)
                 if time.monotonic() >= flush_at_s:
-                    self._attempt(self._outlet.flush, "save")
+                    self._attempt(self.outlet.flush, "save")
                     flush_at_s = time.monotonic() + FLUSH_S
-            self._attempt(self._outlet.close, "save")
+            self._attempt(self.outlet.close, "save")
         except BaseException as e:  # a bug of ours, for `close` to raise
             self._give_up(e)
 
@@ -199,7 +202,7 @@ class Queued(Generic[T]):
             return [min(queues, key=lambda queue: queue[0][0]).popleft()[1]]
 
     def _put(self, item: T) -> None:
-        written = self._attempt(lambda: self._outlet.put(item), "put")
+        written = self._attempt(lambda: self.outlet.put(item), "put")
         with self._changed:
             self._busy = 0
             self._written += written

@@ -74,13 +74,17 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 class Recorder:
     """Makes the records of one run.
 
-    Args:
+    Attributes:
         telemetry: gives the newest sample, at once.
+        run: the first record.
+
+    Args:
+        telemetry: as the attribute.
         facts: what the run is, by label, for its first record.
     """
 
     def __init__(self, telemetry: Callable[[], Telemetry], facts: dict[str, str]) -> None:
-        self._telemetry = telemetry
+        self.telemetry = telemetry
         self.run = RunRecord(
             run_id=uuid.uuid4().hex,
             boot_id=BOOT_ID.read_text().strip() if BOOT_ID.exists() else "",
@@ -92,14 +96,15 @@ class Recorder:
 
     def record(self, item: FrameResult | Event) -> FrameRecord | EventRecord:
         """Return the record of a frame or an event."""
-        return self._frame(item) if isinstance(item, FrameResult) else _event(item)
+        return self.frame_record(item) if isinstance(item, FrameResult) else _event(item)
 
     def steady_utc_ns(self, mono_ns: int) -> int:
         """Return a wall-clock time that never jumps: that of the start plus the time since."""
         return self.run.utc_ns + mono_ns - self.run.mono_ns
 
-    def _frame(self, frame_result: FrameResult) -> FrameRecord:
-        captured, result, board = frame_result.captured, frame_result.result, self._telemetry()
+    def frame_record(self, frame_result: FrameResult) -> FrameRecord:
+        """Return the record of a frame."""
+        captured, result, board = frame_result.captured, frame_result.result, self.telemetry()
         return FrameRecord(
             frame_id=captured.frame_id,
             name=captured.name,

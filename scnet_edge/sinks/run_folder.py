@@ -1,21 +1,34 @@
-"""A run over files as a folder of results and a page: the sink behind `scnet-edge run --out`."""
+"""A run as a folder: the sink behind `scnet-edge run --out`. It appears whole or not at all.
+
+OUT/
+  masks/NAME.png   (h, w) uint8, 255 where a crack is
+  overlay.mp4      the cracks drawn on the frames, MPEG-4 part 2
+  results.jsonl    the run, then one record a frame or event, as `--sink jsonl:` writes them
+  report.html      the page
+
+A run without a frame has neither overlay nor page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from scnet_edge.events import Event
 from scnet_edge.files import write_file
+from scnet_edge.folders import new_folder
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.sinks.run_files import REPORT, RESULTS, FrameRecord, open_sinks
+from scnet_edge.sinks.media import draw_result, mask_png, video_writer
+from scnet_edge.sinks.records import FrameRecord, Recorder
 from scnet_edge.sinks.run_page import Gallery, render_page
 from scnet_edge.sinks.run_scores import Scoreboard
-from scnet_edge.types import Frame, Mask, Result
+from scnet_edge.types import Frame, Mask
 
+MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
 
 
@@ -30,22 +43,28 @@ class RunFolder:
     def __init__(
         self,
         folder: Path,
-        write_files: Callable[[Frame, Result, FrameRecord], None],
+        recorder: Recorder,
+        lines: IO[bytes],
+        write_overlay: Callable[[Frame], None],
         known_mask: Callable[[str], Mask] | None,
     ) -> None:
         self.records: list[FrameRecord] = []
         self.scores = Scoreboard()
-        self._folder = folder
-        self._write_files = write_files
+        self._folder, self._recorder, self._lines = folder, recorder, lines
+        self._write_overlay = write_overlay
         self._known_mask = known_mask
         self._gallery = Gallery()
         self._frames = 0
+        self._write_line(recorder.run)
 
     def write(self, frame_result: FrameResult) -> None:
         """Write one frame's mask, overlay and line of JSON."""
-        record = frame_record(frame_result)
+        record = self._recorder.frame_record(frame_result)
         frame, result = frame_result.captured.frame, frame_result.result
-        self._write_files(frame, result, record)
+        png = self._folder / MASKS / f"{record.name}.png"
+        write_file(png, mask_png(result.mask), durable=False)
+        self._write_line(record)
+        self._write_overlay(draw_result(frame_result))
         known = self._known_mask(record.name) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
@@ -56,7 +75,8 @@ class RunFolder:
             self.records.append(record)
 
     def note(self, event: Event) -> None:
-        """Take no notice: a run over files has frames alone."""
+        """Write the event's line of JSON."""
+        self._write_line(self._recorder.record(event))
 
     def close(self) -> None:
         """Leave the files to `open_run_folder`, which opened them."""
@@ -71,24 +91,29 @@ class RunFolder:
         page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
         write_file(self._folder / REPORT, page.encode())
 
+    def _write_line(self, record: msgspec.Struct) -> None:
+        self._lines.write(msgspec.json.encode(record) + b"\n")
+
 
 @contextmanager
 def open_run_folder(
-    folder: Path, *, fps: float | None, known_mask: Callable[[str], Mask] | None = None
+    folder: Path,
+    recorder: Recorder,
+    *,
+    fps: float | None,
+    known_mask: Callable[[str], Mask] | None = None,
 ) -> Iterator[RunFolder]:
     """Open the files of a run inside `folder`; `known_mask` maps a frame's name to its truth."""
-    with open_sinks(folder, fps=fps) as write_files:
-        yield RunFolder(folder, write_files, known_mask)
+    (folder / MASKS).mkdir()
+    with (
+        (folder / RESULTS).open("wb") as lines,
+        video_writer(folder / OVERLAY, fps=fps) as write_overlay,
+    ):
+        yield RunFolder(folder, recorder, lines, write_overlay, known_mask)
 
 
-def frame_record(frame_result: FrameResult) -> FrameRecord:
-    """Return one frame's line of JSON."""
-    mask = frame_result.result.mask
-    return FrameRecord(
-        index=frame_result.captured.frame_id,
-        name=frame_result.captured.name,
-        size_hw=(mask.shape[0], mask.shape[1]),
-        crack_area_px=int(mask.sum()),
-        cracks=msgspec.to_builtins(frame_result.cracks),
-        timing_ms=frame_result.timing_ms,
+def output_folder(out: Path, *, overwrite: bool = False) -> AbstractContextManager[Path]:
+    """Return the context of a folder that becomes `out` when all went well; as `new_folder`."""
+    return new_folder(
+        out, marker=RESULTS, names=(MASKS, OVERLAY, REPORT, RESULTS), overwrite=overwrite
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scnet_edge.machine.board import system_text
 from scnet_edge.machine.system import cpu_model
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
-from scnet_edge.sinks.run_files import FrameRecord
+from scnet_edge.sinks.records import FrameRecord
 from scnet_edge.sinks.run_scores import Counts, percentiles_ms
 from scnet_edge.types import Frame, Map, Mask
 
@@ -145,7 +145,7 @@ def _figures(
 
 def _cracks(records: Sequence[FrameRecord]) -> dict[str, Any]:
     """Return the longest cracks, each with its frame, and how many there are in all."""
-    found = [{"frame": r.index, **crack} for r in records for crack in r.cracks]
+    found = [{"frame": r.frame_id, **crack} for r in records for crack in r.cracks]
     found.sort(key=lambda crack: -float(str(crack["length_px"])))
     return {"cracks": found[:MAX_TABLE_ROWS], "cracks_total": len(found)}
 

@@ -6,39 +6,21 @@ import itertools
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import read_manifest
-from scnet_edge.engines.base import default_engine
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.errors import ConfigError
-from scnet_edge.inspection.measure import measure_cracks
-from scnet_edge.live.app import Show
-from scnet_edge.live.board import Board
-from scnet_edge.live.server import open_live
-from scnet_edge.machine.telemetry import TelemetrySampler
+from scnet_edge.robot.config import Robot
+from scnet_edge.robot.run import Run, RunOptions, open_run
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import Sink
-from scnet_edge.runtime.liveness import Liveness
-from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.runtime.status import Monitor
-from scnet_edge.sinks.json_lines import JsonLines
-from scnet_edge.sinks.mcap_file import McapFile
-from scnet_edge.sinks.queued import Queued
-from scnet_edge.sinks.records import Recorder
 from scnet_edge.soak.faults import FAULTS, Hurt, Stage
 from scnet_edge.soak.faulty_camera import SoakCamera, soak_camera
 from scnet_edge.soak.verdict import Log, SoakReport, judge
 from scnet_edge.soak.vitals import read_vitals
-from scnet_edge.video.camera import camera_items
-from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
-from scnet_edge.video.uris import Camera
 
 FPS = 10.0
 FRAME_DEADLINE_S, ENGINE_DEADLINE_S = 2.0, 10.0  # shorter than in the field
@@ -80,67 +62,47 @@ def soak(
         faults: names of `FAULTS`; empty for a run in peace.
         progress: gets a line for every fault.
     """
-    counters, log = Counters(), Log()
-    with _staged(bundle, counters, engine, threads) as (stage, source, pipeline, sinks, monitor):
+    log, size_hw = Log(), read_manifest(bundle).input.frame_hw
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as folder,
+        soak_camera(size_hw, FPS) as camera,
+        open_run(bundle, _robot(camera, Path(folder), engine, threads), RunOptions()) as run,
+    ):
+        source, stage = run.source, _stage(run, camera)
         over_s = time.monotonic() + 60 * minutes
         with ThreadPoolExecutor(2, thread_name_prefix="soak") as pool:
             pool.submit(_sample, source.stop, log)
-            hurting = pool.submit(_hurt, stage, source, counters, faults, over_s, log, progress)
+            hurting = pool.submit(_hurt, stage, source, run.counters, faults, over_s, log, progress)
             hurting.add_done_callback(lambda done: source.stop.set())
             try:
-                run_loop(
-                    source,
-                    pipeline,
-                    sinks,
-                    measure=lambda mask, frame: measure_cracks(mask, frame=frame),
-                    counters=counters,
-                )
+                run.loop()
             finally:
                 source.stop.set()
         hurting.result()
-    return judge(minutes, counters, monitor.status(), log)
+        return judge(minutes, run.counters, run.monitoring.monitor.status(), log)
 
 
-@contextmanager
-def _staged(
-    bundle: Path, counters: Counters, engine: str | None, threads: int | None
-) -> Iterator[tuple[Stage, Source, Pipeline, list[Sink], Monitor]]:
-    """Yield everything a run has, each part of it the real one, on a folder that is removed."""
-    manifest = read_manifest(bundle)
-    opening = opening_for(bundle, manifest, engine or default_engine(), threads=threads)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
-        backend = IsolatedBackend([opening], run_timeout_s=ENGINE_DEADLINE_S)
-        pipeline = stack.enter_context(Pipeline(manifest, backend))
-        camera = stack.enter_context(soak_camera(manifest.input.frame_hw, FPS))
-        sampler = stack.enter_context(TelemetrySampler())
-        recorder = Recorder(lambda: sampler.latest, {"Source": camera.uri})
-        hurt = Hurt(McapFile(folder / "run.mcap", recorder, room_bytes=0))
-        files = [
-            Queued(JsonLines(folder / "run.jsonl", recorder), "jsonl"),
-            Queued(hurt, "mcap"),
-        ]
-        for queued in files:
-            stack.callback(queued.close)
-        liveness, board = Liveness(counters), Board()
-        monitor = Monitor(
-            counters,
-            liveness,
-            telemetry=lambda: sampler.latest,
-            engine=lambda: pipeline.engine,
-            sinks=lambda: [queued.stats for queued in files],
-        )
-        live = stack.enter_context(
-            open_live("127.0.0.1:0", Show(board, monitor, {"Source": camera.uri}))
-        )
-        stage = Stage(camera=camera, engine=backend, sink=hurt, live_port=live.port)
-        yield stage, _source(camera), pipeline, [monitor, liveness, board, *files], monitor
+def _robot(camera: SoakCamera, folder: Path, engine: str | None, threads: int | None) -> Robot:
+    """Return a run as in the field, with shorter deadlines."""
+    return Robot(
+        source=camera.uri,
+        engine=engine,
+        threads=threads,
+        isolate=True,
+        sinks=(f"jsonl:{folder / 'run.jsonl'}", f"mcap:{folder / 'run.mcap'}"),
+        live="127.0.0.1:0",
+        frame_timeout_s=FRAME_DEADLINE_S,
+        engine_timeout_s=ENGINE_DEADLINE_S,
+    )
 
 
-def _source(camera: SoakCamera) -> Source:
-    stop = threading.Event()
-    items = camera_items(Camera(kind="http", target=camera.uri), stop, frame_s=FRAME_DEADLINE_S)
-    return watched(Source(items=items, count=None, live=True, stop=stop))
+def _stage(run: Run, camera: SoakCamera) -> Stage:
+    """Return what there is to hurt of an open run; its MCAP sink becomes one that can be hurt."""
+    mcap = run.monitoring.queued[-1]
+    hurt = mcap.outlet = Hurt(mcap.outlet)
+    backend = run.segmentation.pipeline.backend
+    assert isinstance(backend, IsolatedBackend)
+    return Stage(camera=camera, engine=backend, sink=hurt, live_port=run.monitoring.pages[0].port)
 
 
 def _hurt(

@@ -87,8 +87,13 @@ def test_a_wrong_call_is_told_from_a_gate_that_nothing_passes(
 ) -> None:
     done = command_line(*arguments)
     assert done.returncode == 64  # EX_USAGE; 2 says that nothing passes the gate
-    assert "Usage: " in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("scnet-edge")
+    assert "--help" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_version_is_that_of_the_package(command_line: Run) -> None:
+    assert command_line("--version").stdout == f"scnet-edge {scnet_edge.__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,7 @@ def test_the_installed_script_is_the_same_command_line() -> None:
 def test_a_full_disk_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(scnet_edge.cli, "app", lambda: Path("/dev/full").write_text("x"))
+    monkeypatch.setattr(scnet_edge.cli, "app", lambda **_: Path("/dev/full").write_text("x"))
     with pytest.raises(SystemExit) as stop:
         scnet_edge.cli.main()
     assert stop.value.code == 1
@@ -204,6 +209,6 @@ def test_a_full_disk_is_one_line(
 def test_another_failure_of_the_system_keeps_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scnet_edge.cli, "app", lambda: Path("/nowhere/at/all").read_text())
+    monkeypatch.setattr(scnet_edge.cli, "app", lambda **_: Path("/nowhere/at/all").read_text())
     with pytest.raises(FileNotFoundError):
         scnet_edge.cli.main()

@@ -17,7 +17,7 @@ import pytest
 
 paho = pytest.importorskip("paho.mqtt.client")
 from paho.mqtt.enums import CallbackAPIVersion  # noqa: E402
-from sink_frames import BOARD, frame_result, recorder  # noqa: E402
+from sink_frames import frame_result, recorder  # noqa: E402
 
 from scnet_edge.events import event_now  # noqa: E402
 from scnet_edge.sinks import mqtt  # noqa: E402
@@ -107,7 +107,7 @@ def outlet(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> mqtt.Mqtt:
     monkeypatch.setattr(mqtt, "RECONNECT_S", (0.05, 0.1))
     monkeypatch.setattr(mqtt, "QUEUED", 20)
     monkeypatch.setattr(mqtt, "IN_FLIGHT", 5)
-    return mqtt.Mqtt(f"mqtt://127.0.0.1:{broker.port}/robot", recorder(), lambda: BOARD)
+    return mqtt.Mqtt(f"mqtt://127.0.0.1:{broker.port}/robot", recorder())
 
 
 def test_a_broker_that_comes_late_and_dies_loses_only_what_is_counted(
@@ -152,9 +152,9 @@ def test_the_broker_says_offline_when_the_robot_vanishes(broker: Broker) -> None
     broker.start()
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[2])\n"
-        "from sink_frames import BOARD, recorder\n"
+        "from sink_frames import recorder\n"
         "from scnet_edge.sinks.mqtt import Mqtt\n"
-        "Mqtt(sys.argv[1], recorder(), lambda: BOARD); time.sleep(60)"
+        "Mqtt(sys.argv[1], recorder()); time.sleep(60)"
     )
     helpers = str(Path(__file__).parents[1] / "sinks")
     url = f"mqtt://127.0.0.1:{broker.port}/robot"

@@ -19,10 +19,11 @@ sys.path.insert(0, sys.argv[2])
 from sink_frames import BOARD, frame_result
 from scnet_edge.sinks import queued
 from scnet_edge.sinks.open import open_sinks
+from scnet_edge.sinks.records import Recorder
 queued.FLUSH_S = 0.05
 folder = Path(sys.argv[1])
 specs = [f"jsonl:{folder}/run.jsonl", f"mcap:{folder}/run.mcap"]
-with open_sinks(specs, telemetry=lambda: BOARD, facts={}, backpressure=True) as sinks:
+with open_sinks(specs, Recorder(lambda: BOARD, {}), backpressure=True) as sinks:
     for i in range(100_000):
         print(i, flush=True)  # told before it is written: no frame is there that was not told
         for sink in sinks:

@@ -42,7 +42,8 @@ def test_throttling_is_in_the_records_and_in_the_metrics(tmp_path: Path) -> None
         backpressure=True,
         announce=urls.append,
         telemetry=lambda: read_sysfs(root),
-    ) as (sinks, monitor):
+    ) as monitoring:
+        sinks, monitor = monitoring.sinks, monitoring.monitor
         for sink in sinks:
             sink.write(frame_result(0))
         write(root, f"{ZONE}/temp", "91000")

@@ -44,14 +44,11 @@ def test_the_run_goes_on_and_the_page_answers_those_who_may() -> None:
     source = fake_source(drawn_frames(FRAMES), fps=200, live=False)
     with open_monitoring(
         counters, facts={}, live="127.0.0.1:0", backpressure=True, announce=urls.append
-    ) as (
-        sinks,
-        _,
-    ):
+    ) as monitoring:
         port = int(urls[0].rstrip("/").rpartition(":")[2])
         attacker = threading.Thread(target=attack, args=(port, answers))
         attacker.start()
-        run_loop(source, dark, sinks, counters=counters)
+        run_loop(source, dark, monitoring.sinks, counters=counters)
         attacker.join()
     assert (counters.processed, counters.dropped.total()) == (FRAMES, 0)
     assert answers == [421, 403, 200]

@@ -56,8 +56,8 @@ def test_records_metrics_and_page_do_not_hold_it(tmp_path: Path) -> None:
         sinks=[sink, broker],
         live="127.0.0.1:0",
         announce=urls.append,
-    ) as (sinks, _):
-        for each in sinks:
+    ) as monitoring:
+        for each in monitoring.sinks:
             each.write(frame_result(0))
         for path in ("metrics", "status.json", ""):
             with urllib.request.urlopen(urls[0] + path) as answer:

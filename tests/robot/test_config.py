@@ -41,7 +41,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
             "frame_timeout_ms = 5000",
             "unknown key 'frame_timeout_ms'; did you mean 'frame_timeout_s'",
         ),
-        ("colour = 1", "unknown key 'colour'; see docs/robot.md"),
+        ("colour = 1", "unknown key 'colour'; see docs/reference/robot-toml.md"),
         ("mm_per_px = 0", "mm_per_px: expected a number above 0 to 1000"),
         ("mm_per_px = -0.2", "mm_per_px: expected a number above 0 to 1000"),
         ('frame_timeout_s = "5 s"', "frame_timeout_s: expected a number from 0.1 to 3600"),

@@ -34,8 +34,8 @@ tell = lambda url: print(url, flush=True)
 around = open_monitoring(
     counters, facts={"Source": "fake"}, sinks=sys.argv[1:], live="127.0.0.1:0", announce=tell
 )
-with around as (sinks, monitor), stopped_by_signals(source.stop):
-    run_loop(source, dark, sinks, counters=counters)
+with around as monitoring, stopped_by_signals(source.stop):
+    run_loop(source, dark, monitoring.sinks, counters=counters)
 print(counters.captured, counters.processed + counters.dropped.total())
 """
 

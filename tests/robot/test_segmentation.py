@@ -21,7 +21,7 @@ from scnet_edge.errors import BundleError, ConfigError, EngineError
 from scnet_edge.events import Event
 from scnet_edge.folders import file_sha256
 from scnet_edge.robot.config import Robot
-from scnet_edge.robot.segmentation import open_segment
+from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.types import Captured, Frame, Result
 
 SIZE_HW = (64, 96)
@@ -97,7 +97,7 @@ def halved(darkness_bundle: Callable[..., Path], tmp_path: Path) -> Path:
 
 def results(bundle: Path, robot: Robot, crack_pxs: list[int]) -> list[Result]:
     event_queue: SimpleQueue[Event] = SimpleQueue()
-    with open_segment(bundle, robot, event_queue=event_queue) as opened:
+    with open_segmentation(bundle, robot, event_queue=event_queue) as opened:
         return [opened.segment(frame(px)) for px in crack_pxs]
 
 
@@ -166,7 +166,7 @@ def test_a_gate_and_the_full_model(darkness_bundle: Callable[..., Path]) -> None
 
 def test_skip_is_what_the_robot_says(darkness_bundle: Callable[..., Path]) -> None:
     robot = Robot(skip=("blurred",), late_ms=1e4, degrade_every=2)
-    with open_segment(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
+    with open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
         for faults, expected in ((("black",), None), (("black", "blurred"), "blurred")):
             captured = Captured(frame_id=0, name="", frame=frame(0), mono_ns=0, faults=faults)
             assert opened.skip(captured) == expected
@@ -186,7 +186,7 @@ def test_what_does_not_fit_together_is_one_line(
 ) -> None:
     with (
         pytest.raises(error, match=message) as caught,
-        open_segment(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()),
+        open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()),
     ):
         pass
     assert "\n" not in str(caught.value)

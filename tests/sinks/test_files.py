@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from mcap.reader import make_reader
-from sink_frames import BOARD, frame_result, recorder
+from sink_frames import frame_result, recorder
 
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.events import event_now
@@ -208,7 +208,7 @@ def count_frames(path: Path) -> int:
 def test_a_video_that_cannot_be_written_is_an_error_of_the_disk(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match=r"cannot be opened .* name another place"),
-        open_sinks(["video:/proc/run.avi"], telemetry=lambda: BOARD, facts={}),
+        open_sinks(["video:/proc/run.avi"], recorder()),
     ):
         pass
     video = OverlayVideo(tmp_path / "run.avi", fps=10, room_bytes=0)
@@ -252,7 +252,7 @@ def test_masks_of_frames_with_a_crack(tmp_path: Path) -> None:
 def test_a_wrong_sink_is_one_line(spec: str) -> None:
     with (
         pytest.raises(ConfigError, match=r"expected|topic"),
-        open_sinks([spec], telemetry=lambda: BOARD, facts={}),
+        open_sinks([spec], recorder()),
     ):
         pass
 
@@ -263,7 +263,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, kind: str) -
     spec = f"{kind}:{tmp_path / 'file' / 'below'}"
     with (
         pytest.raises(ConfigError, match=r"cannot be opened .* name another place"),
-        open_sinks([spec], telemetry=lambda: BOARD, facts={}),
+        open_sinks([spec], recorder()),
     ):
         pass
 
@@ -272,7 +272,7 @@ def test_a_password_is_not_shown() -> None:
     spec = "mqtt://robot:s3cret@broker"
     with (
         pytest.raises(ConfigError) as caught,
-        open_sinks([spec], telemetry=lambda: BOARD, facts={}),
+        open_sinks([spec], recorder()),
     ):
         pass
     assert "s3cret" not in str(caught.value)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 pytest.importorskip("paho.mqtt.client")
-from sink_frames import BOARD, frame_result, recorder
+from sink_frames import frame_result, recorder
 
 from scnet_edge.runtime.status import SinkStats
 from scnet_edge.sinks import mqtt, queued
@@ -16,7 +16,7 @@ from scnet_edge.sinks import mqtt, queued
 def test_without_a_broker_it_says_so_and_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queued, "FLUSH_S", 0.01)
     monkeypatch.setattr(mqtt, "RECONNECT_S", (0.05, 0.1))
-    outlet = mqtt.Mqtt("mqtt://127.0.0.1:1/robot", recorder(), lambda: BOARD)
+    outlet = mqtt.Mqtt("mqtt://127.0.0.1:1/robot", recorder())
     sink = queued.Queued(outlet, "mqtt", backpressure=True)
     for i in range(5):
         sink.write(frame_result(i))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from sink_frames import BOARD, frame_result, recorder
+from sink_frames import frame_result, recorder
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.sinks.json_lines import JsonLines
@@ -17,7 +17,7 @@ from scnet_edge.sinks.open import open_sinks
 def run(folder: Path, *, crack: bool = True) -> str:
     """Make a run of one frame, always of the same name; return its id."""
     specs = [f"jsonl:{folder / 'run.jsonl'}", f"masks:{folder / 'masks'}"]
-    with open_sinks(specs, telemetry=lambda: BOARD, facts={}, backpressure=True) as sinks:
+    with open_sinks(specs, recorder(), backpressure=True) as sinks:
         for sink in sinks:
             sink.write(frame_result(0, crack=crack))
     lines = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]

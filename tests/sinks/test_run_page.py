@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.sinks.run_files import FrameRecord
+from scnet_edge.sinks.records import FrameRecord
 from scnet_edge.sinks.run_page import Gallery, machine_name, render_page
 from scnet_edge.sinks.run_scores import Counts
 
@@ -27,8 +27,21 @@ def record(index: int, cracks: int = 1, name: str = HOSTILE) -> FrameRecord:
         "angle_deg": 45.0,
     }
     return FrameRecord(
-        index=index,
+        frame_id=index,
         name=name,
+        mono_ns=0,
+        utc_ns=None,
+        clock_synced=None,
+        faults=(),
+        flags=(),
+        age_ms=None,
+        camera_to_mask_ms=None,
+        power_mode=None,
+        clocks_mhz={},
+        clocks_locked=None,
+        hottest_c=None,
+        total_mw=None,
+        throttled=(),
         size_hw=(60, 80),
         crack_area_px=550,
         cracks=[{**crack, "area_px": 550, "bbox_xyxy": (5, 10, 60, 20)}] * cracks,

@@ -17,7 +17,7 @@ class Progress:
 
     Attributes:
         phase: What TensorRT calls what it does.
-        share: RunSummary so far, 0 to 1, by steps; steps differ in length.
+        share: Done so far, 0 to 1, by steps; steps differ in length.
         remaining_s: Estimated from the steps done; None at the start.
     """
 

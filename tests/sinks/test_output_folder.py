@@ -1,35 +1,28 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from sink_frames import frame_result, recorder
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.sinks.run_files import FrameRecord, open_sinks, output_folder, video_writer
-from scnet_edge.types import Result
+from scnet_edge.sinks.media import video_writer
+from scnet_edge.sinks.run_folder import open_run_folder, output_folder
 
 NAMES = {"masks", "overlay.mp4", "report.html", "results.jsonl"}
-RNG = np.random.default_rng(1)
-MASK = RNG.random((48, 64)) < 0.2
-FRAME = RNG.integers(0, 256, (48, 64, 3), np.uint8)
 
 
 def write_run(out: Path, *, frames: int = 3, overwrite: bool = False) -> None:
-    result = Result(mask=MASK, probability=MASK.astype(np.float32), edges=None)
-    crack = {"length_px": 12.5, "bbox_xyxy": (1, 2, 3, 4), "width_mm": None}
-    with output_folder(out, overwrite=overwrite) as folder, open_sinks(folder, fps=10) as write:
+    with (
+        output_folder(out, overwrite=overwrite) as folder,
+        open_run_folder(folder, recorder(), fps=10) as results,
+    ):
         for i in range(frames):
-            record = FrameRecord(
-                index=i,
-                name=f"röhre-{i}",
-                size_hw=(48, 64),
-                crack_area_px=int(MASK.sum()),
-                cracks=[crack],
-                timing_ms={"engine": 1.5},
-            )
-            write(FRAME, result, record)
-        (folder / "report.html").write_text("page")
+            seen = frame_result(i)
+            results.write(replace(seen, captured=replace(seen.captured, name=f"röhre-{i}")))
+        results.write_page({"Source": "drawn"})
 
 
 def test_a_run_leaves_masks_overlay_lines_and_page(tmp_path: Path) -> None:
@@ -37,11 +30,14 @@ def test_a_run_leaves_masks_overlay_lines_and_page(tmp_path: Path) -> None:
     write_run(out)
     assert {path.name for path in out.iterdir()} == NAMES
     png = np.frombuffer((out / "masks" / "röhre-2.png").read_bytes(), np.uint8)
-    np.testing.assert_array_equal(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), MASK * np.uint8(255))
-    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-    assert [line["index"] for line in lines] == [0, 1, 2]
-    assert lines[1]["cracks"] == [{"length_px": 12.5, "bbox_xyxy": [1, 2, 3, 4], "width_mm": None}]
-    assert lines[1]["timing_ms"] == {"engine": 1.5}
+    mask = frame_result(2).result.mask
+    np.testing.assert_array_equal(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), mask * np.uint8(255))
+    run, *frames = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert (run["kind"], run["facts"]) == ("run", {"Bundle": "small"})
+    assert [record["frame_id"] for record in frames] == [0, 1, 2]
+    [crack] = frames[1]["cracks"]
+    assert (crack["length_px"], crack["bbox_xyxy"]) == (40.0, [10, 20, 50, 24])
+    assert frames[1]["timing_ms"] == {"engine": 5.0, "measure": 1.0}
     video = cv2.VideoCapture(str(out / "overlay.mp4"), cv2.CAP_FFMPEG)
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
     assert video.get(cv2.CAP_PROP_FPS) == 10

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -15,8 +17,13 @@ from test_inspector import drive as filmed
 
 from scnet_edge.errors import CutShort, EngineGone
 from scnet_edge.inspection.odometry import open_odometry
-from scnet_edge.runtime.loop import Segment
-from scnet_edge.survey.drive import drive
+from scnet_edge.robot.config import Robot
+from scnet_edge.robot.inspection import Inspection
+from scnet_edge.robot.monitoring import Monitoring
+from scnet_edge.robot.run import Run, RunOptions
+from scnet_edge.robot.segmentation import Segmentation
+from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.loop import Segment, unusable
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
@@ -55,8 +62,22 @@ def survey(
         open_odometry("step://6mm", PIPE) as where,
     ):
         inspector = Inspector(journal, PIPE, where, live=live)
-        source = Source(items=in_step(), count=None, live=live, stop=stop)
-        drive(source, stepping, inspector, frames=frames)
+        unseen = inspector.unseen(in_step())
+        run = Run(
+            robot=Robot(),
+            options=RunOptions(survey=folder, frames=frames),
+            source=Source(items=unseen, count=None, live=live, stop=stop),
+            segmentation=Segmentation(segment=stepping, skip=unusable, pipeline=Any),
+            monitoring=Monitoring(sinks=[], queued=[], monitor=Any, recorder=Any, pages=[]),
+            results=None,
+            inspection=Inspection(journal=journal, inspector=inspector, odometry=where, live=live),
+            terminal=None,
+            event_queue=SimpleQueue(),
+            counters=Counters(),
+            facts={},
+        )
+        with suppress(CutShort):
+            run.loop()
     return read_survey(folder)
 
 

@@ -1,0 +1,74 @@
+"""An inspection on a robot: journal, odometry and inspector, opened around a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scnet_edge import __version__
+from scnet_edge.inspection.odometry import Odometry, moves, open_odometry, usual_odometry
+from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.redaction import redacted
+from scnet_edge.robot.config import Robot
+from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.survey.begin import facts_of, open_survey
+from scnet_edge.survey.folder import next_segment, read_survey
+from scnet_edge.survey.inspector import Inspector
+from scnet_edge.survey.journal import Journal
+from scnet_edge.video.sources import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What makes a survey of a run; `inspector` is one of its sinks."""
+
+    journal: Journal
+    inspector: Inspector
+    odometry: Odometry
+    live: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether an earlier run has seen all of a file."""
+        progress = self.journal.progress
+        return progress is not None and progress.finished and not self.live
+
+    def moving(self) -> bool | None:
+        """Return whether the odometer moves; None where there is none."""
+        return moves(self.odometry)
+
+
+@contextmanager
+def open_inspection(
+    folder: Path, robot: Robot, source: Source, pipeline: Pipeline
+) -> Iterator[Inspection]:
+    """Open the survey in `folder`, a new one or the same one to go on with, and its odometry.
+
+    Raises:
+        SurveyError: the folder holds something else, or a survey of another source or bundle.
+        ConfigError: a pipe.toml or an odometry that cannot be.
+    """
+    setup = Setup(mode="wall") if robot.pipe is None else read_setup(Path(robot.pipe))
+    facts = facts_of(
+        pipeline.manifest,
+        setup,
+        source=redacted(robot.source),
+        odometry=None if robot.odometry is None else redacted(robot.odometry),
+        engine=pipeline.engine,
+        machine=machine_name(),
+        version=__version__,
+        fps=source.fps,
+    )
+    # Photographs without odometry show different places, not one drive.
+    separate = source.fps is None and not source.live and robot.odometry is None
+    uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
+    with open_survey(folder, facts, live=source.live) as journal:
+        first_segment = next_segment(read_survey(folder)) if source.live else 0
+        with open_odometry(uri, setup, first_segment=first_segment) as odometry:
+            inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
+            yield Inspection(
+                journal=journal, inspector=inspector, odometry=odometry, live=source.live
+            )
