@@ -30,7 +30,7 @@ from typing import Any, Literal
 import msgspec
 
 from scnet_edge.bundle.gate_record import GateRecord
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import read_json, read_text, write_json
 from scnet_edge.errors import BundleError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
@@ -124,7 +124,7 @@ def read_manifest(bundle: Path) -> Manifest:
     if schema != SCHEMA:
         raise BundleError(f"{bundle}: schema {schema}, this version reads {SCHEMA}; build it again")
     manifest = read_json(bundle / MANIFEST, Manifest, error=BundleError)
-    if manifest.seal != seal_of(msgspec.json.decode((bundle / MANIFEST).read_bytes())):
+    if manifest.seal != seal_of(msgspec.json.decode(read_text(bundle / MANIFEST))):
         raise BundleError(
             f"{bundle / MANIFEST}: was edited after it was written, its seal does not match; what "
             "it says is decided by 'scnet-edge build', build the bundle again"

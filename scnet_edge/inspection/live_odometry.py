@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.redaction import redacted
@@ -81,7 +82,7 @@ def parsed(line: bytes) -> tuple[float, float | None]:
             message = msgspec.json.decode(line, type=_Message)
             return message.chainage_m, message.roll_deg
         values = [float(part) for part in line.decode("ascii").split(",")]
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, *NOT_JSON):
         return float("nan"), None
     return values[0], values[1] if len(values) > 1 else None
 

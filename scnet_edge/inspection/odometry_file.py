@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from scnet_edge.config import NOT_JSON, read_text
 from scnet_edge.errors import ConfigError
 
 Clock: TypeAlias = Literal["frame_id", "time_s", "mono_ns", "utc_ns"]
@@ -31,12 +32,7 @@ def read_rows(path: Path) -> tuple[Clock, list[Row]]:
         ConfigError: missing, empty, without the columns, a value that is no number, or times that
             do not go up.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file, expected odometry as CSV or JSONL") from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({e})") from e
+    text = read_text(path)
     jsonl = path.suffix.lower() in {".jsonl", ".ndjson"}
     table = _json_lines(path, text) if jsonl else list(csv.DictReader(text.splitlines()))
     if not table:
@@ -54,7 +50,7 @@ def _json_lines(path: Path, text: str) -> list[dict[str, object]]:
     for number, line in enumerate(filter(str.strip, text.splitlines()), 1):
         try:
             records.append(msgspec.json.decode(line, type=dict[str, object]))
-        except msgspec.MsgspecError as e:
+        except NOT_JSON as e:
             raise ConfigError(f"{path}, line {number}: {e}") from e
     return records
 

@@ -9,6 +9,7 @@ Names come from `seq` alone, never from a source or a remark.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.files import write_file, write_image
+from scnet_edge.config import NOT_JSON
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import open_plain, write_file, write_image
 from scnet_edge.inspection.records import Observation
 from scnet_edge.types import Frame, Mask
+from scnet_edge.video.frames import decode_image
 
 SNAPSHOTS = "snapshots"
 JPEG_QUALITY = 90
+MAX_FILE_BYTES = 64 * 2**20
 NAME = re.compile(r"(\d{6,})\.(jpg|png|json)")
 
 
@@ -66,8 +71,8 @@ def read_sidecars(folder: Path, *, after_seq: int = 0) -> list[Observation]:
     for path in _files(folder, after_seq):
         if path.suffix == ".json":
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Observation))
-            except msgspec.MsgspecError:
+                found.append(msgspec.json.decode(_bytes_of(path), type=Observation))
+            except (ConfigError, OSError, *NOT_JSON):
                 continue
     return sorted(found, key=lambda observation: observation.seq)
 
@@ -89,6 +94,16 @@ def _path(folder: Path, seq: int, suffix: str) -> Path:
 
 def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
     path = _path(folder, seq, suffix)
-    if not path.is_file() or path.is_symlink():
+    try:
+        return decode_image(_bytes_of(path), where=str(path))
+    except (ConfigError, InputError, OSError):
         return None
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return the content of a file of the survey's own, never of what a link leads to."""
+    with os.fdopen(open_plain(path, os.O_RDONLY), "rb") as f:
+        data = f.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: expected at most {MAX_FILE_BYTES >> 20} MiB")
+    return data

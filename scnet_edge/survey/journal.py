@@ -29,6 +29,7 @@ from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress
+from scnet_edge.survey.mend import Mended, decode_row, mend_records
 from scnet_edge.survey.space import Limits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
@@ -88,13 +89,24 @@ class Journal:
         make_subfolder(folder, SNAPSHOTS)
         self._lock = lock_survey(folder)
         sweep_partial(folder / SNAPSHOTS)
-        moved = set_aside_if_corrupt(folder / JOURNAL)
-        self._resume()
+        try:
+            moved = set_aside_if_corrupt(folder / JOURNAL)
+            mended = self._resume()
+        except BaseException:
+            self._disconnect()
+            self._lock.close()
+            raise
         self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
         if not self.reserve.fill():
             self.alarm("disk_full", "no room for the journal's reserve")
         if moved is not None:
             self.alarm("journal_corrupt", f"could not be read, is now {moved.name}")
+        if mended is not None:
+            self.alarm(
+                "journal_corrupt",
+                f"{mended.damaged} damaged records, {mended.restored} of them restored from beside "
+                f"their snapshots; the journal as it was is {mended.kept_as.name}",
+            )
         if moved is None and replays:
             remove_evidence(folder, after_seq=self.acknowledged)
         else:
@@ -170,11 +182,12 @@ class Journal:
         """Close it."""
         self.close()
 
-    def _resume(self) -> None:
-        """Bring the tables up to date and read where the survey stood."""
+    def _resume(self) -> Mended | None:
+        """Bring the tables up to date and read where the survey stood; return what was mended."""
         try:
             db = self._connect()
             migrate(db)
+            mended = mend_records(db, self.folder, self.folder / JOURNAL)
             stored = db.execute("SELECT facts FROM survey").fetchone()
             if stored is None:
                 db.execute("INSERT INTO survey VALUES (1, ?)", (_json(self.facts),))
@@ -182,13 +195,12 @@ class Journal:
             row = db.execute("SELECT record FROM progress").fetchone()
             last = db.execute("SELECT ifnull(max(seq), 0) FROM observation").fetchone()[0]
         except (SurveyError, sqlite3.OperationalError) as e:
-            self._disconnect()
-            self._lock.close()
             raise SurveyError(f"{self.folder / JOURNAL}: {e}") from None
         if stored is not None:
-            self.facts = msgspec.json.decode(stored[0], type=Facts)
-        self.progress = None if row is None else msgspec.json.decode(row[0], type=Progress)
+            self.facts = decode_row(stored[0], Facts)
+        self.progress = None if row is None else decode_row(row[0], Progress)
         self.acknowledged = int(last)
+        return mended
 
     def _adopt(self, *, rewound: bool) -> None:
         """Take in the records beside the snapshots that the journal does not hold."""
