@@ -26,6 +26,14 @@ ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep keys and tokens that tests make out of the user's own folder."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def root() -> Path:
     """Return the source checkout."""

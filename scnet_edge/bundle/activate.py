@@ -36,6 +36,7 @@ from scnet_edge.bundle.device import (
     read_state,
     write_state,
 )
+from scnet_edge.bundle.made_here import require_made_here, seal
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.engines.base import default_engine
@@ -129,6 +130,7 @@ def build_on_device(
             slot = inspected(folder, done.slot, done.plans) if done.plans else done.slot
             slot = msgspec.structs.replace(slot, parity=done.parity)
             write_json(folder / SLOT, slot)
+            seal(folder)
         state = state.put(engine, Builds(active=name, previous=previous))
         write_state(bundle, state)
         _sweep(bundle, state)
@@ -163,6 +165,7 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
             )
         folder = bundle / DEVICE / builds.previous
         with _refused_on_failure(bundle, state, engine, builds.previous):
+            require_made_here(folder)
             slot = read_slot(folder)
             parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
         swapped = Builds(active=builds.previous, previous=builds.active)

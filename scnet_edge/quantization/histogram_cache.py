@@ -9,7 +9,7 @@ whatever changes one of them asks for a new collection.
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
 import zipfile
 from collections.abc import Iterable
 from importlib import import_module
@@ -20,17 +20,20 @@ import numpy as np
 import onnx
 
 from scnet_edge.engines.base import cpu_engine
+from scnet_edge.errors import ConfigError
 from scnet_edge.files import new_file
 from scnet_edge.quantization.activations import SAMPLED, Histograms
 from scnet_edge.quantization.histograms import BINS, Histogram
+from scnet_edge.state import cache_folder
 
+logger = logging.getLogger(__name__)
 NOT_OURS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
-def default_cache() -> Path:
-    """Return where histograms are kept unless told otherwise."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "scnet-edge" / "histograms"
+def default_cache() -> Path | None:
+    """Return where histograms are kept unless told otherwise; None for a user without a home."""
+    base = cache_folder()
+    return None if base is None else base / "histograms"
 
 
 def key_of(graph: onnx.ModelProto, frames_sha256: Iterable[str]) -> str:
@@ -59,9 +62,17 @@ def kept(cache: Path, key: str) -> Histograms | None:
 
 
 def keep(cache: Path, key: str, histograms: Histograms) -> None:
-    """Write histograms under a key; readers see all of them or nothing."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with new_file(cache / f"{key}.npz", durable=False) as f:
+    """Write histograms under a key, where there is room; readers see all of them or nothing."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _write(cache / f"{key}.npz", histograms)
+    except (OSError, ConfigError) as e:
+        reason = getattr(e, "strerror", None) or e
+        logger.warning("%s: histograms are not kept for another time (%s)", cache, reason)
+
+
+def _write(path: Path, histograms: Histograms) -> None:
+    with new_file(path, durable=False) as f:
         np.savez_compressed(
             f,
             names=np.array(list(histograms)),

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.files import open_plain, write_file, write_image
+from scnet_edge.files import make_subfolder, open_plain, write_file, write_image
 from scnet_edge.inspection.records import Observation
 from scnet_edge.types import Frame, Mask
 from scnet_edge.video.frames import decode_image
@@ -40,18 +40,19 @@ def snapshot_name(seq: int) -> str:
 def write_picture(folder: Path, seq: int, frame: Frame) -> None:
     """Write the frame, (h, w, 3) uint8 BGR, as JPEG; an OSError leaves nothing."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    write_image(folder / SNAPSHOTS / snapshot_name(seq), frame, settings)
+    write_image(_own(folder) / snapshot_name(seq), frame, settings)
 
 
 def write_crack_mask(folder: Path, seq: int, mask: Mask) -> None:
     """Write the crack's mask, (h, w) bool, as one-bit PNG; an OSError leaves nothing."""
     pixels = mask.astype(np.uint8) * 255
-    write_image(_path(folder, seq, "png"), pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    write_image(_path(_own(folder), seq, "png"), pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])
 
 
 def write_sidecar(folder: Path, observation: Observation) -> None:
     """Write the record once more; an OSError leaves nothing."""
-    write_file(_path(folder, observation.seq, "json"), msgspec.json.encode(observation))
+    path = _path(_own(folder), observation.seq, "json")
+    write_file(path, msgspec.json.encode(observation))
 
 
 def read_picture(folder: Path, observation: Observation) -> Frame | None:
@@ -88,12 +89,17 @@ def _files(folder: Path, after_seq: int) -> list[Path]:
     return [path for path, name in names if name and int(name[1]) > after_seq]
 
 
-def _path(folder: Path, seq: int, suffix: str) -> Path:
-    return folder / SNAPSHOTS / snapshot_name(seq).replace("jpg", suffix)
+def _own(folder: Path) -> Path:
+    """Return the folder of the pictures, which is no link to another."""
+    return make_subfolder(folder, SNAPSHOTS)
+
+
+def _path(snapshots: Path, seq: int, suffix: str) -> Path:
+    return snapshots / snapshot_name(seq).replace("jpg", suffix)
 
 
 def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
-    path = _path(folder, seq, suffix)
+    path = _path(folder / SNAPSHOTS, seq, suffix)
     try:
         return decode_image(_bytes_of(path), where=str(path))
     except (ConfigError, InputError, OSError):

@@ -92,12 +92,13 @@ class Journal:
         try:
             moved = set_aside_if_corrupt(folder / JOURNAL)
             mended = self._resume()
+            self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
+            reserved = self.reserve.fill()
         except BaseException:
             self._disconnect()
             self._lock.close()
             raise
-        self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
-        if not self.reserve.fill():
+        if not reserved:
             self.alarm("disk_full", "no room for the journal's reserve")
         if moved is not None:
             self.alarm("journal_corrupt", f"could not be read, is now {moved.name}")
