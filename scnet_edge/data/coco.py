@@ -12,9 +12,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.config import NOT_JSON
 from scnet_edge.data.datasets import Sample
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import read_file
 
+MAX_BYTES = 96 * 2**20  # numbers take sixteen times their text
+LONGEST_SHIFT = 40  # bits of a run: longer numbers take the square of their length
+MAX_PIXELS = 100_000_000
+MOST_POINTS = 100_000  # of a polygon; each costs the height of the image
 Side = Annotated[int, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -78,9 +84,15 @@ def read_coco(path: Path) -> Iterator[CocoSample]:
             an image is missing.
     """
     try:
-        coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
-    except msgspec.MsgspecError as e:
+        coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
+    except (ConfigError, *NOT_JSON) as e:
         raise InputError(f"{path}: expected a COCO file with images and annotations ({e})") from e
+    for image in coco.images:
+        if image.height * image.width > MAX_PIXELS:
+            raise InputError(
+                f"{path}: image {image.file_name}: {image.width}x{image.height} px, expected at "
+                f"most {MAX_PIXELS // 10**6} megapixels"
+            )
     sizes_hw = {image.id: (image.height, image.width) for image in coco.images}
     shapes: dict[int, list[Any]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
@@ -100,6 +112,12 @@ def _shape(
     shape = annotation.segmentation
     if isinstance(shape, dict):
         return _runs(shape, size_hw, f"{path}: annotation {annotation.id}")
+    reach = 4 * max(size_hw)
+    if any(len(p) > 2 * MOST_POINTS or not all(-reach <= v <= reach for v in p) for p in shape):
+        raise InputError(
+            f"{path}: a polygon of image {annotation.image_id} has corners far outside it, or over "
+            f"{MOST_POINTS} points; draw it again"
+        )
     if any(len(p) < 6 or len(p) % 2 for p in shape):
         raise InputError(
             f"{path}: a polygon of image {annotation.image_id} has under 3 points or half a point"
@@ -148,7 +166,7 @@ def _unpacked(text: str, where: str) -> list[int]:
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
-        if not 0 <= bits < 64:
+        if not 0 <= bits < 64 or shift > LONGEST_SHIFT:
             break
         value |= (bits & 31) << shift
         shift += 5
@@ -167,5 +185,5 @@ def _unpacked(text: str, where: str) -> list[int]:
 def _filled(lengths: RunLengths, size_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Return the (H, W) mask of run lengths, which go down the columns and begin with 0."""
     runs = np.asarray(lengths.counts, np.int64)
-    flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
+    flat = np.repeat((np.arange(len(runs)) % 2).astype(np.uint8), runs)
     return flat.reshape(size_hw, order="F")
