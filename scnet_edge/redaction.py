@@ -48,7 +48,15 @@ def _forms(secrets: list[str]) -> set[str]:
     """Return secrets and their parts as other programs may write them."""
     parts = {part for secret in secrets for part in (secret, *secret.split(":", 1))}
     parts |= {word for part in parts for word in part.split()}
-    coded = {form for part in parts for form in (part, unquote(part), quote(part, safe=""))}
+    coded = {
+        form
+        for part in parts
+        for form in (
+            part,
+            unquote(part, errors="surrogateescape"),
+            quote(part, safe="", errors="surrogateescape"),
+        )
+    }
     return {form for form in coded if len(form) >= SHORTEST}
 
 

@@ -91,6 +91,7 @@ def _files(folder: Path, after_seq: int) -> list[Path]:
 
 def _own(folder: Path) -> Path:
     """Return the folder of the pictures, which is no link to another."""
+    folder.stat()  # one that was removed is not made anew
     return make_subfolder(folder, SNAPSHOTS)
 
 

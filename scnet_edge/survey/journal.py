@@ -39,6 +39,11 @@ REFUSALS = ("full", "I/O error", "readonly", "unable to open", "locked")
 logger = logging.getLogger(__name__)
 
 
+def gone(folder: Path) -> str:
+    """Return what is to be said of a survey whose files are gone while it is written."""
+    return f"{folder}: the survey was removed while it was written; inspect into another folder"
+
+
 def lock_survey(folder: Path) -> IO[bytes]:
     """Return the open lock file of a survey, which no other process can have.
 
@@ -166,9 +171,11 @@ class Journal:
         Raises:
             SurveyError: the disk still refuses, so that records are lost.
         """
-        written = self.commit()
-        self._disconnect()
-        self._lock.close()
+        try:
+            written = self.commit()
+        finally:
+            self._disconnect()
+            self._lock.close()
         if not written:
             raise SurveyError(
                 f"{self.folder / JOURNAL}: the disk refuses {len(self.pending)} records, "
@@ -225,6 +232,8 @@ class Journal:
 
     def _attempt(self) -> sqlite3.OperationalError | None:
         """Write all that is pending; return what the disk says where it refuses."""
+        if not (self.folder / JOURNAL).exists():  # SQLite would write on, into nothing
+            raise SurveyError(gone(self.folder))
         try:
             db = self._connect()
             db.execute("BEGIN IMMEDIATE")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from scnet_edge.errors import SurveyError
 from scnet_edge.files import free_bytes
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import (
@@ -16,7 +17,7 @@ from scnet_edge.survey.evidence import (
     write_sidecar,
 )
 from scnet_edge.survey.facts import Progress
-from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.journal import Journal, gone
 from scnet_edge.types import Frame, Mask
 
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -67,6 +68,8 @@ def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> b
             return False
         write()
     except OSError as e:
+        if e.errno == errno.ENOENT:
+            raise SurveyError(gone(journal.folder)) from None
         if e.errno not in REFUSALS:
             raise
         if e.errno == errno.ENOSPC:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.fuzz.seeds import seeds
 from scripts.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +37,11 @@ def main() -> int:
 
 def fuzz(name: str, minutes: float) -> bool:
     """Fuzz one target in a process of its own, which libFuzzer ends; return whether it held."""
-    corpus, seeds, found = CORPUS / name, ROOT / "tests" / "fuzzed" / name, FOUND / name
-    for folder in (corpus, seeds):
+    corpus, found = CORPUS / name, FOUND / name
+    for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds()[name]):
+        (corpus / f"seed-{number}").write_bytes(seed)
     print(f"{name}: {minutes:g} min", flush=True)
     options = {
         "max_total_time": round(60 * minutes),
@@ -47,7 +50,7 @@ def fuzz(name: str, minutes: float) -> bool:
         "max_len": MOST_BYTES,
         "print_final_stats": 1,
     }
-    command = [sys.executable, "-m", "scripts.fuzz.one", name, str(corpus), str(seeds)]
+    command = [sys.executable, "-m", "scripts.fuzz.one", name, str(corpus), str(found)]
     command += [f"-{key}={value}" for key, value in options.items()]
     command += [f"-artifact_prefix={found}/"]
     return subprocess.run(command, cwd=ROOT).returncode == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -31,7 +33,9 @@ from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.video.frames import decode_image
 from scnet_edge.video.uris import parse_camera
 
-FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-"))
+MEMORY = Path("/dev/shm")  # a disk would be written to for an hour
+FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-", dir=MEMORY if MEMORY.is_dir() else None))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 Target = Callable[[bytes], None]
 
 
