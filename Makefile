@@ -1,7 +1,9 @@
-# make demo    install, build an INT8 bundle of the shipped model, score it on the shipped clip, inspect the clip
-# make test    install for development, then lint, types and tests
-# make plans   build every shipped model's TensorRT plans ahead of time; none may be worse than before
-# make clean   remove what these made
+# make demo         install, build an INT8 bundle of the shipped model, score it on the shipped clip, inspect the clip
+# make test         install for development, then lint, types and tests
+# make plans        build every shipped model's TensorRT plans ahead of time; none may be worse than before
+# make aarch64      run imports, doctor, one frame and a journal as an ARM machine would, under qemu
+# make constraints  pin what robots and PCs install anew, with hashes, and try whether it resolves
+# make clean        remove what these made
 #
 # PYTHON=python3.12     another interpreter, 3.10 or newer
 # PIP_ARGS='...'        more arguments for pip. On Linux x86_64 the default index serves PyTorch with
@@ -15,7 +17,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints-dev.txt $(PIP_ARGS)
 NEEDED := pyproject.toml constraints-dev.txt $(BIN)/python
 
-.PHONY: demo test plans clean
+.PHONY: demo test plans aarch64 constraints clean
 
 demo: $(BIN)/.demo
 	$(BIN)/scnet-edge build --int8 --out demo/bundle --overwrite
@@ -30,8 +32,14 @@ test: $(BIN)/.dev
 plans: $(BIN)/.dev
 	$(BIN)/python benchmarks/tensorrt_plans.py --against benchmarks/plans/tensorrt-rtx.json
 
+aarch64: $(BIN)/.dev
+	scripts/aarch64
+
+constraints: $(BIN)/.release
+	scripts/lock
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .aarch64.work demo dist
 
 $(BIN)/.demo: $(NEEDED)
 	@echo "Installing scnet-edge with its CPU engines and what builds bundles: about two minutes, without output ..."
@@ -41,6 +49,10 @@ $(BIN)/.demo: $(NEEDED)
 $(BIN)/.dev: $(NEEDED)
 	@echo "Installing scnet-edge with its tests and checks: about two minutes, without output ..."
 	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(BIN)/.release: $(NEEDED)
+	@$(INSTALL) --editable '.[release]'
 	@touch $@
 
 $(BIN)/python:

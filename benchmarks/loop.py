@@ -23,12 +23,12 @@ from statistics import median
 
 from scnet_edge import Pipeline, __version__
 from scnet_edge.inspection.measure import measure_cracks
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.records import Recorder
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.fake_source import fake_source
 

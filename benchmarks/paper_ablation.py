@@ -24,10 +24,10 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation import Evaluation, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.machine.description import machine_name
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import open_hed, open_scnet
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.presets import PRESETS, Preset

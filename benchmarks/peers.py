@@ -40,8 +40,9 @@ from scnet_edge.bundle.manifest import (
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.bundle.verify import Golden, parity_of, write_golden
 from scnet_edge.cli.train import hardware_of
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
+from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import cpu_engine, open_backend
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.evaluation.metrics import add_up, count, ods
@@ -51,10 +52,10 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import Run, calibrate_chain
-from scnet_edge.quantization.qdq import quantise
+from scnet_edge.quantization.histograms import Run, collect, ranges_by
+from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.training.hardware import Hardware
-from scnet_edge.training.images import load_images
+from scnet_edge.training.images import load_images, sharing
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.material import drawn_pipes, split_held_out
 from scnet_edge.training.presets import EDGE_SCHEDULE
@@ -91,8 +92,14 @@ def main() -> None:
     chosen = parser.parse_args()
     on = hardware_of(chosen.device, chosen.workers, compiled=False)
     fit, held_out = split_held_out(open_dataset(chosen.data, "train"))
-    material = Material(images=load_images(fit, None), pipes=drawn_pipes())
     schedule = dataclasses.replace(EDGE_SCHEDULE, steps=chosen.steps, precision=chosen.precision)
+    share = schedule.pipe_share
+    material = Material(
+        images=[
+            *sharing(load_images(fit, None), 1 - share),
+            *sharing(drawn_pipes(), share, taught=False),
+        ]
+    )
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
         peer = trained(name, material, schedule, out / "training", on)
@@ -127,7 +134,8 @@ def write_bundles(chain: Chain, fit: list[Sample], held_out: list[Sample], out: 
     frames = [s.read_frame() for s in fit[:: max(1, len(fit) // CALIBRATION_FRAMES)]]
     fitting = [f for f in frames if f.shape[:2] == chain.frame_hw]
     with tempfile.TemporaryDirectory() as folder:
-        ranges = calibrate_chain(fp32, lambda: fitting, lambda g: _in_openvino(g, Path(folder)))
+        seen = collect(fp32, quantisable(fp32), fitting, lambda g: _in_openvino(g, Path(folder)))
+        ranges = ranges_by("minmax", seen)
     graphs: dict[Precision, onnx.ModelProto] = {"fp32": fp32, "int8": quantise(fp32, ranges)}
     for precision, graph in graphs.items():
         write_bundle(out / precision, graph, golden, precision, threshold)

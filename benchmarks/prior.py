@@ -1,6 +1,6 @@
 """Settle what the HED prior is worth: one small net with the full HED, a light one, and none.
 
-    python benchmarks/prior.py --data deepcrack:DIR --out RUNS --json prior-study.json
+    python -m benchmarks.prior --data deepcrack:DIR --out RUNS --json prior-study.json
 
 A light HED is distilled from the full one. The net of the `tiny` preset is then trained with each
 prior and seed for the same steps on the same crops, from the same first weights, and scored on the

@@ -11,12 +11,12 @@ import numpy as np
 from benchmarks.paper_ablation import name_of
 from benchmarks.prior_study import PRIORS, Maps, Plan, Prior, Scored, Splits, first_net
 from scnet_edge import __version__
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.bootstrap import interval, paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, ods, score_at
+from scnet_edge.machine.description import machine_name
 from scnet_edge.models.hed import HED
 from scnet_edge.models.weights import count_macs, count_parameters
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.training.edge_maps import MapOf
 from scnet_edge.training.images import binary, load_images
 

@@ -17,8 +17,10 @@ import msgspec
 import numpy as np
 import torch
 
+from benchmarks.light_hed import Distillation, distil_hed, new_light_hed
 from scnet_edge.config import read_json, write_json
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods
 from scnet_edge.models.hed import HED
@@ -28,7 +30,6 @@ from scnet_edge.models.weights import load_into, load_state, open_hed, save_weig
 from scnet_edge.training.edge_maps import KeptHED, MapOf
 from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.images import TrainingImage, load_images
-from scnet_edge.training.light_hed import Distillation, distil_hed, new_light_hed
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.material import split_held_out
 from scnet_edge.training.presets import PRESETS, Preset, new_model

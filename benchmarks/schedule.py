@@ -24,12 +24,12 @@ import cv2
 import numpy as np
 
 from scnet_edge import Pipeline, __version__
+from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.simulation.clip import render_clip
-from scnet_edge.sinks.run_page import machine_name
-from scnet_edge.sinks.run_scores import Counts, count_pixels
-from scnet_edge.types import Frame, Mask, Result
+from scnet_edge.sinks.run_scores import count_pixels
+from scnet_edge.types import Frame, Mask, PixelCounts, Result
 
 TOLERANCE_PX, CRACK_PX, FOUND_SHARE = 2, 50, 0.25
 DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * TOLERANCE_PX + 1,) * 2)
@@ -39,7 +39,7 @@ class Row:
     """The books of one option."""
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self.counts = PixelCounts()
         self.cracks = self.found = self.gated = self.reused = 0
         self.times_ms: list[float] = []
 

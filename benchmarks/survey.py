@@ -20,13 +20,13 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from scnet_edge.cli.inspect import inspect
 from scnet_edge.inspection.records import Observation
+from scnet_edge.robot.run import inspect
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.footage import write_footage
 from scnet_edge.simulation.optics import MODES
 from scnet_edge.simulation.scene import Plan, Scene
-from scnet_edge.survey.folder import Survey, read_survey
+from scnet_edge.survey.folder import Survey
 
 NEAR_MM = 20.0
 CONFIDENCES = (0.7, 0.75, 0.8)  # of `scnet-edge report --min-confidence`
@@ -66,14 +66,14 @@ def surveyed(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
     """Return a ride's truth and what `scnet-edge inspect` recorded of it."""
     ride, out = folder / "ride", folder / "survey"
     scene = write_footage(plan, ride)
-    inspect(
+    survey = inspect(
         bundle,
-        source=str(ride / "footage.mp4"),
-        out=out,
+        str(ride / "footage.mp4"),
+        out,
         pipe=ride / "pipe.toml",
         odometry=str(ride / "odometry.csv"),
     )
-    return scene, read_survey(out)
+    return scene, survey
 
 
 def facts_of(survey: Survey, plan: Plan) -> dict[str, object]:

@@ -27,8 +27,9 @@ from typing import Any
 
 import onnx
 
-from scnet_edge.bundle.recipe import Recipe, parse_size
+from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.config import parse_size
 from scnet_edge.engines.tensorrt.builder import BuildSettings, build_plan
 from scnet_edge.engines.tensorrt.library import tensorrt
 from scnet_edge.engines.tensorrt.plan_layers import summarise

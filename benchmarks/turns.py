@@ -20,8 +20,8 @@ from statistics import median
 from typing import Any
 
 from scnet_edge import Pipeline, __version__
+from scnet_edge.machine.description import machine_name
 from scnet_edge.simulation.clip import render_clip
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.types import Frame
 
 WARM_UP = 10

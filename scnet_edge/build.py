@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.bundle.manifest import (
     CALIBRATION,
     FP16,
@@ -21,6 +20,7 @@ from scnet_edge.bundle.manifest import (
     SCHEMA,
     TYPED,
     Calibration,
+    GateRecord,
     InputContract,
     Manifest,
     ModelIdentity,
@@ -31,8 +31,8 @@ from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import (
     Golden,
     parity_of,
+    require_other_graphs,
     require_parity,
-    require_the_rest,
     write_golden,
 )
 from scnet_edge.engines.base import cpu_engine, open_backend
@@ -47,7 +47,7 @@ from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.leakage import refuse_calibration_frames
 from scnet_edge.quantization.lowering import fp32_graph, layers_of, lowered
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges, write_ranges
-from scnet_edge.quantization.select_precision import GateContext, Step, select_precision
+from scnet_edge.quantization.select_precision import Buildable, GateContext, select_precision
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Parity
 
@@ -107,7 +107,7 @@ def build_bundle(
             layers_of(calibration, recipe.exclude)
         report("tracing to ONNX")
         fused = fp32_graph(chain, calibration)
-        step, record = Step(name=recipe.precision, precision=recipe.precision), None
+        step, record = Buildable(name=recipe.precision, precision=recipe.precision), None
         if gate and calibration:
             step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
         graphs = graphs_of(fused, recipe, step, calibration, fp16=fp16_passed(record))
@@ -134,6 +134,7 @@ def build_bundle(
             input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw),
             threshold=threshold,
             edge_threshold=edge_threshold,
+            operating_points=card.operating_points,
             precision=step.precision,
             calibration=provenance(ranges) if ranges else None,
             parity=parity,
@@ -145,7 +146,9 @@ def build_bundle(
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         )
         require_parity(parity, manifest.min_mask_f1)
-        require_the_rest(lambda name: open_backend(cpu_engine(), folder / name), manifest, golden)
+        require_other_graphs(
+            lambda name: open_backend(cpu_engine(), folder / name), manifest, golden
+        )
         write_manifest(folder, manifest)
     return manifest
 
@@ -157,11 +160,11 @@ def gated(
     calibration: CalibrationFile,
     frame_hw: tuple[int, int],
     report: Report,
-) -> tuple[Step, GateRecord]:
-    """Return the rung of the ladder that the gate lets ship, and the record of the decision."""
+) -> tuple[Buildable, GateRecord]:
+    """Return the candidate that the gate lets ship, and the record of the decision."""
     frames, data = gate_frames(request.data, frame_hw)
     refuse_calibration_frames(frames, calibration)
-    ladder = GateContext(
+    context = GateContext(
         fused=fused,
         calibration=calibration,
         excluded=recipe.exclude,
@@ -172,13 +175,13 @@ def gated(
         gate=request.gate,
         report=report,
     )
-    return select_precision(ladder, allow_loss=request.allow_loss, elsewhere=request.elsewhere)
+    return select_precision(context, allow_loss=request.allow_loss, elsewhere=request.elsewhere)
 
 
 def graphs_of(
     fused: onnx.ModelProto,
     recipe: Recipe,
-    step: Step,
+    step: Buildable,
     calibration: CalibrationFile | None,
     *,
     fp16: bool,
@@ -186,27 +189,29 @@ def graphs_of(
     """Return the graphs of a bundle, by file name; with `fp16` also those of FP16 beside INT8."""
     # FP16 is cut before it is cast, so that the split_graphs keep FP32 at their borders.
     precision = "fp32" if step.precision == "fp16" else step.precision
-    whole = lowered(fused, precision, calibration, exclude=recipe.exclude, half=step.half)
-    graphs = with_halves(whole, recipe)
+    whole = lowered(
+        fused, precision, calibration, exclude=recipe.exclude, fp16_layers=step.fp16_layers
+    )
+    graphs = with_split_graphs(whole, recipe)
     if step.precision == "fp16":
         return {name: to_half(graph) for name, graph in graphs.items()}
     if step.precision == "int8":
         # A strongly typed TensorRT does what types say: FP16 for it where a CPU is left with FP32.
-        kept = {*recipe.exclude, *step.half}
-        exact = with_halves(lowered(fused, "int8", calibration, exclude=kept), recipe)
+        kept = {*recipe.exclude, *step.fp16_layers}
+        exact = with_split_graphs(lowered(fused, "int8", calibration, exclude=kept), recipe)
         graphs |= {TYPED[name]: to_half(graph) for name, graph in exact.items()}
         if fp16:
-            spare = with_halves(fused, recipe)
+            spare = with_split_graphs(fused, recipe)
             graphs |= {FP16[name]: to_half(graph) for name, graph in spare.items()}
     return graphs
 
 
 def fp16_passed(record: GateRecord | None) -> bool:
     """Return whether a device may run FP16 where INT8 is not quicker: the gate let it pass."""
-    return record is None or any(r.precision == "fp16" and r.passed for r in record.rungs)
+    return record is None or any(r.precision == "fp16" and r.passed for r in record.candidates)
 
 
-def with_halves(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.ModelProto]:
+def with_split_graphs(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.ModelProto]:
     """Return a graph and, where the recipe asks, HED and SCNet apart, by file name."""
     cut = split_graphs(fused) if recipe.split_graphs else {}
     return {FUSED: fused} | {f"{name}.onnx": half for name, half in cut.items()}
@@ -224,7 +229,9 @@ def golden_frames(chain: Chain) -> Golden:
     )
 
 
-def least_mask_f1(recipe: Recipe, step: Step, record: GateRecord | None, parity: Parity) -> float:
+def least_mask_f1(
+    recipe: Recipe, step: Buildable, record: GateRecord | None, parity: Parity
+) -> float:
     """Return what every engine is held to: the recipe's promise, or less where loss was allowed."""
     promised = recipe.min_mask_f1 if step.precision == recipe.precision else None
     least = promised or MIN_MASK_F1[step.precision]

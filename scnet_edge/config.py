@@ -17,6 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+SIDES_PX = (64, 8192)  # of what a network is built for
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_BYTES = 32 * 2**20  # of a TOML or JSON file of ours
@@ -50,6 +51,22 @@ def read_json(
         return msgspec.json.decode(read_text(path, error, most_bytes), type=kind)
     except NOT_JSON as e:
         raise error(f"{path}: {e}") from e
+
+
+def parse_size(text: str, sides_px: tuple[int, int] = SIDES_PX) -> tuple[int, int]:
+    """Return (height, width) of `384x544`.
+
+    Raises:
+        ConfigError: not two whole numbers of pixels within `sides_px`.
+    """
+    height, _, width = text.lower().partition("x")
+    sides = [int(s) if s.isdecimal() and len(s) < 6 else 0 for s in (height, width)]
+    least, most = sides_px
+    if not all(least <= side <= most for side in sides):
+        raise ConfigError(
+            f"size {text!r}: expected HEIGHTxWIDTH, each {least} to {most} pixels, such as 384x544"
+        )
+    return sides[0], sides[1]
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ Kind = Literal[
     "camera_found",  # frames arrive, for the first time or again
     "camera_lost",
     "gap",  # nothing was inspected from `from_mono_ns` to `mono_ns`
+    "geometry",  # frames have another size from here on; `detail` says which
+    "clock_jump",  # a file's own times are not continuous; `detail` says how
     "engine_crashed",  # its process died under one frame, which is lost; it is started again
     "degraded",  # a cheaper way of working; `reason` is the rule that asked for it
     "recovered",
@@ -34,6 +36,7 @@ class Event:
         from_mono_ns, first_frame_id, last_frame_id: of a gap, when it began and the frames of it
             that arrived but could not be used; the ids are None where none arrived.
         attempt: of `camera_waiting`, counted from 1.
+        file: of a gap that one picture file leaves, the file.
     """
 
     kind: Kind
@@ -46,6 +49,7 @@ class Event:
     first_frame_id: int | None = None
     last_frame_id: int | None = None
     attempt: int | None = None
+    file: str = ""
 
 
 def event_now(

@@ -16,6 +16,28 @@ Map: TypeAlias = npt.NDArray[np.float32]  # (h, w) in [0, 1]
 Ranges: TypeAlias = Mapping[str, float]  # tensor name -> largest magnitude to represent
 INT8_MAX = 127.0  # symmetric INT8: -127 to 127
 
+# What can be wrong with a frame, by reason.
+FAULTS = frozenset(
+    {"frozen", "black", "overexposed", "underexposed", "blurred", "corrupt", "geometry"}
+)
+
+
+class Photograph(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a picture file says of itself; what it does not say is None.
+
+    Attributes:
+        file: its name, with the folders below the one that was given; bytes that are no UTF-8 and
+            control characters are written as `\\xNN`.
+        taken: ISO 8601, with an offset from UTC where it is known, else the camera's local time.
+        utc_ns: the same since 1970, where the offset is known.
+        lonlat: longitude and latitude in degrees, WGS 84.
+    """
+
+    file: str
+    taken: str | None = None
+    utc_ns: int | None = None
+    lonlat: tuple[float, float] | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
@@ -27,9 +49,13 @@ class Captured:
         frame: (h, w, 3) uint8 BGR.
         mono_ns: CLOCK_MONOTONIC when it was captured; the only clock for rates and time-outs. The
             frames of a video file are as far apart here as they were filmed.
+        time_s: seconds since the beginning of a video file, by the file's own clock; None for
+            images and cameras.
         utc_ns: the wall clock at that moment, which may jump; None for images without a time.
+        still_since_ns: of a `frozen` frame, since when by `mono_ns` its picture stands still.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
+        photograph: of a picture file, what it says of itself.
     """
 
     frame_id: int
@@ -37,7 +63,10 @@ class Captured:
     frame: Frame
     mono_ns: int
     utc_ns: int | None = None
+    time_s: float | None = None
+    still_since_ns: int | None = None
     faults: tuple[str, ...] = ()
+    photograph: Photograph | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +98,48 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mask_agreement: float  # share of equal pixels at the threshold
     mask_f1: float  # F1 of our mask against the reference's
     prior_flip_rate: float | None  # share of prior pixels that differ; None without a prior
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelCounts:
+    """Pixels counted over any number of frames; add them first, divide afterwards.
+
+    Attributes:
+        predicted: pixels called crack.
+        right: those of them with true crack within the tolerance.
+        true: pixels that are crack.
+        found: those of them with predicted crack within the tolerance.
+    """
+
+    predicted: int = 0
+    right: int = 0
+    true: int = 0
+    found: int = 0
+
+    def __add__(self, other: PixelCounts) -> PixelCounts:
+        """Return the counts of both together."""
+        return PixelCounts(
+            predicted=self.predicted + other.predicted,
+            right=self.right + other.right,
+            true=self.true + other.true,
+            found=self.found + other.found,
+        )
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted crack that is right; 1 when nothing is predicted."""
+        return self.right / self.predicted if self.predicted else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the true crack that is found; 1 when there is none."""
+        return self.found / self.true if self.true else 1.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, in [0, 1]."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
 
 
 class CrackFigures(Protocol):

@@ -14,7 +14,7 @@ import scnet_edge
 import scnet_edge.cli
 from scnet_edge.inspection.setup import Setup, Site
 from scnet_edge.robot.config import Robot, describe_type
-from scripts.result_tables import table
+from scripts.tables import table
 
 MADE = "<!-- Made by `python -m scripts.write_docs`. Do not edit. -->\n"
 
@@ -139,8 +139,8 @@ def _described(name: str, value: Any) -> str:
     doc = inspect.getdoc(value) or ""
     if inspect.isclass(value) and issubclass(value, Exception):
         return f"{doc}\n"
-    signature = str(inspect.signature(value)).replace("'", "")
-    signature = re.sub(r"<(?:factory|function|object)[^>]*>", "...", signature)
+    signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value)))
+    signature = re.sub(r"<[^,)]* at 0x[0-9a-f]+>", "...", signature)
     return f"```python\n{name}{signature}\n```\n\n```text\n{doc}\n```\n"
 
 

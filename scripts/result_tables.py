@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.paper_ablation import Figures, cell
 from benchmarks.paper_tables import TABLES
 from benchmarks.prior_report import PriorStudy
-from scnet_edge.bench.schema import Row, read_result
-from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bench.schema import BenchmarkRow, read_result
+from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
-from scnet_edge.models.cards import find_card, shipped_models
+from scnet_edge.models.cards import find_card
+from scripts.field_tables import domains, operating_points
+from scripts.tables import RESULTS, ROOT, edge_models, table
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/results"
 CPU = RESULTS / "speed/epyc-avx512-2core.json"
 SETS = ("deepcrack", "crackforest", "masonry")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def edge_models() -> list[str]:
-    """Return the names of the crack nets that ship."""
-    return [card.name for card in shipped_models() if card.kind == "scnet"]
 
 
 def models() -> str:
@@ -55,7 +44,7 @@ def models() -> str:
     return table(head, rows)
 
 
-def cpu_rows() -> list[Row]:
+def cpu_rows() -> list[BenchmarkRow]:
     """Return the INT8 rows of two CPU cores, camera to mask, one a model."""
     return [
         row
@@ -65,7 +54,7 @@ def cpu_rows() -> list[Row]:
     ]
 
 
-def fps_of(row: Row) -> str:
+def fps_of(row: BenchmarkRow) -> str:
     """Return frames a second, rounded as far as they are known."""
     return f"{row.fps:.0f}" if row.fps >= 10 else f"{row.fps:.1f}"
 
@@ -184,7 +173,7 @@ def int8_losses() -> str:
     strata = (*SETS, "thin", "dark")
     for name in edge_models():
         gate = read_json(ROOT / f"calibration/gates/{name}.json", GateRecord)
-        int8 = gate.rungs[0]
+        int8 = gate.candidates[0]
         lost = {stratum.name: stratum.f1_fp32 - stratum.f1 for stratum in int8.strata}
         low, high = int8.lost_ci95
         cells = [f"{lost[s]:.4f}" if s in lost else "-" for s in strata]
@@ -352,6 +341,8 @@ TABLES_BY_NAME: dict[str, Callable[[], str]] = {
     "int8-chain": int8_chain,
     "finetuned": finetuned,
     "accuracy": accuracy,
+    "domains": domains,
+    "operating-points": operating_points,
     "rarity": rarity,
     "survey": survey,
     "survey-by-confidence": survey_by_confidence,

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from scripts.reference_pages import PAGES
-from scripts.result_tables import ROOT, fill
+from scripts.result_tables import fill
+from scripts.tables import ROOT
 
 
 def made_documents() -> dict[Path, str]:

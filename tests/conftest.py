@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,16 +12,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+import numpy as np
 import pytest
 
 from scnet_edge.bundle import compile, device, verify
-from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, seal_of
-from scnet_edge.bundle.verify import read_golden
-from scnet_edge.engines import base, timing
-from scnet_edge.engines.compiled import check_slot
+from scnet_edge.bundle.manifest import GOLDEN, SCHEMA, read_manifest, seal_of, write_manifest
+from scnet_edge.bundle.verify import Golden, read_golden, write_golden
+from scnet_edge.engines import base
+from scnet_edge.engines.compiled import check_compiled
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt import plans as trt_compile
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built
+from scnet_edge.folders import file_sha256
+from scnet_edge.video.fake_source import drawn_frames
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"
@@ -133,7 +138,7 @@ class Orin:
 
     def open(self, opening: Opening) -> Memorised:
         self.opened.append(opening)
-        check_slot(Path(str(opening.cache)), Path(opening.graph), self.identity)
+        check_compiled(Path(str(opening.cache)), Path(opening.graph), self.identity)
         return Memorised(Path(opening.graph))
 
 
@@ -145,7 +150,7 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> Orin:
     monkeypatch.setattr(trt_compile, "require_kernels", lambda capability: None)
     monkeypatch.setattr(trt_compile, "build_plan", orin.build_plan)
     monkeypatch.setattr(trt_compile, "inspect_plan", orin.inspect_plan)
-    monkeypatch.setattr(timing, "TIMED_S", 0)
+    monkeypatch.setattr(base, "TIMED_S", 0)
     monkeypatch.setattr(compile, "opened", orin.open)
     monkeypatch.setattr(verify, "open_one", orin.open)
     for module in (compile, device):
@@ -165,6 +170,19 @@ def darkness_bundle(
         return folder
 
     return make
+
+
+@pytest.fixture
+def golden_bundle(darkness_bundle: Callable[[tuple[int, int]], Path], tmp_path: Path) -> Path:
+    """Return a bundle of one's own, 64x96, that knows the darkness of three golden frames."""
+    bundle = Path(shutil.copytree(darkness_bundle((64, 96)), tmp_path / "golden bundle"))
+    frames = np.stack([*drawn_frames(3, (64, 96))])
+    darkness = 1 - frames.mean(axis=3, dtype=np.float32) / 255
+    write_golden(bundle / GOLDEN, Golden(frames=frames, probability=darkness, edges=None))
+    manifest = read_manifest(bundle)
+    files = {**manifest.files, GOLDEN: file_sha256(bundle / GOLDEN)}
+    write_manifest(bundle, msgspec.structs.replace(manifest, files=files))
+    return bundle
 
 
 def _write_darkness(folder: Path, size_hw: tuple[int, int]) -> None:

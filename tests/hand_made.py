@@ -45,6 +45,7 @@ def observation(seq: int = 1, **changes: Any) -> Observation:
         "sightings": 9,
         "mono_ns": 400_000_000 * seq,
         "utc_ns": 1_795_000_000_000_000_000 + 400_000_000 * seq,
+        "time_s": (10 * seq + 4) / 25.0,
         "clock_synced": True,
         "start_m": 1.0 * seq,
         "end_m": 1.0 * seq + 0.4,

@@ -14,7 +14,7 @@ import typer
 import scnet_edge
 import scnet_edge.cli
 from scnet_edge.bench.schema import read_result
-from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.bundle.recipe import read_recipe
 from scnet_edge.config import read_json
 from scnet_edge.models.cards import Card, find_card, read_card, shipped_models
@@ -24,9 +24,9 @@ from scripts.write_docs import made_documents
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-MAX_LINES = 250
+MAX_LINES = 400
 MAX_WEIGHT_BYTES = 200 * 2**20
-MAX_PACKAGED_BYTES = 10 * 2**20
+MAX_PACKAGED_BYTES = 14 * 2**20
 WRITTEN = ("*.py", "*.md", "*.toml", "*.yml", "*.html", "Makefile", "check", "run")
 OURS = ("scnet_edge", "tests", "scripts", "export", "calibration", "benchmarks", "docs", ".ci", ".")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
@@ -123,9 +123,13 @@ def test_the_gate_judged_what_ships(card: Card) -> None:
     assert gate.calibration_key == ranges.key
     assert gate.weights_sha256 == {name: find_card(name).sha256 for name in ranges.weights_sha256}
     assert card.name in gate.weights_sha256
-    assert (gate.shipped, gate.rungs[0].name, gate.rungs[0].passed) == ("INT8", "INT8", True)
+    assert (gate.shipped, gate.candidates[0].name, gate.candidates[0].passed) == (
+        "INT8",
+        "INT8",
+        True,
+    )
     assert not gate.loss_allowed
-    lost = {s.name: s.f1_fp32 - s.f1 for s in gate.rungs[0].strata}
+    lost = {s.name: s.f1_fp32 - s.f1 for s in gate.candidates[0].strata}
     most = {"deepcrack": 0.005, "crackforest": 0.01, "masonry": 0.01}
     assert all(lost[name] <= allowed for name, allowed in most.items())
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from scnet_edge.bench.operations import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
-from scnet_edge.engines.base import one_line
-from scnet_edge.errors import BundleError
+from scnet_edge.errors import BundleError, one_line
 from scnet_edge.models.cards import Card, find_card
 from scnet_edge.quantization.ranges import find_ranges
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scnet_edge.bench.schema import Result, Row
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 
 F1_LOSS = 0.002  # the same weights on the same images differ by far less
 
@@ -18,12 +18,12 @@ class Basis(NamedTuple):
     images: int
 
 
-def basis_of(at: int, row: Row) -> Basis:
+def basis_of(at: int, row: BenchmarkRow) -> Basis:
     """Return what a row's F1 is of."""
     return Basis(at, row.data, row.images)
 
 
-def comparable(results: Sequence[Result]) -> list[list[Basis]]:
+def comparable(results: Sequence[BenchmarkResult]) -> list[list[Basis]]:
     """Return groups of what may share an axis, in the order of the results."""
     groups: list[list[Basis]] = []
     for at, result in enumerate(results):
@@ -36,7 +36,9 @@ def comparable(results: Sequence[Result]) -> list[list[Basis]]:
     return groups
 
 
-def same_images(a: Result, row: Row, b: Result, other: Row) -> bool:
+def same_images(
+    a: BenchmarkResult, row: BenchmarkRow, b: BenchmarkResult, other: BenchmarkRow
+) -> bool:
     """Return whether two rows were scored on the same images, as far as the results tell."""
     told = a.scored is not None and b.scored is not None
     return (row.data, row.images) == (other.data, other.images) and (
@@ -44,13 +46,13 @@ def same_images(a: Result, row: Row, b: Result, other: Row) -> bool:
     )
 
 
-def other_weights(row: Row, other: Row) -> bool | None:
+def other_weights(row: BenchmarkRow, other: BenchmarkRow) -> bool | None:
     """Return whether two rows ran other weights or graphs; None where a row does not say."""
     hashes = (row.sha256, other.sha256)
     return None if None in hashes else hashes[0] != hashes[1]
 
 
-def another_network(row: Row, other: Row) -> bool:
+def another_network(row: BenchmarkRow, other: BenchmarkRow) -> bool:
     """Return whether rows of one name are of two networks: by hash, or by an F1 that differs."""
     known = other_weights(row, other)
     if known is not None:
@@ -60,7 +62,7 @@ def another_network(row: Row, other: Row) -> bool:
     return abs(row.f1 - other.f1) > F1_LOSS
 
 
-def _alike(results: Sequence[Result], one: Basis, other: Basis) -> bool:
+def _alike(results: Sequence[BenchmarkResult], one: Basis, other: Basis) -> bool:
     if one.at == other.at:
         return one == other
     ours, theirs = (

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from scnet_edge.bench.comparable import F1_LOSS, another_network, other_weights, same_images
-from scnet_edge.bench.schema import Result, Row
+from scnet_edge.bench.intervals import Ratio, ratio_of_medians
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.errors import ConfigError
 
 SLOWER = 0.05  # runs of one program differ by some per cent, whatever their rounds say
 RSS_GROWTH = 0.10
-RESAMPLES, SEED = 2000, 0
 GAUGES = ("onnxruntime fp32", "torch fp32 eager")  # other people's engines, the steadier first
 TOGETHER = 0.8  # of the rows slower at all: the machine is, and a gauge's own speed says nothing
-
-Ratio = tuple[float, float, float]  # the median, and its 95 % interval over rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +33,7 @@ class Change:
         worse: What became worse beyond the noise; empty when nothing did.
     """
 
-    row: Row
+    row: BenchmarkRow
     speed: Ratio
     gauge: str | None
     relative: Ratio | None
@@ -46,7 +43,7 @@ class Change:
     worse: tuple[str, ...]
 
 
-def compare(before: Result, after: Result) -> list[Change]:
+def compare(before: BenchmarkResult, after: BenchmarkResult) -> list[Change]:
     """Return what changed, row by row, in the order of `before`.
 
     A machine that is slower today is no regression: a row is held to the gauge that took turns
@@ -72,18 +69,20 @@ def compare(before: Result, after: Result) -> list[Change]:
     ]
 
 
-def _pairs(before: Result, after: Result) -> list[tuple[Row, Row]]:
+def _pairs(
+    before: BenchmarkResult, after: BenchmarkResult
+) -> list[tuple[BenchmarkRow, BenchmarkRow]]:
     later = {row.key: row for row in after.rows}
     return [(row, later[row.key]) for row in before.rows if row.key in later]
 
 
-def missing(before: Result, after: Result) -> list[Row]:
+def missing(before: BenchmarkResult, after: BenchmarkResult) -> list[BenchmarkRow]:
     """Return the rows that only `before` has."""
     later = {row.key for row in after.rows}
     return [row for row in before.rows if row.key not in later]
 
 
-def differences(before: Result, after: Result) -> list[str]:
+def differences(before: BenchmarkResult, after: BenchmarkResult) -> list[str]:
     """Return what else differs between the runs, and may be why figures do."""
     a, b = before.environment, after.environment
     packages = [
@@ -132,18 +131,13 @@ def absolute(changes: Sequence[Change]) -> str:
     )
 
 
-def ratio_of_medians(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
-    """Return median(ours) / median(theirs) and its 95 % interval; the rounds are not paired."""
-    rng = np.random.default_rng(SEED)
-    a, b = np.asarray(ours, float), np.asarray(theirs, float)
-    draws_a = np.median(a[rng.integers(0, len(a), (RESAMPLES, len(a)))], axis=1)
-    draws_b = np.median(b[rng.integers(0, len(b), (RESAMPLES, len(b)))], axis=1)
-    low, high = np.percentile(draws_a / draws_b, (2.5, 97.5))
-    return float(np.median(a) / np.median(b)), float(low), float(high)
-
-
 def _change(
-    before: Result, after: Result, pair: tuple[Row, Row], speed: Ratio, *, machine: bool
+    before: BenchmarkResult,
+    after: BenchmarkResult,
+    pair: tuple[BenchmarkRow, BenchmarkRow],
+    speed: Ratio,
+    *,
+    machine: bool,
 ) -> Change:
     old, new = pair
     gauges = _gauges(before, after, old, new)
@@ -179,7 +173,9 @@ def _slower(ratio: Ratio) -> bool:
     return ratio[2] < 1 - SLOWER
 
 
-def _gauges(before: Result, after: Result, old: Row, new: Row) -> tuple[Row, Row] | None:
+def _gauges(
+    before: BenchmarkResult, after: BenchmarkResult, old: BenchmarkRow, new: BenchmarkRow
+) -> tuple[BenchmarkRow, BenchmarkRow] | None:
     """Return the rows of the first gauge of the same version that took turns with both.
 
     Those of the engine alone where there are such: of wider scopes, our own code is a part.
@@ -191,7 +187,7 @@ def _gauges(before: Result, after: Result, old: Row, new: Row) -> tuple[Row, Row
     return None
 
 
-def _beside(result: Result, row: Row, label: str) -> Row | None:
+def _beside(result: BenchmarkResult, row: BenchmarkRow, label: str) -> BenchmarkRow | None:
     found = {
         other.scope: other
         for other in result.rows
@@ -201,15 +197,15 @@ def _beside(result: Result, row: Row, label: str) -> Row | None:
     return found.get("engine", found.get(row.scope))
 
 
-def _versions(result: Result, row: Row) -> dict[str, str]:
+def _versions(result: BenchmarkResult, row: BenchmarkRow) -> dict[str, str]:
     packages = result.environment.packages
     return {name: version for name, version in packages.items() if name.startswith(row.engine)}
 
 
-def _suite(result: Result) -> str:
+def _suite(result: BenchmarkResult) -> str:
     return f"{result.suite} ({result.suite_sha256[:8]})"
 
 
-def _scored(result: Result) -> str:
+def _scored(result: BenchmarkResult) -> str:
     scored = dict.fromkeys(f"{r.images} of {r.data}" for r in result.rows if r.images)
     return ", ".join(scored) + (f" ({result.scored.sha256[:8]})" if result.scored else "")

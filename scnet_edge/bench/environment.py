@@ -10,18 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scnet_edge.bench.schema import Environment
-from scnet_edge.doctor.checks import check_gpu
-from scnet_edge.machine.board import system_text
+from scnet_edge.machine.description import read_cuda, read_machine
 from scnet_edge.machine.nvml import driver_version
-from scnet_edge.machine.system import (
-    BF16_FLAGS,
-    INT8_FLAGS,
-    OTHER_FLAGS,
-    check_jetpack,
-    cpu_flags,
-    cpu_model,
-    memory_bytes,
-)
 from scnet_edge.machine.telemetry import read_sensors
 
 PACKAGES = (
@@ -38,20 +28,20 @@ CHECKOUT = Path(__file__).parents[2]
 
 def environment() -> Environment:
     """Return what the figures of this machine depend on, right now."""
-    cpuinfo, telemetry = system_text("/proc/cpuinfo"), read_sensors()
-    flags = cpu_flags(cpuinfo)
-    board = system_text("/proc/device-tree/model").strip("\0\n ")
-    gpu, jetpack = check_gpu(), check_jetpack(system_text("/etc/nv_tegra_release"))
+    machine, telemetry = read_machine(read_cuda()), read_sensors()
+    gpus = machine.cuda.gpus
     return Environment(
-        machine=board or platform.machine(),
-        cpu=cpu_model(cpuinfo) or platform.processor() or "unknown",
-        cpu_flags=tuple(f for f in (*INT8_FLAGS, *BF16_FLAGS, *OTHER_FLAGS) if f in flags),
-        cores=len(os.sched_getaffinity(0)),
-        gpu=gpu.found if gpu.verdict == "ok" else None,
-        jetpack=None if jetpack.found.startswith("none") else jetpack.found,
-        memory_gb=round(memory_bytes(system_text("/proc/meminfo"))[0] / 1e9, 1),
-        system=platform.platform(),
-        python=platform.python_version(),
+        machine=machine.board or machine.architecture,
+        cpu=machine.cpu or platform.processor() or "unknown",
+        cpu_flags=machine.cpu_flags,
+        cores=machine.cores,
+        gpu=", ".join(gpu.name for gpu in gpus) or None,
+        compute_capability=gpus[0].capability if gpus else None,
+        cuda=machine.cuda.version,
+        jetpack=machine.jetpack,
+        memory_gb=round(machine.memory_bytes / 1e9, 1),
+        system=machine.system,
+        python=machine.python,
         packages=_packages(),
         commit=_commit(),
         power_mode=telemetry.power_mode,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from scnet_edge.bench.figures import percent, short
-from scnet_edge.bench.schema import Limits, Precision, Row
+from scnet_edge.bench.schema import BenchmarkRow, MachineLimits, Precision
 
 SORTS = {  # of OpenVINO's layers, in words
     "convolutions": re.compile(r"(Group|De)?[Cc]onvolution"),
@@ -25,7 +25,7 @@ def sort_of(kind: str) -> str:
     return next((what for what, names in SORTS.items() if names.match(kind)), "other layers")
 
 
-def parts(row: Row) -> list[tuple[str, float]]:
+def parts(row: BenchmarkRow) -> list[tuple[str, float]]:
     """Return the parts of a frame's time in ms, which add up to all of it.
 
     Empty where the limit or the engine's counters were not read.
@@ -47,7 +47,7 @@ def parts(row: Row) -> list[tuple[str, float]]:
     return [(what, ms) for what, ms in found if ms >= SMALL * total]
 
 
-def limit_text(row: Row, engine: str) -> str:
+def limit_text(row: BenchmarkRow, engine: str) -> str:
     """Return in a sentence or two how near a row comes to its limit."""
     if row.limit is None:
         return ""
@@ -63,7 +63,7 @@ def limit_text(row: Row, engine: str) -> str:
     return text
 
 
-def layers_text(row: Row) -> str:
+def layers_text(row: BenchmarkRow) -> str:
     """Return what the slowest layers take together, and what INT8 leaves in floating point."""
     if row.profile is None:
         return ""
@@ -82,7 +82,7 @@ def layers_text(row: Row) -> str:
     )
 
 
-def layers(row: Row) -> list[list[str]]:
+def layers(row: BenchmarkRow) -> list[list[str]]:
     """Return of each slowest layer: what, ms, share of the time, GOP/s, share of the limit."""
     if row.profile is None:
         return []
@@ -101,7 +101,7 @@ def layers(row: Row) -> list[list[str]]:
     return found
 
 
-def machine_text(name: str, limits: Limits) -> str:
+def machine_text(name: str, limits: MachineLimits) -> str:
     """Return what a machine attains at best."""
     best = ", ".join(f"{limits.best_gops(a):.0f} GOP/s in {a.upper()}" for a in arithmetics(limits))
     return (
@@ -110,16 +110,16 @@ def machine_text(name: str, limits: Limits) -> str:
     )
 
 
-def arithmetics(limits: Limits) -> Sequence[Precision]:
+def arithmetics(limits: MachineLimits) -> Sequence[Precision]:
     """Return the arithmetics that were measured."""
     return list(dict.fromkeys(rate.arithmetic for rate in limits.rates))
 
 
-def shapes(limits: Limits) -> list[list[str]]:
+def shapes(limits: MachineLimits) -> list[list[str]]:
     """Return of each shape of layer its rate in every arithmetic."""
     rates: dict[str, dict[str, float]] = {}
     for rate in limits.rates:
-        shape = f"{rate.channels[0]} channels, {rate.size_hw[1]}x{rate.size_hw[0]}"
+        shape = f"{rate.channels[0]} channels, {rate.size_hw[0]}x{rate.size_hw[1]}"
         rates.setdefault(shape, {})[rate.arithmetic] = rate.gops
     return [
         [shape, *(f"{found[a]:.0f}" if a in found else "-" for a in arithmetics(limits))]

@@ -1,10 +1,11 @@
-"""The figures of a row as people read them: on the terminal, in the README and on the page."""
+"""Figures and machines as people read them: on the terminal, in the README and on the page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from scnet_edge.bench.schema import Case, Result, Row, Scope
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Case, Environment, Scope
 
 REFERENCES = {"torch fp32 eager": "PyTorch", "onnxruntime fp32": "ONNX Runtime"}
 SCOPES: dict[Scope, str] = {
@@ -19,9 +20,9 @@ FEW_FRAMES = (
 )
 
 
-def by_case(rows: Iterable[Row]) -> list[dict[Scope, Row]]:
+def by_case(rows: Iterable[BenchmarkRow]) -> list[dict[Scope, BenchmarkRow]]:
     """Return the rows of each case by scope, the widest scope last."""
-    cases: dict[tuple[object, ...], dict[Scope, Row]] = {}
+    cases: dict[tuple[object, ...], dict[Scope, BenchmarkRow]] = {}
     for row in rows:
         cases.setdefault(row.case_key, {})[row.scope] = row
     return [{s: found[s] for s in SCOPES if s in found} for found in cases.values()]
@@ -38,16 +39,16 @@ def percent(share: float) -> str:
 
 
 def size(case: Case) -> str:
-    """Return width and height."""
-    return f"{case.size_hw[1]}x{case.size_hw[0]}"
+    """Return height and width, `384x544`."""
+    return "{}x{}".format(*case.size_hw)
 
 
-def rounds(row: Row) -> str:
+def rounds(row: BenchmarkRow) -> str:
     """Return the FPS of the slowest and of the fastest round."""
     return f"{short(min(row.round_fps))} to {short(max(row.round_fps))}"
 
 
-def percentiles(row: Row) -> dict[str, str]:
+def percentiles(row: BenchmarkRow) -> dict[str, str]:
     """Return p50, p95 and p99 in ms; `-` for which there are too few frames."""
     return {
         name: short(getattr(row.latency_ms, name)) if row.frames >= needed else "-"
@@ -55,12 +56,12 @@ def percentiles(row: Row) -> dict[str, str]:
     }
 
 
-def too_few_frames(row: Row) -> bool:
+def too_few_frames(row: BenchmarkRow) -> bool:
     """Return whether a percentile of the row cannot be told."""
     return row.frames < max(FRAMES_FOR.values())
 
 
-def f1(row: Row) -> str:
+def f1(row: BenchmarkRow) -> str:
     """Return F1 with its interval."""
     if row.f1 is None:
         return "not measured"
@@ -68,13 +69,13 @@ def f1(row: Row) -> str:
     return f"{row.f1:.4f}{interval}"
 
 
-def images(rows: Iterable[Row]) -> str:
+def images(rows: Iterable[BenchmarkRow]) -> str:
     """Return what F1 is of: `32 images of deepcrack test`."""
     scored = dict.fromkeys(f"{r.images} images of {r.data}" for r in rows if r.images)
     return " and ".join(scored) or "no images"
 
 
-def not_measured(result: Result) -> list[tuple[str, str, str]]:
+def not_measured(result: BenchmarkResult) -> list[tuple[str, str, str]]:
     """Return model, cases and reason of what failed, the cases of one reason together."""
     cases: dict[tuple[str, str], list[str]] = {}
     for failure in result.failures:
@@ -82,6 +83,43 @@ def not_measured(result: Result) -> list[tuple[str, str, str]]:
     return [(name, ", ".join(labels), error) for (name, error), labels in cases.items()]
 
 
-def speedups(row: Row) -> Sequence[tuple[float, float, float] | None]:
+def speedups(row: BenchmarkRow) -> Sequence[tuple[float, float, float] | None]:
     """Return how many times as fast as each reference, and the interval over rounds."""
     return [row.speedup.get(reference) for reference in REFERENCES]
+
+
+Key = tuple[int, bool]  # which result, and whether its graphics card computed
+NOISE = re.compile(r"\(R\)|\(TM\)|\d+-Core|Processor|CPU|@.*")
+
+
+def on_card(result: BenchmarkResult, row: BenchmarkRow) -> bool:
+    """Return whether the machine's graphics card computed a row."""
+    return result.environment.gpu is not None and "CPU" not in row.device
+
+
+def machine_names(results: Sequence[BenchmarkResult]) -> dict[Key, str]:
+    """Return the shortest names that tell apart what computed: card or processor, then the date."""
+    keys = [(at, on_card(result, row)) for at, result in enumerate(results) for row in result.rows]
+    keys += [(at, result.environment.gpu is not None) for at, result in enumerate(results)]
+    keys += [(at, False) for at, result in enumerate(results) if result.limits]  # the processor's
+    for spelling in (_short, _full, _dated):
+        names = {key: spelling(results[key[0]].environment, card=key[1]) for key in keys}
+        if len(set(names.values())) == len(names):
+            return names
+    return {key: f"{name}, file {key[0] + 1}" for key, name in names.items()}
+
+
+def _short(e: Environment, *, card: bool) -> str:
+    if card and e.gpu:
+        return re.sub(r"^NVIDIA |\s\d+ ?GB.*", "", e.gpu)
+    return _full(e, card=False)
+
+
+def _full(e: Environment, *, card: bool) -> str:
+    if card and e.gpu:
+        return e.gpu
+    return f"{e.cores}-core {' '.join(NOISE.sub('', e.cpu).split())}"
+
+
+def _dated(e: Environment, *, card: bool) -> str:
+    return f"{_full(e, card=card)}, {e.started[:10]}"

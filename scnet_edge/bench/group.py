@@ -15,11 +15,9 @@ import msgspec
 import numpy as np
 
 from scnet_edge.bench.bundles import Ready
-from scnet_edge.bench.layers import Profile
-from scnet_edge.bench.others import others_watched
 from scnet_edge.bench.process import WorkerProcess
-from scnet_edge.bench.schema import Case, Failure, Scope
-from scnet_edge.bench.sensors import sampled
+from scnet_edge.bench.schema import Case, EngineProfile, Failure, Scope
+from scnet_edge.bench.sensors import others_watched, sampled
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ScnetEdgeError
@@ -67,7 +65,7 @@ class Measured:
     engine_threads: int | None
     rss_mb: float = float("nan")
     score: dict[str, Any] | None = None
-    profile: Profile | None = None
+    profile: EngineProfile | None = None
     why_not: dict[str, str] = field(default_factory=dict)
 
 
@@ -187,7 +185,7 @@ def _finish(measured: Measured, suite: Suite, data: str | None, report: Report) 
     else:
         report(f"{case.name} {case.label}: profile")
         found = worker.ask(Order(do="profile"))["profile"]
-        measured.profile = msgspec.convert(found, Profile)
+        measured.profile = msgspec.convert(found, EngineProfile)
     worker.close()
 
 

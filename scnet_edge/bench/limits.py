@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from scnet_edge.bench.schema import Limits, Precision, Rate
+from scnet_edge.bench.schema import MachineLimits, Precision, Rate
 
 # (channels, height, width) of VGG's blocks at 384x544, of both networks, full width and quarter
 SHAPES = (
@@ -30,7 +30,7 @@ SECONDS, WARM_UP = 0.4, 1
 COPY_BYTES = 512 * 2**20  # each of two arrays; server caches reach 300 MB
 
 
-def measure_limits(threads: int | None = None) -> Limits:
+def measure_limits(threads: int | None = None) -> MachineLimits:
     """Return the rates of every shape and arithmetic, and the memory bandwidth."""
     rates = [
         Rate(
@@ -42,7 +42,7 @@ def measure_limits(threads: int | None = None) -> Limits:
         for c, h, w in SHAPES
         for arithmetic in HINTS
     ]
-    return Limits(rates=tuple(rates), bandwidth_gb_s=round(copy_gb_s(threads), 1))
+    return MachineLimits(rates=tuple(rates), bandwidth_gb_s=round(copy_gb_s(threads), 1))
 
 
 def convolution_gops(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scnet_edge.bench import figures
 from scnet_edge.bench.figures import FEW_FRAMES, REFERENCES, short
-from scnet_edge.bench.schema import Result, Row, Scope
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Scope
 
 HEAD = (
     "model",
@@ -24,7 +24,7 @@ HEAD = (
 )
 
 
-def document(results: Sequence[Result]) -> str:
+def document(results: Sequence[BenchmarkResult]) -> str:
     """Return for each machine where it was measured, its table, and what could not be measured."""
     return "\n\n".join(
         "\n\n".join(
@@ -39,13 +39,13 @@ def document(results: Sequence[Result]) -> str:
     )
 
 
-def table(result: Result) -> str:
+def table(result: BenchmarkResult) -> str:
     """Return one line a case; the three scopes side by side, latency of the widest one."""
     lines = [HEAD, ["---"] * len(HEAD), *map(_cells, figures.by_case(result.rows))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def provenance(result: Result) -> str:
+def provenance(result: BenchmarkResult) -> str:
     """Return where and when a result was measured, and by which command, in one sentence."""
     e = result.environment
     return (
@@ -55,12 +55,12 @@ def provenance(result: Result) -> str:
     )
 
 
-def not_measured(result: Result) -> list[str]:
+def not_measured(result: BenchmarkResult) -> list[str]:
     """Return why cases failed, a line for each model and reason."""
     return [f"{name} {labels}: {why}" for name, labels, why in figures.not_measured(result)]
 
 
-def _cells(case: dict[Scope, Row]) -> list[str]:
+def _cells(case: dict[Scope, BenchmarkRow]) -> list[str]:
     widest, engine = list(case.values())[-1], case.get("engine")
     return [
         widest.name,

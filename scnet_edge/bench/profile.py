@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from scnet_edge.bench.layers import LayerTime, Profile
 from scnet_edge.bench.operations import FOLDED_BIAS, gflop_of_convolutions
-from scnet_edge.bench.schema import Case
+from scnet_edge.bench.schema import Case, EngineProfile, LayerTime
 from scnet_edge.bundle.manifest import FUSED
 from scnet_edge.engines.openvino.cpu import compile_graph
 
 WARM_UP, TIMED, WORST = 2, 5, 10
 
 
-def profile_openvino(case: Case, bundle: Path, threads: int | None) -> Profile:
+def profile_openvino(case: Case, bundle: Path, threads: int | None) -> EngineProfile:
     """Return the layers' times, as OpenVINO fused them, in the quickest of some frames."""
     bf16 = case.precision == "bf16" or case.mode == "bf16-rest"
     model = compile_graph(
@@ -47,7 +46,7 @@ def _times(request: ov.InferRequest) -> dict[tuple[str, str], float]:
     }
 
 
-def _profile(times: dict[tuple[str, str], float], gflop: dict[str, float]) -> Profile:
+def _profile(times: dict[tuple[str, str], float], gflop: dict[str, float]) -> EngineProfile:
     layers = [
         LayerTime(
             name=name.removesuffix(FOLDED_BIAS),
@@ -61,7 +60,7 @@ def _profile(times: dict[tuple[str, str], float], gflop: dict[str, float]) -> Pr
     by_kind: dict[str, float] = defaultdict(float)
     for layer in layers:
         by_kind[layer.kind] += layer.ms
-    return Profile(
+    return EngineProfile(
         total_ms=round(sum(layer.ms for layer in layers), 3),
         by_kind_ms={k: round(v, 3) for k, v in sorted(by_kind.items(), key=lambda item: -item[1])},
         worst=tuple(layers[:WORST]),

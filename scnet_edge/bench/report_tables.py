@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from scnet_edge.bench import figures
-from scnet_edge.bench.figures import REFERENCES, percent, short
-from scnet_edge.bench.machines import Key
-from scnet_edge.bench.schema import Result, Row, Scope
+from scnet_edge.bench.figures import REFERENCES, Key, percent, short
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Scope
 
 Cell = str | tuple[str, str]  # a text, or a text and what the pointer over it says
-Shown = tuple[Key, dict[Scope, Row]]  # a case, and what computed it
+Shown = tuple[Key, dict[Scope, BenchmarkRow]]  # a case, and what computed it
 SENSORS = {"joules": ("J a frame", 3), "temperature_c": ("°C", 0), "power_mode": ("power mode", 0)}
 NARROW = {"onnxruntime fp32": "ORT"}
 
@@ -62,7 +61,7 @@ def cases_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
         Column("of limit"),
     ]
 
-    def cells(case: dict[Scope, Row]) -> list[Cell]:
+    def cells(case: dict[Scope, BenchmarkRow]) -> list[Cell]:
         widest, engine = _widest(case), case.get("engine")
         return [
             widest.name,
@@ -99,7 +98,7 @@ def costs_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
         Column("stages, ms", "text"),
     ]
 
-    def cells(case: dict[Scope, Row]) -> list[Cell]:
+    def cells(case: dict[Scope, BenchmarkRow]) -> list[Cell]:
         widest, engine, loop = _widest(case), case.get("engine"), case.get("camera_to_mask")
         stages = [f"{stage} {ms:.1f}" for stage, ms in widest.stages_ms.items() if ms >= 0.05]
         return [
@@ -130,7 +129,7 @@ def unsensed(cases: Sequence[Shown]) -> str:
     return f"Not measured: {', '.join(found)}." if found else ""
 
 
-def failures_table(results: Iterable[Result], names: Sequence[str]) -> Table:
+def failures_table(results: Iterable[BenchmarkResult], names: Sequence[str]) -> Table:
     """Return what could not be measured."""
     return Table(
         [Column("model", "text"), Column("engine", "text"), Column("why", "text")],
@@ -145,7 +144,7 @@ def failures_table(results: Iterable[Result], names: Sequence[str]) -> Table:
 def _grouped(
     cases: Sequence[Shown],
     titles: dict[Key, str],
-    cells: Callable[[dict[Scope, Row]], list[Cell]],
+    cells: Callable[[dict[Scope, BenchmarkRow]], list[Cell]],
 ) -> list[Group]:
     return [
         Group(title, [Line(cells(case), i) for i, (at, case) in enumerate(cases) if at == key])
@@ -153,17 +152,17 @@ def _grouped(
     ]
 
 
-def _widest(case: dict[Scope, Row]) -> Row:
+def _widest(case: dict[Scope, BenchmarkRow]) -> BenchmarkRow:
     return list(case.values())[-1]
 
 
-def _fps(row: Row | None) -> Cell:
+def _fps(row: BenchmarkRow | None) -> Cell:
     if row is None:
         return "-"
     return short(row.fps), f"{len(row.round_fps)} rounds: {', '.join(map(short, row.round_fps))}"
 
 
-def _latency(row: Row) -> Cell:
+def _latency(row: BenchmarkRow) -> Cell:
     text = " / ".join(figures.percentiles(row).values())
     few = f" {figures.FEW_FRAMES}" if figures.too_few_frames(row) else ""
     return text, f"of {row.frames} frames.{few}"
@@ -177,7 +176,7 @@ def _sensed(cases: Sequence[Shown]) -> list[str]:
     ]
 
 
-def _sensor(row: Row, name: str) -> Cell:
+def _sensor(row: BenchmarkRow, name: str) -> Cell:
     value = getattr(row, name)
     if value is None:
         return "not measured", row.not_measured.get(name, "")

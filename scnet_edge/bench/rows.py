@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from scnet_edge.bench.group import Measured, Timed, median
-from scnet_edge.bench.schema import Latency, Limits, Row, Scope, Share
+from scnet_edge.bench.intervals import Ratio, paired_ratio
+from scnet_edge.bench.schema import BenchmarkRow, LatencyMs, MachineLimits, Scope, Share
 from scnet_edge.bench.suite import Suite
 from scnet_edge.machine.telemetry import Telemetry
 
-RESAMPLES, SEED = 1000, 0
 REFERENCES = ("torch fp32 eager", "torch fp32 compile", "onnxruntime fp32", "openvino fp32")
-Ratio = tuple[float, float, float]
 
 
 def rows_of(
-    measured: list[Measured], suite: Suite, limits: Limits | None, *, why_no_f1: str
-) -> list[Row]:
+    measured: list[Measured], suite: Suite, limits: MachineLimits | None, *, why_no_f1: str
+) -> list[BenchmarkRow]:
     """Return one row for each case and scope of a group, with its ratios to others of the group."""
     return [
         _row(m, scope, measured, suite, limits, why_no_f1) for m in measured for scope in m.timed
     ]
-
-
-def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
-    """Return the median of the ratio of paired rounds and its 95 % interval over rounds."""
-    ratio = np.asarray(ours, float) / np.asarray(theirs, float)
-    draws = np.random.default_rng(SEED).integers(0, len(ratio), (RESAMPLES, len(ratio)))
-    low, high = np.percentile(np.median(ratio[draws], axis=1), (2.5, 97.5))
-    return round(float(np.median(ratio)), 3), round(float(low), 3), round(float(high), 3)
 
 
 def _row(
@@ -38,9 +28,9 @@ def _row(
     scope: Scope,
     group: list[Measured],
     suite: Suite,
-    limits: Limits | None,
+    limits: MachineLimits | None,
     why_no_f1: str,
-) -> Row:
+) -> BenchmarkRow:
     timed = m.timed[scope]
     p50, p95, p99 = np.percentile(timed.latency_ms, (50, 95, 99)).round(3).tolist()
     fps = round(float(np.median(timed.round_fps)), 3)
@@ -49,11 +39,11 @@ def _row(
     last = timed.telemetry[-1] if timed.telemetry else Telemetry()
     share, relative = _share(m, scope, suite, limits), _relative(m, scope, group, suite)
     score = m.score or {"f1": None, "f1_ci95": None, "images": 0, "data": None}
-    row = Row(
+    row = BenchmarkRow(
         **msgspec.structs.asdict(m.case),
         scope=scope,
         fps=fps,
-        latency_ms=Latency(p50=p50, p95=p95, p99=p99),
+        latency_ms=LatencyMs(p50=p50, p95=p95, p99=p99),
         f1=score["f1"],
         f1_ci95=score["f1_ci95"],
         images=score["images"],
@@ -86,7 +76,7 @@ def _row(
     return _with_reasons(row, why, card_idles=_card_idles(m, timed))
 
 
-def _with_reasons(row: Row, why: dict[str, str], *, card_idles: bool) -> Row:
+def _with_reasons(row: BenchmarkRow, why: dict[str, str], *, card_idles: bool) -> BenchmarkRow:
     """Return the row with the reason for every figure that it lacks."""
     short = "or its turns were too short to read it"
     no_power = f"this machine has no power sensor that we can read, {short}"
@@ -145,7 +135,7 @@ def _relative(m: Measured, scope: Scope, group: list[Measured], suite: Suite) ->
     return f"{suite.first_model} has no row of {m.case.label}"
 
 
-def _share(m: Measured, scope: Scope, suite: Suite, limits: Limits | None) -> Share | str:
+def _share(m: Measured, scope: Scope, suite: Suite, limits: MachineLimits | None) -> Share | str:
     """Return how near the engine comes to the convolutions' own time, or why that is not known."""
     if limits is None:
         none = "OpenVINO, which measures it, is not installed here or failed"

@@ -14,19 +14,18 @@ from scnet_edge.bench.group import Report, failed, measure_group
 from scnet_edge.bench.rows import rows_of
 from scnet_edge.bench.schema import (
     SCHEMA,
+    BenchmarkResult,
+    BenchmarkRow,
     Case,
     Environment,
     Failure,
-    Limits,
-    Result,
-    Row,
+    MachineLimits,
     read_result,
     write_result,
 )
 from scnet_edge.bench.scoring import Scored, scored
 from scnet_edge.bench.suite import Suite, suite_sha256
-from scnet_edge.engines.base import one_line
-from scnet_edge.errors import ConfigError, ScnetEdgeError
+from scnet_edge.errors import ConfigError, ScnetEdgeError, one_line
 from scnet_edge.folders import check_file
 
 BUSY = 0.3  # runnable processes of others, per core, above which figures are not those of rest
@@ -41,7 +40,7 @@ def run_suite(
     command: str,
     overwrite: bool = False,
     report: Report = lambda step: None,
-) -> Result:
+) -> BenchmarkResult:
     """Measure what a suite says, leaving the result so far in `out` after each group of cases.
 
     A run that was cut short goes on when it is started again, with the group that it was at, whose
@@ -97,9 +96,9 @@ def _begun(
     images: Scored | None,
     command: str,
     overwrite: bool,
-) -> Result:
+) -> BenchmarkResult:
     """Return the result that `out` holds so far, or a new one without rows."""
-    new = Result(
+    new = BenchmarkResult(
         schema=SCHEMA,
         environment=here,
         rows=(),
@@ -151,7 +150,7 @@ def _usable(data: str | None, suite: Suite, report: Report) -> tuple[Scored | No
         return None, str(e)
 
 
-def _limits(suite: Suite, report: Report) -> Limits | None:
+def _limits(suite: Suite, report: Report) -> MachineLimits | None:
     if find_spec("openvino") is None:
         report("no limits: OpenVINO, which measures them, is not installed here")
         return None
@@ -172,10 +171,10 @@ def _run_group(
     suite: Suite,
     work: Path,
     data: str | None,
-    limits: Limits | None,
+    limits: MachineLimits | None,
     report: Report,
     why_no_f1: str,
-) -> tuple[list[Row], list[Failure]]:
+) -> tuple[list[BenchmarkRow], list[Failure]]:
     """Return the rows and failures of one group, whose bundles are built first."""
     ready, failures = [], []
     for case in cases:

@@ -7,19 +7,37 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from scnet_edge.bench.layers import Profile
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
 
-SCHEMA = 1
+SCHEMA = 2
+
+
+class LayerTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layer as the engine ran it."""
+
+    name: str
+    kind: str
+    ms: float
+    gflop: float | None  # of a convolution, two a multiply-accumulate
+
+
+class EngineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the engine's time goes, by its own counters."""
+
+    total_ms: float
+    by_kind_ms: dict[str, float]
+    worst: tuple[LayerTime, ...]  # the ten that take longest
+
+
 Scope = Literal["engine", "pipeline", "camera_to_mask"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Schedule = Literal["every", "hed/2", "hed/4", "hed/8"]
 Engine = Literal["torch", "openvino", "onnxruntime", "tensorrt"]
 
 
-class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LatencyMs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Milliseconds a frame, over all timed frames."""
 
     p50: float
@@ -82,7 +100,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     share: float
 
 
-class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BenchmarkRow(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One case, measured in one scope. What could not be measured is None, with the reason.
 
     Attributes:
@@ -105,7 +123,7 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     scope: Scope
     fps: float
-    latency_ms: Latency
+    latency_ms: LatencyMs
     f1: float | None
     f1_ci95: tuple[float, float] | None
     images: int
@@ -121,7 +139,7 @@ class Row(Case, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first_mask_ms: dict[str, float]
     speedup: dict[str, tuple[float, float, float]]
     limit: Share | None
-    profile: Profile | None
+    profile: EngineProfile | None
     joules: float | None  # a frame
     temperature_c: float | None
     clocks_mhz: dict[str, float] | None
@@ -153,7 +171,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gops: float  # 1e9 operations a second, two a multiply-accumulate
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MachineLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What this machine can do at best, measured in the same run."""
 
     rates: tuple[Rate, ...]
@@ -172,7 +190,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cpu_flags: tuple[str, ...]
     cores: int
     gpu: str | None
-    jetpack: str | None
+    compute_capability: str | None  # of the first GPU
+    cuda: str | None  # the newest that the driver runs
+    jetpack: int | None
     memory_gb: float
     system: str
     python: str
@@ -186,11 +206,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def identity(self) -> tuple[object, ...]:
         """What must be equal for two runs to be of one machine; a driver may be updated."""
-        gpu = self.gpu and self.gpu.split(";")[0]
-        return (self.machine, self.cpu, self.cpu_flags, self.cores, round(self.memory_gb), gpu)
+        memory_gb = round(self.memory_gb)
+        return (self.machine, self.cpu, self.cpu_flags, self.cores, memory_gb, self.gpu)
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BenchmarkResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run of a suite, whole or as far as it got.
 
     Attributes:
@@ -200,9 +220,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     schema: int
     environment: Environment
-    rows: tuple[Row, ...]
+    rows: tuple[BenchmarkRow, ...]
     failures: tuple[Failure, ...] = ()
-    limits: Limits | None = None
+    limits: MachineLimits | None = None
     suite: str
     suite_sha256: str
     command: str
@@ -211,7 +231,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scored: Scored | None = None
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path) -> BenchmarkResult:
     """Return a result file.
 
     Raises:
@@ -222,10 +242,10 @@ def read_result(path: Path) -> Result:
         raise ConfigError(
             f"{path}: result schema {schema}, this version reads {SCHEMA}; measure it again"
         )
-    return read_json(path, Result)
+    return read_json(path, BenchmarkResult)
 
 
-def write_result(path: Path, result: Result) -> None:
+def write_result(path: Path, result: BenchmarkResult) -> None:
     """Write a result so that the file is whole at every moment.
 
     Raises:

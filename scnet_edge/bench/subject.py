@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from scnet_edge.bench.schema import Case, Scope
-from scnet_edge.bundle.compile import compile_slot
+from scnet_edge.bundle.compile import compile_graphs
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifest
 from scnet_edge.engines.base import Backend, open_backend
-from scnet_edge.engines.compiled import SLOT, Arithmetic
+from scnet_edge.engines.compiled import COMPILED, Arithmetic
 from scnet_edge.engines.split import open_split
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.pipeline import Pipeline
@@ -47,7 +47,7 @@ class Turn:
             self.stages_ms.setdefault(stage, []).append(ms)
 
 
-class Subject:
+class BenchmarkSubject:
     """A case, loaded.
 
     Attributes:
@@ -162,9 +162,9 @@ def _opened(
 
 def _with_plan(folder: Path, graph: Path, threads: int | None) -> Path:
     """Return the folder with the plan of a graph, built unless an earlier process left it there."""
-    if not (folder / SLOT).is_file():
+    if not (folder / COMPILED).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        compile_slot(folder, [graph], "tensorrt", threads=threads)
+        compile_graphs(folder, [graph], "tensorrt", threads=threads)
     return folder
 
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from scnet_edge.bench.layers import Profile
-from scnet_edge.bench.schema import Case, Scope
+from scnet_edge.bench.schema import Case, EngineProfile, Scope
 from scnet_edge.errors import ScnetEdgeError
 
 if TYPE_CHECKING:
-    from scnet_edge.bench.subject import Subject
+    from scnet_edge.bench.subject import BenchmarkSubject
     from scnet_edge.types import Frame
 
 
@@ -45,7 +44,7 @@ class Worker:
     """Answers orders; each answer is one line of JSON, `{"error": ...}` where it failed."""
 
     def __init__(self) -> None:
-        self._subject: Subject | None = None
+        self._subject: BenchmarkSubject | None = None
         self._opened: Order | None = None
         self._frames: list[Frame] = []
 
@@ -68,12 +67,12 @@ class Worker:
 
     def open(self, order: Order) -> dict[str, Any]:
         """Load the case, make the first mask, and say how long after the start that was."""
-        from scnet_edge.bench.subject import Subject
+        from scnet_edge.bench.subject import BenchmarkSubject
 
         assert order.case is not None
         threads, cache = order.threads, Path(order.cache)
         self._opened = order
-        self._subject = Subject(order.case, Path(order.bundle), threads, cache)
+        self._subject = BenchmarkSubject(order.case, Path(order.bundle), threads, cache)
         h, w = self._subject.frame_hw
         import numpy as np
 
@@ -99,7 +98,7 @@ def peak_rss_mb() -> float:
     return round(kib * 1024 / 1e6, 1)
 
 
-def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
+def score(subject: BenchmarkSubject, data: str, images: int) -> dict[str, Any]:
     """Return pixel F1 on annotated images, evenly spaced, the same for every case."""
     from scnet_edge.bench.scoring import chosen_samples
     from scnet_edge.evaluation.bootstrap import interval
@@ -109,7 +108,10 @@ def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
     samples = chosen_samples(data, images)
     threshold = subject.pipeline.manifest.threshold
     predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
-    counts = [count(probability, sample.read_mask()) for sample, probability in predicted]
+    counts = [
+        count(probability, truth.crack, ignored=truth.ignored)
+        for truth, probability in ((s.read_truth(), p) for s, p in predicted)
+    ]
     return {
         "f1": score_at(add_up(counts), threshold).f1,
         "f1_ci95": interval(counts, lambda c: score_at(c, threshold).f1),
@@ -118,7 +120,7 @@ def score(subject: Subject, data: str, images: int) -> dict[str, Any]:
     }
 
 
-def profile(order: Order) -> Profile:
+def profile(order: Order) -> EngineProfile:
     """Return where OpenVINO's time goes; no other engine is asked."""
     from scnet_edge.bench.profile import profile_openvino
 

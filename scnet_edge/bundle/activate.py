@@ -18,14 +18,15 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bundle.arithmetic import choose_precision, choose_rest
 from scnet_edge.bundle.compile import (
     COMPILING,
     Tried,
-    compile_slot,
+    choose_fallback,
+    choose_precision,
+    compile_graphs,
     inspected,
     precisions_of,
-    try_slot,
+    try_compiled,
 )
 from scnet_edge.bundle.device import (
     DEVICE,
@@ -40,8 +41,8 @@ from scnet_edge.bundle.made_here import require_made_here, seal
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.engines.base import default_engine
-from scnet_edge.engines.compiled import SLOT, CompiledEngine, read_slot
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.compiled import COMPILED, CompiledEngine, read_compiled
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.errors import BundleError, EngineError, ScnetEdgeError
 from scnet_edge.types import Parity
 
@@ -63,19 +64,19 @@ class Activation:
 
     name: str
     previous: str
-    slot: CompiledEngine
+    record: CompiledEngine
     parity: Parity
     compile_s: float
     open_s: float
 
 
-def build_on_device(
+def compile_bundle(
     bundle: Path,
     *,
     engine: str | None = None,
     threads: int | None = None,
     report: Report = lambda step: None,
-    progress: Callable[[Progress], bool] | None = None,
+    progress: Callable[[BuildProgress], bool] | None = None,
 ) -> Activation:
     """Compile a bundle here, verify what came out on its golden frames, and activate it.
 
@@ -104,38 +105,38 @@ def build_on_device(
         previous, _ = newest_whole(bundle, state.of(engine), candidates, engine)
         name = _new_name(bundle, engine, state)
         report("choosing the arithmetic")
-        rest = choose_rest(bundle, manifest, engine, threads)
-        with _new_slot(bundle, name) as folder:
+        fallback = choose_fallback(bundle, manifest, engine, threads)
+        with _new_folder(bundle, name) as folder:
             report(f"compiling {', '.join(graph.name for graph in own)} with {engine}")
             start_s = time.perf_counter()
-            slot, plans = compile_slot(
+            record, plans = compile_graphs(
                 folder,
                 own,
                 engine,
                 threads=threads,
-                rest=rest,
+                fallback=fallback,
                 measured=folder.parent / previous if previous else None,
                 progress=progress,
             )
             compile_s = time.perf_counter() - start_s
             report("loading it in a process of its own and running the golden frames")
             with _refused_on_failure(bundle, state, engine, name):
-                parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
-            done = Tried(folder=folder, slot=slot, plans=plans, parity=parity, open_s=open_s)
+                parity, open_s = try_compiled(bundle, manifest, folder, record, threads)
+            done = Tried(folder=folder, record=record, plans=plans, parity=parity, open_s=open_s)
             if spare:
                 report("compiling FP16 as well and timing both")
                 done = choose_precision(
                     bundle, manifest, done, spare[0], threads=threads, progress=progress
                 )
-            slot = inspected(folder, done.slot, done.plans) if done.plans else done.slot
-            slot = msgspec.structs.replace(slot, parity=done.parity)
-            write_json(folder / SLOT, slot)
+            record = inspected(folder, done.record, done.plans) if done.plans else done.record
+            record = msgspec.structs.replace(record, parity=done.parity)
+            write_json(folder / COMPILED, record)
             seal(folder)
         state = state.put(engine, Builds(active=name, previous=previous))
         write_state(bundle, state)
         _sweep(bundle, state)
     return Activation(
-        name=name, previous=previous, slot=slot, parity=done.parity, compile_s=compile_s,
+        name=name, previous=previous, record=record, parity=done.parity, compile_s=compile_s,
         open_s=done.open_s,
     )  # fmt: skip
 
@@ -146,7 +147,7 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
     A previous build that fails is not kept as one: it would run where the active one is damaged.
 
     Args:
-        bundle: As for `build_on_device`.
+        bundle: As for `compile_bundle`.
         engine: Whose build; None for the engine of this machine.
         threads: CPU threads of the trial.
 
@@ -166,12 +167,12 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
         folder = bundle / DEVICE / builds.previous
         with _refused_on_failure(bundle, state, engine, builds.previous):
             require_made_here(folder)
-            slot = read_slot(folder)
-            parity, open_s = try_slot(bundle, manifest, folder, slot, threads)
+            record = read_compiled(folder)
+            parity, open_s = try_compiled(bundle, manifest, folder, record, threads)
         swapped = Builds(active=builds.previous, previous=builds.active)
         write_state(bundle, state.put(engine, swapped))
     return Activation(
-        name=swapped.active, previous=swapped.previous, slot=slot, parity=parity, compile_s=0.0,
+        name=swapped.active, previous=swapped.previous, record=record, parity=parity, compile_s=0.0,
         open_s=open_s,
     )  # fmt: skip
 
@@ -186,7 +187,7 @@ def _state(bundle: Path) -> State:
 
 
 @contextmanager
-def _new_slot(bundle: Path, name: str) -> Iterator[Path]:
+def _new_folder(bundle: Path, name: str) -> Iterator[Path]:
     """Yield a new folder, and remove it when the block fails."""
     folder = bundle / DEVICE / name
     folder.mkdir()

@@ -5,44 +5,49 @@ Which code is active is not decided here; see `scnet_edge.bundle.activate`.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec.structs import replace
+import msgspec
 
-from scnet_edge.bundle.device import compiled_graph, graphs_for
+from scnet_edge.bundle.device import compiled_graph, graph_for, graphs_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest
-from scnet_edge.bundle.verify import read_golden, require_parts
+from scnet_edge.bundle.verify import Golden, read_golden, require_parts
 from scnet_edge.config import write_json
-from scnet_edge.engines.base import Backend
+from scnet_edge.engines.base import Backend, quickest_ms
 from scnet_edge.engines.compiled import (
+    COMPILED,
     SCHEMA,
-    SLOT,
-    Compiled,
+    Arithmetic,
     CompiledEngine,
+    CompiledGraph,
     FallbackPrecision,
+    PrecisionChoice,
     identity,
     layers_of,
 )
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.engines.tensorrt.builder import Built
 from scnet_edge.engines.tensorrt.plans import compile_plans, write_layers
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 from scnet_edge.folders import file_sha256
 from scnet_edge.types import Parity
 
 COMPILING = ("tensorrt", "openvino")
+WORTH = 0.97  # of the time: less of a gain is noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """Compiled code that held the golden frames.
+    """CompiledGraph code that held the golden frames.
 
     Attributes:
         plans: TensorRT's builds, by name of the graph.
@@ -50,7 +55,7 @@ class Tried:
     """
 
     folder: Path
-    slot: CompiledEngine
+    record: CompiledEngine
     plans: dict[str, Built]
     parity: Parity
     open_s: float
@@ -66,24 +71,24 @@ def precisions_of(bundle: Path, manifest: Manifest, engine: str) -> list[list[Pa
     return [list(graphs) for graphs in zip(*choices, strict=True)]
 
 
-def compile_slot(
+def compile_graphs(
     folder: Path,
     graphs: Sequence[Path],
     engine: str,
     *,
     threads: int | None = None,
-    rest: FallbackPrecision | None = None,
+    fallback: FallbackPrecision | None = None,
     measured: Path | None = None,
-    progress: Callable[[Progress], bool] | None = None,
+    progress: Callable[[BuildProgress], bool] | None = None,
 ) -> tuple[CompiledEngine, dict[str, Built]]:
-    """Compile graphs into a folder; return its slot, written there, not tried yet, and the plans.
+    """Compile graphs into a folder; return its record, written there, not tried yet, and the plans.
 
     Args:
         folder: An empty folder.
         graphs: ONNX files whose hashes the caller has checked.
         engine: One of `COMPILING`.
         threads: CPU threads for the build and for the engine.
-        rest: What computes the layers that an INT8 graph leaves in floating point.
+        fallback: What computes the layers that an INT8 graph leaves in floating point.
         measured: An earlier build, whose timing cache shortens this one.
         progress: Told how far TensorRT's builder is; False cancels.
 
@@ -101,27 +106,31 @@ def compile_slot(
     else:
         for kept, graph in enumerate(graphs, start=1):
             opening = _opening(engine, graph, folder, threads)
-            opened(replace(opening, arithmetic=rest.arithmetic if rest else None)).close()
+            opened(
+                msgspec.structs.replace(
+                    opening, arithmetic=fallback.arithmetic if fallback else None
+                )
+            ).close()
             if len(_hashes(folder)) < kept:  # OpenVINO does not say that it could not write
                 raise EngineError(
                     f"{folder}: {engine} kept no compiled code of {graph.name}; "
                     "free some space on the disk and build again"
                 )
-    slot = CompiledEngine(
+    record = CompiledEngine(
         schema=SCHEMA,
         engine=engine,
         identity=found,
         graphs={graph.name: _compiled(graph, plans.get(graph.name)) for graph in graphs},
         files=_hashes(folder),
-        rest=rest,
+        fallback=fallback,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
-    write_json(folder / SLOT, slot)
-    return slot, plans
+    write_json(folder / COMPILED, record)
+    return record, plans
 
 
-def try_slot(
-    bundle: Path, manifest: Manifest, folder: Path, slot: CompiledEngine, threads: int | None
+def try_compiled(
+    bundle: Path, manifest: Manifest, folder: Path, record: CompiledEngine, threads: int | None
 ) -> tuple[Parity, float]:
     """Return the parity of compiled code with the reference and how long opening it took, seconds.
 
@@ -134,7 +143,7 @@ def try_slot(
     golden = read_golden(bundle / GOLDEN)
 
     def open_part(part: str) -> Backend:
-        return open_code(bundle, manifest, folder, slot.engine, part, threads=threads)
+        return open_code(bundle, manifest, folder, record.engine, part, threads=threads)
 
     start_s = time.perf_counter()
     with closing(open_part(FUSED)) as fused:
@@ -156,15 +165,15 @@ def open_code(
     return opened(_opening(engine, graph, folder, threads))
 
 
-def inspected(folder: Path, slot: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
-    """Return the slot with what TensorRT's inspector says of each plan, which is written beside."""
-    told, files = dict(slot.graphs), dict(slot.files)  # hashed before the trial: what was tried
+def inspected(folder: Path, record: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
+    """Return the record with what TensorRT's inspector says of each plan, written beside it."""
+    told, files = dict(record.graphs), dict(record.files)  # hashed before the trial
     for name, built in plans.items():
-        kernels = write_layers(folder, slot, Path(name), built.convolutions)
-        told[name] = replace(told[name], kernels=kernels)
+        kernels = write_layers(folder, record, Path(name), built.convolutions)
+        told[name] = msgspec.structs.replace(told[name], kernels=kernels)
         if (layers := folder / layers_of(Path(name))).is_file():
             files[layers.name] = file_sha256(layers)
-    return replace(slot, graphs=told, files=files)
+    return msgspec.structs.replace(record, graphs=told, files=files)
 
 
 def opened(opening: Opening) -> IsolatedBackend:
@@ -176,12 +185,109 @@ def _opening(engine: str, graph: Path, folder: Path, threads: int | None) -> Ope
     return Opening(engine=engine, graph=str(graph), threads=threads, cache=str(folder))
 
 
-def _compiled(graph: Path, built: Built | None) -> Compiled:
+def _compiled(graph: Path, built: Built | None) -> CompiledGraph:
     sha256 = file_sha256(graph)
     if built is None:
-        return Compiled(graph_sha256=sha256)
-    return Compiled(graph_sha256=sha256, tensors=built.tensors, excluded=built.excluded)
+        return CompiledGraph(graph_sha256=sha256)
+    return CompiledGraph(graph_sha256=sha256, tensors=built.tensors, excluded=built.excluded)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != SLOT}
+    return {
+        path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != COMPILED
+    }
+
+
+def choose_fallback(
+    bundle: Path, manifest: Manifest, engine: str, threads: int | None
+) -> FallbackPrecision | None:
+    """Return what computes what is not INT8 quickest here; None where there is no choice.
+
+    Raises:
+        EngineError: the engine cannot open the graph.
+    """
+    if engine != "openvino" or manifest.precision != "int8":
+        return None
+    from scnet_edge.engines.openvino import cpu as openvino_cpu
+
+    if not openvino_cpu.has_bf16():
+        return None
+    golden = read_golden(bundle / GOLDEN)
+
+    def open_part(part: str, arithmetic: Arithmetic) -> Backend:
+        graph = graph_for(bundle, manifest, engine, part)
+        return opened(
+            Opening(engine=engine, graph=str(graph), threads=threads, arithmetic=arithmetic)
+        )
+
+    with closing(open_part(FUSED, "bf16")) as bf16:
+        try:
+            require_parts(bf16, lambda part: open_part(part, "bf16"), manifest, golden)
+        except BundleError:
+            return FallbackPrecision(arithmetic="fp32", bf16_time=None)
+        with closing(open_part(FUSED, "fp32")) as fp32:
+            ratio = time_ratio(bf16, fp32, golden)
+    return FallbackPrecision(
+        arithmetic="bf16" if ratio < WORTH else "fp32", bf16_time=round(ratio, 3)
+    )
+
+
+def choose_precision(
+    bundle: Path,
+    manifest: Manifest,
+    int8: Tried,
+    graphs: Sequence[Path],
+    *,
+    threads: int | None,
+    progress: Callable[[BuildProgress], bool] | None,
+) -> Tried:
+    """Return what runs an INT8 bundle quickest here, in the folder where INT8 was compiled.
+
+    Args:
+        bundle: A bundle that carries FP16 beside INT8.
+        manifest: What it says of itself.
+        int8: What was compiled and tried in INT8.
+        graphs: Those of FP16.
+        threads: CPU threads for the build and for the engine.
+        progress: Told how far TensorRT's builder is; False cancels.
+
+    Raises:
+        BuildCancelled: a person stopped it. That FP16 cannot be compiled or fails its trial is no
+            error: INT8 stays, and the record says why.
+    """
+    engine, beside = int8.record.engine, int8.folder.with_name(f"{int8.folder.name}.fp16")
+    shutil.rmtree(beside, ignore_errors=True)  # a build that was killed here may have left one
+    beside.mkdir()
+    try:
+        try:
+            record, plans = compile_graphs(
+                beside, graphs, engine, threads=threads, measured=int8.folder, progress=progress
+            )
+            parity, open_s = try_compiled(bundle, manifest, beside, record, threads)
+            with (
+                closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
+                closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
+            ):
+                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN))
+        except BuildCancelled:
+            raise
+        except (BundleError, EngineError, GraphError) as e:
+            return _chosen(int8, PrecisionChoice(precision="int8", int8_time=None, refused=str(e)))
+        if ratio < WORTH:
+            return _chosen(int8, PrecisionChoice(precision="int8", int8_time=round(ratio, 3)))
+        shutil.rmtree(int8.folder)
+        beside.rename(int8.folder)
+        fp16 = Tried(folder=int8.folder, record=record, plans=plans, parity=parity, open_s=open_s)
+        return _chosen(fp16, PrecisionChoice(precision="fp16", int8_time=round(ratio, 3)))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
+    return dataclasses.replace(tried, record=msgspec.structs.replace(tried.record, choice=choice))
+
+
+def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:
+    """Return the time of one backend over that of another."""
+    ms, other_ms = quickest_ms(one, other, list(golden.frames))
+    return ms / other_ms

@@ -19,7 +19,7 @@ import msgspec
 from scnet_edge.bundle.made_here import NotMadeHere, require_made_here
 from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
 from scnet_edge.config import read_json, write_json
-from scnet_edge.engines.compiled import SLOT, check_slot, identity, read_slot
+from scnet_edge.engines.compiled import COMPILED, check_compiled, identity, read_compiled
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt.library import capabilities
 from scnet_edge.errors import BundleError, EngineError
@@ -71,7 +71,7 @@ def read_state(bundle: Path) -> State:
         BundleError: the file is damaged; the message has the command that mends it.
     """
     path = bundle / DEVICE / STATE
-    again = f"run 'scnet-edge build --on-device {bundle}' on this machine"
+    again = f"run 'scnet-edge compile {bundle}' on this machine"
     if not path.exists():
         return State()
     try:
@@ -125,7 +125,7 @@ def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) 
 def graphs_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> list[Path]:
     """Return the graphs of which an engine is given one for `part`, the one of `graph_for` first.
 
-    TensorRT may run an INT8 bundle in FP16, where `build --on-device` found INT8 to be no quicker.
+    TensorRT may run an INT8 bundle in FP16, where `compile` found INT8 to be no quicker.
     """
     own = graph_for(bundle, manifest, engine, part)
     spare = engine == "tensorrt" and FP16[part] in manifest.files
@@ -138,7 +138,7 @@ def compiled_graph(folder: Path, graphs: Sequence[Path]) -> Path:
     Raises:
         EngineError: what the folder says of itself cannot be read.
     """
-    names = read_slot(folder).graphs
+    names = read_compiled(folder).graphs
     return next((graph for graph in graphs if graph.name in names), graphs[0])
 
 
@@ -158,7 +158,7 @@ def opening_for(
     """
     graphs = graphs_for(bundle, manifest, engine, part)
     code = cache or compiled_for(bundle, graphs, engine)
-    built = code is not None and (code / SLOT).is_file()
+    built = code is not None and (code / COMPILED).is_file()
     return Opening(
         engine=engine,
         graph=str(compiled_graph(code, graphs) if code and built else graphs[0]),
@@ -201,7 +201,7 @@ def newest_whole(
         try:
             folder = bundle / DEVICE / name
             require_made_here(folder)
-            check_slot(folder, compiled_graph(folder, graphs), identity(engine))
+            check_compiled(folder, compiled_graph(folder, graphs), identity(engine))
             return name, refused
         except EngineError as e:
             refused.append(e)

@@ -12,7 +12,7 @@ import hmac
 import os
 from pathlib import Path
 
-from scnet_edge.engines.compiled import SLOT, mend
+from scnet_edge.engines.compiled import COMPILED, mend
 from scnet_edge.errors import ConfigError, EngineError
 from scnet_edge.files import read_file, write_file
 from scnet_edge.state import make_secret, read_secret, state_folders
@@ -26,7 +26,7 @@ class NotMadeHere(EngineError):
 
 
 def seal(folder: Path) -> None:
-    """Seal a folder of compiled code; its slot lists the hash of every file.
+    """Seal a folder of compiled code; its record lists the hash of every file.
 
     Raises:
         EngineError: there is no place for the key.
@@ -72,5 +72,5 @@ def _keys() -> list[str]:
 
 
 def _digest(key: str, folder: Path) -> str:
-    data = read_file(folder / SLOT, MAX_BYTES)
+    data = read_file(folder / COMPILED, MAX_BYTES)
     return hmac.new(key.encode(), data, hashlib.sha256).hexdigest()

@@ -29,19 +29,92 @@ from typing import Any, Literal
 
 import msgspec
 
-from scnet_edge.bundle.gate_record import GateRecord
 from scnet_edge.config import read_json, read_text, write_json
-from scnet_edge.errors import BundleError
+from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.folders import file_sha256
+from scnet_edge.models.cards import OperatingPoint
 from scnet_edge.types import Parity
 
-SCHEMA = 3
+Precision = Literal["fp32", "fp16", "int8"]
+SCHEMA = 4
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
+
+
+class StratumScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """F1 on one kind of frame."""
+
+    name: str
+    images: int
+    f1: float
+    f1_fp32: float
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of the context, judged.
+
+    Attributes:
+        name: `INT8`, `INT8 with the 4 worst layers in FP16`, `FP16` or `FP32`.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
+        reasons: Why it does not pass; empty when it does.
+        lost_f1: F1 in FP32 less F1 here, at the threshold that ships.
+        lost_ci95: Its interval over frames, paired.
+        mask_agreement: Share of pixels whose masks equal those of FP32.
+        best_threshold: What would have been best here, for the record; the one that ships stays.
+        latency_ms: Of the engine on this machine; None where it did not matter.
+    """
+
+    name: str
+    precision: Precision
+    fp16_layers: tuple[str, ...]
+    passed: bool
+    reasons: tuple[str, ...]
+    f1: float
+    f1_fp32: float
+    lost_f1: float
+    lost_ci95: tuple[float, float]
+    mask_agreement: float
+    best_threshold: float
+    best_threshold_fp32: float
+    strata: tuple[StratumScore, ...]
+    latency_ms: float | None = None
+
+
+class GateRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a bundle came by its precision.
+
+    Attributes:
+        spec: The gate as it was asked for, `f1:0.005`.
+        data: What it was scored on, and how many images.
+        threshold: The threshold that ships, at which everything was scored.
+        candidates: What was tried, in order.
+        shipped: The name of the candidate in the bundle.
+        decision: Why that one, in a sentence.
+        loss_allowed: It failed the gate and ships all the same, because that was asked for.
+        elsewhere: Speed on this machine did not count.
+        calibration_key: Of the ranges that were judged.
+        weights_sha256: Model name -> hash of the weight file that was judged.
+        unjudged: Strata too small to be judged -> how many images they have.
+    """
+
+    spec: str
+    data: str
+    images: int
+    engine: str
+    threshold: float
+    candidates: tuple[Candidate, ...]
+    shipped: str
+    decision: str
+    loss_allowed: bool
+    elsewhere: bool
+    calibration_key: str
+    weights_sha256: dict[str, str]
+    unjudged: dict[str, int]
+
+
 FP16 = {FUSED: "fp16.onnx", HED: "fp16-hed.onnx", SCNET: "fp16-scnet.onnx"}
 TYPED = {FUSED: "typed.onnx", HED: "typed-hed.onnx", SCNET: "typed-scnet.onnx"}
 MAX_FILE_BYTES = 2**30
-Precision = Literal["fp32", "fp16", "int8"]
 
 
 class InputContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +167,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calibration: Calibration | None
     parity: Parity
     min_mask_f1: float  # the bundle's own tolerance, which `verify` holds every engine to
+    operating_points: tuple[OperatingPoint, ...] = ()  # of the model, to choose from at a run
     accuracy: Accuracy | None = None
     gate: GateRecord | None = None  # how INT8 was judged; None where it was not
     quantised_convolutions: int
@@ -149,6 +223,31 @@ def seal_of(fields: dict[str, Any]) -> str:
     """Return the hex SHA-256 of a manifest's fields but the seal itself."""
     rest = {name: value for name, value in fields.items() if name != "seal"}
     return hashlib.sha256(msgspec.json.encode(rest, order="sorted")).hexdigest()
+
+
+def at_operating_point(manifest: Manifest, name: str | None) -> Manifest:
+    """Return a manifest with the threshold of an operating point; None leaves the shipped one.
+
+    Raises:
+        ConfigError: the bundle has no such point.
+    """
+    if name is None:
+        return manifest
+    for point in manifest.operating_points:
+        if point.name == name:
+            return msgspec.structs.replace(manifest, threshold=point.threshold)
+    known = ", ".join(point.name for point in manifest.operating_points) or "none"
+    raise ConfigError(
+        f"operating point {name!r}: expected one that the bundle of {manifest.model.name} has, "
+        f"found {known}; leave it out for the threshold {manifest.threshold:g}"
+    )
+
+
+def record_operating_point(bundle: Path, manifest: Manifest, point: OperatingPoint) -> None:
+    """Write an operating point into a manifest, over one of its name."""
+    others = tuple(each for each in manifest.operating_points if each.name != point.name)
+    changed = msgspec.structs.replace(manifest, operating_points=(*others, point))
+    write_manifest(bundle, changed)
 
 
 def record_accuracy(bundle: Path, manifest: Manifest, accuracy: Accuracy) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from scnet_edge.bundle.manifest import Precision
-from scnet_edge.config import read_toml
+from scnet_edge.config import SIDES_PX, read_toml
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
 from scnet_edge.errors import ConfigError
 
@@ -18,7 +18,6 @@ DEFAULT_SIZE_HW = (384, 544)
 MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-SIDES_PX = (64, 8192)
 Side = Annotated[int, msgspec.Meta(ge=SIDES_PX[0], le=SIDES_PX[1])]
 
 
@@ -69,15 +68,3 @@ def make_recipe(**fields: Any) -> Recipe:
         return msgspec.convert(fields, Recipe)
     except msgspec.ValidationError as e:
         raise ConfigError(str(e)) from e
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Return (height, width) of `384x544`."""
-    height, _, width = text.lower().partition("x")
-    sides = [int(s) if s.isdecimal() and len(s) < 6 else 0 for s in (height, width)]
-    least, most = SIDES_PX
-    if not all(least <= side <= most for side in sides):
-        raise ConfigError(
-            f"size {text!r}: expected HEIGHTxWIDTH, each {least} to {most} pixels, such as 384x544"
-        )
-    return sides[0], sides[1]

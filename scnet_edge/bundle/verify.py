@@ -26,7 +26,7 @@ from scnet_edge.engines.base import Backend, default_engine
 from scnet_edge.engines.isolated.worker import open_one
 from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError
-from scnet_edge.types import Parity
+from scnet_edge.types import Parity, PixelCounts
 
 MAX_GOLDEN_BYTES = 512 * 2**20
 Open = Callable[[str], Backend]  # the name of a graph -> what runs it
@@ -66,7 +66,7 @@ def verify_bundle(
 
     parity = parity_of(opened(FUSED), golden, manifest.threshold, manifest.edge_threshold)
     if HED in manifest.files:
-        require_halves(opened, manifest, golden)
+        require_split_parity(opened, manifest, golden)
     return manifest, parity
 
 
@@ -89,23 +89,23 @@ def require_parts(fused: Backend, opened: Open, manifest: Manifest, golden: Gold
     parity = measure_parity(fused, golden, manifest.threshold, manifest.edge_threshold)
     require_parity(parity, manifest.min_mask_f1)
     if HED in manifest.files:
-        require_halves(opened, manifest, golden)
+        require_split_parity(opened, manifest, golden)
     return parity
 
 
-def require_the_rest(opened: Open, manifest: Manifest, golden: Golden) -> None:
+def require_other_graphs(opened: Open, manifest: Manifest, golden: Golden) -> None:
     """Raise BundleError when a graph beside the fused one is too far from the reference."""
     if HED in manifest.files:
-        require_halves(opened, manifest, golden)
+        require_split_parity(opened, manifest, golden)
     for beside in (TYPED, FP16):
         if (fused := beside[FUSED]) in manifest.files:
             parity = parity_of(opened(fused), golden, manifest.threshold, manifest.edge_threshold)
             require_parity(parity, manifest.min_mask_f1, fused)
         if beside[HED] in manifest.files:
-            require_halves(opened, manifest, golden, (beside[HED], beside[SCNET]))
+            require_split_parity(opened, manifest, golden, (beside[HED], beside[SCNET]))
 
 
-def require_halves(
+def require_split_parity(
     opened: Open, manifest: Manifest, golden: Golden, names: tuple[str, str] = (HED, SCNET)
 ) -> None:
     """Raise BundleError when HED and SCNet, one after the other, are too far from the reference."""
@@ -163,8 +163,10 @@ def require_parity(parity: Parity, min_mask_f1: float, what: str = FUSED) -> Non
 
 def mask_f1(ours: npt.NDArray[np.bool_], reference: npt.NDArray[np.bool_]) -> float:
     """Return the pixel F1 of one mask against another; 1 when both are empty."""
-    total = int(ours.sum()) + int(reference.sum())
-    return 2 * int((ours & reference).sum()) / total if total else 1.0
+    both = int((ours & reference).sum())
+    return PixelCounts(
+        predicted=int(ours.sum()), right=both, true=int(reference.sum()), found=both
+    ).f1
 
 
 def write_golden(path: Path, golden: Golden) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Annotated, Any, NoReturn
@@ -55,27 +56,29 @@ STATUSES: dict[type[ScnetEdgeError], int] = {
 }
 
 
-def main() -> None:
-    """Run the command line; a user's mistake or a full disk is one line and exit status 1."""
+def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
+    """Run a command line; a user's mistake or a full disk is one line and exit status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may be of any bytes
     try:
         if not {"--help", "--version"} & {*sys.argv}:
             require_limits()
-        sys.exit(app(prog_name="scnet-edge", standalone_mode=False))
+        sys.exit((program or app)(prog_name=name, standalone_mode=False))
     except UsageError as e:
-        command = e.ctx.command_path if e.ctx else "scnet-edge"
+        command = e.ctx.command_path if e.ctx else name
         message = e.format_message().rstrip(".")
         _end(f"{command}: {message}; see '{command} --help'", os.EX_USAGE)
     except typer.Abort:
         sys.exit(130)
     except ScnetEdgeError as e:
-        _end(f"scnet-edge: {e}{limits_hint(e)}", STATUSES.get(type(e), 1))
+        _end(f"{name}: {e}{limits_hint(e)}", STATUSES.get(type(e), 1))
     except (OSError, MemoryError, ImportError) as e:
         if is_lack(e):
-            _end(f"scnet-edge: {e or 'no memory is left'}{limits_hint(e)}", 1)
+            _end(f"{name}: {e or 'no memory is left'}{limits_hint(e)}", 1)
         if not isinstance(e, OSError) or e.errno not in REFUSALS:
             raise
         place = f"{e.filename}: " if e.filename else ""
-        _end(f"scnet-edge: {place}{e.strerror}; free or choose another place", 1)
+        _end(f"{name}: {place}{e.strerror}; free or choose another place", 1)
 
 
 def _end(message: str, status: int) -> NoReturn:
@@ -88,16 +91,20 @@ def _end(message: str, status: int) -> NoReturn:
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
 from scnet_edge.cli import (  # noqa: E402
-    ablate,  # noqa: F401
+    archive,  # noqa: F401
     bench,  # noqa: F401
     build,  # noqa: F401
+    bundle,  # noqa: F401
     calibrate,  # noqa: F401
     calibrate_camera,  # noqa: F401
     compare,  # noqa: F401
+    compile,  # noqa: F401
+    demo,  # noqa: F401
     doctor,  # noqa: F401
     evaluate,  # noqa: F401
     explain,  # noqa: F401
     export,  # noqa: F401
+    import_,  # noqa: F401
     inspect,  # noqa: F401
     measure,  # noqa: F401
     models,  # noqa: F401

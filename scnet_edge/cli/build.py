@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.cli.gate import gate_lines
-from scnet_edge.cli.on_device import build_here
 from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scnet_edge.bundle.manifest import Manifest, Precision
+    from scnet_edge.bundle.manifest import Candidate, GateRecord, Manifest, Precision
     from scnet_edge.bundle.recipe import Recipe
+
 
 DEFAULT_GATE = "f1:0.005"
 
 
 @app.command()
 def build(
-    out: Annotated[Path | None, typer.Option(help="Folder of the new bundle.")] = None,
-    on_device: Annotated[
-        Path | None,
-        typer.Option(help="A bundle to compile for this machine, verify and activate."),
-    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.", show_default=False)],
     int8: Annotated[bool, typer.Option("--int8", help="INT8 by Q/DQ nodes.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="FP16 by casts.")] = False,
     fp32: Annotated[bool, typer.Option("--fp32", help="FP32, the reference.")] = False,
@@ -59,56 +54,15 @@ def build(
         bool, typer.Option("--split-graphs", help="Write HED and SCNet apart as well.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an old bundle.")] = False,
-    engine: Annotated[
-        str | None,
-        typer.Option(help="With --on-device: tensorrt or openvino; default: this machine's."),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="With --on-device: CPU threads.")
-    ] = None,
-    rollback: Annotated[
-        bool, typer.Option("--rollback", help="With --on-device: back to the build before.")
-    ] = False,
 ) -> None:
     """Build a bundle: trace to ONNX, lower the precision, verify against PyTorch.
 
     INT8 has to pass the gate and to be faster here; else the bundle gets the next precision that
     passes, and the manifest says why. Exit status 2 when nothing passes.
-
-    With --on-device: compile a bundle for this machine, run its golden frames, then use it.
     """
-    judged = {
-        "--calibration": calibration,
-        "--gate": gate,
-        "--data": data,
-        "--allow-loss": allow_loss,
-        "--elsewhere": elsewhere,
-    }
-    written = {
-        "--out": out,
-        "--recipe": recipe,
-        "--split-graphs": split_graphs,
-        "--overwrite": overwrite,
-    }
-    networks = {"--int8": int8, "--fp16": fp16, "--fp32": fp32, "--model": model}
-    sizes = {"--size": size, "--frame-size": frame_size}
-    if on_device is not None:
-        _refuse(
-            {**judged, **written, **networks, **sizes},
-            "settled in the bundle that --on-device compiles; leave it out",
-        )
-        build_here(on_device, engine=engine, threads=threads, rollback=rollback)
-        return
-    _refuse(
-        {"--engine": engine, "--threads": threads, "--rollback": rollback},
-        "only for a bundle that is compiled here; give --on-device BUNDLE, or leave it out",
-    )
-    if out is None:
-        raise ConfigError("expected --out FOLDER for a new bundle, or --on-device BUNDLE")
-    from rich.console import Console
-
     from scnet_edge.build import GateRequest, build_bundle
-    from scnet_edge.bundle.recipe import parse_size
+    from scnet_edge.cli.progress import show_steps
+    from scnet_edge.config import parse_size
     from scnet_edge.quantization.gate import parse_gate
 
     chosen = _recipe(
@@ -124,7 +78,13 @@ def build(
     )
     if chosen.precision != "int8":
         _refuse(
-            judged,
+            {
+                "--calibration": calibration,
+                "--gate": gate,
+                "--data": data,
+                "--allow-loss": allow_loss,
+                "--elsewhere": elsewhere,
+            },
             f"only for INT8, which alone is judged; give --int8 in place of {chosen.precision}, "
             "or leave it out",
         )
@@ -134,14 +94,13 @@ def build(
         allow_loss=allow_loss,
         elsewhere=elsewhere,
     )
-    console = Console()
-    with console.status("starting") as status:
+    with show_steps("starting") as report:
         manifest = build_bundle(
             chosen,
             out,
             gate=request,
             overwrite=overwrite,
-            report=lambda step: status.update(f"{step} ..."),
+            report=report,
         )
     print(_summary(out, manifest))
 
@@ -192,4 +151,33 @@ def _summary(out: Path, manifest: Manifest) -> str:
         )
     if manifest.gate:
         lines += gate_lines(manifest.gate)
+    lines.append(
+        f"  next: scnet-edge compile {out} on the robot, scnet-edge run {out} --source ..."
+    )
     return "\n".join(lines)
+
+
+def gate_lines(gate: GateRecord) -> list[str]:
+    """Return what was tried, what it lost and what ships, a line each."""
+    lines = [f"  gate {gate.spec} on {gate.data}, {gate.engine}, threshold {gate.threshold:.2f}:"]
+    for candidate in gate.candidates:
+        lines += _candidate_lines(candidate)
+    if gate.unjudged:
+        few = ", ".join(f"{name} ({images} images)" for name, images in gate.unjudged.items())
+        lines.append(f"    not judged, too few images or crack pixels: {few}")
+    return [*lines, f"  ships {gate.shipped}: {gate.decision}"]
+
+
+def _candidate_lines(candidate: Candidate) -> list[str]:
+    low, high = candidate.lost_ci95
+    shift = candidate.best_threshold - candidate.best_threshold_fp32
+    lines = [
+        f"    {'pass' if candidate.passed else 'FAIL'}  {candidate.name}: F1 {candidate.f1:.4f}, "
+        f"FP32 {candidate.f1_fp32:.4f}, lost {candidate.lost_f1:+.4f} [{low:+.4f}, {high:+.4f}], "
+        f"{candidate.mask_agreement:.2%} of the pixels agree, optimum threshold {shift:+.2f}"
+    ]
+    lines += [
+        f"          {s.name}, {s.images} images: F1 {s.f1:.4f}, lost {s.f1_fp32 - s.f1:+.4f}"
+        for s in candidate.strata
+    ]
+    return [*lines, *(f"          {reason}" for reason in candidate.reasons)]

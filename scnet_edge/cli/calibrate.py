@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @app.command()
 def calibrate(
     data: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="Frames: a folder, a video, or NAME:DIR for a training split; repeatable."
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="The .toml file to write, as calibration/NAME.toml.")],
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The .toml file to write, as calibration/NAME.toml.")
+    ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="[DATA]...", help="More.")] = None,
     frames: Annotated[int, typer.Option(help="How many to choose, 8 at least.")] = 128,
     model: Annotated[str | None, typer.Option(help="A name of 'scnet-edge models'.")] = None,
@@ -46,17 +48,36 @@ def calibrate(
         typer.Option("--colours-checked", help="Red and blue are in order; do not compare tints."),
     ] = False,
     cache: Annotated[Path | None, typer.Option(help="Folder for histograms.")] = None,
+    negatives: Annotated[
+        Path | None,
+        typer.Option(help="A folder of frames without a crack: find the threshold of --bundle."),
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Gets that threshold as operating point 'own'.")
+    ] = None,
+    alarmed: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of them that may be alarmed.")
+    ] = 0.05,
 ) -> None:
-    """Choose frames, compare the methods on them, write ranges and a contact sheet beside."""
-    from rich.console import Console
+    """Choose frames, compare the methods on them, write ranges and a contact sheet beside.
 
-    from scnet_edge.bundle.recipe import make_recipe, parse_size
-    from scnet_edge.quantization.choose_frames import MIN_FRAMES
+    With --negatives: find the threshold of a bundle that keeps alarms rare on your own walls.
+    """
+    if negatives or bundle:
+        if not (negatives and bundle) or data or out:
+            raise ConfigError(
+                "--negatives and --bundle: expected both, without --data and --out; give the two"
+            )
+        return find_own_threshold(negatives, bundle, alarmed)
+    if not data or not out:
+        raise ConfigError("expected --data and --out, or --negatives and --bundle; give two")
+    from scnet_edge.bundle.recipe import make_recipe
+    from scnet_edge.cli.progress import show_steps
+    from scnet_edge.config import parse_size
+    from scnet_edge.quantization.choose_frames import MIN_FRAMES, write_sheet
     from scnet_edge.quantization.collect_ranges import calibrate as calibrated
-    from scnet_edge.quantization.contact_sheet import write_sheet
     from scnet_edge.quantization.gather_frames import gather
-    from scnet_edge.quantization.histogram_cache import default_cache
-    from scnet_edge.quantization.histograms import METHODS
+    from scnet_edge.quantization.histograms import METHODS, default_cache
     from scnet_edge.quantization.ranges import write_ranges
 
     if frames < MIN_FRAMES:
@@ -66,11 +87,11 @@ def calibrate(
         precision="int8", **{name: value for name, value in given.items() if value is not None}
     )
     methods = METHODS if method is None else (_method(method),)
-    console, sources, kept = Console(), [*data, *(more or [])], cache or default_cache()
+    sources, kept = [*data, *(more or [])], cache or default_cache()
     _check_places(out, sources)
     if cache:
         check_folder(cache)
-    with console.status("reading frames ...") as status:
+    with show_steps("reading frames") as report:
         gathered = gather(
             sources,
             frames,
@@ -88,12 +109,40 @@ def calibrate(
             colours_checked=colours_checked,
             methods=methods,
             cache=kept,
-            report=lambda step: status.update(f"{step} ..."),
+            report=report,
         )
     write_ranges(out, calibration)
     sheet = out.with_suffix(".png")
     write_sheet(sheet, gathered.chosen)
     print("\n".join([_counts(gathered), *_summary(out, sheet, calibration)]))
+
+
+def find_own_threshold(negatives: Path, bundle: Path, alarmed: float) -> None:
+    """Find the operating point `own` on frames without a crack, and write it into the bundle."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from scnet_edge.bundle.manifest import record_operating_point
+    from scnet_edge.data.datasets import open_dataset
+    from scnet_edge.evaluation.alarms import add_alarms, count_alarms
+    from scnet_edge.evaluation.operating import quiet_point
+    from scnet_edge.evaluation.predict import predictions
+    from scnet_edge.runtime.pipeline import Pipeline
+
+    samples = open_dataset(f"negative:{negatives}", "all")
+    with Pipeline.open(bundle) as pipeline:
+        tracked = track(samples, "frames", console=Console(stderr=True))
+        maps = [p for _, p in predictions(lambda frame: pipeline(frame).probability, tracked)]
+        manifest = pipeline.manifest
+    point = quiet_point(maps, alarmed=alarmed)
+    record_operating_point(bundle, manifest, point)
+    for name, threshold in (("ships", manifest.threshold), ("own", point.threshold)):
+        found = add_alarms((count_alarms(p, threshold) for p in maps), threshold)
+        print(
+            f"{name}: {threshold:.2f}, {found.alarmed:.1%} of {found.frames} frames alarmed, "
+            f"{found.per_frame:.2f} alarms a frame"
+        )
+    print(f"{bundle}: has it now; scnet-edge run {bundle} --operating-point own")
 
 
 def _method(name: str) -> Method:

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from scnet_edge.cli import app
-from scnet_edge.cli.many import ManyNumbers
 from scnet_edge.cli.subjects import Subject, opened
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file, check_folder
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Sample, Split
+    from scnet_edge.data.datasets import Split
+    from scnet_edge.data.samples import Sample
     from scnet_edge.evaluation import Evaluation, Tally
 
 MAX_TOLERANCE_PX = 50
+
+
+class ManyNumbers(TyperCommand):
+    """A command whose options may be followed by several whole numbers.
+
+    `--tolerance 0 2 5` is read as `--tolerance 0 --tolerance 2 --tolerance 5`, for options that are
+    declared as lists.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each further number."""
+        lists = {o for p in self.params if getattr(p, "multiple", False) for o in p.opts}
+        spread: list[str] = []
+        option = None
+        for arg in args:
+            if option and arg.isdecimal() and spread[-1] != option:
+                spread.append(option)
+            elif arg in lists or not arg.isdecimal():
+                option = arg if arg in lists else None
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
 
 
 @app.command(cls=ManyNumbers)
@@ -25,7 +47,13 @@ def evaluate(
     subject: Annotated[
         str, typer.Argument(help="A name of 'scnet-edge models', a training run, or a bundle.")
     ],
-    data: Annotated[str, typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR.")],
+    data: Annotated[
+        str | None, typer.Option(help="NAME:DIR, such as deepcrack:DIR or negative:DIR.")
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of data sets: score every domain, instead of --data."),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, test or all.")] = "test",
     tolerance: Annotated[
         list[int] | None,
@@ -47,10 +75,15 @@ def evaluate(
         bool, typer.Option("--record", help="Write a bundle's F1 into its manifest, too.")
     ] = False,
 ) -> None:
-    """Score a model (PyTorch FP32) or a bundle (an engine) against annotated masks."""
+    """Score a model (PyTorch FP32) or a bundle (an engine) against annotated masks.
+
+    Images without a crack, and a corpus, are scored by false alarms and cracks found as well.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
+    from scnet_edge.cli.evaluate_domains import over_corpus, print_domains, without_masks
+    from scnet_edge.cli.progress import show_progress
     from scnet_edge.config import write_json
     from scnet_edge.data.datasets import open_dataset
     from scnet_edge.evaluation import TOLERANCES_PX, summarise, tally
@@ -60,10 +93,25 @@ def evaluate(
         check_file(json)
     if plots:
         check_folder(plots)
+    if (data is None) == (corpus is None):
+        raise ConfigError("expected --data or --corpus, found both or none; give one of the two")
     tolerances = _tolerances(tolerance or TOLERANCES_PX)
-    samples = open_dataset(data, parse_split(split))
+    samples = open_dataset(data, parse_split(split)) if data else []
+    bare = all(sample.role in ("negative", "image-level") for sample in samples)  # or a corpus
+    if bare and (plots or record):
+        raise ConfigError("--plots and --record are for one data set with masks; leave them out")
     with opened(subject, engine, refine=refine, device=device) as open_subject:
-        with Progress(console=Console(stderr=True)) as progress:
+        if bare:
+            domains = (
+                over_corpus(corpus, open_subject, subject)
+                if corpus
+                else without_masks(samples, open_subject, subject, f"{_kind(data)} {split}")
+            )
+            if json:
+                write_json(json, domains)
+            print_domains(domains)
+            return
+        with show_progress(Progress(console=Console(stderr=True))) as progress:
             counted = tally(
                 predictions(open_subject.run, progress.track(samples, description=subject)),
                 threshold=open_subject.threshold,
@@ -73,7 +121,7 @@ def evaluate(
             counted,
             subject=subject,
             engine=open_subject.engine,
-            data=f"{data.partition(':')[0]} {split}",
+            data=f"{_kind(data)} {split}",
         )
         if plots:
             _plot(plots, open_subject, samples, counted, subject)
@@ -82,6 +130,11 @@ def evaluate(
     if record:
         _record(Path(subject), scores)
     print(_summary(scores))
+
+
+def _kind(data: str | None) -> str:
+    """Return the NAME of NAME:DIR."""
+    return (data or "").partition(":")[0]
 
 
 def parse_split(name: str) -> Split:
@@ -141,12 +194,14 @@ def _record(bundle: Path, scores: Evaluation) -> None:
 
 
 def _summary(scores: Evaluation) -> str:
+    from scnet_edge.cli.evaluate_domains import alarms_line
+
     shipped, best = scores.shipped, scores.ods
     low, high = shipped.ci95
     best_low, best_high = best.ci95
     tolerant = ", ".join(f"{f1:.4f} at {px} px" for px, f1 in scores.tolerance.items())
     return "\n".join(
-        (
+        [
             f"{scores.subject} on {scores.images} images of {scores.data}, {scores.engine}; "
             "zero tolerance, 95 % intervals over images",
             f"  shipped threshold {shipped.threshold:.2f}: F1 {shipped.f1:.4f} "
@@ -159,5 +214,6 @@ def _summary(scores: Evaluation) -> str:
             f"32x32 patch F1 {scores.patch_f1:.4f}, thin-crack recall {scores.thin_recall:.4f}",
             f"  OIS {scores.ois:.4f}, AUPRC {scores.auprc:.4f}, boundary F1 "
             f"{scores.boundary_f1:.4f}; best F1 by tolerance: {tolerant}",
-        )
+            *([f"  {alarms_line(scores.alarms)}"] if scores.alarms else []),
+        ]
     )

@@ -15,24 +15,32 @@ from scnet_edge.errors import ConfigError
 @app.command()
 def export(
     survey: Annotated[Path, typer.Argument(help="A survey's folder, as 'inspect' writes it.")],
-    format: Annotated[str, typer.Option(help="csv, json, geojson, coco, pacp-csv or isybau-xml.")],
+    format: Annotated[
+        str, typer.Option(help="csv, json, geojson, coco, pacp-csv, isybau-xml or m150-xml.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
     ] = None,
+    locale: Annotated[
+        str | None,
+        typer.Option(help="Of csv: de, fr, ... for semicolons and decimal commas, as Excel there."),
+    ] = None,
     codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
-    min_confidence: MinConfidence = 0.0,
+    min_confidence: MinConfidence = 0.7,
 ) -> None:
     """Write a survey in a format that other programs read."""
     from scnet_edge.survey.codes import read_codes
     from scnet_edge.survey.exchange import WRITERS
     from scnet_edge.survey.exchange import export as written
-    from scnet_edge.survey.folder import read_survey, sure
+    from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.sorting import count_aside, set_aside
 
     chosen = next((known for known in WRITERS if known == format), None)
     if chosen is None:
         raise ConfigError(f"--format {format}: expected one of {', '.join(WRITERS)}")
-    read = sure(read_survey(survey), min_confidence)
-    for path in written(read, read_codes(codes), chosen, out or survey / "export"):
+    read = set_aside(read_survey(survey), min_confidence)
+    folder = out or survey / "export"
+    for path in written(read, read_codes(codes), chosen, folder, locale=locale):
         typer.echo(path)
-    if read.left_out:
-        typer.echo(f"{read.left_out} under {100 * min_confidence:.0f} % sure left out", err=True)
+    if read.aside:
+        typer.echo(f"left out: {count_aside(read)}; --min-confidence 0 takes all", err=True)

@@ -19,7 +19,9 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
+    RequireSignature,
     Sinks,
     SourceUri,
     Threads,
@@ -40,7 +42,9 @@ def inspect(
     ] = None,
     odometry: Annotated[
         str | None,
-        typer.Option(help="A CSV or JSONL file, udp://, serial://, speed://, step://, visual://."),
+        typer.Option(
+            help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
+        ),
     ] = None,
     policy: PolicyName = None,
     sink: Sinks = None,
@@ -50,6 +54,8 @@ def inspect(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     cache: Cache = None,
     frames: Frames = None,
@@ -71,6 +77,8 @@ def inspect(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)
@@ -81,18 +89,21 @@ def inspect(
             typer.echo(f"{out}: finished before; to look again, choose another folder")
             return _print_summary(journal)
         try:
-            opened.loop()
+            trouble = opened.loop()
         finally:
             _print_summary(journal)
+    if trouble:
+        raise trouble
 
 
 def _print_summary(journal: Journal) -> None:
     """Print what is recorded by now, and what to do with it."""
+    from scnet_edge.survey.folder import read_survey
+
     progress = journal.progress
     count, folder = journal.acknowledged, journal.folder
-    length = ""
-    if progress is not None and progress.chainage_m is not None:
-        length = f" over {progress.chainage_m:.2f} m"
+    length_m = read_survey(folder).length_m
+    length = "" if length_m is None else f" over {length_m:.2f} m"
     seen = 0 if progress is None else progress.frames
     typer.echo(f"{count} crack{'' if count == 1 else 's'} recorded in {seen} frames{length}")
     if progress is not None and not progress.finished:

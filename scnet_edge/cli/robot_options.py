@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.core import TyperCommand
 
+from scnet_edge.models.cards import PointName
+
 if TYPE_CHECKING:
     from scnet_edge.robot.config import Robot
 
@@ -17,7 +19,7 @@ SourceUri = Annotated[
     typer.Option(
         "--source",
         help="csi://0, v4l2:///dev/video0, rtsp://..., http://... (MJPEG), gst:PIPELINE, "
-        "sim://pipe, an image, a folder of images or a video.",
+        "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video.",
     ),
 ]
 PolicyName = Annotated[
@@ -30,7 +32,8 @@ Sinks = Annotated[
     list[str] | None,
     typer.Option(
         "--sink",
-        help="jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, mqtt://HOST/TOPIC or "
+        help="jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER, "
+        "mqtt://HOST/TOPIC or "
         "prometheus://HOST:PORT; may be given again.",
     ),
 ]
@@ -61,10 +64,24 @@ Fallback = Annotated[
     str | None,
     typer.Option("--fallback", help="Another engine, for when the isolated one keeps crashing."),
 ]
+Point = Annotated[
+    PointName | None,
+    typer.Option(
+        "--operating-point", help="sensitive, balanced, strict or own, where the bundle has them."
+    ),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=256, help="CPU threads.")]
 Cache = Annotated[
     Path | None,
     typer.Option("--cache", help="Keep what the engine compiles here for the next start."),
+]
+RequireSignature = Annotated[
+    str | None,
+    typer.Option(
+        "--require-signature",
+        metavar="KEY",
+        help="A public key; refuse bundles that are not signed by its owner.",
+    ),
 ]
 Frames = Annotated[int | None, typer.Option("--frames", min=1, help="Stop after this many.")]
 

@@ -19,7 +19,9 @@ from scnet_edge.cli.robot_options import (
     Isolate,
     Live,
     LiveMayStandAlone,
+    Point,
     PolicyName,
+    RequireSignature,
     Sinks,
     SourceUri,
     Threads,
@@ -43,6 +45,8 @@ def run(
     engine: EngineName = None,
     isolate: Isolate = None,
     fallback: Fallback = None,
+    operating_point: Point = None,
+    require_signature: RequireSignature = None,
     threads: Threads = None,
     cache: Cache = None,
     truth: Annotated[
@@ -67,6 +71,8 @@ def run(
         engine=engine,
         isolate=isolate,
         fallback=fallback,
+        operating_point=operating_point,
+        require_signature=require_signature,
         threads=threads,
     )
     if truth and not out:
@@ -79,5 +85,7 @@ def run(
         cache=cache,
     )
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
-        opened.loop()
+        trouble = opened.loop()
     terminal.summary(opened)
+    if trouble:
+        raise trouble

@@ -36,6 +36,8 @@ def show() -> Iterator[TerminalSink]:
         TimeRemainingColumn,
     )
 
+    from scnet_edge.cli.progress import show_progress
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -44,11 +46,8 @@ def show() -> Iterator[TerminalSink]:
         TimeRemainingColumn(),
     )
     progress = Progress(*columns, console=Console(stderr=True))
-    try:
+    with show_progress(progress, start=False):
         yield TerminalSink(progress)
-    finally:
-        if progress.live.is_started:  # else it would print an empty line before an error
-            progress.stop()
 
 
 class TerminalSink:
@@ -68,10 +67,13 @@ class TerminalSink:
             url = url.partition("?")[0]
         self._print(f"live page: {url}")
 
-    def begin(self, total: int | None) -> None:
-        """Show the bar."""
+    def begin(self, total: int | None, changed: str) -> None:
+        """Show the bar, and what is done to a film's pictures before they are looked at."""
+        if changed:
+            self._print(f"film: {changed}")
         self._progress.update(self._task, total=total, visible=True)
-        self._progress.start()
+        if self._progress.console.is_terminal:
+            self._progress.start()
 
     def write(self, frame_result: FrameResult) -> None:
         """Move the bar."""
@@ -107,7 +109,7 @@ class TerminalSink:
         table.add_row("frames", str(run.counters.processed))
         for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
-        table.add_row("cracks found", str(self._cracks))
+        table.add_row("cracks, summed over frames", str(self._cracks))
         for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
         table.add_section()
@@ -133,32 +135,31 @@ def _print_places(out: Path) -> None:
             typer.echo(f"{label:>10}  {out / name}")
 
 
-def known_masks(truth: Path) -> Callable[[str], Mask]:
-    """Return a function from a frame's name to its known mask, called once per frame, in order."""
-    import numpy as np
-
+def known_masks(truth: Path) -> Callable[[str, int], Mask]:
+    """Return a function from a frame's name and number to its known mask."""
+    from scnet_edge.data.masks import read_mask
+    from scnet_edge.data.picture_files import find_pictures, names_of
     from scnet_edge.simulation.clip import read_truth
-    from scnet_edge.video.frames import read_image
-    from scnet_edge.video.sources import image_files
 
     if truth.is_dir():
-        paths = {path.stem: path for path in image_files(truth)}
+        files = find_pictures(truth)
+        paths = dict(zip(names_of(files), files.pictures, strict=True))
 
-        def read_named(name: str) -> Mask:
+        def read_named(name: str, number: int) -> Mask:
             if name not in paths:
                 raise InputError(f"{truth}: no mask for frame {name}, expected {name}.png")
-            return np.asarray(read_image(paths[name])[..., 0] > 127, np.bool_)
+            return read_mask(paths[name]).crack
 
         return read_named
-    masks: Iterator[Mask] = iter(read_truth(truth))
+    masks = read_truth(truth)
 
-    def read_next(name: str) -> Mask:
-        mask = next(masks, None)
-        if mask is None:
+    def read_numbered(name: str, number: int) -> Mask:
+        if number >= len(masks):
             raise InputError(f"{truth}: holds fewer masks than there are frames; none for {name}")
+        mask: Mask = masks[number]
         return mask
 
-    return read_next
+    return read_numbered
 
 
 def quiet_decoders() -> None:

@@ -25,18 +25,15 @@ def sensitivity(
     images: Annotated[int, typer.Option(min=1, help="How many, evenly spaced.")] = 24,
 ) -> None:
     """Quantise one layer at a time and rank the layers by the F1 that each loses."""
-    from rich.console import Console
-
+    from scnet_edge.cli.progress import show_steps
     from scnet_edge.config import write_json
     from scnet_edge.quantization.layer_sensitivity import measure
 
     if json:
         check_file(json)
     recipe = _recipe(subject)
-    with Console(stderr=True).status("tracing ...") as status:
-        found = measure(
-            recipe, data=data, images=images, report=lambda step: status.update(f"{step} ...")
-        )
+    with show_steps("tracing") as report:
+        found = measure(recipe, data=data, images=images, report=report)
     if json:
         write_json(json, found)
     print(_summary(found))

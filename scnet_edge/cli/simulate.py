@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -40,6 +39,7 @@ def pipe(
     """Render a robot's ride: footage.mp4, masks, truth.json, odometry.csv and pipe.toml."""
     from rich.console import Console
 
+    from scnet_edge.config import parse_size
     from scnet_edge.simulation.footage import write_footage
     from scnet_edge.simulation.optics import MODES
     from scnet_edge.simulation.scene import Plan
@@ -52,7 +52,7 @@ def pipe(
         metres=metres,
         cracks=cracks,
         diameter_mm=diameter_mm,
-        size_hw=_size_hw(size),
+        size_hw=parse_size(size),
         speed_mps=speed_mps,
         fps=fps,
     )
@@ -82,10 +82,3 @@ def _from(least: int, value: int, option: str) -> int:
     if value < least:
         raise ConfigError(f"{option} must be at least {least}, found {value}")
     return value
-
-
-def _size_hw(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise ConfigError(f"--size must be HEIGHTxWIDTH, as in 384x544, found {text!r}")
-    return int(match[1]), int(match[2])

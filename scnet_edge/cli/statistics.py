@@ -9,35 +9,55 @@ import typer
 
 from scnet_edge.cli import app
 from scnet_edge.config import write_json
+from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file
 
 
 @app.command()
 def statistics(
-    data: Annotated[list[str], typer.Option(help="NAME:DIR; again for more rows.")],
+    data: Annotated[list[str] | None, typer.Option(help="NAME:DIR; again for more rows.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="A TOML file of data sets: a row for each, with its share.")
+    ] = None,
     split: Annotated[str, typer.Option(help="train, test or all.")] = "all",
     json: Annotated[Path | None, typer.Option(help="Write them here as well.")] = None,
 ) -> None:
-    """Read every image and mask of a data set, and count."""
+    """Read every image and mask of data sets or of a corpus, and count."""
     from rich.console import Console
     from rich.table import Table
 
     from scnet_edge.cli.evaluate import parse_split
     from scnet_edge.data.augment import PAPER_AUGMENTATION
+    from scnet_edge.data.corpus import read_corpus
     from scnet_edge.data.datasets import open_dataset
     from scnet_edge.data.statistics import statistics as count
 
     if json:
         check_file(json)
+    if bool(data) == (corpus is not None):
+        raise ConfigError("expected --data or --corpus, found both or none; give one of the two")
+    part = parse_split(split)
+    read = read_corpus(corpus) if corpus else None
+    sets = {each.name: each for each in read.sets} if read else {}
+    samples = {spec: open_dataset(spec, part) for spec in data or ()}
+    samples |= {name: each.samples(part) for name, each in sets.items()}
     rows = {
-        spec: count(open_dataset(spec, parse_split(split)), how=PAPER_AUGMENTATION) for spec in data
+        name: count(of, how=PAPER_AUGMENTATION, one_class=bool(sets))
+        for name, of in samples.items()
     }
     table = Table()
-    for title in ("data", "images", "cracked", "crack %", "background %", "crack % of 256 crops"):
+    titles = ("data", "images", "cracked", "crack %", "background %", "crack % of 256 crops")
+    some_ignored = any(row.ignored_percent for row in rows.values())
+    more = (*(("ignored %",) if some_ignored else ()), *(("share", "licence") if sets else ()))
+    for title in (*titles, *more):
         table.add_column(title)
-    for spec, row in rows.items():
-        shares = (row.crack_percent, row.background_percent, row.crop_crack_percent)
-        table.add_row(spec, str(row.images), str(row.cracked), *(f"{x:.2f}" for x in shares))
+    for name, row in rows.items():
+        percents = [row.crack_percent, row.background_percent, row.crop_crack_percent]
+        percents += [row.ignored_percent] if some_ignored else []
+        cells = [name, str(row.images), str(row.cracked), *(f"{x:.2f}" for x in percents)]
+        if name in sets:
+            cells += [f"{sets[name].share:g}", sets[name].licence]
+        table.add_row(*cells)
     Console().print(table)
     if json:
         write_json(json, rows)

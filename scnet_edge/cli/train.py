@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scnet_edge.training.schedule import Precision
 
 
-# What a run computes on, of `ablate` too.
+# What a run computes on.
 PrecisionName = Annotated[
     str | None, typer.Option(help="fp32, or bf16 for mixed precision on CPU or GPU.")
 ]
@@ -35,15 +35,19 @@ def train(
     preset: Annotated[
         str,
         typer.Argument(
-            help="paper, modern, quarter, widened, small, small-instance, tiny, "
-            "tiny-instance, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
+            help="paper, modern, quarter, widened, small, small-instance, small-field, tiny, "
+            "tiny-instance, tiny-field, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
         ),
     ],
-    data: Annotated[
-        list[str],
-        typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR; again for more."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:DIR, such as deepcrack:DIR or folder:DIR; again for more."),
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of data sets with their shares, instead of --data."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in that folder.")
     ] = False,
@@ -54,6 +58,12 @@ def train(
     lr: Annotated[float | None, typer.Option(min=1e-9, help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights and crops.")] = None,
     start: Annotated[str | None, typer.Option(help="Begin from this model or run.")] = None,
+    mine: Annotated[
+        bool,
+        typer.Option(
+            "--mine", help="Cut more crops where --start sees cracks in images without any."
+        ),
+    ] = False,
     teacher: Annotated[
         list[str] | None,
         typer.Option(help="Learn the probability of this model or run, too; again: their mean."),
@@ -78,13 +88,16 @@ def train(
 
     Under `torchrun --nproc-per-node N -m scnet_edge train ...` N processes share each batch.
     """
+    from scnet_edge.data.corpus import read_corpus
     from scnet_edge.training.run import request, train_run
     from scnet_edge.training.several import join, leave
 
     own = hardware_of(device, workers, compiled)
     wanted = request(
         preset,
-        data,
+        data or (),
+        corpus=read_corpus(corpus) if corpus else None,
+        mine=mine,
         on=own,
         start=start,
         teachers=teacher or (),
@@ -117,6 +130,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn,
     )
 
+    from scnet_edge.cli.progress import show_progress
     from scnet_edge.training.run import train_run
 
     columns = (
@@ -128,7 +142,7 @@ def _watched(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn(compact=True),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console) as progress:
+    with show_progress(Progress(*columns, console=console)) as progress:
         task = progress.add_task(
             "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
         )

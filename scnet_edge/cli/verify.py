@@ -17,15 +17,22 @@ def verify(
         str | None, typer.Option(help="openvino, onnxruntime or tensorrt; default: the best here.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="A public key that the bundle must be signed with.")
+    ] = None,
 ) -> None:
     """Check a bundle's hashes and its parity with the PyTorch reference on its golden frames."""
     from rich.console import Console
     from rich.table import Table
 
     from scnet_edge.bundle.verify import require_parity, verify_bundle
+    from scnet_edge.cli.progress import show_steps
 
-    console = Console()
-    with console.status("running the golden frames ..."):
+    if key is not None:
+        from scnet_edge.bundle.signing import require_signature
+
+        require_signature(bundle, key)
+    with show_steps("running the golden frames"):
         manifest, here = verify_bundle(bundle, engine=engine, threads=threads)
     table = Table(title=f"{bundle}: {manifest.model.name}, {manifest.precision}")
     for column in ("golden frames against PyTorch FP32", "when built", "here"):
@@ -42,6 +49,7 @@ def verify(
     }
     for name, values in rows.items():
         table.add_row(name, *values)
-    console.print(table)
+    Console().print(table)
     require_parity(here, manifest.min_mask_f1)
-    console.print(f"{len(manifest.files)} files whole, parity holds")
+    signed = f", signed by the owner of {key}" if key is not None else ""
+    Console().print(f"{len(manifest.files)} files whole, parity holds{signed}")

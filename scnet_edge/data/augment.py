@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from scnet_edge.data.filming import filmed
+from scnet_edge.types import Mask
 
 Frame = npt.NDArray[np.uint8]
 
@@ -17,28 +20,51 @@ class Augmentation:
     """How training crops are drawn; each is flipped either way with probability 1/2.
 
     The defaults are no preset's: `paper` has `PAPER_AUGMENTATION`, all others have
-    `experiments.presets.STRONG`.
+    `training.presets.STRONG`.
     """
 
     crop: int = 256  # pixels, square
     rotation_deg: float = 90.0  # 0 to this, as the paper
     scale: tuple[float, float] = (0.75, 1.4)  # drawn evenly in its logarithm
-    photometric: Literal["none", "mild", "strong"] = "mild"
+    photometric: Literal["none", "mild", "strong", "field"] = "mild"  # field: filmed by a robot
     crack_bias: float = 0.7  # share of crops centred near a crack pixel
 
 
 PAPER_AUGMENTATION = Augmentation(scale=(1, 1), photometric="none", crack_bias=0)  # Section V-B
 
 
+class Crop(NamedTuple):
+    """Squares of `Augmentation.crop` pixels, aligned.
+
+    Attributes:
+        frame: (crop, crop, 3) uint8, BGR.
+        mask: (crop, crop) bool, True on cracks.
+        edges: (crop, crop) uint8, the HED probability times 255, if there is one.
+        ignored: (crop, crop) bool, True where nobody knows; None: it is known everywhere.
+    """
+
+    frame: Frame
+    mask: Mask
+    edges: Frame | None
+    ignored: Mask | None
+
+
 def training_crop(
     frame: Frame,
-    mask: npt.NDArray[np.bool_],
+    mask: Mask,
     edges: Frame | None,
     how: Augmentation,
     rng: np.random.Generator,
-) -> tuple[Frame, npt.NDArray[np.bool_], Frame | None]:
-    """Return one random crop of frame (H, W, 3) BGR, mask and edge probability (H, W), aligned."""
-    warp = _random_affine(_crop_centre(mask, how, rng), how, rng)
+    *,
+    ignored: Mask | None = None,
+    focus: Mask | None = None,
+) -> Crop:
+    """Return one random crop of frame (H, W, 3) BGR and what belongs to it, each (H, W).
+
+    `focus` takes the place of the crack where crops are centred near it and there is none.
+    """
+    near = mask if focus is None or mask.any() else focus
+    warp = _random_affine(_crop_centre(near, how, rng), how, rng)
     size = (how.crop, how.crop)
 
     def warped(image: npt.NDArray[np.uint8]) -> Frame:
@@ -49,13 +75,23 @@ def training_crop(
             np.uint8,
         )
 
-    crop = warped(frame)
-    if how.photometric == "strong":
-        crop = _strong_photometric(crop, rng)
-    elif how.photometric == "mild":
-        crop = _photometric(crop, rng)
-    crop_mask = warped(mask.astype(np.uint8) * 255) > 127
-    return crop, crop_mask, None if edges is None else warped(edges)
+    def warped_mask(of: Mask) -> Mask:
+        return warped(of.astype(np.uint8) * 255) > 127
+
+    crop, crop_mask = warped(frame), warped_mask(mask)
+    match how.photometric:
+        case "mild":
+            crop = _photometric(crop, rng)
+        case "strong":
+            crop = _strong_photometric(crop, rng)
+        case "field":
+            crop, crop_mask = filmed(_strong_photometric(crop, rng), crop_mask, rng)
+    return Crop(
+        crop,
+        crop_mask,
+        None if edges is None else warped(edges),
+        None if ignored is None else warped_mask(ignored),
+    )
 
 
 def _crop_centre(

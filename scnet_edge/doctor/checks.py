@@ -5,54 +5,34 @@ Torch and onnx, which only building needs, are looked up and not imported.
 
 from __future__ import annotations
 
-import ctypes
 import re
+import shutil
+import subprocess
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scnet_edge.doctor.camera_checks import check_cameras
-from scnet_edge.doctor.tensorrt_checks import check_power_mode, check_swap, check_tensorrt
+from scnet_edge.doctor.machine_checks import Check, check_machine
+from scnet_edge.doctor.tensorrt_checks import check_tensorrt
 from scnet_edge.engines.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
-from scnet_edge.errors import EngineError, ModelError
-from scnet_edge.machine.board import RELEASE, l4t_version, system_text
-from scnet_edge.machine.sysfs import power_mode
-from scnet_edge.machine.system import (
-    Check,
-    check_bf16,
-    check_cores,
-    check_cpu,
-    check_int8,
-    check_jetpack,
-    check_machine,
-    check_memory,
-    check_python,
-    cpu_flags,
-)
+from scnet_edge.errors import EngineError, ModelError, one_line
+from scnet_edge.machine.description import read_cuda, read_machine
 from scnet_edge.models.cards import shipped_models
 
-COMPUTE_CAPABILITY = (75, 76)  # CUdevice_attribute: major, minor
 CUDA = "CUDAExecutionProvider"
+ELEMENTS = ("pnmenc", "videoconvert", "rtspsrc")
+INSTALL = (
+    "apt install gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad, "
+    "for gst: and csi: sources; USB, RTSP and HTTP cameras need none of it"
+)
 
 
 def checks() -> list[Check]:
     """Return every check of this machine, engines imported, in the order to read them."""
-    cpuinfo = system_text("/proc/cpuinfo")
-    gpu, jetpack = check_gpu(), check_jetpack(system_text(RELEASE))
-    tensorrt = check_tensorrt(gpu, l4t_version(system_text(RELEASE)))
-    engines = [check_engine("openvino"), check_engine("onnxruntime"), tensorrt]
+    machine = read_machine(read_cuda())
+    engines = [check_engine("openvino"), check_engine("onnxruntime"), check_tensorrt(machine)]
     return [
-        check_python(),
-        check_machine(),
-        check_cpu(cpuinfo),
-        check_int8(cpu_flags(cpuinfo)),
-        check_bf16(cpu_flags(cpuinfo)),
-        check_cores(),
-        check_memory(),
-        gpu,
-        jetpack,
-        check_power_mode(power_mode(Path("/"))),
-        check_swap(system_text("/proc/meminfo"), jetson="not a Jetson" not in jetpack.found),
+        *check_machine(machine),
         *engines,
         check_default_engine(engines),
         *check_opencv(),
@@ -75,7 +55,12 @@ def check_engine(engine: str) -> Check:
     try:
         module = import_module(engine)
     except (ImportError, OSError) as e:
-        return Check(name=engine, verdict="missing", found=_one_line(e), remedy=remedy)
+        return Check(
+            name=engine,
+            verdict="missing",
+            found=f"installed, but does not import: {one_line(e)}",
+            remedy=remedy,
+        )
     devices = (
         module.get_available_providers()
         if engine == "onnxruntime"
@@ -91,26 +76,6 @@ def check_engine(engine: str) -> Check:
         found=f"{module.__version__}, {listed}",
         remedy="" if usable else f"it lists no CPU; {remedy}",
     )
-
-
-def check_gpu() -> Check:
-    """Return the CUDA devices that the driver lists, asked without any CUDA package."""
-    missing = "the CPU engines need none; for an NVIDIA GPU install its driver"
-    try:
-        cuda = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return Check(name="gpu", verdict="missing", found="no NVIDIA driver", remedy=missing)
-    status = cuda.cuInit(0)
-    count, driver = ctypes.c_int(0), ctypes.c_int(0)
-    if status == 0:
-        cuda.cuDeviceGetCount(ctypes.byref(count))
-        cuda.cuDriverGetVersion(ctypes.byref(driver))
-    if count.value == 0:
-        found = f"the NVIDIA driver finds no GPU (cuInit gives {status})"
-        return Check(name="gpu", verdict="missing", found=found, remedy=missing)
-    devices = ", ".join(_gpu_name(cuda, i) for i in range(count.value))
-    cuda_version = f"{driver.value // 1000}.{driver.value % 1000 // 10}"
-    return Check(name="gpu", verdict="ok", found=f"{devices}; driver for CUDA {cuda_version}")
 
 
 def check_default_engine(engines: list[Check]) -> Check:
@@ -146,7 +111,14 @@ def check_opencv() -> list[Check]:
     try:
         cv2 = import_module("cv2")
     except ImportError as e:
-        return [Check(name="opencv", verdict="missing", found=_one_line(e), remedy=remedy)]
+        return [
+            Check(
+                name="opencv",
+                verdict="missing",
+                found=f"installed, but does not import: {one_line(e)}",
+                remedy=remedy,
+            )
+        ]
     built = cv2.getBuildInformation()
     return [
         Check(name="opencv", verdict="ok", found=cv2.__version__),
@@ -178,17 +150,28 @@ def _check_video(built: str, part: str, remedy: str) -> Check:
     return Check(name=name, verdict="warn", found="not built in", remedy=remedy)
 
 
-def _gpu_name(cuda: ctypes.CDLL, index: int) -> str:
-    """Return `NVIDIA H200 (compute capability 9.0)`."""
-    device, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
-    cuda.cuDeviceGet(ctypes.byref(device), index)
-    cuda.cuDeviceGetName(name, len(name), device)
-    numbers = [ctypes.c_int(0), ctypes.c_int(0)]
-    for number, attribute in zip(numbers, COMPUTE_CAPABILITY, strict=True):
-        cuda.cuDeviceGetAttribute(ctypes.byref(number), attribute, device)
-    capability = ".".join(str(number.value) for number in numbers)
-    return f"{name.value.decode(errors='replace')} (compute capability {capability})"
+def check_cameras() -> list[Check]:
+    """Return the video devices, and GStreamer as `run --source gst:` and `csi:` use it."""
+    devices = sorted(str(path) for path in Path("/dev").glob("video*"))
+    return [
+        Check(name="cameras", verdict="ok", found=", ".join(devices) or "no /dev/video*"),
+        check_gstreamer(),
+    ]
 
 
-def _one_line(error: Exception) -> str:
-    return f"installed, but does not import: {' '.join(str(error).split())}"
+def check_gstreamer() -> Check:
+    """Return whether gst-launch-1.0 and the elements it is given are here."""
+    inspect = shutil.which("gst-inspect-1.0")
+    if not inspect or not shutil.which("gst-launch-1.0"):
+        return Check(name="gstreamer", verdict="warn", found="not installed", remedy=INSTALL)
+    if lacking := [name for name in ELEMENTS if not _exists(inspect, name)]:
+        found = f"without {', '.join(lacking)}"
+        return Check(name="gstreamer", verdict="warn", found=found, remedy=INSTALL)
+    argus = _exists(inspect, "nvarguscamerasrc")
+    found = f"installed, {'with' if argus else 'without'} nvarguscamerasrc for csi: cameras"
+    return Check(name="gstreamer", verdict="ok", found=found)
+
+
+def _exists(inspect: str, element: str) -> bool:
+    command = [inspect, "--exists", element]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0

@@ -9,24 +9,22 @@ import re
 from importlib import import_module
 from importlib.util import find_spec
 
-from scnet_edge.engines.base import CUDA_PACKAGES, ENGINES, one_line
+from scnet_edge.doctor.machine_checks import Check
+from scnet_edge.engines.base import CUDA_PACKAGES, ENGINES
 from scnet_edge.engines.tensorrt.cuda import REMEDY
 from scnet_edge.engines.tensorrt.library import OLDEST_OF_TENSORRT, missing_kernels, pair
-from scnet_edge.machine.system import Check
+from scnet_edge.errors import one_line
+from scnet_edge.machine.description import Machine
 
 RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # TensorRT-RTX 1.7's own list
 ORIN = "8.7"
 LAST_L4T_OF_PYTHON_38 = 35  # JetPack 5
-MIN_BUILD_BYTES = 8 * 2**30  # memory and swap; below, builders were killed (ultralytics#19614)
 
 
-def check_tensorrt(gpu: Check, l4t: tuple[int, ...] | None = None) -> Check:
-    """Return whether TensorRT or TensorRT-RTX imports, and whether it can run plans here.
-
-    Args:
-        gpu: What `check_gpu` found.
-        l4t: The release of a Jetson's software; None on other machines.
-    """
+def check_tensorrt(machine: Machine) -> Check:
+    """Return whether TensorRT or TensorRT-RTX imports, and whether it can run plans here."""
+    l4t, gpus = machine.l4t, machine.cuda.gpus
+    capability = gpus[0].capability if gpus else ""
     names = [name for name in ENGINES["tensorrt"][1] if find_spec(name)]
     remedy = ENGINES["tensorrt"][2]
     if l4t is not None and l4t[0] <= LAST_L4T_OF_PYTHON_38:
@@ -41,20 +39,14 @@ def check_tensorrt(gpu: Check, l4t: tuple[int, ...] | None = None) -> Check:
     except (ImportError, OSError) as e:
         found = f"installed, but does not import: {one_line(e)}"
         return Check(name="tensorrt", verdict="missing", found=found, remedy=remedy)
-    found = f"{names[0]} {version}{known_note(names[0], version, capability_of(gpu.found))}"
-    if gpu.verdict != "ok":
+    found = f"{names[0]} {version}{known_note(names[0], version, capability)}"
+    if not gpus:
         remedy = "without a GPU it only builds plans ahead of time; nothing to do"
     elif not any(map(find_spec, CUDA_PACKAGES)):
         remedy = f"CUDA from Python is missing: {REMEDY}"
     else:
-        remedy = known_trouble(names[0], version, capability_of(gpu.found))
+        remedy = known_trouble(names[0], version, capability)
     return Check(name="tensorrt", verdict="warn" if remedy else "ok", found=found, remedy=remedy)
-
-
-def capability_of(gpu: str) -> str:
-    """Return `8.7` of the first GPU in what `check_gpu` found; empty where it says nothing."""
-    match = re.search(r"compute capability (\d+\.\d+)", gpu)
-    return match[1] if match else ""
 
 
 def known_trouble(module: str, version: str, capability: str) -> str:
@@ -88,24 +80,3 @@ def known_note(module: str, version: str, capability: str) -> str:
     if module == "tensorrt" and version.startswith("10.3.") and capability == ORIN:
         return ", which cannot build INT8 by calibrators on Orin (TensorRT#4797): bundles use none"
     return ""
-
-
-def check_power_mode(mode: str | None) -> Check:
-    """Return nvpmodel's mode of a Jetson, as `sysfs.power_mode` reads it."""
-    if mode is None:
-        return Check(name="power mode", verdict="ok", found="none: not a Jetson")
-    if mode.upper().startswith("MAXN"):
-        return Check(name="power mode", verdict="ok", found=mode)
-    remedy = "slower than the board can be: 'sudo nvpmodel -p --verbose' lists the modes"
-    return Check(name="power mode", verdict="warn", found=mode, remedy=remedy)
-
-
-def check_swap(meminfo: str, *, jetson: bool) -> Check:
-    """Return the swap; on a Jetson, building a plan takes memory that the board may not have."""
-    sizes = {k: 1024 * int(v) for k, v in re.findall(r"^(\w+):\s*(\d+) kB$", meminfo, re.M)}
-    memory, swap = sizes.get("MemTotal", 0), sizes.get("SwapTotal", 0)
-    found = f"{swap / 2**30:.1f} GiB"
-    if jetson and memory + swap < MIN_BUILD_BYTES:
-        remedy = "a plan's builder may be killed: add 4 GiB of swap before 'build --on-device'"
-        return Check(name="swap", verdict="warn", found=found, remedy=remedy)
-    return Check(name="swap", verdict="ok", found=found)

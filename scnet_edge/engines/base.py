@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,11 +13,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.engines.compiled import SLOT, Arithmetic, check_slot, identity
+from scnet_edge.engines.compiled import COMPILED, Arithmetic, check_compiled, identity
 from scnet_edge.engines.graph_file import check_graph
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
+from scnet_edge.types import Frame
 
 Array = npt.NDArray[Any]
+CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
+CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
+GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
+MIN_TURNS, TIMED_S = 8, 2.0
 
 
 class Backend(Protocol):
@@ -66,13 +72,6 @@ def check_graph_file(graph: Path) -> None:
     check_graph(graph)
 
 
-def one_line(error: Exception) -> str:
-    """Return an engine's many-line message as one of at most 300 characters."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"
-
-
-CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
 # engine -> (our module, the packages either of which it needs, how to get one)
 ENGINES = {
     "openvino": ("scnet_edge.engines.openvino.cpu", ("openvino",), CPU_REMEDY),
@@ -83,10 +82,6 @@ ENGINES = {
         "install JetPack's python3-libnvinfer, or pip install tensorrt-rtx on an RTX machine",
     ),
 }
-
-
-CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
-GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
 
 
 def installed_engines() -> list[str]:
@@ -113,7 +108,7 @@ def cpu_engine() -> str:
     """Return the engine that graphs are calibrated and judged in: OpenVINO, else ONNX Runtime.
 
     TensorRT is not asked: it would run the portable graph, where the robot runs the typed one, and
-    build a plan for every layer that is ranked. `build --on-device` verifies what runs there.
+    build a plan for every layer that is ranked. `compile` verifies what runs there.
 
     Raises:
         EngineError: neither is installed.
@@ -139,9 +134,9 @@ def open_backend(
         graph: An ONNX file whose hash the caller has checked.
         threads: CPU threads, at least 1; None leaves it to the engine.
         cache: A folder in which the engine may keep compiled code between runs, or one that
-            `scnet-edge build --on-device` wrote: its hashes are checked before anything is loaded.
+            `scnet-edge compile` wrote: its hashes are checked before anything is loaded.
         arithmetic: What computes the floating-point layers, for OpenVINO; None for what
-            `build --on-device` found the quickest here, or FP32.
+            `compile` found the quickest here, or FP32.
 
     Raises:
         EngineError: the engine is unknown, not installed, does not start, refuses the graph, or
@@ -158,12 +153,38 @@ def open_backend(
         load: Callable[..., Backend] = import_module(module).load
     except (ImportError, OSError) as e:  # OSError: a shared library that does not load
         raise EngineError(f"engine {engine!r} does not start: {one_line(e)}; {remedy}") from e
-    if cache is not None and (cache / SLOT).is_file():
-        slot = check_slot(cache, graph, identity(engine))
-        if arithmetic is None and slot.rest is not None:
-            arithmetic = slot.rest.arithmetic
+    if cache is not None and (cache / COMPILED).is_file():
+        record = check_compiled(cache, graph, identity(engine))
+        if arithmetic is None and record.fallback is not None:
+            arithmetic = record.fallback.arithmetic
     if arithmetic is None or (arithmetic, engine) == ("fp32", "onnxruntime"):
         return load(graph, threads=threads, cache=cache)
     if engine != "openvino":
         raise EngineError(f"engine {engine!r} computes what the graph states; build another bundle")
     return load(graph, threads=threads, cache=cache, arithmetic=arithmetic)
+
+
+def quickest_ms(one: Backend, other: Backend, frames: Sequence[Frame]) -> tuple[float, float]:
+    """Return each backend's shortest milliseconds for a frame, the two taking turns.
+
+    The shortest and not the median: other programs, and a first run, only add to a time, and a
+    machine that is busy while a bundle is built must not decide what runs when it is not.
+
+    Args:
+        one, other: Backends of the input `frame`.
+        frames: (h, w, 3) uint8 BGR each, of the size that both take, in turn.
+    """
+    shortest = [float("inf")] * 2
+    start_s, turn = time.perf_counter(), 0
+    while turn < MIN_TURNS or time.perf_counter() - start_s < TIMED_S:
+        feeds = {"frame": frames[turn % len(frames)][None]}
+        for i, backend in enumerate((one, other)):
+            shortest[i] = min(shortest[i], _run_ms(backend, feeds))
+        turn += 1
+    return shortest[0], shortest[1]
+
+
+def _run_ms(backend: Backend, feeds: dict[str, Array]) -> float:
+    start_s = time.perf_counter()
+    backend.run(feeds)
+    return 1e3 * (time.perf_counter() - start_s)

@@ -1,7 +1,7 @@
-"""Compiled code on disk: a folder that says what it is, checked before an engine sees a byte of it.
+"""Compiled code on disk: a folder that says what it is, checked before an engine sees a byte.
 
     BUNDLE/device/ENGINE-N/
-      slot.json       this file's `CompiledEngine`
+      compiled.json       this file's `CompiledEngine`
       fused.plan      TensorRT's plan of fused.onnx, and of each other graph of the bundle
       fused.layers.json   what its inspector says of that plan
       timing.cache    what TensorRT measured, for the next build
@@ -25,16 +25,16 @@ from scnet_edge.config import read_json
 from scnet_edge.engines.tensorrt.plan_layers import Summary
 from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
-from scnet_edge.machine.board import cpu_name, jetson_release, system_text
+from scnet_edge.machine.description import cpu_identity, jetson_release, system_text
 from scnet_edge.types import Parity
 
-SCHEMA = 3
-SLOT, TIMINGS = "slot.json", "timing.cache"
+SCHEMA = 4
+COMPILED, TIMINGS = "compiled.json", "timing.cache"
 CODE = {".plan", ".blob"}
 Arithmetic: TypeAlias = Literal["fp32", "bf16"]
 
 
-class Compiled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CompiledGraph(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One graph in compiled code.
 
     Attributes:
@@ -79,14 +79,14 @@ class PrecisionChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CompiledEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Compiled code and what it depends on.
+    """CompiledGraph code and what it depends on.
 
     Attributes:
         engine: A name of `ENGINES`.
         identity: What must be the same where it runs: engine version, GPU, board software, ...
         graphs: Name of the ONNX file -> what was compiled of it.
         files: Name -> SHA-256.
-        rest: None where the engine leaves no choice.
+        fallback: None where the engine leaves no choice.
         choice: None where the bundle has but one precision for the engine.
         parity: How it did on the golden frames; None until it was tried.
         created: ISO 8601, UTC.
@@ -95,9 +95,9 @@ class CompiledEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schema: int
     engine: str
     identity: dict[str, str]
-    graphs: dict[str, Compiled]
+    graphs: dict[str, CompiledGraph]
     files: dict[str, str]
-    rest: FallbackPrecision | None = None
+    fallback: FallbackPrecision | None = None
     choice: PrecisionChoice | None = None
     parity: Parity | None = None
     created: str
@@ -113,25 +113,25 @@ def layers_of(graph: Path) -> str:
     return f"{graph.stem}.layers.json"
 
 
-def read_slot(folder: Path) -> CompiledEngine:
+def read_compiled(folder: Path) -> CompiledEngine:
     """Return what a folder of compiled code says of itself.
 
     Raises:
         EngineError: there is no such file, or it is not of this version.
     """
-    slot = read_json(folder / SLOT, CompiledEngine, error=EngineError)
-    if slot.schema != SCHEMA:
+    record = read_json(folder / COMPILED, CompiledEngine, error=EngineError)
+    if record.schema != SCHEMA:
         raise EngineError(
-            f"{folder}: schema {slot.schema}, this version reads {SCHEMA}; {mend(folder)}"
+            f"{folder}: schema {record.schema}, this version reads {SCHEMA}; {mend(folder)}"
         )
-    return slot
+    return record
 
 
-def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> CompiledEngine:
-    """Return the slot of a folder after checking that it is whole, of `graph`, and for us.
+def check_compiled(folder: Path, graph: Path, found: dict[str, str]) -> CompiledEngine:
+    """Return the record of a folder after checking that it is whole, of `graph`, and for us.
 
     Args:
-        folder: Compiled code; nothing of it was parsed before.
+        folder: CompiledGraph code; nothing of it was parsed before.
         graph: The ONNX file it was compiled from, whose hash the caller has checked.
         found: What is known of this machine, of the keys of `CompiledEngine.identity`.
 
@@ -139,37 +139,39 @@ def check_slot(folder: Path, graph: Path, found: dict[str, str]) -> CompiledEngi
         EngineError: a file is missing, foreign or altered, or was compiled from another graph or
             for another machine; the message has the command that mends it.
     """
-    slot = read_slot(folder)
-    for name, expected in slot.files.items():
+    record = read_compiled(folder)
+    for name, expected in record.files.items():
         _check_file(folder, name, expected)
     for path in folder.iterdir():  # OpenVINO picks its code by name, so what lies there counts
-        if path.suffix in CODE and path.name not in slot.files:
-            raise EngineError(f"{path}: code that {SLOT} does not list, not loaded; {mend(folder)}")
-    compiled = slot.graphs.get(graph.name)
+        if path.suffix in CODE and path.name not in record.files:
+            raise EngineError(
+                f"{path}: code that {COMPILED} does not list, not loaded; {mend(folder)}"
+            )
+    compiled = record.graphs.get(graph.name)
     if compiled is None or compiled.graph_sha256 != file_sha256(graph):
         raise EngineError(
             f"{folder}: compiled from another graph than {graph.name}; {mend(folder)}"
         )
-    check_identity(folder, slot, found)
-    return slot
+    check_identity(folder, record, found)
+    return record
 
 
-def read_code(folder: Path, slot: CompiledEngine, name: str) -> bytes:
-    """Return a file of compiled code whose very bytes have the hash that the slot lists.
+def read_code(folder: Path, record: CompiledEngine, name: str) -> bytes:
+    """Return a file of compiled code whose very bytes have the hash that the record lists.
 
     Raises:
-        EngineError: the slot does not list it, or it is missing, foreign or altered.
+        EngineError: the record does not list it, or it is missing, foreign or altered.
     """
     path = _listed(folder, name)
     code = path.read_bytes()
-    _check_sha256(path, hashlib.sha256(code).hexdigest(), slot.files.get(name, "nothing"))
+    _check_sha256(path, hashlib.sha256(code).hexdigest(), record.files.get(name, "nothing"))
     return code
 
 
-def check_identity(folder: Path, slot: CompiledEngine, found: dict[str, str]) -> None:
-    """Raise EngineError where what was found differs from what the slot was compiled for."""
+def check_identity(folder: Path, record: CompiledEngine, found: dict[str, str]) -> None:
+    """Raise EngineError where what was found differs from what the record was compiled for."""
     for key, value in found.items():
-        expected = slot.identity.get(key)
+        expected = record.identity.get(key)
         if value != expected:
             raise EngineError(
                 f"{folder}: compiled for {key} {expected}, found {value}; {mend(folder)}"
@@ -184,20 +186,18 @@ def identity(engine: str) -> dict[str, str]:
         trt = tensorrt()
         return {"TensorRT": f"{trt.__name__} {trt.__version__}", "JetPack": jetson_release()}
     openvino = import_module("openvino").__version__
-    return {"OpenVINO": openvino, "CPU": cpu_name(system_text("/proc/cpuinfo"))}
+    return {"OpenVINO": openvino, "CPU": cpu_identity(system_text("/proc/cpuinfo"))}
 
 
 def tensor_text(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    """Return `1x384x544x3 uint8`, as `Compiled.tensors` has it."""
+    """Return `1x384x544x3 uint8`, as `CompiledGraph.tensors` has it."""
     return f"{'x'.join(map(str, shape))} {dtype}"
 
 
 def mend(folder: Path) -> str:
     """Return the command that makes the compiled code in `BUNDLE/device/ENGINE-N` anew."""
     engine = folder.name.rpartition("-")[0]
-    return (
-        f"run 'scnet-edge build --on-device {folder.parents[1]} --engine {engine}' on this machine"
-    )
+    return f"run 'scnet-edge compile {folder.parents[1]} --engine {engine}' on this machine"
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:
@@ -205,7 +205,7 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
 
 
 def _listed(folder: Path, name: str) -> Path:
-    """Return the path of a file that the slot lists; it is a plain file of the folder."""
+    """Return the path of a file that the record lists; it is a plain file of the folder."""
     path = folder / name
     if Path(name).name != name or path.is_symlink() or not path.is_file():
         raise EngineError(
@@ -217,6 +217,6 @@ def _listed(folder: Path, name: str) -> Path:
 def _check_sha256(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise EngineError(
-            f"{path}: SHA-256 is {found[:12]}..., {SLOT} says {expected[:12]}...: altered or "
+            f"{path}: SHA-256 is {found[:12]}..., {COMPILED} says {expected[:12]}...: altered or "
             f"damaged, not loaded; {mend(path.parent)}"
         )

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
-from scnet_edge.errors import EngineError
+from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file
+from scnet_edge.errors import EngineError, one_line
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
+from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_alarms
 from scnet_edge.evaluation.bootstrap import interval
 from scnet_edge.evaluation.metrics import (
     THRESHOLDS,
     Counts,
     add_up,
-    auprc,
     count_levels,
     iou,
     levels,
@@ -30,9 +30,10 @@ from scnet_edge.evaluation.metrics import (
     score_at,
     threshold_index,
 )
-from scnet_edge.evaluation.shapes import BoundaryCounts, count_boundaries, count_patches, count_thin
+from scnet_edge.evaluation.ranking import average_precision
+from scnet_edge.evaluation.shapes import count_boundaries, count_patches, count_thin
 from scnet_edge.models.cards import CardMetrics
-from scnet_edge.types import Map
+from scnet_edge.types import Map, PixelCounts
 
 TOLERANCES_PX = (0, 2, 5)
 
@@ -87,8 +88,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         data: Data set and split.
         images: How many.
         ods: Best F1 of one threshold for all images.
-        ois: Mean of each image's best F1.
-        auprc: Area under the precision-recall curve.
+        ois: Mean of the best F1 of each image with a crack.
+        auprc: Area under the precision-recall curve, from every probability.
         iou: Crack intersection over union at the ODS threshold.
         miou: Mean of crack IoU and background IoU there.
         patch_f1: F1 of 32x32 patches there.
@@ -96,6 +97,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         tolerance: Tolerance in pixels -> best F1 of one threshold.
         boundary_f1: F1 of the outlines within 2 px, at the threshold that ships.
         shipped: Scores at the threshold that ships.
+        alarms: What is called crack there on images that show none; None where all show one.
     """
 
     subject: str
@@ -112,6 +114,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tolerance: dict[str, float]
     boundary_f1: float
     shipped: Scores
+    alarms: Alarms | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +125,9 @@ class Tally:
         names: Of the images.
         pixels: Per image, zero tolerance.
         tolerant: Tolerance in pixels -> counts of all images.
+        crack: The probabilities of the crack pixels of each image.
+        beside: Those of its other pixels.
+        quiet: The alarms of each image without a crack.
     """
 
     shipped: float
@@ -130,7 +136,10 @@ class Tally:
     tolerant: dict[int, Counts] = field(default_factory=dict)
     patches: list[Counts] = field(default_factory=list)
     thin: list[Counts] = field(default_factory=list)
-    boundary: BoundaryCounts = field(default_factory=BoundaryCounts)
+    boundary: PixelCounts = field(default_factory=PixelCounts)
+    crack: list[Map] = field(default_factory=list)
+    beside: list[Map] = field(default_factory=list)
+    quiet: list[FrameAlarms] = field(default_factory=list)
 
 
 def tally(
@@ -153,18 +162,24 @@ def tally(
     index = threshold_index(threshold)  # refused now rather than after the last image
     counted = Tally(threshold)
     for sample, probability in predicted:
-        truth = sample.read_mask()
+        truth, ignored = sample.read_truth()
         if truth.shape != probability.shape:
             raise InputError(
                 f"{sample.mask}: expected the size of its image, {probability.shape}, "
                 f"found {truth.shape}; replace one of them"
             )
-        reached = levels(probability)
+        reached = levels(probability, ignored)
+        if not truth.any():
+            known = probability if ignored is None else probability * ~ignored
+            counted.quiet.append(count_alarms(known, threshold))
         counted.names.append(sample.name)
+        counted.crack.append(probability[truth])
+        counted.beside.append(probability[~truth])
         counted.pixels.append(count_levels(reached, truth))
         counted.patches.append(count_patches(reached, truth))
         counted.thin.append(count_thin(reached, truth))
-        counted.boundary += count_boundaries(probability >= THRESHOLDS[index], truth)
+        above = probability >= THRESHOLDS[index]
+        counted.boundary += count_boundaries(above, truth, ignored=ignored)
         for px in tolerances_px:
             here = count_levels(reached, truth, tolerance_px=px) if px else counted.pixels[-1]
             counted.tolerant[px] = counted.tolerant[px] + here if px in counted.tolerant else here
@@ -190,7 +205,7 @@ def summarise(counted: Tally, *, subject: str, engine: str, data: str) -> Evalua
             recall=best.recall,
         ),
         ois=ois(counted.pixels),
-        auprc=auprc(total),
+        auprc=average_precision(counted.crack, counted.beside),
         iou=at_best.iou,
         miou=at_best.miou,
         patch_f1=at_best.patch_f1,
@@ -198,6 +213,7 @@ def summarise(counted: Tally, *, subject: str, engine: str, data: str) -> Evalua
         tolerance={str(px): ods(counts).f1 for px, counts in counted.tolerant.items()},
         boundary_f1=counted.boundary.f1,
         shipped=_scores(counted, total, counted.shipped),
+        alarms=add_alarms(counted.quiet, counted.shipped) if counted.quiet else None,
     )
 
 

@@ -42,6 +42,19 @@ def interval(
     return float(low), float(high)
 
 
+def interval_of_mean(
+    values: Values, *, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean of one value per image.
+
+    Raises:
+        InputError: there are no images.
+    """
+    means = _draws(len(values), seed, resamples) @ values / len(values)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def paired_interval(
     ours: Sequence[Sequence[Counts]],
     theirs: Sequence[Sequence[Counts]],

@@ -88,12 +88,15 @@ class Score:
     f1: float
 
 
-def count(probability: Map, truth: Mask, *, tolerance_px: int = 0) -> Counts:
+def count(
+    probability: Map, truth: Mask, *, ignored: Mask | None = None, tolerance_px: int = 0
+) -> Counts:
     """Return one image's counts at every threshold.
 
     Args:
         probability: (h, w) float32 in [0, 1].
         truth: (h, w) bool, True on cracks.
+        ignored: (h, w) bool, True where nobody knows; None: all is known.
         tolerance_px: How far a prediction may lie from the crack.
 
     Raises:
@@ -104,20 +107,22 @@ def count(probability: Map, truth: Mask, *, tolerance_px: int = 0) -> Counts:
             f"expected a mask of the image's size {probability.shape}, found {truth.shape}; "
             "replace the image or its mask"
         )
-    return count_levels(levels(probability), truth, tolerance_px=tolerance_px)
+    return count_levels(levels(probability, ignored), truth, tolerance_px=tolerance_px)
 
 
-def levels(probability: Map) -> Levels:
+def levels(probability: Map, ignored: Mask | None = None) -> Levels:
     """Return how many thresholds each pixel reaches; all counts are histograms of these.
 
     Bit-equal to comparing the float32 probability with each threshold, at a tenth of the cost.
+    What is ignored reaches none, not even 0, so that no count has it.
     """
     bounded = np.clip(probability, 0, 1)
     guess = (bounded * np.float32(100)).astype(np.uint8)  # off by at most one, by rounding
     above = np.append(THRESHOLDS, np.float32(np.inf))[guess + 1] <= bounded
     below = THRESHOLDS[guess] > bounded
     reached = guess + 1 + above.astype(np.uint8) - below.astype(np.uint8)
-    return np.where(probability >= 0, reached, 0).astype(np.uint8)
+    counts = probability >= 0 if ignored is None else (probability >= 0) & ~ignored
+    return np.where(counts, reached, 0).astype(np.uint8)
 
 
 def count_levels(reached: Levels, truth: Mask, *, tolerance_px: int = 0) -> Counts:
@@ -180,14 +185,17 @@ def ods(counts: Counts) -> Score:
 
 
 def ois(counts: Sequence[Counts]) -> float:
-    """Return the mean of each image's own best F1 (optimal image scale)."""
-    return float(np.mean([each.f1.max() for each in counts]))
+    """Return the mean of each image's own best F1 (optimal image scale).
 
+    An image without a crack has none: where nothing is predicted it would score 1.
 
-def auprc(counts: Counts) -> float:
-    """Return the area under the precision-recall curve, as the sum of recall steps x precision."""
-    recall = np.append(counts.recall, 0.0)  # (102,), falling with the threshold
-    return float(-np.sum(np.diff(recall) * counts.precision))
+    Raises:
+        InputError: no image has a crack.
+    """
+    best = [each.f1.max() for each in counts if each.truth]
+    if not best:
+        raise InputError("expected at least one image with a crack to score, found none")
+    return float(np.mean(best))
 
 
 def iou(counts: Counts, threshold: float) -> float:

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from scnet_edge.evaluation.metrics import BINS, Counts, Levels, at_least, count_levels, disc
-from scnet_edge.models.patches import CRACKED_SHARE, PATCH_PX
-from scnet_edge.types import Mask
+from scnet_edge.models.sizes import CRACKED_SHARE, PATCH_PX
+from scnet_edge.types import Mask, PixelCounts
 
 FOUND_SHARE = 0.5  # of its crack pixels; a crack patch with fewer found is missed (Section V-C)
 THIN_PX = 4
 BOUNDARY_PX = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundaryCounts:
-    """Boundary pixels of one threshold: predicted, those that are right, true, those found."""
-
-    predicted: int = 0
-    right: int = 0
-    true: int = 0
-    found: int = 0
-
-    def __add__(self, other: BoundaryCounts) -> BoundaryCounts:
-        """Return the counts of both together."""
-        return BoundaryCounts(
-            predicted=self.predicted + other.predicted,
-            right=self.right + other.right,
-            true=self.true + other.true,
-            found=self.found + other.found,
-        )
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; 1 where there is no boundary at all."""
-        if not self.predicted and not self.true:
-            return 1.0
-        precision = self.right / self.predicted if self.predicted else 1.0
-        recall = self.found / self.true if self.true else 1.0
-        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> Counts:
@@ -57,13 +27,13 @@ def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> 
     n = rows * columns
     key = (patch * 2 + truth) * BINS + reached
     histogram = np.bincount(key.ravel(), minlength=n * 2 * BINS).reshape(n, 2, BINS)
-    area = histogram.sum((1, 2))  # (n,)
+    area = histogram[..., 1:].sum((1, 2))  # (n,), without what is ignored
     crack = histogram[:, 1].sum(1)
     on_crack = at_least(histogram[:, 1])  # (n, 101)
     predicted = on_crack + at_least(histogram[:, 0])
-    cracked = crack >= CRACKED_SHARE * area
+    cracked = (crack >= CRACKED_SHARE * area) & (crack > 0)
     found = cracked[:, None] & (on_crack >= FOUND_SHARE * crack[:, None])
-    alarm = ~cracked[:, None] & (predicted >= CRACKED_SHARE * area[:, None])
+    alarm = ~cracked[:, None] & (predicted >= CRACKED_SHARE * area[:, None]) & (predicted > 0)
     hits = found.sum(0).astype(np.int64)
     return Counts(
         predicted=hits + alarm.sum(0).astype(np.int64),
@@ -89,13 +59,21 @@ def count_thin(reached: Levels, truth: Mask) -> Counts:
     return count_levels(reached, thin(truth))
 
 
-def count_boundaries(mask: Mask, truth: Mask, *, tolerance_px: int = BOUNDARY_PX) -> BoundaryCounts:
-    """Return how well the outline of a mask follows that of the truth, within `tolerance_px`."""
+def count_boundaries(
+    mask: Mask, truth: Mask, *, ignored: Mask | None = None, tolerance_px: int = BOUNDARY_PX
+) -> PixelCounts:
+    """Return how well the outline of a mask follows that of the truth, within `tolerance_px`.
+
+    Where the truth is ignored, and right beside it, nobody knows where an outline is.
+    """
     ours, theirs = _boundary(mask), _boundary(truth)
+    if ignored is not None:
+        unknown = cv2.dilate(ignored.view(np.uint8), disc(1)) > 0
+        ours, theirs = ours & ~unknown, theirs & ~unknown
     kernel = disc(tolerance_px)
     near_ours = cv2.dilate(ours.view(np.uint8), kernel) > 0
     near_theirs = cv2.dilate(theirs.view(np.uint8), kernel) > 0
-    return BoundaryCounts(
+    return PixelCounts(
         predicted=int(ours.sum()),
         right=int((ours & near_theirs).sum()),
         true=int(theirs.sum()),

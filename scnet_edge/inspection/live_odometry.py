@@ -26,7 +26,6 @@ from scnet_edge.types import Captured
 Receive: TypeAlias = Callable[[float], list[bytes]]  # what came within so many seconds
 _POLL_S = 0.1
 _RETRY_S = 1.0  # between two tries to open a line that was unplugged
-_MOVING_M = 0.002  # less between a second ago and now is an encoder's flicker
 _LONGEST_BYTES = 4096  # a line of a reading is shorter; a longer one is noise
 
 
@@ -55,10 +54,8 @@ class LiveOdometry:
 
     def moving(self) -> bool | None:
         """Return whether the robot has moved within the last second; None without readings."""
-        now_s = monotonic_ns() / 1e9
         with self._lock:
-            now_m, before_m = (self._readings.at(t_s).chainage_m for t_s in (now_s, now_s - 1.0))
-        return None if now_m is None or before_m is None else abs(now_m - before_m) > _MOVING_M
+            return self._readings.moving(monotonic_ns() / 1e9)
 
     def _listen(self) -> None:
         while not self._stop.is_set():

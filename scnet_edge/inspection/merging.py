@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from scnet_edge.inspection.cloud import Cloud, distances
+from scnet_edge.inspection.cloud import distances
 from scnet_edge.inspection.geometry import wrap
 from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
@@ -16,7 +18,15 @@ _ONE_SIDED = 0.3  # at an end, the piece lies to one side; in its middle, to bot
 _STRAIGHT = 0.7  # cosine of how much the crack may turn in the gap
 
 
-def in_line(one: Cloud, other: Cloud, gap_mm: float, around_mm: float | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Points of one piece, (n, 2) in mm or px, and what a pixel covers at each of them, (n,)."""
+
+    wall_mm: Points
+    scale: Values
+
+
+def in_line(one: Piece, other: Piece, gap_mm: float, around_mm: float | None) -> bool:
     """Return whether an end of one points across a gap at the other, or at an end that points back.
 
     Args:

@@ -7,6 +7,7 @@ udp://[HOST]:PORT           a datagram a reading: `12.345`, `12.345,-1.5` (chain
 serial:///dev/ttyUSB0?baud=115200    the same, a line a reading
 speed://0.2mps              a constant speed, from 0 m at the first frame
 step://50mm                 a constant way from frame to frame, for folders of images
+osd://560,20,140,32         the counter in a film's picture, at x,y,width,height; ?unit=ft
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, lines_of_udp
-from scnet_edge.inspection.odometry_file import read_rows
+from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
+from scnet_edge.inspection.odometry_file import OdometryFile, Row, read_odometry
+from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
@@ -42,22 +46,62 @@ def usual_odometry(setup: Setup) -> str | None:
     return None if setup.mode == "forward" else "visual://"
 
 
-def moves(odometry: Odometry) -> bool | None:
-    """Return whether the robot moves just now; None where no odometer says so by itself."""
-    return odometry.moving() if isinstance(odometry, LiveOdometry) else None
+def moves(odometry: Odometry, captured: Captured) -> bool | None:
+    """Return whether the robot moves when a frame is taken; None where no odometer says so."""
+    if isinstance(odometry, LiveOdometry):
+        return odometry.moving()
+    return odometry.moving(captured) if isinstance(odometry, _ReadOdometry) else None
+
+
+def notes_of(odometry: Odometry) -> tuple[str, ...]:
+    """Return what people must know of an odometry file, a line each."""
+    return odometry.notes if isinstance(odometry, _ReadOdometry) else ()
+
+
+def pose_without_frame(
+    odometry: Odometry, near: Captured, *, mono_ns: int, frame_id: int
+) -> Pose | None:
+    """Return the pose at a moment that no frame shows; None where only frames say where it is.
+
+    Args:
+        near: a frame of the same source, which tells how its clocks go.
+        mono_ns, frame_id: the moment, and the number that a frame would have had then.
+    """
+    if isinstance(odometry, VisualOdometry):
+        return None
+    since_ns = mono_ns - near.mono_ns
+    moment = replace(
+        near,
+        frame_id=frame_id,
+        mono_ns=mono_ns,
+        time_s=None if near.time_s is None else near.time_s + since_ns / 1e9,
+        utc_ns=None if near.utc_ns is None else near.utc_ns + since_ns,
+    )
+    return odometry.at(moment)
 
 
 @contextmanager
-def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> Iterator[Odometry]:
+def open_odometry(
+    uri: str | None,
+    setup: Setup,
+    *,
+    first_segment: int = 0,
+    film: str | None = None,
+    span: FilmSpan | None = None,
+) -> Iterator[Odometry]:
     """Open what a URI names; without one, every pose is without a chainage.
 
     Args:
         uri: as listed at the top of this file.
         setup: says how fast the robot may be and how far its odometer is trusted.
         first_segment: the number of the first segment, for a survey that is resumed.
+        film: the video file that is inspected, for `osd://`, which is read from it beforehand.
+        span: how long it is, to be compared with a file's readings; None for cameras and images.
 
     Raises:
-        ConfigError: an unknown kind, a file or device that cannot be read, or a bad value in it.
+        InputError: `osd://` and a film that cannot be decoded.
+        ConfigError: an unknown kind, a file or device that cannot be read, a bad value in it, or
+            units and times that cannot be.
     """
     readings = Readings(
         max_speed_mps=setup.max_speed_mps,
@@ -78,11 +122,16 @@ def open_odometry(uri: str | None, setup: Setup, *, first_segment: int = 0) -> I
         opened = lines_of_udp if uri.startswith("udp://") else lines_of_serial
         with opened(uri) as lines, LiveOdometry(lines, readings) as live:
             yield live
+    elif uri.startswith(SCHEME):
+        yield _ReadOdometry(_shown(uri, film), readings)
     elif "://" in uri:
-        known = "a CSV or JSONL file, udp://, serial://, speed://, step:// or visual://"
+        known = "a CSV or JSONL file, udp://, serial://, speed://, step://, visual:// or osd://"
         raise ConfigError(f"{redacted(uri)}: unknown kind of odometry, expected {known}")
     else:
-        yield _FileOdometry(Path(uri), readings)
+        file = read_odometry(Path(uri))
+        check_units(Path(uri), file, setup.max_speed_mps)
+        notes = check_span(Path(uri), file, span) if span else ()
+        yield _ReadOdometry(file, readings, notes=file.notes + notes)
 
 
 class _Nowhere:
@@ -93,28 +142,63 @@ class _Nowhere:
         return self._pose
 
 
-class _FileOdometry:
-    def __init__(self, path: Path, readings: Readings) -> None:
-        self._readings = readings
-        self._clock, rows = read_rows(path)
-        self._start_ns: int | None = None
-        for row in rows:
+def _shown(uri: str, film: str | None) -> OdometryFile:
+    """Return the readings of the counter in a film's picture."""
+    counter = parse_counter(uri)
+    if film is None or not Path(film).is_file():
+        raise ConfigError(f"{uri}: reads the counter of a video file, found another source")
+    rows = read_counter(Path(film), counter)
+    readings = (Row(t_s=time_s, chainage_m=metres, roll_deg=None) for time_s, metres in rows)
+    return OdometryFile(clock="time_s", rows=tuple(readings), notes=())
+
+
+class _ReadOdometry:
+    """Readings that were there before the first frame."""
+
+    def __init__(
+        self, file: OdometryFile, readings: Readings, *, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.notes = notes
+        self._readings, self._clock = readings, file.clock
+        self._since_first = SinceFirst()
+        for row in file.rows:
             readings.add(row.t_s, row.chainage_m, row.roll_deg)
 
     def at(self, captured: Captured) -> Pose:
+        t_s = self._time(captured)
+        return Pose(flags=("odometry_lost",)) if t_s is None else self._readings.at(t_s)
+
+    def moving(self, captured: Captured) -> bool | None:
+        """Return whether it has moved within the second before; None where it does not say."""
+        t_s = self._time(captured)
+        if t_s is None or self._clock == "frame_id":
+            return None
+        return self._readings.moving(t_s)
+
+    def _time(self, captured: Captured) -> float | None:
+        """Return when a frame was taken, by the file's clock."""
+        if self._clock == "frame_id":
+            return float(captured.frame_id)
+        if self._clock == "time_s":
+            return self._since_first(captured)
+        if self._clock == "utc_ns":
+            return None if captured.utc_ns is None else captured.utc_ns / 1e9
+        return captured.mono_ns / 1e9
+
+
+class SinceFirst:
+    """Seconds since a film's beginning, or since the first frame of what is no film."""
+
+    def __init__(self) -> None:
+        self._start_ns: int | None = None
+
+    def __call__(self, captured: Captured) -> float:
+        """Return the frame's seconds; the first frame that is asked for is the first."""
+        if captured.time_s is not None:
+            return captured.time_s
         if self._start_ns is None:
             self._start_ns = captured.mono_ns
-        if self._clock == "frame_id":
-            return self._readings.at(float(captured.frame_id))
-        if self._clock == "utc_ns":
-            utc_ns = captured.utc_ns
-            return (
-                Pose(flags=("odometry_lost",))
-                if utc_ns is None
-                else self._readings.at(utc_ns / 1e9)
-            )
-        since_ns = self._start_ns if self._clock == "time_s" else 0
-        return self._readings.at((captured.mono_ns - since_ns) / 1e9)
+        return (captured.mono_ns - self._start_ns) / 1e9
 
 
 class _Steady:
@@ -124,7 +208,7 @@ class _Steady:
         self._way_m, self._share, self._segment = way_m, share, segment
 
     def at(self, captured: Captured) -> Pose:
-        way_m = self._way_m(captured)
+        way_m = max(0.0, self._way_m(captured))  # before the first frame it stood there
         return Pose(chainage_m=way_m, sigma_m=self._share * abs(way_m), segment=self._segment)
 
 
@@ -140,16 +224,6 @@ def _constant(uri: str, setup: Setup, segment: int) -> Odometry:
     if kind == "step":
         way_m: Callable[[Captured], float] = lambda captured: amount_m * captured.frame_id  # noqa: E731
     else:
-        way_m = _since_the_first(amount_m)
+        since_first = SinceFirst()
+        way_m = lambda captured: amount_m * since_first(captured)  # noqa: E731
     return _Steady(way_m, setup.odometry_sigma_share, segment)
-
-
-def _since_the_first(speed_mps: float) -> Callable[[Captured], float]:
-    start_ns: list[int] = []
-
-    def way_m(captured: Captured) -> float:
-        if not start_ns:
-            start_ns.append(captured.mono_ns)
-        return speed_mps * (captured.mono_ns - start_ns[0]) / 1e9
-
-    return way_m

@@ -1,20 +1,31 @@
-"""A recorded odometry file, CSV or JSON lines, read whole and checked row by row."""
+"""A recorded odometry file, CSV or JSON lines, read whole and checked row by row.
+
+CSV as people have it: commas, semicolons or tabs between the columns, decimal points or decimal
+commas, Excel's `sep=` line and its UTF-16. What a power cut leaves (zero bytes, half a line, an
+unclosed quotation) is left out, and said. A line that comes twice counts once.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
-from itertools import pairwise
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from scnet_edge.config import NOT_JSON, read_text
+from scnet_edge.config import MAX_BYTES, NOT_JSON
 from scnet_edge.errors import ConfigError
+from scnet_edge.files import read_file
 
 Clock: TypeAlias = Literal["frame_id", "time_s", "mono_ns", "utc_ns"]
 CLOCKS: tuple[Clock, ...] = ("frame_id", "time_s", "mono_ns", "utc_ns")  # the first there is counts
 _UNIT = {"frame_id": 1.0, "time_s": 1.0, "mono_ns": 1e-9, "utc_ns": 1e-9}
+_DELIMITERS = (";", "\t", ",")
+_DECIMAL_COMMA = re.compile(r"-?\d{1,3}(\.\d{3})*,\d+|-?\d+,\d+")
+_SHOWN = 30  # characters of a bad value in a message
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,37 +36,122 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     roll_deg: float | None
 
 
-def read_rows(path: Path) -> tuple[Clock, list[Row]]:
-    """Return the clock of a file and its readings, in its order.
+class OdometryFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file holds: readings whose times go up, and what people must know of it."""
+
+    clock: Clock
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def read_odometry(path: Path) -> OdometryFile:
+    """Return the readings of a file, in its order.
 
     Raises:
         ConfigError: missing, empty, without the columns, a value that is no number, or times that
-            do not go up.
+            go back.
     """
-    text = read_text(path)
+    text = _text(path)
     jsonl = path.suffix.lower() in {".jsonl", ".ndjson"}
-    table = _json_lines(path, text) if jsonl else list(csv.DictReader(text.splitlines()))
-    if not table:
-        raise ConfigError(f"{path}: no reading in it, expected a header and at least one row")
-    clock = _clock(path, table[0])
-    rows = [_row(path, number, record, clock) for number, record in enumerate(table, 2 - jsonl)]
-    for number, (one, other) in enumerate(pairwise(rows), 3 - jsonl):
-        if other.t_s <= one.t_s:
-            raise ConfigError(f"{path}, line {number}: {clock} does not go up; sort or mend it")
-    return clock, rows
-
-
-def _json_lines(path: Path, text: str) -> list[dict[str, object]]:
-    records = []
-    for number, line in enumerate(filter(str.strip, text.splitlines()), 1):
+    whole, torn = _whole_lines(text)
+    records = _json_records(path, whole) if jsonl else _csv_records(whole)
+    clock: Clock | None = None
+    rows, known = list[Row](), set[Row]()
+    for number, record, last in records:
+        clock = clock or _clock(path, record)
         try:
-            records.append(msgspec.json.decode(line, type=dict[str, object]))
+            row = _row(path, number, record, clock)
+        except ConfigError:
+            if not (last and not text.endswith(("\n", "\r"))):
+                raise
+            torn += 1
+            break
+        if row in known or (rows and row.t_s == rows[-1].t_s):
+            continue
+        if rows and row.t_s < rows[-1].t_s:
+            raise ConfigError(f"{path}, line {number}: {clock} does not go up; sort or mend it")
+        rows.append(row)
+        known.add(row)
+    if clock is None or not rows:
+        raise ConfigError(f"{path}: no reading in it, expected a header and at least one row")
+    notes = (f"{path}: {torn} torn line{'s' * (torn > 1)} left out",) if torn else ()
+    return OdometryFile(clock=clock, rows=tuple(rows), notes=notes)
+
+
+def _text(path: Path) -> str:
+    try:
+        data = read_file(path, MAX_BYTES)
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if utf16 else "utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file, expected odometry as CSV or JSONL") from None
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({e})") from e
+
+
+def _whole_lines(text: str) -> tuple[list[tuple[int, str]], int]:
+    """Return the lines that hold something, numbered from 1, and how many are torn."""
+    lines = [(i, line) for i, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if line.strip()]
+    whole = [(i, line) for i, line in lines if "\0" not in line and line.count('"') % 2 == 0]
+    if len(whole) > 2 and not text.endswith(("\n", "\r")) and whole[-1] == lines[-1]:
+        whole = whole[:-1] if _is_shorter(whole[-1][1], whole[-2][1]) else whole
+    return whole, len(lines) - len(whole)
+
+
+def _is_shorter(line: str, before: str) -> bool:
+    """Return whether a line ends before the one before it does: in columns, or in decimals."""
+    parts, parts_before = (re.split(r"[;,\t.]", text) for text in (line, before))
+    if len(parts) != len(parts_before):
+        return len(parts) < len(parts_before)
+    decimals = re.search(r"\.\d+$", before) or re.search(r"[;\t].*,\d+$", before)
+    return decimals is not None and len(parts[-1]) < len(parts_before[-1])
+
+
+def _json_records(
+    path: Path, lines: list[tuple[int, str]]
+) -> Iterator[tuple[int, Mapping[str, object], bool]]:
+    """Yield (line, record, whether it is the last)."""
+    for number, line in lines:
+        last = number == lines[-1][0]
+        try:
+            yield number, msgspec.json.decode(line, type=dict[str, object]), last
         except NOT_JSON as e:
-            raise ConfigError(f"{path}, line {number}: {e}") from e
-    return records
+            if not last:
+                raise ConfigError(f"{path}, line {number}: {e}") from e
+            yield number, {}, True
 
 
-def _clock(path: Path, record: dict[str, object]) -> Clock:
+def _csv_records(
+    lines: list[tuple[int, str]],
+) -> Iterator[tuple[int, Mapping[str, object], bool]]:
+    """Yield (line, record, whether it is the last); a header that comes again is passed over."""
+    if lines and lines[0][1].lower().startswith("sep="):
+        lines = lines[1:]
+    if not lines:
+        return
+    header = lines[0][1]
+    delimiter = next((d for d in _DELIMITERS if d in header), ",")
+    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
+    for number, line in lines[1:]:
+        if line == header:
+            continue
+        try:
+            values = [value.strip() for value in next(csv.reader([line], delimiter=delimiter))]
+        except csv.Error:
+            values = []
+        if delimiter != ",":
+            values = [_with_point(value) for value in values]
+        yield number, dict(zip(names, values, strict=False)), number == lines[-1][0]
+
+
+def _with_point(value: str) -> str:
+    """Return a number with a decimal comma, such as 1.234,5, with a decimal point."""
+    if not _DECIMAL_COMMA.fullmatch(value):
+        return value
+    return value.replace(".", "").replace(",", ".")
+
+
+def _clock(path: Path, record: Mapping[str, object]) -> Clock:
     if "chainage_m" not in record:
         raise ConfigError(f"{path}: no column chainage_m, found {', '.join(map(str, record))}")
     for clock in CLOCKS:
@@ -64,13 +160,14 @@ def _clock(path: Path, record: dict[str, object]) -> Clock:
     raise ConfigError(f"{path}: no column of time, expected one of {', '.join(CLOCKS)}")
 
 
-def _row(path: Path, number: int, record: dict[str, object], clock: Clock) -> Row:
+def _row(path: Path, number: int, record: Mapping[str, object], clock: Clock) -> Row:
     def value(name: str) -> float:
         found = record.get(name)
         try:
             return float("nan") if found in (None, "") else float(str(found))
         except ValueError:
-            raise ConfigError(f"{path}, line {number}: {name} is {found!r}, not a number") from None
+            shown = repr(str(found)[:_SHOWN])
+            raise ConfigError(f"{path}, line {number}: {name} is {shown}, not a number") from None
 
     t_s = value(clock) * _UNIT[clock]
     if t_s != t_s:

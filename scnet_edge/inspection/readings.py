@@ -8,6 +8,7 @@ from bisect import bisect_right
 import msgspec
 
 _SLACK_M = 0.05  # what an encoder may slip or bounce between two readings
+_MOVING_M = 0.002  # less between a second ago and now is an encoder's flicker
 _SOON_S = 1.0  # how long the last reading is still believed
 KEPT = 20_000  # readings of a live odometer; minutes at any usual rate
 
@@ -20,7 +21,8 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
         sigma_m: standard deviation of the chainage; None beside no chainage.
         jitter_m: the part of it that neighbouring frames do not share.
         across_m: how far a camera before a flat wall has moved up; 0 in a pipe.
-        drift_px: how far the camera has moved in its image, where there is no scale.
+        film_from_frame: where there is no scale: the 2 x 3 matrix that takes (x, y, 1) of this
+            frame to pixels of the segment's first frame; None where the frames do not say.
         roll_deg: positive is clockwise, seen in the direction of travel; None where not known.
         segment: counts up from 0; what the odometer says in one does not continue in the next.
         flags: `odometry_jump`, `odometry_reset` and `odometry_nan` where the reading before or
@@ -32,7 +34,7 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
     sigma_m: float | None = None
     jitter_m: float = 0.0
     across_m: float = 0.0
-    drift_px: tuple[float, float] = (0.0, 0.0)
+    film_from_frame: tuple[tuple[float, ...], ...] | None = None
     roll_deg: float | None = None
     segment: int = 0
     flags: tuple[str, ...] = ()
@@ -101,6 +103,11 @@ class Readings:
             segment=nearest.segment,
             flags=flags,
         )
+
+    def moving(self, t_s: float) -> bool | None:
+        """Return whether it has moved within the second before a time; None without readings."""
+        now_m, before_m = (self.at(t).chainage_m for t in (t_s, t_s - 1.0))
+        return None if now_m is None or before_m is None else abs(now_m - before_m) > _MOVING_M
 
     def _leap(self, last: _Reading, t_s: float, chainage_m: float) -> tuple[str, ...]:
         way_m = chainage_m - last.chainage_m

@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from scnet_edge.types import Photograph
+
 Kind = Literal["longitudinal", "circumferential", "spiral", "multiple"]
 Review = Literal["needs_review", "accepted", "rejected"]
 
@@ -61,15 +63,18 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         seq: counts up from 1 within a survey; with the survey's id it names the observation.
         segment: counts up from 0; a jump of the odometer starts another.
         best_frame_id: the frame whose picture and widths stand for it.
+        time_s: when that frame is in its video, by the video's own clock; None for cameras and
+            images.
         bbox_xyxy: where it is in that frame; right and bottom are the first pixels outside.
         start_m, end_m: chainage, start <= end; start_sigma_m is that of both.
         width_profile_mm: (position along the crack in mm, width in mm), for the report's plot.
         outline_m_h: as in `Sighting`, one walk along all branches, there and back.
         flags: what weakens the record, by reason: `no_scale`, `no_roll`, `no_odometry`,
             `visual_odometry`, `odometry_jump`, `odometry_reset`, `odometry_nan`, `odometry_lost`,
-            `clock_unsynced`, `degraded`, `edge_of_view`, `seen_once` (in one frame, although two
-            later ones had its place in view).
+            `clock_unsynced`, `degraded`, `edge_of_view`, `short` (less than 5 % of the frame's
+            diagonal), `seen_once` (in one frame, although two later ones had its place in view).
         snapshot: file name inside the survey's snapshots folder; None before it is written.
+        photograph: of a picture file, what it says of itself.
     """
 
     seq: int
@@ -82,6 +87,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     sightings: int
     mono_ns: int
     utc_ns: int | None
+    time_s: float | None = None
     clock_synced: bool
     start_m: float | None
     end_m: float | None
@@ -109,10 +115,16 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     snapshot: str | None
     review: Review = "needs_review"
     remarks: str = ""
+    photograph: Photograph | None = None
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stretch that was not inspected, and why: `camera_lost`, `engine_crashed`, a fault, ..."""
+    """A stretch that was not inspected, and why: `camera_lost`, `engine_crashed`, a fault, ...
+
+    Attributes:
+        file: of a picture that could not be read, the file.
+        detail: what is wrong with it.
+    """
 
     reason: str
     segment: int
@@ -122,3 +134,5 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     end_m: float | None
     mono_from_ns: int
     mono_to_ns: int
+    file: str = ""
+    detail: str = ""

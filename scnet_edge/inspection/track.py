@@ -8,12 +8,12 @@ import numpy as np
 
 from scnet_edge.inspection.cloud import Cloud, cloud_of, distances, merged
 from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
+from scnet_edge.inspection.film import RecentPlaces
 from scnet_edge.inspection.geometry import Geometry
 from scnet_edge.inspection.localization import Placed, clock_h, direction_deg, outline
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Figure, Kind, Observation
 from scnet_edge.inspection.setup import Setup
-from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.tree import Tree, tree_of, walk_of
 from scnet_edge.types import Captured
@@ -24,6 +24,7 @@ _ELSEWHERE = 0.03  # of a crack that may lie elsewhere for a frame to show all o
 _PROFILE_POINTS = 200
 _OUTLINE_MM = 1.0  # bends smaller than this are not drawn
 _ALONG_DEG, _AROUND_DEG = 30.0, 60.0
+SHORT_SHARE = 0.05  # of a frame's diagonal: what is shorter is flagged
 _LOOKED = 2  # frames that had its place in view and did not show it
 _MULTIPLE = 1.2  # so much longer than its trunk, with two forks, a crack is several
 
@@ -36,17 +37,23 @@ class Track:
         best: the sighting that shows it best: nearest, and most of it.
         whole: the best of those that show all of it, away from the border; None before one does.
         cloud: its points on the wall.
-        places: (n, 2), where it is looked for in the next frame.
+        places: (n, 2), where it is looked for on the wall in the next frame.
+        recent: where it was in the film, for want of a wall.
+        frame_ids: the frames that have shown it; pieces of it in one frame are one sighting.
         unseen: frames after its only sighting that had its place in view and did not show it.
     """
 
-    def __init__(self, captured: Captured, placed: Placed, pose: Pose, *, places: Points) -> None:
+    def __init__(
+        self, captured: Captured, placed: Placed, pose: Pose, *, recent: RecentPlaces
+    ) -> None:
         self.first, self.best = captured, placed
         self.whole: Placed | None = None
         self.cloud = cloud_of(placed)
-        self.places = places
+        self.places = self.cloud.wall_mm
+        self.recent = recent
         self.segment = pose.segment
-        self.sightings = self.unseen = 0
+        self.frame_ids: set[int] = set()
+        self.unseen = 0
         self.branches = 0
         self.flags: dict[str, None] = {}
         self.sigma_m = 0.0
@@ -65,7 +72,7 @@ class Track:
         """Take in a sighting; `near_mm` as `merged` has it, of the cloud's points."""
         if not placed.rim.any() and (self.whole is None or _merit(placed) > _merit(self.whole)):
             self.whole = placed
-        if self.sightings:
+        if self.frame_ids:
             better = _merit(placed) > _merit(self.best)
             self.best = placed if better else self.best
             if self.located:
@@ -74,22 +81,31 @@ class Track:
                 self.cloud = cloud
         # The cloud drops what lies beside its points; the last sighting has all of it.
         self.places = np.concatenate([self.cloud.wall_mm, cloud.wall_mm])
-        self.sightings += 1
+        self.frame_ids.add(placed.sighting.frame_id)
         self.branches = max(self.branches, placed.sighting.branches)
         self.flags |= dict.fromkeys(pose.flags)
         self.sigma_m = max(self.sigma_m, pose.sigma_m or 0.0)
         self.last_frame_id = placed.sighting.frame_id
         self.last_chainage_m = pose.chainage_m or 0.0
 
+    @property
+    def sightings(self) -> int:
+        """How many frames have shown it."""
+        return len(self.frame_ids)
+
     def join(self, other: Track, around_mm: float | None) -> None:
         """Take in another track of what has turned out to be the same crack."""
         near_mm = np.maximum(10 * other.cloud.scale, 5.0)
-        self.cloud = merged(self.cloud, other.cloud, near_mm, around_mm)
+        if self.located:
+            self.cloud = merged(self.cloud, other.cloud, near_mm, around_mm)
+        elif _merit(other.best) > _merit(self.best):
+            self.cloud = other.cloud
+        self.recent.join(other.recent)
         self.first = min(self.first, other.first, key=lambda captured: captured.frame_id)
         self.best = max(self.best, other.best, key=_merit)
         self.whole = max(filter(None, (self.whole, other.whole)), key=_merit, default=None)
         self.last_frame_id = max(self.last_frame_id, other.last_frame_id)
-        self.sightings += other.sightings
+        self.frame_ids |= other.frame_ids
         self.branches = max(self.branches, other.branches)
         self.flags |= other.flags
         self.sigma_m = max(self.sigma_m, other.sigma_m)
@@ -223,6 +239,8 @@ def _flags(track: Track, setup: Setup, geometry: Geometry) -> tuple[str, ...]:
         flags.append("no_odometry")
     if track.cloud.rim.any():
         flags.append("edge_of_view")
+    if track.best.sighting.length_px < SHORT_SHARE * math.hypot(*geometry.size_hw):
+        flags.append("short")
     if track.sightings == 1 and track.unseen >= _LOOKED:
         flags.append("seen_once")
     return (*flags, *track.flags)

@@ -7,26 +7,50 @@ from dataclasses import dataclass
 import numpy as np
 
 from scnet_edge.inspection.cloud import Cloud, cloud_of, distances
-from scnet_edge.inspection.geometry import Geometry
-from scnet_edge.inspection.localization import Placed
-from scnet_edge.inspection.merging import in_line
+from scnet_edge.inspection.film import RecentPlaces, film_places
+from scnet_edge.inspection.geometry import Geometry, mm_per_px
+from scnet_edge.inspection.localization import Placed, shift_mm
+from scnet_edge.inspection.merging import Piece, in_line
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.track import Track, observation_of
-from scnet_edge.inspection.view import View
 from scnet_edge.types import Captured
 
+_EVERY_PX = 16  # of the grid that stands for the view
 _NEAR_PX = 4.0  # how exactly two frames show one place
 _NEAR_M = 0.0015  # and how exactly an odometer does from one frame to the next
 _PLACE = 2.0  # so much further apart, points of one crack still show the same place of it
 _SHAKY = 5.0  # deviations of the odometer
-_NEAR_IN_FRAME = 0.05  # of its width, where only the last frame says where a crack was
+_NEAR_IN_FILM = 0.03  # of a frame's width, where only the frames say where a crack was
+_GAP_IN_FILM = 0.06  # of a frame's width, between pieces in line
 _SHARE = 0.4  # of the points that both have in view, for two sightings to be of one crack
 _PASSED_M = 0.5  # a robot further away than this from a crack has passed it
-_UNSEEN_FRAMES = 10  # the same where nothing says how far it went
+_UNSEEN_FRAMES = 30  # the same where nothing says how far it went
+
+
+class View:
+    """The part of the wall that a camera has in view, as a grid of places."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        """Look at the frame every few pixels, away from its border."""
+        height, width = geometry.size_hw
+        rows, columns = range(_EVERY_PX, height, _EVERY_PX), range(_EVERY_PX, width, _EVERY_PX)
+        points = np.array([(x, y) for y in rows for x in columns], np.float64).reshape(-1, 2)
+        places_mm, scale = geometry.project(points), mm_per_px(geometry, points)
+        seen = ~np.isnan(places_mm[:, 0] + scale)
+        self._geometry = geometry
+        self._places_mm, self._reach_mm = places_mm[seen], _EVERY_PX * scale[seen]
+
+    def has(self, places_mm: Points, pose: Pose) -> bool:
+        """Return whether the middle of (n, 2) places, n >= 1, is in view from a pose."""
+        here = self._places_mm + shift_mm(self._geometry, pose)
+        middle = places_mm[len(places_mm) // 2][None]
+        return bool(
+            (distances(here, middle, self._geometry.around_mm)[:, 0] < self._reach_mm).any()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +88,20 @@ class Follower:
         space = _Space(pose.segment, pose.chainage_m is not None)
         closed = self.finish() if space != self._space else []
         self._space = space
-        for one in placed:
-            self._take_in(one, captured, pose)
-        self._look_again(captured, pose)
+        if space.on_wall:
+            for one in placed:
+                self._take_in(one, captured, pose)
+            self._look_again(captured, pose)
+        else:
+            self._take_in_film(placed, captured, pose)
         going = [track for track in self._open if self._is_passed(track, captured, pose)]
-        if going and self._space.on_wall:
+        if going:
             going = self._joined(going)
         return [*closed, *self._close(going)]
 
     def finish(self) -> list[Observation]:
         """Return the observations of all cracks that are still followed, and begin anew."""
-        going = list(self._open)
-        if self._space.on_wall:
-            going = self._joined(going)
-        closed = self._close(going)
+        closed = self._close(self._joined(list(self._open)))
         self._passed = []
         return closed
 
@@ -93,22 +117,46 @@ class Follower:
         return min((track.first.frame_id for track in self._open), default=None)
 
     def _take_in(self, placed: Placed, captured: Captured, pose: Pose) -> None:
-        near = self._near(placed, pose)
-        cloud = cloud_of(placed)
-        places = cloud.wall_mm if self._space.on_wall else placed.frame_xy[::2] + pose.drift_px
-        if any(self._same(places, near, known.wall_mm) for known in self._passed):
+        near, cloud = self._near(placed, pose), cloud_of(placed)
+        if any(self._same(cloud.wall_mm, near, known.wall_mm) for known in self._passed):
             return
-        same = [track for track in self._open if self._same(places, near, track.places)]
-        track = same[0] if same else Track(captured, placed, pose, places=places)
-        if not same:
-            self._open.append(track)
-        for other in same[1:]:
-            track.join(other, self._around_mm())
-            self._open.remove(other)
+        same = [track for track in self._open if self._same(cloud.wall_mm, near, track.places)]
+        track = self._track_of(same, placed, captured, pose)
         place_mm = np.hypot(_PLACE * near, 1000 * _SHAKY * pose.jitter_m)
         track.see(placed, cloud, pose, place_mm, around_mm=self._around_mm())
-        if not self._space.on_wall:
-            track.places = places
+
+    def _take_in_film(self, placed: list[Placed], captured: Captured, pose: Pose) -> None:
+        """Take in the cracks of a frame where nothing but the film says where they are.
+
+        All of them are compared with the frames before: a crack that falls apart in one frame
+        stays one.
+        """
+        near_px = self._near_px()
+        before = {track: track.recent.points(captured.frame_id) for track in self._open}
+        for one in placed:
+            places = film_places(one.frame_xy[::2], pose)
+            near = np.full(len(places), near_px)
+            same = [
+                track
+                for track, known in before.items()
+                if track in self._open and self._same(places, near, known)
+            ]
+            track = self._track_of(same, one, captured, pose)
+            before.setdefault(track, places)
+            track.see(one, cloud_of(one), pose, near, around_mm=None)
+            track.recent.add(places, captured.frame_id)
+
+    def _track_of(self, same: list[Track], placed: Placed, captured: Captured, pose: Pose) -> Track:
+        """Return the track of a sighting that lies where these tracks are: they are one crack."""
+        if not same:
+            recent = RecentPlaces(self._near_px() / 2, _UNSEEN_FRAMES)
+            track = Track(captured, placed, pose, recent=recent)
+            self._open.append(track)
+            return track
+        for other in same[1:]:
+            same[0].join(other, self._around_mm())
+            self._open.remove(other)
+        return same[0]
 
     def _look_again(self, captured: Captured, pose: Pose) -> None:
         """Count, for what was seen once, the later frames that had its place in view."""
@@ -118,10 +166,11 @@ class Follower:
                 track.unseen += 1
 
     def _near(self, placed: Placed, pose: Pose) -> Values:
-        if not self._space.on_wall:
-            return np.full(len(placed.frame_xy[::2]), _NEAR_IN_FRAME * self.geometry.size_hw[1])
         shaky_mm = 1000 * (_NEAR_M + 1.5 * pose.jitter_m)
         return np.hypot(_NEAR_PX * placed.scale[::2], shaky_mm)
+
+    def _near_px(self) -> float:
+        return _NEAR_IN_FILM * self.geometry.size_hw[1]
 
     def _same(self, places: Points, near: Values, known: Points) -> bool:
         """Return whether most of the points that one has where the other is are near the other."""
@@ -148,7 +197,18 @@ class Follower:
     def _near_enough(self, one: Track, other: Track) -> bool:
         if one.segment != other.segment:
             return False
-        return in_line(one.cloud, other.cloud, self._setup.join_mm, self._around_mm())
+        if self._space.on_wall:
+            pieces = Piece(one.cloud.wall_mm, one.cloud.scale)
+            others = Piece(other.cloud.wall_mm, other.cloud.scale)
+            return in_line(pieces, others, self._setup.join_mm, self._around_mm())
+        frame_id = max(one.last_frame_id, other.last_frame_id) + 1
+        here, there = one.recent.points(frame_id), other.recent.points(frame_id)
+        if not len(here) or not len(there):
+            return False
+        gap_px = _GAP_IN_FILM * self.geometry.size_hw[1]
+        return in_line(
+            Piece(here, np.ones(len(here))), Piece(there, np.ones(len(there))), gap_px, None
+        )
 
     def _is_passed(self, track: Track, captured: Captured, pose: Pose) -> bool:
         if pose.chainage_m is None:

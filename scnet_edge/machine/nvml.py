@@ -61,7 +61,7 @@ class _Load(ctypes.Structure):
     _fields_ = (("gpu", ctypes.c_uint), ("memory", ctypes.c_uint))
 
 
-class Card:
+class GraphicsCard:
     """One NVIDIA card.
 
     Args:
@@ -126,7 +126,7 @@ def answered(library: Any, call: str, *arguments: Any) -> bool:
 
 
 @functools.cache
-def first_card() -> Card | None:
+def first_card() -> GraphicsCard | None:
     """Return the card that is CUDA's first; None without one, or where nobody can tell which.
 
     NVML counts all cards in the order of their slots. CUDA begins with the fastest, and
@@ -143,7 +143,7 @@ def first_card() -> Card | None:
         found = _counts_like_cuda(library) and answered(
             library, "nvmlDeviceGetHandleByIndex_v2", int(wanted), to
         )
-    return Card(library, handle) if found else None
+    return GraphicsCard(library, handle) if found else None
 
 
 def driver_version() -> str | None:

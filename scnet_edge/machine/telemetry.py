@@ -63,7 +63,7 @@ def read_sysfs(root: Path = Path("/")) -> Telemetry:
     )
 
 
-def read_sensors(root: Path = Path("/"), card: nvml.Card | None = None) -> Telemetry:
+def read_sensors(root: Path = Path("/"), card: nvml.GraphicsCard | None = None) -> Telemetry:
     """Return what the files under `root` say and, where there is a graphics card, its driver.
 
     Args:

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scnet_edge.models.blocks import VGG, ConvBlock, Norm, PoolWithIndices, Unpool
-from scnet_edge.models.patches import CRACKED_SHARE, PATCH_PX
 from scnet_edge.models.scnet import DECODER, SCNet
+from scnet_edge.models.sizes import CRACKED_SHARE, PATCH_PX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,34 @@ class CardMetrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threshold: Share
 
 
+# `own`: what `calibrate --negatives` found on a user's walls.
+PointName = Literal["sensitive", "balanced", "strict", "own"]
+
+
+class PointFigure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one domain gives at an operating point, on its test split.
+
+    Attributes:
+        recall: Share of the crack pixels that is found; None in a domain without cracks.
+        found: Share of the cracks that is found, by half of their length; None likewise.
+        alarmed: Share of the frames without a crack that are alarmed; None where all have one.
+        per_frame: Alarms a frame of these.
+    """
+
+    recall: Share | None = None
+    found: Share | None = None
+    alarmed: Share | None = None
+    per_frame: float | None = None
+
+
+class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A threshold with what it was measured to find, and to call a crack that is none."""
+
+    name: PointName
+    threshold: Share
+    domains: dict[str, PointFigure]
+
+
 class Card(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -65,6 +93,7 @@ class Card(
         threshold: Crack where the probability is at least this; HED: prior where it is above.
         data: What it was trained on.
         steps: Optimiser updates.
+        operating_points: Thresholds to choose from, the shipped one among them.
         created: ISO 8601 date.
         folder: Where it was read from; it is not written.
     """
@@ -85,6 +114,7 @@ class Card(
     steps: int
     metrics: CardMetrics | None
     created: str
+    operating_points: tuple[OperatingPoint, ...] = ()
     folder: str | None = None
 
     def __post_init__(self) -> None:

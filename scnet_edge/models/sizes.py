@@ -1,10 +1,12 @@
-"""Sizes that a network can run at; read without torch."""
+"""Sizes: those that a network can run at, and a crack patch (paper, Section V-C); without torch."""
 
 from __future__ import annotations
 
 from scnet_edge.errors import ModelError
 
 SizeHW = tuple[int, int]
+PATCH_PX = 32
+CRACKED_SHARE = 0.05  # of its pixels; a patch with fewer is not a crack patch
 
 
 def fitting(size_hw: SizeHW, stride: int) -> SizeHW:

@@ -15,14 +15,21 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization import histogram_cache
-from scnet_edge.quantization.activations import NETWORKS, Histograms, collect
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.bias_correction import bias_shifts, corrected
-from scnet_edge.quantization.equalisation import equalise
+from scnet_edge.quantization.corrections import bias_shifts, corrected, equalise
 from scnet_edge.quantization.frame_candidates import CandidateFrame
-from scnet_edge.quantization.graph_scores import Scores, mean_error, score
-from scnet_edge.quantization.histograms import METHODS, Method, ranges_by
+from scnet_edge.quantization.graph_scores import GraphScores, mean_error, score
+from scnet_edge.quantization.histograms import (
+    METHODS,
+    NETWORKS,
+    Histograms,
+    Method,
+    cache_key,
+    collect,
+    ranges_by,
+    read_cached,
+    write_cached,
+)
 from scnet_edge.quantization.memory_engine import in_engine, loader
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import (
@@ -131,7 +138,9 @@ def calibrate(
     return msgspec.structs.replace(blank, key=key_of(blank))
 
 
-def _ranged(work: Calibrator, fused: onnx.ModelProto, label: str = "") -> tuple[Ranged, Scores]:
+def _ranged(
+    work: Calibrator, fused: onnx.ModelProto, label: str = ""
+) -> tuple[Ranged, GraphScores]:
     """Return the ranges by the best method, network by network, and the scores of FP32."""
     with in_engine(fused) as backend:
         work.engine = backend.name
@@ -159,7 +168,7 @@ def _ranged(work: Calibrator, fused: onnx.ModelProto, label: str = "") -> tuple[
     return found, reference
 
 
-def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: Scores) -> Ranged:
+def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: GraphScores) -> Ranged:
     """Return the plain ranges, or those with equalised layers or corrected biases if they pay."""
     if reference.f1 - plain.f1 < WORTH_REPAIR:
         return plain
@@ -183,7 +192,7 @@ def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: Scores) 
 
 
 def _trial(
-    work: Calibrator, network: str, method: str, graph: onnx.ModelProto, reference: Scores
+    work: Calibrator, network: str, method: str, graph: onnx.ModelProto, reference: GraphScores
 ) -> Trial:
     with in_engine(graph) as backend:
         scores = score(backend, work.validation, work.frame_hw, work.threshold, reference)
@@ -199,13 +208,13 @@ def _trial(
 
 def _histograms(work: Calibrator, graph: onnx.ModelProto, members: list[str]) -> Histograms:
     """Collect, or take from the cache what the very same collection found before."""
-    key = histogram_cache.key_of(graph, [c.sha256 for c in work.frames])
-    found = histogram_cache.kept(work.cache, key) if work.cache else None
+    key = cache_key(graph, [c.sha256 for c in work.frames])
+    found = read_cached(work.cache, key) if work.cache else None
     if found is None:
         with loader() as load:
             found = collect(graph, members, (c.frame for c in work.frames), load)
         if work.cache:
-            histogram_cache.keep(work.cache, key, found)
+            write_cached(work.cache, key, found)
     return found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +17,21 @@ from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.preprocess import resized
-from scnet_edge.errors import CutShort, InputError
+from scnet_edge.errors import CutShort, InputError, shown
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.types import Frame, Map
-from scnet_edge.video.frames import read_image
 from scnet_edge.video.sources import open_source
+
+logger = logging.getLogger(__name__)
 
 PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced
 Probability = Callable[[Frame], Map]
+WEAK = 2.0  # grey levels; nearer to grey than this, the order of the colours hardly shows
+CLEAR = 2.0  # standard errors by which the swapped order must fit better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,6 @@ def read_candidates(
     found = []
     for number, source in enumerate(data, 1):
         prefix = f"{number}/" if len(data) > 1 else ""
-        _check_utf8(source)
         with _opened(source) as (frames, count):
             step = max(1, -(-(count or 0) // limit))
             kept = _thinned(source, frames, limit, step, size_hw)
@@ -108,7 +111,6 @@ def _thinned(
             if seen % step == 0 and len(kept) == limit:
                 kept, step = kept[::2], 2 * step
             if seen % step == 0:
-                _check_utf8(name)
                 kept.append((name, resized(frame, size_hw)))
     except CutShort as e:
         raise InputError(
@@ -118,18 +120,15 @@ def _thinned(
     return kept
 
 
-def _check_utf8(name: str) -> None:
-    if not name.isascii() and name.encode(errors="ignore").decode() != name:
-        raise InputError(f"{name!a}: expected a name in UTF-8, found other bytes; rename it")
-
-
 @contextmanager
 def _opened(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None]]:
     if ":" in source and not Path(source).exists():
         samples = open_dataset(source, "train")
-        yield ((s.name, read_image(s.image)) for s in samples), len(samples)
+        yield ((s.name, s.read_frame()) for s in samples), len(samples)
         return
     with open_source(source) as opened:
+        if opened.left_out:
+            logger.warning("%s: %s", shown(source), opened.left_out)
         yield ((shot.name, shot.frame) for shot in opened), opened.count
 
 
@@ -176,3 +175,29 @@ def _look(frame: Frame) -> npt.NDArray[np.float32]:
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 3))
     small = [cv2.resize(m, (8, 8), interpolation=cv2.INTER_AREA).ravel() for m in (grey, detail)]
     return np.concatenate([small[0], small[1] * 8]).astype(np.float32)
+
+
+def swapped_colours(ours: Sequence[float], others: Sequence[float], whose: str) -> str:
+    """Return why frames look like RGB for BGR beside others; empty if they do not.
+
+    Args:
+        ours: Mean of red minus blue of each frame, in grey levels.
+        others: That of frames of the same kind; none, and nothing can be said.
+        whose: What the others are called.
+    """
+    if not (ours and others):
+        return ""
+    mean, theirs = float(np.mean(ours)), float(np.mean(others))
+    weak = min(abs(mean), abs(theirs)) < WEAK
+    better = abs(mean - theirs) - abs(mean + theirs)  # by how much the swapped order is nearer
+    error = float(np.hypot(*(np.std(tints) / np.sqrt(len(tints)) for tints in (ours, others))))
+    if weak or better <= CLEAR * error:
+        return ""
+    return (
+        f"frames that are {_tint(mean)} where those of {whose} are {_tint(theirs)}, as if red and "
+        "blue were swapped (if both are right: scnet-edge calibrate --colours-checked)"
+    )
+
+
+def _tint(mean: float) -> str:
+    return f"{abs(mean):.1f} grey levels {'redder than blue' if mean > 0 else 'bluer than red'}"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.bundle.gate_record import Candidate, RungPrecision, StratumScore
+from scnet_edge.bundle.manifest import Candidate, Precision, StratumScore
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.onnx_export.fp16 import FP16_MAX
 from scnet_edge.quantization.annotated_frames import DARK, DRAWN, THIN
 from scnet_edge.quantization.choose_frames import MIN_FRAMES, NOISE_SHARPNESS
-from scnet_edge.quantization.colour_order import swapped_colours
+from scnet_edge.quantization.frame_candidates import swapped_colours
 from scnet_edge.quantization.graph_scores import (
-    Scores,
+    GraphScores,
     Traits,
     agreement,
     f1_of,
@@ -59,20 +59,20 @@ def parse_gate(text: str) -> Gate:
 
 def judge(
     name: str,
-    precision: RungPrecision,
-    half: Sequence[str],
-    ours: Scores,
-    reference: Scores,
+    precision: Precision,
+    fp16_layers: Sequence[str],
+    ours: GraphScores,
+    reference: GraphScores,
     kinds: Sequence[Traits],
     gate: Gate,
     objections: Sequence[str] = (),
 ) -> Candidate:
-    """Return the verdict on one rung.
+    """Return the verdict on one candidate.
 
     Args:
-        name: What the rung is called.
+        name: What the candidate is called.
         precision: What most of it computes in.
-        half: Convolutions that INT8 leaves in FP16.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
         ours: Its scores.
         reference: Those of FP32 on the same engine and frames.
         kinds: The traits of the frames.
@@ -99,7 +99,7 @@ def judge(
     return Candidate(
         name=name,
         precision=precision,
-        half=tuple(half),
+        fp16_layers=tuple(fp16_layers),
         passed=not reasons,
         reasons=tuple(reasons),
         f1=ours.f1,
@@ -113,7 +113,7 @@ def judge(
     )
 
 
-def _broken(ours: Scores, reference: Scores) -> list[str]:
+def _broken(ours: GraphScores, reference: GraphScores) -> list[str]:
     """Return what makes masks worthless whatever they score."""
     reasons = []
     if not ours.finite:
@@ -127,7 +127,9 @@ def _broken(ours: Scores, reference: Scores) -> list[str]:
     return reasons
 
 
-def stratum_scores(ours: Scores, reference: Scores, kinds: Sequence[Traits]) -> list[StratumScore]:
+def stratum_scores(
+    ours: GraphScores, reference: GraphScores, kinds: Sequence[Traits]
+) -> list[StratumScore]:
     """Return F1 by stratum, for those with enough images and crack pixels to say anything."""
     scored = []
     for name, members in strata(kinds).items():
@@ -137,7 +139,7 @@ def stratum_scores(ours: Scores, reference: Scores, kinds: Sequence[Traits]) -> 
     return scored
 
 
-def unjudged_strata(reference: Scores, kinds: Sequence[Traits]) -> dict[str, int]:
+def unjudged_strata(reference: GraphScores, kinds: Sequence[Traits]) -> dict[str, int]:
     """Return the strata that are too small to be judged, and how many images they have.
 
     Raises:
@@ -157,7 +159,7 @@ def unjudged_strata(reference: Scores, kinds: Sequence[Traits]) -> dict[str, int
     return small
 
 
-def _says_something(reference: Scores, members: Sequence[int]) -> bool:
+def _says_something(reference: GraphScores, members: Sequence[int]) -> bool:
     pixels = sum(reference.counts[i].truth for i in members)
     return len(members) >= MIN_STRATUM_IMAGES and pixels >= MIN_STRATUM_PIXELS
 
@@ -176,7 +178,7 @@ def strata(kinds: Sequence[Traits]) -> dict[str, list[int]]:
     return groups
 
 
-def overflow_doubts(calibration: CalibrationFile) -> list[str]:
+def overflow_objections(calibration: CalibrationFile) -> list[str]:
     """Return which inputs FP16 cannot hold: a CPU computes FP16 graphs in FP32 and sees none of it.
 
     They concern INT8, too: TensorRT computes in FP16 what INT8 leaves.
@@ -188,7 +190,7 @@ def overflow_doubts(calibration: CalibrationFile) -> list[str]:
     ]
 
 
-def calibration_doubts(calibration: CalibrationFile, kinds: Sequence[Traits]) -> list[str]:
+def calibration_objections(calibration: CalibrationFile, kinds: Sequence[Traits]) -> list[str]:
     """Return what is wrong with the frames behind the ranges, whatever they score.
 
     The order of their colours is compared with that of the gate's frames; drawn walls, all alike

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.errors import InputError
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
+from scnet_edge.errors import InputError, shown
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.annotated_frames import (
     Annotated,
@@ -22,12 +23,12 @@ from scnet_edge.quantization.choose_frames import (
     refuse_useless,
     without_repeats,
 )
-from scnet_edge.quantization.colour_order import swapped_colours
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
     packaged_detector,
     read_candidates,
     red_minus_blue,
+    swapped_colours,
 )
 from scnet_edge.quantization.leakage import held_back, refuse_leaks
 from scnet_edge.quantization.perceptual_hash import phash
@@ -142,4 +143,4 @@ def _stand_ins(
 
 
 def _short(sources: Sequence[str]) -> str:
-    return ", ".join("/".join(Path(source).parts[-2:]) for source in sources)
+    return shown(", ".join("/".join(Path(source).parts[-2:]) for source in sources))

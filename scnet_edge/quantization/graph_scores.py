@@ -9,20 +9,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.masks import Truth
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Backend
+from scnet_edge.evaluation.bootstrap import paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at, threshold_index
 from scnet_edge.inspection.tracing import MIN_AREA_PX
 from scnet_edge.quantization.annotated_frames import Annotated, mean_width_px
 from scnet_edge.quantization.frame_candidates import red_minus_blue
 from scnet_edge.types import Map, Mask
 
-RESAMPLES = 2000
 Progress = Callable[[str], None]
 
 
 @dataclass(slots=True, kw_only=True)
-class Scores:
+class GraphScores:
     """One graph on all frames, in their order.
 
     Attributes:
@@ -72,27 +73,27 @@ def score(
     frames: Sequence[Annotated],
     frame_hw: tuple[int, int],
     threshold: float,
-    reference: Scores | None = None,
+    reference: GraphScores | None = None,
     *,
     keep_edges: bool = False,
-) -> Scores:
+) -> GraphScores:
     """Return the scores of a graph; with a reference its masks stand in for missing annotations."""
-    scores = Scores(threshold=threshold)
+    scores = GraphScores(threshold=threshold)
     for i, annotated in enumerate(frames):
         frame, truth = annotated.read()
         outputs = backend.run({"frame": resized(frame, frame_hw)[None]})
         probability = resized(_finite(outputs["probability"][0], scores), frame.shape[:2])
         if truth is None:
             found = probability if reference is None else reference.probabilities[i]
-            truth = mask_of(found, threshold)
-        scores.counts.append(count(probability, truth))
+            truth = Truth(mask_of(found, threshold))
+        scores.counts.append(count(probability, truth.crack, ignored=truth.ignored))
         scores.probabilities.append(probability.astype(np.float16))
         if keep_edges and "edges" in outputs:
             scores.edges.append(outputs["edges"][0])
     return scores
 
 
-def _finite(probability: Map, scores: Scores) -> Map:
+def _finite(probability: Map, scores: GraphScores) -> Map:
     """Return the map without NaN, which would spread when it is resized, and note that it had."""
     if np.isfinite(probability).all():
         return probability
@@ -105,7 +106,7 @@ def traits(frames: Sequence[Annotated]) -> list[Traits]:
     found = []
     for annotated in frames:
         frame, truth = annotated.read()
-        width_px = 0.0 if truth is None else mean_width_px(truth)
+        width_px = 0.0 if truth is None else mean_width_px(truth.crack)
         found.append(
             Traits(
                 data=annotated.data,
@@ -123,44 +124,33 @@ def mask_of(probability: Map | npt.NDArray[np.float16], threshold: float) -> Mas
     return np.asarray(probability.astype(np.float32) >= threshold)
 
 
-def finds_crack(scores: Scores, i: int) -> bool:
+def finds_crack(scores: GraphScores, i: int) -> bool:
     """Return whether a frame's mask has a crack that would be reported."""
     mask = mask_of(scores.probabilities[i], scores.threshold).astype(np.uint8)
     stats = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]  # the background comes first
     return bool(stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= MIN_AREA_PX)
 
 
-def agreement(ours: Scores, reference: Scores) -> float:
+def agreement(ours: GraphScores, reference: GraphScores) -> float:
     """Return the share of all pixels whose masks agree."""
     pairs = zip(ours.probabilities, reference.probabilities, strict=True)
     equal = [(mask_of(a, ours.threshold) == mask_of(b, ours.threshold)) for a, b in pairs]
     return float(sum(int(e.sum()) for e in equal) / sum(e.size for e in equal))
 
 
-def mean_error(ours: Scores, reference: Scores) -> float:
+def mean_error(ours: GraphScores, reference: GraphScores) -> float:
     """Return the mean absolute difference of the probabilities."""
     pairs = zip(ours.probabilities, reference.probabilities, strict=True)
     return float(np.mean([np.abs(a.astype(np.float32) - b).mean() for a, b in pairs]))
 
 
-def f1_of(scores: Scores, members: Sequence[int]) -> float:
+def f1_of(scores: GraphScores, members: Sequence[int]) -> float:
     """Return F1 over some of the frames."""
     return score_at(add_up([scores.counts[i] for i in members]), scores.threshold).f1
 
 
-def lost_interval(ours: Scores, reference: Scores, *, seed: int = 0) -> tuple[float, float]:
+def lost_interval(ours: GraphScores, reference: GraphScores) -> tuple[float, float]:
     """Return the 95 % interval of the F1 that is lost, the same frames drawn for both."""
-    n, index = len(ours.counts), threshold_index(ours.threshold)
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)  # (r, n)
-    lost = _f1_of_draws(times, reference, index) - _f1_of_draws(times, ours, index)
-    low, high = np.percentile(lost, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def _f1_of_draws(
-    times: npt.NDArray[np.int64], scores: Scores, index: int
-) -> npt.NDArray[np.float64]:
-    """Return F1 of each draw, (r,), at zero tolerance: twice the hits over all that is marked."""
-    right = times @ np.array([c.right[index] for c in scores.counts])
-    marked = times @ np.array([c.predicted[index] + c.truth for c in scores.counts])
-    return np.asarray(2 * right / np.maximum(marked, 1), np.float64)
+    return paired_interval(
+        [reference.counts], [ours.counts], lambda counts: score_at(counts, ours.threshold).f1
+    )

@@ -12,10 +12,10 @@ from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
-from scnet_edge.quantization.activations import NETWORKS
 from scnet_edge.quantization.annotated_frames import Annotated, gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced
-from scnet_edge.quantization.graph_scores import Scores, mean_error, score
+from scnet_edge.quantization.graph_scores import GraphScores, mean_error, score
+from scnet_edge.quantization.histograms import NETWORKS
 from scnet_edge.quantization.lowering import fp32_graph, int8_graph, layers_of
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges
@@ -24,7 +24,7 @@ WORTH_EXCLUDING = 0.001  # F1
 Report = Callable[[str], None]
 
 
-class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RankedLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What INT8 in one convolution alone costs."""
 
     name: str  # of the node in the ONNX graph
@@ -33,7 +33,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     mean_abs_error: float  # of the probability
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LayerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What INT8 in one part of the chain costs."""
 
     part: str
@@ -63,8 +63,8 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     engine: str
     threshold: float
     f1_fp32: float
-    chain: tuple[Entry, ...]
-    layers: tuple[Layer, ...]
+    chain: tuple[LayerEntry, ...]
+    layers: tuple[RankedLayer, ...]
     exclude: tuple[str, ...]
 
 
@@ -76,7 +76,7 @@ def rank(
     frame_hw: SizeHW,
     threshold: float,
     report: Report = lambda step: None,
-) -> list[Layer]:
+) -> list[RankedLayer]:
     """Return the layers by the F1 that INT8 in each alone loses, then by its error; worst first."""
     with in_engine(fused) as backend:
         reference = score(backend, frames, frame_hw, threshold)
@@ -87,7 +87,7 @@ def rank(
         with in_engine(graph) as backend:
             alone = score(backend, frames, frame_hw, threshold, reference)
         found.append(
-            Layer(
+            RankedLayer(
                 name=name,
                 f1=alone.f1,
                 lost_f1=reference.f1 - alone.f1,
@@ -105,7 +105,7 @@ def chain_entries(
     threshold: float,
     edge_threshold: float,
     exclude: Collection[str] = (),
-) -> tuple[list[Entry], float, str]:
+) -> tuple[list[LayerEntry], float, str]:
     """Return what INT8 in each network alone, and in all of them, costs; F1 in FP32; the engine.
 
     HED reaches SCNet through the binary prior alone, so the loss of `hed` is the loss by its flips.
@@ -125,10 +125,12 @@ def chain_entries(
     return entries, reference.f1, engine
 
 
-def _entry(part: str, scores: Scores, reference: Scores, edge_threshold: float) -> Entry:
+def _entry(
+    part: str, scores: GraphScores, reference: GraphScores, edge_threshold: float
+) -> LayerEntry:
     pairs = list(zip(scores.edges, reference.edges, strict=True))
     flips = [((a > edge_threshold) != (b > edge_threshold)).mean() for a, b in pairs]
-    return Entry(
+    return LayerEntry(
         part=part,
         f1=scores.f1,
         lost_f1=reference.f1 - scores.f1,

@@ -12,8 +12,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.fp16 import half_layers, to_half
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.bias_correction import corrected
-from scnet_edge.quantization.equalisation import equalise
+from scnet_edge.quantization.corrections import corrected, equalise
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import CalibrationFile
 
@@ -66,7 +65,7 @@ def lowered(
     calibration: CalibrationFile | None,
     *,
     exclude: Collection[str] = (),
-    half: Collection[str] = (),
+    fp16_layers: Collection[str] = (),
 ) -> onnx.ModelProto:
     """Return the graph in a precision.
 
@@ -75,7 +74,7 @@ def lowered(
         precision: What it shall compute in.
         calibration: Ranges; INT8 needs them.
         exclude: Convolutions that INT8 leaves in FP32.
-        half: Convolutions that INT8 leaves in FP16.
+        fp16_layers: Convolutions that INT8 leaves in FP16.
 
     Raises:
         GraphError: INT8 without ranges, or a weight beyond FP16.
@@ -86,4 +85,4 @@ def lowered(
         return fused
     if calibration is None:
         raise GraphError("INT8 needs ranges; run 'scnet-edge calibrate'")
-    return half_layers(int8_graph(fused, calibration, {*exclude, *half}), half)
+    return half_layers(int8_graph(fused, calibration, {*exclude, *fp16_layers}), fp16_layers)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 
 from scnet_edge.engines.base import Array, Backend, cpu_engine, open_backend
-from scnet_edge.quantization.activations import Load, Run
+from scnet_edge.quantization.histograms import Load, Run
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from scnet_edge.config import NotToml, parse_toml, read_text
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import PointName
 from scnet_edge.video.frame_checks import Limits
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -37,11 +38,14 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         policy: `newest` drops frames that the engine is too slow for; `every` makes the source
             wait. Left out: `newest` for cameras, `every` for files.
         engine: what runs the model. Left out: the best one here.
+        operating_point: the bundle's threshold of this name, also after `degrade_bundle`. Left
+            out: the one that the bundle ships with.
         fallback: another engine, for when the isolated one keeps crashing.
         isolate: run the engine in a process of its own, so that a crash of its native code costs
             one frame. Left out: yes for cameras, no for files.
         threads: CPU threads of the engine. Left out: its own choice.
         sinks: where results go, as `run --sink` takes them.
+        require_signature: a public key; bundles without its owner's signature are refused.
         fail_closed: end the run with exit status 74 when a sink cannot write. Otherwise what is
             lost is counted and the run goes on.
         live: HOST:PORT of the live page. Left out: no page.
@@ -77,9 +81,11 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     policy: Literal["newest", "every"] | None = None
     engine: str | None = None
     fallback: str | None = None
+    operating_point: PointName | None = None
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     sinks: tuple[str, ...] = ()
+    require_signature: str | None = None
     fail_closed: bool = False
     live: str | None = None
     open_timeout_s: Seconds = 15.0

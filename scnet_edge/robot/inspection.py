@@ -8,16 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scnet_edge import __version__
-from scnet_edge.inspection.odometry import Odometry, moves, open_odometry, usual_odometry
+from scnet_edge.inspection.odometry import (
+    Odometry,
+    moves,
+    notes_of,
+    open_odometry,
+    usual_odometry,
+)
+from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.machine.description import machine_name
 from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.sinks.run_page import machine_name
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.folder import next_segment, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
+from scnet_edge.types import Captured
 from scnet_edge.video.sources import Source
 
 
@@ -29,16 +37,18 @@ class Inspection:
     inspector: Inspector
     odometry: Odometry
     live: bool
+    files: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
-        """Whether an earlier run has seen all of a file."""
+        """Whether an earlier run has seen all of a file, or every picture of a folder."""
         progress = self.journal.progress
-        return progress is not None and progress.finished and not self.live
+        done = progress is not None and progress.finished and not self.live
+        return done and set(self.files) <= self.journal.pictures.keys()
 
-    def moving(self) -> bool | None:
-        """Return whether the odometer moves; None where there is none."""
-        return moves(self.odometry)
+    def moving(self, captured: Captured) -> bool | None:
+        """Return whether the odometer moves when a frame is taken; None where there is none."""
+        return moves(self.odometry, captured)
 
 
 @contextmanager
@@ -66,9 +76,21 @@ def open_inspection(
     separate = source.fps is None and not source.live and robot.odometry is None
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
-        first_segment = next_segment(read_survey(folder)) if source.live else 0
-        with open_odometry(uri, setup, first_segment=first_segment) as odometry:
+        before = read_survey(folder)
+        first_segment = next_segment(before) if source.live else 0
+        if source.left_out and source.left_out not in {alarm.detail for alarm in before.alarms}:
+            journal.alarm("files", source.left_out)
+        span = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
+        with open_odometry(
+            uri, setup, first_segment=first_segment, film=robot.source, span=span
+        ) as odometry:
+            for note in notes_of(odometry):
+                journal.alarm("odometry", note)
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
             yield Inspection(
-                journal=journal, inspector=inspector, odometry=odometry, live=source.live
+                journal=journal,
+                inspector=inspector,
+                odometry=odometry,
+                live=source.live,
+                files=source.files,
             )

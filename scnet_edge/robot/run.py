@@ -19,9 +19,10 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
-from scnet_edge.errors import ConfigError, CutShort
+from scnet_edge.errors import ConfigError, Incomplete, InputError, shown
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
@@ -32,10 +33,9 @@ from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.sinks.run_folder import RunFolder, open_run_folder, output_folder
-from scnet_edge.sinks.run_page import machine_name
+from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.survey.folder import Survey, read_survey
-from scnet_edge.types import Frame, Mask
+from scnet_edge.types import FAULTS, Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
 
@@ -49,7 +49,7 @@ class RunOptions:
     Attributes:
         out: a folder for masks, overlay, JSON lines and a page; it appears when the run has ended.
         survey: a folder for the records of an inspection; an older one of it is gone on with.
-        known_mask: from a frame's name to its true mask, for scores on the page of `out`.
+        known_mask: from a frame's name and number to its true mask, for scores on `out`'s page.
         frames: stop after so many.
         cache: where the engine keeps what it compiles.
     """
@@ -57,7 +57,7 @@ class RunOptions:
     out: Path | None = None
     overwrite: bool = False
     survey: Path | None = None
-    known_mask: Callable[[str], Mask] | None = None
+    known_mask: KnownMask | None = None
     frames: int | None = None
     cache: Path | None = None
 
@@ -69,8 +69,8 @@ class Terminal(Sink, Protocol):
         """Take the address of the live page, its token with it."""
         ...
 
-    def begin(self, total: int | None) -> None:
-        """Take how many frames there will be; None where nobody knows."""
+    def begin(self, total: int | None, changed: str) -> None:
+        """Take about how many frames there will be, and what is done to a film's pictures."""
         ...
 
 
@@ -97,18 +97,22 @@ class Run:
     counters: Counters
     facts: dict[str, str]
 
-    def loop(self) -> None:
+    def loop(self) -> InputError | None:
         """Run until the source ends, enough frames were segmented, or SIGTERM or SIGINT.
 
+        Returns:
+            What is wrong with a file that was read to its end: it is cut, or no frame of it could
+            be used. All that it holds was processed and is kept.
+
         Raises:
-            CutShort: the source is a file that is cut; all that it holds was processed.
             As `run_loop`; what was inspected until then is recorded as after an orderly stop.
         """
         inspector = self.inspection and self.inspection.inspector
         sinks = [s for s in (inspector, self.results, *self.monitoring.sinks, self.terminal) if s]
         if self.terminal:
-            self.terminal.begin(_total(self.source, self.options.frames))
-        cut = None
+            known = (n for n in (self.source.count, self.options.frames) if n is not None)
+            self.terminal.begin(min(known, default=None), self.source.changed)
+        trouble: InputError | None = None
         try:
             run_loop(
                 self.source,
@@ -121,16 +125,26 @@ class Run:
                 counters=self.counters,
                 event_queue=self.event_queue,
             )
-        except CutShort as e:
-            cut = e
+        except Incomplete as e:
+            trouble = e
         finally:
             if inspector:
                 left = self.counters.dropped["stopped"] + self.counters.dropped["failed"]
                 inspector.close(finished=inspector.exhausted and not left)
         if self.results:
             self.results.write_page(self.facts)
-        if cut is not None:
-            raise cut
+        return trouble or self._nothing_seen()
+
+    def _nothing_seen(self) -> InputError | None:
+        """Return what to say where a file gave frames and none of them could be used."""
+        unused = {k: n for k, n in self.counters.dropped.items() if n and k in FAULTS}
+        earlier = self.inspection.journal.progress if self.inspection else None
+        if self.source.live or self.counters.processed or (earlier and earlier.frames):
+            return None
+        if not unused:
+            return None
+        why = ", ".join(f"{count} {reason}" for reason, count in unused.items())
+        return InputError(f"{redacted(self.robot.source)}: no frame could be used ({why})")
 
 
 @contextmanager
@@ -180,10 +194,12 @@ def open_run(
                 open_inspection(options.survey, robot, source, segmentation.pipeline)
             )
             source = replace(source, items=inspection.inspector.unseen(source.items))
-        if source.live:
-            moving = inspection.moving if inspection else lambda: None
+        if source.live or source.step_s:
+            moving = inspection.moving if inspection else lambda captured: None
             source = watched(source, limits=robot.limits, moving=moving)
-        facts = run_facts(bundle, robot.source, segmentation)
+        facts = run_facts(bundle, robot.source, segmentation, source.left_out)
+        if source.left_out and inspection is None:  # whose journal says it
+            logger.warning("%s: %s", facts["Source"], source.left_out)
         monitoring = enter(
             open_monitoring(
                 counters,
@@ -251,13 +267,16 @@ def inspect(
     return read_survey(out)
 
 
-def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str, str]:
+def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) -> dict[str, str]:
     """Return what a run's page and records say of it, label -> text, without passwords."""
     manifest = segmentation.pipeline.manifest
     (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
+    rendered = {"Footage": "simulated: rendered by a program"} if uri.startswith("sim:") else {}
     return {
-        "Source": redacted(source),
-        "Bundle": str(bundle),
+        "Source": redacted(uri),
+        **rendered,
+        **({"Files": files} if files else {}),
+        "Bundle": shown(bundle),
         "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",
@@ -274,10 +293,6 @@ def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:
     if robot.mm_per_px is not None:
         scale = Scale(mm_per_px=robot.mm_per_px, sigma_mm_per_px=robot.sigma_mm_per_px)
     return lambda mask, frame: measure_cracks(mask, frame=frame, scale=scale)
-
-
-def _total(source: Source, frames: int | None) -> int | None:
-    return min((n for n in (source.count, frames) if n is not None), default=None)
 
 
 def _hottest_c() -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from scnet_edge.bundle.device import opening_for
-from scnet_edge.bundle.manifest import HED, SCNET, Manifest, read_manifest
+from scnet_edge.bundle.manifest import HED, SCNET, Manifest, at_operating_point, read_manifest
 from scnet_edge.engines.base import Backend, default_engine
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import open_one
@@ -45,14 +45,16 @@ def open_segmentation(
     """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.
 
     Raises:
-        BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs.
+        BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs,
+            or without the signature that is required.
         ConfigError: a rule without a step, or a step without a rule.
     """
     _check_rule(robot)
+    _check_signatures(bundle, robot)
     with ExitStack() as stack:
 
-        def opened(path: Path) -> Pipeline:
-            return stack.enter_context(_open_pipeline(path, robot, cache))
+        def opened(path: Path, point: str | None = robot.operating_point) -> Pipeline:
+            return stack.enter_context(_open_pipeline(path, robot, cache, point))
 
         if robot.hed_every > 1 or robot.hed_bundle:
             pipeline, full = _open_split(bundle, robot, cache)
@@ -60,7 +62,7 @@ def open_segmentation(
         else:
             full = pipeline = opened(bundle)
         if robot.gate_bundle:
-            cheap, threshold = opened(Path(robot.gate_bundle)), robot.gate_threshold
+            cheap, threshold = opened(Path(robot.gate_bundle), None), robot.gate_threshold
             full = Cascade(cheap, full, threshold=threshold, wake_px=robot.gate_wake_px)
         steps = [Step(name="full", segment=full)]
         if robot.degrade_every > 1:
@@ -79,7 +81,17 @@ def open_segmentation(
         yield Segmentation(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
 
 
-def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
+def _check_signatures(bundle: Path, robot: Robot) -> None:
+    if robot.require_signature is None:
+        return
+    from scnet_edge.bundle.signing import require_signature
+
+    others = (robot.hed_bundle, robot.gate_bundle, robot.degrade_bundle)
+    for path in (bundle, *(Path(other) for other in others if other)):
+        require_signature(path, Path(robot.require_signature))
+
+
+def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None, point: str | None) -> Pipeline:
     return Pipeline.open(
         bundle,
         engine=robot.engine,
@@ -87,6 +99,7 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None) -> Pipeline:
         cache=cache,
         isolate=bool(robot.isolate),
         fallback=robot.fallback,
+        operating_point=point,
         timeout_s=robot.engine_timeout_s,
     )
 
@@ -105,7 +118,7 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
         size_hw=manifest.input.size_hw,
         edge_threshold=manifest.edge_threshold,
     )
-    pipeline = Pipeline(manifest, split)
+    pipeline = Pipeline(at_operating_point(manifest, robot.operating_point), split)
 
     def segment(frame: Frame) -> Result:
         result = pipeline(frame)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
-from scnet_edge.errors import InputError
+from scnet_edge.config import parse_size
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.redaction import redacted
 from scnet_edge.simulation.clip import SMALLEST_PX, render_clip
 from scnet_edge.video.camera import FRAME_S, OPEN_S
@@ -20,16 +20,22 @@ SIM_OPTIONS = {"seed": (0, 2**31), "frames": (1, 10**9), "fps": (1, 240)}
 
 @contextmanager
 def open_any(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -> Iterator[Source]:
-    """Open what a URI names, `sim://pipe` included; close it on leaving.
+    """Open what a URI names, `sim://pipe` and `rosbag:FOLDER` included; close it on leaving.
 
     Args:
         uri: As `open_source` takes it, or `sim://pipe?size=384x544&fps=10&frames=100&seed=1`: a
             robot's ride through a rendered pipe, at `fps` like a camera, without end if no
-            `frames` are given.
+            `frames` are given. Or `rosbag:FOLDER?topic=/camera/image_raw`, see `video.rosbag`.
 
     Raises:
+        ConfigError: a bag, without the package that reads it.
         InputError: as `open_source`; an option of the simulation that is unknown or out of range.
     """
+    if uri.startswith("rosbag:"):
+        source = _bag(uri)
+        with closing(source.items):
+            yield source
+        return
     if not uri.startswith("sim:"):
         with open_source(uri, open_s=open_s, frame_s=frame_s) as source:
             yield source
@@ -37,6 +43,16 @@ def open_any(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -> I
     source = _simulated(uri)
     with closing(source.items):
         yield source
+
+
+def _bag(uri: str) -> Source:
+    try:
+        from scnet_edge.video.rosbag import open_rosbag
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"{uri}: needs the package {e.name}; pip install 'scnet-edge[ros]'"
+        ) from e
+    return open_rosbag(uri)
 
 
 def _simulated(uri: str) -> Source:
@@ -67,10 +83,7 @@ def _number(uri: str, key: str, value: str) -> int:
 
 
 def _size(uri: str, value: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", value)
-    if not match or min(int(match[1]), int(match[2])) < SMALLEST_PX:
-        raise InputError(
-            f"{redacted(uri)}: size={value}, expected HEIGHTxWIDTH, sides from {SMALLEST_PX} to "
-            "9999 px"
-        )
-    return int(match[1]), int(match[2])
+    try:
+        return parse_size(value, (SMALLEST_PX, 9999))
+    except ConfigError as e:
+        raise InputError(f"{redacted(uri)}: {e}") from e

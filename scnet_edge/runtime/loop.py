@@ -24,11 +24,11 @@ How things plug in:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from scnet_edge.errors import EngineCrash
+from scnet_edge.errors import CutShort, EngineCrash
 from scnet_edge.events import Event, event_now
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import FrameResult, Measure, Sink, delivering
@@ -75,16 +75,18 @@ def run_loop(
         event_queue: What others (an engine's keeper, a schedule) want every sink to be told.
 
     Raises:
+        CutShort: the source is a file that is cut; the sinks have all that it holds.
         InputError: the source cannot go on. Whatever `segment`, `measure` or a sink raises, but
             for `EngineCrash`, which costs its frame and is told to the sinks.
     """
-    counters, gaps, segmented = counters or Counters(), GapWatch(live=source.live), 0
+    counters, segmented, cuts = counters or Counters(), 0, list[CutShort]()
+    gaps = GapWatch(live=source.live, step_s=source.step_s)
     policy = policy or ("newest" if source.live else "every")
     with (
         arriving(source, policy, counters) as inbox,
         delivering(sinks, measure, counters) as deliver,
     ):
-        for item in inbox:
+        for item in _until_cut(inbox, cuts):
             for event in _waiting(event_queue):
                 deliver(event)
             if isinstance(item, Event):
@@ -110,7 +112,19 @@ def run_loop(
         last_gap = gaps.end(time.monotonic_ns() if source.live else None)
         for event in (*_waiting(event_queue), *last_gap, event_now("run_closed")):
             deliver(event)
+    if cuts:
+        raise cuts[0]
     return counters
+
+
+def _until_cut(
+    items: Iterable[Captured | Event], cuts: list[CutShort]
+) -> Iterator[Captured | Event]:
+    """Yield items; that the file is cut, which comes after the last, is kept for the end."""
+    try:
+        yield from items
+    except CutShort as e:
+        cuts.append(e)
 
 
 def _waiting(event_queue: SimpleQueue[Event] | None) -> Iterator[Event]:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 
 import numpy as np
 
 from scnet_edge.bundle.device import opening_for
-from scnet_edge.bundle.manifest import Manifest, read_manifest
+from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
+from scnet_edge.data.frames import as_bgr
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Array, Backend, default_engine
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
 from scnet_edge.types import Frame, Map, Result
-from scnet_edge.video.frames import as_bgr
 
 
 class Pipeline:
-    """A loaded bundle; call it on a frame. One thread at a time.
+    """A loaded bundle; call it on a frame. Threads may share it: their calls wait for each other.
 
     Attributes:
         manifest: What the bundle says of itself.
@@ -30,6 +31,7 @@ class Pipeline:
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.manifest = manifest
         self.backend = backend
+        self._one_call = Lock()
 
     @property
     def engine(self) -> str:
@@ -46,6 +48,7 @@ class Pipeline:
         cache: Path | None = None,
         isolate: bool = False,
         fallback: str | None = None,
+        operating_point: str | None = None,
         timeout_s: float = RUN_TIMEOUT_S,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
@@ -54,11 +57,13 @@ class Pipeline:
             bundle: A folder that `scnet-edge build` wrote.
             engine: `openvino`, `onnxruntime` or `tensorrt`; None for `default_engine`.
             threads: CPU threads; None leaves it to the engine.
-            cache: A folder for what the engine compiles; None for what `build --on-device` made
+            cache: A folder for what the engine compiles; None for what `compile` made
                 and activated, if anything.
             isolate: Run the engine in a process of its own, where a crash of native code costs one
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+            operating_point: One that the bundle has: `sensitive`, `balanced` or `strict`; None for
+                the threshold that it ships with.
             timeout_s: How long an isolated engine may take over a frame before it is replaced.
 
         Raises:
@@ -66,7 +71,7 @@ class Pipeline:
             EngineError: no such engine here, it refuses the graph, or the compiled code is altered
                 or not for this machine.
         """
-        manifest = read_manifest(Path(bundle))
+        manifest = at_operating_point(read_manifest(Path(bundle)), operating_point)
 
         def opening(engine: str) -> Opening:
             return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)
@@ -89,26 +94,27 @@ class Pipeline:
         """
         frame = as_bgr(frame_bgr)
         frame_hw = (frame.shape[0], frame.shape[1])
-        clock_s = [perf_counter()]
-
+        start_s = perf_counter()
         fed = resized(frame, self.manifest.input.frame_hw)
-        clock_s.append(perf_counter())
-
-        outputs = self.backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
-        clock_s.append(perf_counter())
-
+        resized_s = perf_counter()
+        with self._one_call:  # an engine has one place for its input and its output
+            begun_s = perf_counter()
+            outputs = self.backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
+            done_s = perf_counter()
         probability = self._map(outputs, "probability", frame_hw)
         edges = self._map(outputs, "edges", frame_hw) if "edges" in outputs else None
         mask = probability >= self.manifest.threshold
-        clock_s.append(perf_counter())
-
-        stages_ms = (1e3 * np.diff(clock_s)).tolist()
-        timing = dict(zip(("resize", "engine", "mask"), stages_ms, strict=True))
+        timing = {
+            "resize": 1e3 * (resized_s - start_s),
+            "engine": 1e3 * (done_s - begun_s),
+            "mask": 1e3 * (perf_counter() - done_s),
+        }
         return Result(mask=mask, probability=probability, edges=edges, timing=timing)
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
-        self.backend.close()
+        with self._one_call:
+            self.backend.close()
 
     def __enter__(self) -> Pipeline:
         """Return itself."""

@@ -12,7 +12,7 @@ from scnet_edge.arrays import read_arrays
 from scnet_edge.errors import InputError
 from scnet_edge.files import new_file
 from scnet_edge.simulation.cracks import truth_mask
-from scnet_edge.simulation.pipe import Section, make_section
+from scnet_edge.simulation.pipe import JOINT_PX, Section, make_section
 from scnet_edge.simulation.side_camera import Pose, expose, look, ring_light
 from scnet_edge.types import Frame, Mask
 
@@ -24,6 +24,8 @@ SHUTTER = 0.1  # share of a frame's time that it is open
 # What NumPy raises over a file that is none of its own, is cut short, or holds something else.
 NOT_A_TRUTH = (OSError, ValueError, TypeError, KeyError, OverflowError)
 MAX_TRUTH_BYTES = 128 * 2**20  # packed; eight times that as masks
+GAIN, DIM_GAIN = 1.15, 0.45  # the exposure of a clip, and that of a lamp too weak
+CRACKS = (1, 2, 3)
 
 
 def render_clip(
@@ -127,3 +129,27 @@ def read_truth(path: Path) -> Mask:
             f"for {shape}; write it anew"
         )
     return np.unpackbits(bits, count=count).reshape(shape).astype(bool)
+
+
+def render_stills(
+    count: int, size_hw: tuple[int, int], *, seed: int
+) -> Iterator[tuple[Frame, Mask]]:
+    """Yield `count` walls with one to three cracks each, every third of them underexposed.
+
+    A frame is (h, w, 3) uint8 BGR, its mask (h, w) bool. The seed fixes every byte.
+    """
+    h, w = size_hw
+    light = ring_light(size_hw)
+    for i, rng in enumerate(np.random.default_rng(seed).spawn(count)):
+        size = (h + 2 * MARGIN_PX, w + 2 * MARGIN_PX + 2 * JOINT_PX)
+        waterline = rng.uniform(0.62, 0.85)
+        section = make_section(rng, size, cracks=CRACKS[i % len(CRACKS)], waterline=waterline)
+        pose = Pose(
+            x_px=MARGIN_PX + rng.uniform(1, 2) * JOINT_PX,
+            y_px=float(MARGIN_PX),
+            roll_rad=rng.normal(0, 0.006),
+        )
+        view, coverage = look(section.wall, pose, size_hw), look(section.coverage, pose, size_hw)
+        gain = GAIN if i % 3 else DIM_GAIN
+        frame = expose(view, light, gain=gain, smear_px=rng.uniform(0, 2), rng=rng)
+        yield frame, truth_mask(coverage)

@@ -66,7 +66,7 @@ def pipe_toml(scene: Scene) -> str:
     """Return the setup of a scene as `scnet-edge inspect` reads it."""
     camera = scene.camera
     middle_xy = (camera.size_hw[1] - 1) / 2, (camera.size_hw[0] - 1) / 2
-    values: dict[str, str | float | int | list[float]] = {
+    values: dict[str, str | float | int | bool | list[float]] = {
         "mode": camera.mode,
         "diameter_mm": camera.diameter_mm,
         "roll": "odometry",
@@ -79,6 +79,7 @@ def pipe_toml(scene: Scene) -> str:
         "height_px": camera.size_hw[0],
         "pipe_id": f"simulated, seed {scene.plan.seed}",
         "material": scene.plan.material,
+        "simulated": True,
     }
     if camera.mode == "side":
         values |= {

@@ -4,6 +4,7 @@
     mcap:PATH             the same and the overlay as pictures, for replay; parts of ten minutes
     video:PATH            the overlay as a video that can be read up to a power cut
     masks:FOLDER          one PNG for every frame with a crack, in FOLDER/RUN_ID
+    rosbag:FOLDER         masks, overlay, cracks and the fault log as a ROS 2 bag, MCAP or SQLite
     mqtt://HOST/TOPIC     frames with cracks, events, telemetry once a second, and a last will
     prometheus://HOST:PORT   counters and gauges for a scraper, see `scnet_edge.live`
 

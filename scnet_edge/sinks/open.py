@@ -13,7 +13,9 @@ from scnet_edge.redaction import redacted
 from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.records import Recorder
 
-SUPPORTED = "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER or mqtt://HOST/TOPIC"
+SUPPORTED = (
+    "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER or mqtt://HOST/TOPIC"
+)
 
 
 @contextmanager
@@ -75,9 +77,15 @@ def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
                 from scnet_edge.sinks.mqtt import Mqtt
 
                 return Mqtt(spec, recorder)
+            case "rosbag":
+                from scnet_edge.sinks.rosbag_file import RosbagFile, parse_rosbag
+
+                folder, storage = parse_rosbag(rest)
+                return RosbagFile(folder, recorder, storage=storage)
     except ModuleNotFoundError as e:
+        extra = "ros" if kind == "rosbag" else "robot"
         raise ConfigError(
-            f"sink {redacted(spec)!r} needs the package {e.name}; pip install 'scnet-edge[robot]'"
+            f"sink {redacted(spec)!r} needs the package {e.name}; pip install 'scnet-edge[{extra}]'"
         ) from e
     except OSError as e:
         reason = f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}"

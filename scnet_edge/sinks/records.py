@@ -14,6 +14,7 @@ from scnet_edge.events import Event
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.delivery import FrameResult
+from scnet_edge.types import Photograph
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -54,6 +55,7 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     hottest_c: float | None
     total_mw: float | None
     throttled: tuple[str, ...]
+    photograph: Photograph | None = None
 
 
 class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="event"):
@@ -69,6 +71,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     first_frame_id: int | None
     last_frame_id: int | None
     attempt: int | None
+    file: str = ""
 
 
 class Recorder:
@@ -125,6 +128,7 @@ class Recorder:
             hottest_c=board.hottest_c,
             total_mw=board.total_mw,
             throttled=board.throttled,
+            photograph=captured.photograph,
         )
 
 
@@ -140,4 +144,5 @@ def _event(event: Event) -> EventRecord:
         first_frame_id=event.first_frame_id,
         last_frame_id=event.last_frame_id,
         attempt=event.attempt,
+        file=event.file,
     )

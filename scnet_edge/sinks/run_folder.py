@@ -1,4 +1,4 @@
-"""A run as a folder: the sink behind `scnet-edge run --out`. It appears whole or not at all.
+"""A run as a folder: the sink behind `scnet-edge run --out`. It appears when the run has ended.
 
 OUT/
   masks/NAME.png   (h, w) uint8, 255 where a crack is
@@ -12,9 +12,9 @@ A run without a frame has neither overlay nor page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,7 @@ from scnet_edge.events import Event
 from scnet_edge.files import write_file
 from scnet_edge.folders import new_folder
 from scnet_edge.runtime.delivery import FrameResult
+from scnet_edge.runtime.latency import Latency
 from scnet_edge.sinks.media import draw_result, mask_png, video_writer
 from scnet_edge.sinks.records import FrameRecord, Recorder
 from scnet_edge.sinks.run_page import Gallery, render_page
@@ -29,6 +30,8 @@ from scnet_edge.sinks.run_scores import Scoreboard
 from scnet_edge.types import Frame, Mask
 
 MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
+KnownMask: TypeAlias = Callable[[str, int], Mask]  # from a frame's name and number
+MAX_UNREAD = 20  # pictures that the page names
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
 
 
@@ -46,7 +49,7 @@ class RunFolder:
         recorder: Recorder,
         lines: IO[bytes],
         write_overlay: Callable[[Frame], None],
-        known_mask: Callable[[str], Mask] | None,
+        known_mask: KnownMask | None,
     ) -> None:
         self.records: list[FrameRecord] = []
         self.scores = Scoreboard()
@@ -54,7 +57,9 @@ class RunFolder:
         self._write_overlay = write_overlay
         self._known_mask = known_mask
         self._gallery = Gallery()
+        self._latency = Latency()
         self._frames = 0
+        self._unread: list[str] = []
         self._write_line(recorder.run)
 
     def write(self, frame_result: FrameResult) -> None:
@@ -65,9 +70,10 @@ class RunFolder:
         write_file(png, mask_png(result.mask), durable=False)
         self._write_line(record)
         self._write_overlay(draw_result(frame_result))
-        known = self._known_mask(record.name) if self._known_mask else None
+        known = self._known_mask(record.name, record.frame_id) if self._known_mask else None
         if known is not None:
             self.scores.add(result.mask, known, where=record.name)
+        self._latency.add({**record.timing_ms, "total": sum(record.timing_ms.values())})
         self._frames += 1
         if self._frames <= MAX_RECORDS:
             at = len(self.records)
@@ -77,6 +83,8 @@ class RunFolder:
     def note(self, event: Event) -> None:
         """Write the event's line of JSON."""
         self._write_line(self._recorder.record(event))
+        if event.file:
+            self._unread.append(event.detail)
 
     def close(self) -> None:
         """Leave the files to `open_run_folder`, which opened them."""
@@ -88,7 +96,16 @@ class RunFolder:
         if self._frames > MAX_RECORDS:
             covers = f"the first {MAX_RECORDS:,} of {self._frames:,} frames; {RESULTS} has all"
             facts = {**facts, "This page": covers}
-        page = render_page(self.records, self._gallery, facts=facts, scores=self.scores.counts)
+        if self._unread:
+            named = "; ".join(self._unread[:MAX_UNREAD])
+            facts = {**facts, "Not read": f"{len(self._unread)} pictures: {named}"}
+        page = render_page(
+            self.records,
+            self._gallery,
+            facts=facts,
+            scores=self.scores.counts,
+            latency=self._latency,
+        )
         write_file(self._folder / REPORT, page.encode())
 
     def _write_line(self, record: msgspec.Struct) -> None:
@@ -101,9 +118,9 @@ def open_run_folder(
     recorder: Recorder,
     *,
     fps: float | None,
-    known_mask: Callable[[str], Mask] | None = None,
+    known_mask: KnownMask | None = None,
 ) -> Iterator[RunFolder]:
-    """Open the files of a run inside `folder`; `known_mask` maps a frame's name to its truth."""
+    """Open the files of a run inside `folder`; `known_mask` is as in `RunOptions`."""
     (folder / MASKS).mkdir()
     with (
         (folder / RESULTS).open("wb") as lines,
@@ -112,8 +129,20 @@ def open_run_folder(
         yield RunFolder(folder, recorder, lines, write_overlay, known_mask)
 
 
-def output_folder(out: Path, *, overwrite: bool = False) -> AbstractContextManager[Path]:
-    """Return the context of a folder that becomes `out` when all went well; as `new_folder`."""
-    return new_folder(
-        out, marker=RESULTS, names=(MASKS, OVERLAY, REPORT, RESULTS), overwrite=overwrite
-    )
+@contextmanager
+def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a folder that becomes `out` when the run has ended; as `new_folder`.
+
+    A run that fails leaves what it had by then; before its first frame it leaves all as it was.
+    """
+    failure: BaseException | None = None
+    names = (MASKS, OVERLAY, REPORT, RESULTS)
+    with new_folder(out, marker=RESULTS, names=names, overwrite=overwrite) as folder:
+        try:
+            yield folder
+        except BaseException as e:
+            if not any(folder.glob(f"{MASKS}/*")):
+                raise
+            failure = e
+    if failure is not None:
+        raise failure

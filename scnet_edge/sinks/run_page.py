@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.machine.board import system_text
-from scnet_edge.machine.system import cpu_model
+from scnet_edge.runtime.latency import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.records import FrameRecord
-from scnet_edge.sinks.run_scores import Counts, percentiles_ms
-from scnet_edge.types import Frame, Map, Mask
+from scnet_edge.types import Frame, Map, Mask, PixelCounts
 
 TEMPLATE = Path(__file__).with_name("run_page.html")
 MAX_SHOTS = 120
@@ -82,7 +79,8 @@ def render_page(
     gallery: Gallery,
     *,
     facts: Mapping[str, str],
-    scores: Mapping[int, Counts],
+    scores: Mapping[int, PixelCounts],
+    latency: Latency,
 ) -> str:
     """Return the page as self-contained HTML.
 
@@ -91,13 +89,14 @@ def render_page(
         gallery: the frames to embed.
         facts: label -> text for the header, `Source` among them.
         scores: tolerance in pixels -> counts over all frames; empty without truth.
+        latency: of all frames, by stage, `total` the last.
     """
     shown, total = len(gallery.shots), len(records)
     data = {
         "facts": dict(facts),
-        "figures": _figures(records, scores),
-        "stages": percentiles_ms([record.timing_ms for record in records]),
-        "names": [record.name for record in records],
+        "figures": _figures(records, scores, latency),
+        "stages": {stage: ms[:2] for stage, ms in latency.summary_ms().items()},
+        "names": [_label(record) for record in records],
         "sizes": [record.size_hw for record in records],
         "areas": [record.crack_area_px for record in records],
         "cracks_per_frame": [len(record.cracks) for record in records],
@@ -114,24 +113,25 @@ def render_page(
     return TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text)
 
 
-def machine_name() -> str:
-    """Return the machine in words: its board or processor, then the system."""
-    board = system_text("/proc/device-tree/model").strip("\0\n ")  # a Jetson, other ARM boards
-    name = board or cpu_model(system_text("/proc/cpuinfo")) or platform.machine()
-    return f"{name}, {platform.system()} {platform.machine()}"
+def _label(record: FrameRecord) -> str:
+    photograph = record.photograph
+    if photograph is None:
+        return record.name
+    return f"{photograph.file}, {photograph.taken}" if photograph.taken else photograph.file
 
 
 def _figures(
-    records: Sequence[FrameRecord], scores: Mapping[int, Counts]
+    records: Sequence[FrameRecord], scores: Mapping[int, PixelCounts], latency: Latency
 ) -> list[tuple[str, str, str]]:
     """Return (label, value, note) for the top of the page."""
     cracks = [crack for record in records for crack in record.cracks]
     longest_px = max((float(str(crack["length_px"])) for crack in cracks), default=0.0)
-    p50_ms, p95_ms = percentiles_ms([record.timing_ms for record in records])["total"]
+    p50_ms, p95_ms, _ = latency.summary_ms()["total"]
+    each = len(cracks) / len(records)
     with_cracks = sum(bool(record.cracks) for record in records)
     figures = [
         ("Frames", f"{len(records):,}", f"{with_cracks:,} with cracks"),
-        ("Cracks", f"{len(cracks):,}", f"{len(cracks) / len(records):.1f} per frame"),
+        ("Cracks", f"{len(cracks):,}", f"summed over frames, {each:.1f} in each"),
         ("Longest crack", f"{longest_px:,.0f} px", "along its centre line"),
         ("Per frame", f"{p50_ms:,.1f} ms", f"95 % within {p95_ms:,.1f} ms"),
         ("Frames per second", f"{1e3 / p50_ms:,.1f}", "at the median time"),

@@ -1,63 +1,18 @@
-"""What a run's figures come to: pixel scores against known masks, and latency percentiles."""
+"""What a run scores, in pixels against known masks."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.errors import InputError
-from scnet_edge.types import Mask
+from scnet_edge.types import Mask, PixelCounts
 
 TOLERANCES_PX = (0, 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Pixels counted over any number of frames; add them first, divide afterwards.
-
-    Attributes:
-        predicted: pixels called crack.
-        right: those of them with true crack within the tolerance.
-        true: pixels that are crack.
-        found: those of them with predicted crack within the tolerance.
-    """
-
-    predicted: int = 0
-    right: int = 0
-    true: int = 0
-    found: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        """Return the counts of both together."""
-        return Counts(
-            predicted=self.predicted + other.predicted,
-            right=self.right + other.right,
-            true=self.true + other.true,
-            found=self.found + other.found,
-        )
-
-    @property
-    def precision(self) -> float:
-        """Share of the predicted crack that is right; 1 when nothing is predicted."""
-        return self.right / self.predicted if self.predicted else 1.0
-
-    @property
-    def recall(self) -> float:
-        """Share of the true crack that is found; 1 when there is none."""
-        return self.found / self.true if self.true else 1.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall, in [0, 1]."""
-        both = self.precision + self.recall
-        return 2 * self.precision * self.recall / both if both else 0.0
-
-
-def count_pixels(mask: Mask, truth: Mask, *, tolerance_px: int = 0) -> Counts:
+def count_pixels(mask: Mask, truth: Mask, *, tolerance_px: int = 0) -> PixelCounts:
     """Return one frame's counts; a pixel matches another within `tolerance_px`, Euclidean.
 
     Args:
@@ -65,7 +20,7 @@ def count_pixels(mask: Mask, truth: Mask, *, tolerance_px: int = 0) -> Counts:
         truth: (h, w) bool, known.
         tolerance_px: How far apart a match may lie; annotators differ by a pixel or two.
     """
-    return Counts(
+    return PixelCounts(
         predicted=int(mask.sum()),
         right=int((mask & _grown(truth, tolerance_px)).sum()),
         true=int(truth.sum()),
@@ -81,7 +36,7 @@ class Scoreboard:
     """
 
     def __init__(self) -> None:
-        self.counts: dict[int, Counts] = {}
+        self.counts: dict[int, PixelCounts] = {}
 
     def add(self, mask: Mask, truth: Mask, *, where: str = "frame") -> None:
         """Count one frame.
@@ -93,28 +48,7 @@ class Scoreboard:
             raise InputError(f"{where}: truth mask has shape {truth.shape}, expected {mask.shape}")
         for tolerance_px in TOLERANCES_PX:
             counts = count_pixels(mask, truth, tolerance_px=tolerance_px)
-            self.counts[tolerance_px] = self.counts.get(tolerance_px, Counts()) + counts
-
-
-def percentiles_ms(timings: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Return (p50, p95) milliseconds by stage, the sum of each frame's stages last, as `total`.
-
-    Args:
-        timings: one mapping of stage to milliseconds per frame, at least one; a stage is counted
-            over the frames that had it, since behind a gate not every frame has all.
-    """
-    longest_first = sorted(timings, key=len, reverse=True)  # their stages are in the order they ran
-    durations_ms: dict[str, list[float]] = {stage: [] for t in longest_first for stage in t}
-    for timing in timings:
-        for stage, duration_ms in timing.items():
-            durations_ms[stage].append(duration_ms)
-    durations_ms["total"] = [sum(timing.values()) for timing in timings]
-    return {stage: _median_and_p95(values) for stage, values in durations_ms.items()}
-
-
-def _median_and_p95(values: Sequence[float]) -> tuple[float, float]:
-    p50, p95 = np.percentile(values, (50, 95)).tolist()
-    return p50, p95
+            self.counts[tolerance_px] = self.counts.get(tolerance_px, PixelCounts()) + counts
 
 
 def _grown(mask: Mask, radius_px: int) -> Mask:

@@ -41,6 +41,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         FROM observation
         """,
     ),
+    ("CREATE TABLE picture (file TEXT PRIMARY KEY, frame_id INTEGER NOT NULL)",),
 )
 VERSION = len(MIGRATIONS)
 MAX_BYTES = 512 * 2**20

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.config import NOT_JSON
+from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.files import make_subfolder, open_plain, write_file, write_image
 from scnet_edge.inspection.records import Observation
 from scnet_edge.types import Frame, Mask
-from scnet_edge.video.frames import decode_image
 
 SNAPSHOTS = "snapshots"
 JPEG_QUALITY = 90
@@ -53,6 +53,12 @@ def write_sidecar(folder: Path, observation: Observation) -> None:
     """Write the record once more; an OSError leaves nothing."""
     path = _path(_own(folder), observation.seq, "json")
     write_file(path, msgspec.json.encode(observation))
+
+
+def picture_path(folder: Path, observation: Observation) -> Path | None:
+    """Return the file of an observation's picture; None where there is none."""
+    path = _path(folder, observation.seq, "jpg")
+    return path if observation.snapshot is not None and path.is_file() else None
 
 
 def read_picture(folder: Path, observation: Observation) -> Frame | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ class Survey:
     """All that a survey's folder holds, observations and gaps in the order they were recorded.
 
     Attributes:
-        min_confidence, left_out: what `sure` was asked for, and how many observations it took out.
+        aside: records that `sorting.set_aside` took out of `observations`, each with its reason.
     """
 
     folder: Path
@@ -36,8 +36,24 @@ class Survey:
     gaps: tuple[Gap, ...]
     alarms: tuple[Alarm, ...]
     progress: Progress | None
-    min_confidence: float = 0.0
-    left_out: int = 0
+    aside: tuple[tuple[Observation, str], ...] = ()
+
+    @property
+    def length_m(self) -> float | None:
+        """From 0 to the furthest place that was seen; None where no chainage is known.
+
+        That is where the camera was, or the end of a crack that it saw ahead and nobody rejected.
+        """
+        found = (*self.observations, *(one for one, _ in self.aside))
+        ends_m = [o.end_m for o in found if o.end_m is not None and o.review != "rejected"]
+        if self.progress is not None and self.progress.chainage_m is not None:
+            ends_m.append(self.progress.chainage_m)
+        return round(max(0.0, *ends_m), 2) if ends_m else None
+
+    @property
+    def counted(self) -> tuple[Observation, ...]:
+        """The observations that nobody has rejected: what all figures are of."""
+        return tuple(o for o in self.observations if o.review != "rejected")
 
 
 def read_survey(folder: Path) -> Survey:
@@ -66,24 +82,6 @@ def read_survey(folder: Path) -> Survey:
         ) from e
 
 
-def sure(survey: Survey, min_confidence: float) -> Survey:
-    """Return a survey without what is less sure, but with all that a person has accepted.
-
-    Args:
-        survey: what `read_survey` gave.
-        min_confidence: in [0, 1], of an observation's mean probability; 0 keeps everything.
-    """
-    kept = tuple(
-        o for o in survey.observations if o.confidence >= min_confidence or o.review == "accepted"
-    )
-    return replace(
-        survey,
-        observations=kept,
-        min_confidence=min_confidence,
-        left_out=len(survey.observations) - len(kept),
-    )
-
-
 def next_segment(survey: Survey) -> int:
     """Return the number of the next segment, where an odometer starts anew."""
     seen = [o.segment for o in survey.observations] + [g.segment for g in survey.gaps]
@@ -104,14 +102,24 @@ def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
         raise SurveyError("an empty journal: the survey was cut before it began; run it again")
     db.execute("BEGIN")  # one state of it all, though another process goes on writing
     progress = _rows(db, "progress", Progress)
+    observations = _rows(db, "observation", Observation)
     return Survey(
         folder=folder,
         facts=decode_row(row[0], Facts),
-        observations=_rows(db, "observation", Observation),
-        gaps=_rows(db, "gap", Gap),
+        observations=observations,
+        gaps=_gaps(db, version),
         alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
         progress=progress[0] if progress else None,
     )
+
+
+def _gaps(db: sqlite3.Connection, version: int) -> tuple[Gap, ...]:
+    """Return the gaps, but for those of pictures that could be read later."""
+    gaps = _rows(db, "gap", Gap)
+    if version < 3:
+        return gaps
+    seen = {row[0].decode("utf-8", "replace") for row in db.execute("SELECT file FROM picture")}
+    return tuple(gap for gap in gaps if gap.file not in seen)
 
 
 def _rows(db: sqlite3.Connection, table: str, kind: type[T]) -> tuple[T, ...]:

@@ -7,15 +7,13 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace as replaced
 
-import cv2
-import numpy as np
 from msgspec.structs import replace
 
-from scnet_edge.errors import CutShort
+from scnet_edge.errors import Incomplete
 from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.localization import place
-from scnet_edge.inspection.odometry import Odometry
+from scnet_edge.inspection.odometry import Odometry, pose_without_frame
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.inspection.setup import Setup
@@ -23,10 +21,12 @@ from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.survey.facts import Progress
+from scnet_edge.survey.facts import Progress, SeenPicture
+from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.recorder import with_evidence
-from scnet_edge.types import Captured, Frame, Mask
+from scnet_edge.survey.recorder import crack_of, with_evidence
+from scnet_edge.survey.seen_pictures import new_pictures, same_pictures, seen_in
+from scnet_edge.types import Captured, Mask
 
 COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks still in view
 
@@ -65,7 +65,9 @@ class Inspector:
         self.journal, self._setup, self._odometry = journal, setup, odometry
         self._live, self._separate = live, separate
         self._follower: Follower | None = None
-        self._views: dict[int, tuple[Frame, Mask]] = {}  # of frames that cracks in view need
+        self._views: dict[int, tuple[Captured, Mask]] = {}  # of frames that cracks in view need
+        self._pictures: list[SeenPicture] = []  # looked at since the last commit
+        self._unread = {gap.file for gap in read_survey(journal.folder).gaps if gap.file}
         self._first_id = before.frame_id + 1 if before and live else 0
         self._known_to = before.frame_id if before and not live else -1
         self._resume_at = before.resume_frame_id if before and not live else 0
@@ -73,21 +75,29 @@ class Inspector:
         self._furthest_m = before.chainage_m if before else None
         self._last_id = before.frame_id if before else -1
         self._pose = Pose()
+        self._latest: Captured | None = None  # the last frame that was looked at
         self._gaps: list[tuple[Event, Pose]] = []  # and where each began
         self._degraded_id: int | None = None
         self._degraded = False
         self._committed_s = time.monotonic()
 
     def unseen(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
-        """Yield a source's items without the frames that need not be looked at again."""
+        """Yield a source's items without the frames that need not be looked at again.
+
+        Raises:
+            SurveyError: pictures were put between those of a drive.
+            Incomplete: as the source.
+        """
         try:
             with closing(items):
-                for item in items:
+                if self._separate:
+                    yield from new_pictures(items, self.journal.pictures, self._known_to + 1)
+                for item in same_pictures(items, self.journal.pictures, self._known_to):
                     if isinstance(item, Captured) and item.frame_id < self._resume_at:
                         self._odometry.at(item)  # whose clock may start at the first frame
                     else:
                         yield item
-        except CutShort:
+        except Incomplete:
             self.exhausted = True
             raise
         self.exhausted = True
@@ -100,8 +110,10 @@ class Inspector:
 
     def note(self, event: Event) -> None:
         """Take what happened between two frames: gaps, engines that crash, degraded working."""
-        if event.kind == "gap":
+        if event.kind == "gap" and event.file not in self._unread:
             self._gaps.append((event, self._pose))
+        elif event.kind == "clock_jump":
+            self.journal.alarm("clock_jump", event.detail)
         elif event.kind == "engine_crashed":
             self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
         elif event.kind in ("degraded", "recovered"):
@@ -114,7 +126,7 @@ class Inspector:
         """
         if self._broken:
             return
-        ended = self._ended_gap(self._pose)
+        ended = self._ended_gaps()
         closed = []
         if self._follower is not None and (finished or self._live):
             closed = self._follower.finish()
@@ -123,7 +135,8 @@ class Inspector:
     def _look(self, frame_result: FrameResult) -> None:
         captured, mask = self._numbered(frame_result.captured), frame_result.result.mask
         pose = self._odometry.at(captured)
-        ended = self._ended_gap(pose)
+        self._latest = captured
+        ended = self._ended_gaps(pose)
         closed, follower = self._followed(captured)
         placed = place(
             captured.frame_id,
@@ -133,7 +146,8 @@ class Inspector:
             pose,
         )
         closed += follower.see(captured, placed, pose)
-        self._views[captured.frame_id] = (captured.frame, mask)
+        self._views[captured.frame_id] = (captured, mask)
+        self._pictures += seen_in(captured)
         if self._separate:
             closed += follower.finish()
         self._advance(captured.frame_id, pose)
@@ -172,12 +186,24 @@ class Inspector:
             closed, gaps = [], []  # found again
         observations = []
         for seq, observation in enumerate(closed, start=self.journal.next_seq):
-            frame, mask = self._views.get(observation.best_frame_id, (None, None))
+            captured, mask = self._views.get(observation.best_frame_id, (None, None))
             crack = None if mask is None else crack_of(mask, observation)
-            numbered = replace(observation, seq=seq, **self._circumstances(observation))
+            frame = captured.frame if captured else None
+            numbered = replace(
+                observation,
+                seq=seq,
+                time_s=captured.time_s if captured else None,
+                photograph=captured.photograph if captured else None,
+                **self._circumstances(observation),
+            )
             observations.append(with_evidence(self.journal, numbered, frame, crack))
-        progress = self._progress(finished=finished)
-        self.journal.commit(observations=observations, gaps=gaps, progress=progress)
+        self.journal.commit(
+            observations=observations,
+            gaps=gaps,
+            pictures=self._pictures,
+            progress=self._progress(finished=finished),
+        )
+        self._pictures = []
         self._committed_s = time.monotonic()
 
     def _circumstances(self, observation: Observation) -> dict[str, object]:
@@ -199,17 +225,27 @@ class Inspector:
             finished=finished,
         )
 
-    def _ended_gap(self, pose: Pose) -> list[Gap]:
-        """Return the gaps that this pose, the first after them, puts an end to."""
+    def _ended_gaps(self, pose: Pose | None = None) -> list[Gap]:
+        """Return the gaps that this pose, the first after them, puts an end to; None at the end."""
         noted, self._gaps = self._gaps, []
         return [self._gap(event, before, pose) for event, before in noted]
 
-    def _gap(self, event: Event, before: Pose, after: Pose) -> Gap:
+    def _gap(self, event: Event, before: Pose, after: Pose | None) -> Gap:
+        """Return a gap with the way it covers.
+
+        Where no frame was looked at on one side of it, or its beginning was looked at before it
+        was known for one, the odometer may still say where that was.
+        """
+        first, last = event.first_frame_id, event.last_frame_id
+        earlier_id = self._last_id if first is None else max(0, first - 1) + self._first_id
+        later_id = self._last_id + 1 if last is None else last + 1 + self._first_id
+        if before.chainage_m is None or event.reason == "frozen":
+            before = self._pose_at(event.from_mono_ns, earlier_id) or before
+        after = after or self._pose_at(event.mono_ns, later_id) or self._pose
         ends = [before.chainage_m, after.chainage_m]
         if before.segment != after.segment:
             ends[0] = ends[1]
         known = sorted(end for end in ends if end is not None)
-        first, last = event.first_frame_id, event.last_frame_id
         return Gap(
             reason=event.reason or "camera_lost",
             segment=after.segment,
@@ -219,16 +255,11 @@ class Inspector:
             end_m=known[-1] if known else None,
             mono_from_ns=event.from_mono_ns or event.mono_ns,
             mono_to_ns=event.mono_ns,
+            file=event.file,
+            detail=event.detail if event.file else "",
         )
 
-
-def crack_of(mask: Mask, observation: Observation) -> Mask:
-    """Return the one crack of a frame's mask that an observation is about, (h, w) bool."""
-    left, top, right, bottom = observation.bbox_xyxy
-    inside = mask[top:bottom, left:right].astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    alike = np.abs(stats[:, cv2.CC_STAT_AREA] - observation.area_px)
-    alike[0] = np.iinfo(alike.dtype).max  # the background
-    crack = np.zeros_like(mask)
-    crack[top:bottom, left:right] = labels == int(alike.argmin())
-    return crack
+    def _pose_at(self, mono_ns: int | None, frame_id: int) -> Pose | None:
+        if mono_ns is None or self._latest is None:
+            return None
+        return pose_without_frame(self._odometry, self._latest, mono_ns=mono_ns, frame_id=frame_id)

@@ -28,7 +28,7 @@ from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
-from scnet_edge.survey.facts import Alarm, Facts, Progress
+from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture
 from scnet_edge.survey.mend import Mended, decode_row, mend_records
 from scnet_edge.survey.space import Limits, Reserve
 
@@ -62,6 +62,7 @@ class Journal:
         facts: what the survey says of itself.
         progress: how far it has come; None at the start.
         acknowledged: the highest `seq` that is on the disk; 0 for none.
+        pictures: the picture files that were looked at, with their numbers.
         pending: what the disk has refused so far, kept in memory.
     """
 
@@ -88,7 +89,7 @@ class Journal:
         self.folder, self.facts, self.limits = folder, facts, limits
         self.progress: Progress | None = None
         self.acknowledged = 0
-        self.pending: list[Observation | Gap | Alarm | Progress] = []
+        self.pending: list[Observation | Gap | Alarm | SeenPicture | Progress] = []
         self._last_alarm: tuple[str, str] | None = None
         self._db: sqlite3.Connection | None = None
         make_subfolder(folder, SNAPSHOTS)
@@ -129,6 +130,7 @@ class Journal:
         *,
         observations: Sequence[Observation] = (),
         gaps: Sequence[Gap] = (),
+        pictures: Sequence[SeenPicture] = (),
         progress: Progress | None = None,
     ) -> bool:
         """Write these and all that is pending, in one transaction, through to the disk.
@@ -138,18 +140,21 @@ class Journal:
         """
         for observation in observations:
             assert observation.seq > self.acknowledged, "a record that is on the disk stays"
-        self.pending += [*observations, *gaps, *([] if progress is None else [progress])]
+        self.pending += [*observations, *gaps, *pictures]
+        self.pending += [] if progress is None else [progress]
         if not self.pending:
             return True
         refused = self._attempt()
         while refused is not None and "full" in str(refused) and self.reserve.release():
             refused = self._attempt()
         if refused is None:
-            written = [o.seq for o in self.pending if isinstance(o, Observation)]
-            self.acknowledged = max([self.acknowledged, *written])
+            self.acknowledged = self.next_seq - 1
             self.progress = next(
                 (p for p in reversed(self.pending) if isinstance(p, Progress)), self.progress
             )
+            self.pictures |= {
+                seen.file: seen.frame_id for seen in self.pending if isinstance(seen, SeenPicture)
+            }
             self.pending.clear()
         else:
             logger.warning("%s: %d records wait: %s", self.folder, len(self.pending), refused)
@@ -202,6 +207,7 @@ class Journal:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no torn log can take its name
             row = db.execute("SELECT record FROM progress").fetchone()
             last = db.execute("SELECT ifnull(max(seq), 0) FROM observation").fetchone()[0]
+            self.pictures = dict(db.execute("SELECT file, frame_id FROM picture"))
         except (SurveyError, sqlite3.OperationalError) as e:
             raise SurveyError(f"{self.folder / JOURNAL}: {e}") from None
         if stored is not None:
@@ -223,7 +229,12 @@ class Journal:
             frames=frame_id + 1,
             chainage_m=chainage_m,
         )
-        self.commit(observations=found, progress=progress if rewound else None)
+        seen = [
+            SeenPicture(file=o.photograph.file, frame_id=o.best_frame_id)
+            for o in found
+            if o.photograph is not None
+        ]
+        self.commit(observations=found, pictures=seen, progress=progress if rewound else None)
         self.alarm(
             "records_restored",
             f"{len(found)} observations, up to frame {frame_id}, from the files beside their "
@@ -262,6 +273,8 @@ class Journal:
 _INSERT: dict[type, str] = {
     Observation: "INSERT OR REPLACE INTO observation VALUES (json_extract(?1, '$.seq'), ?1)",
     Gap: "INSERT INTO gap (record) VALUES (?)",
+    SeenPicture: "INSERT OR REPLACE INTO picture VALUES "
+    "(json_extract(?1, '$.file'), json_extract(?1, '$.frame_id'))",
     Alarm: "INSERT INTO alarm (record) VALUES (?)",
     Progress: "INSERT OR REPLACE INTO progress VALUES (1, ?)",
 }

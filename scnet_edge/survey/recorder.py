@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
+import cv2
+import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.errors import SurveyError
@@ -78,3 +80,15 @@ def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> b
             journal.alarm("disk_error", f"the disk refuses to write: {e.strerror}")
         return False
     return True
+
+
+def crack_of(mask: Mask, observation: Observation) -> Mask:
+    """Return the one crack of a frame's mask that an observation is about, (h, w) bool."""
+    left, top, right, bottom = observation.bbox_xyxy
+    inside = mask[top:bottom, left:right].astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    alike = np.abs(stats[:, cv2.CC_STAT_AREA] - observation.area_px)
+    alike[0] = np.iinfo(alike.dtype).max  # the background
+    crack = np.zeros_like(mask)
+    crack[top:bottom, left:right] = labels == int(alike.argmin())
+    return crack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import threading
@@ -17,13 +18,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
+from scnet_edge.data.blend import shading
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.edge_maps import EdgeMap, MapOf
 from scnet_edge.training.schedule import Schedule
+
+COARSE_PX = 6  # how far a coarse mask may be off
+CLEARLY_DARK = 0.75  # of the light of the wall beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,20 @@ class TrainingImage:
         frame: (H, W, 3) uint8, BGR.
         mask: (H, W) bool, True on cracks.
         edges: (H, W) uint8, the HED probability times 255; None where no model sees it.
+        ignored: (H, W) bool, True where nothing is learnt; None: all of it is learnt.
+        focus: (H, W) bool, where crops are centred when there is no crack; None: anywhere.
+        share: How often crops are cut from it, relative to the others.
+        taught: Whether teachers are asked about it. Of a drawn wall the mask is exact, and of a
+            domain that they never saw they know nothing.
     """
 
     frame: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
     edges: EdgeMap | None
+    ignored: npt.NDArray[np.bool_] | None = None
+    focus: npt.NDArray[np.bool_] | None = None
+    share: float = 1.0
+    taught: bool = True
 
     def input(self) -> Tensor:
         """Return the whole image as (1, 3 or 4, H, W) float32."""
@@ -55,6 +69,14 @@ def seen_by(model: nn.Module, x: Tensor) -> Tensor:
     return x[:, : model.config.in_channels] if isinstance(model, SCNet) else x[:, :3]
 
 
+def sharing(
+    images: Sequence[TrainingImage], share: float, *, taught: bool = True
+) -> list[TrainingImage]:
+    """Return images that together have a share of the crops."""
+    each = share / max(1, len(images))
+    return [dataclasses.replace(image, share=each, taught=taught) for image in images]
+
+
 def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[TrainingImage]:
     """Read all samples into memory, with their edge maps where one is wanted.
 
@@ -64,17 +86,38 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
 
     Raises:
         InputError: an image or mask is unreadable, a mask is of another size than its frame, or
-            no pixel or every pixel is crack.
+            no pixel or every pixel is crack; where all are known to have none, that is right.
     """
     images = [_load_image(sample, map_of) for sample in samples]
+    if all(sample.role == "negative" for sample in samples):
+        return images
     crack = sum(int(image.mask.sum()) for image in images)
-    check_classes(crack, sum(image.mask.size for image in images), len(images))
+    ignored = sum(int(image.ignored.sum()) for image in images if image.ignored is not None)
+    check_classes(crack, sum(image.mask.size for image in images) - ignored, len(images))
     return images
 
 
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
-    frame, mask = sample.read_pair()
-    return TrainingImage(frame, mask, map_of and map_of(frame))
+    frame, (mask, ignored) = sample.read_pair()
+    if sample.role == "coarse":
+        mask, unsure = believed(frame, mask)
+        ignored = unsure if ignored is None else unsure | ignored
+        mask = mask & ~ignored
+    return TrainingImage(frame, mask, map_of and map_of(frame), ignored)
+
+
+def believed(
+    frame: npt.NDArray[np.uint8], coarse: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return what a coarse mask is believed: where there is a crack, and where nobody knows.
+
+    Inside the mask what is clearly darker than the wall is the crack. The rest of the mask and a
+    band of `COARSE_PX` around it may be either. So the mask does not teach its width.
+    """
+    crack = coarse & (shading(frame, coarse) < CLEARLY_DARK)
+    kernel = np.ones((2 * COARSE_PX + 1, 2 * COARSE_PX + 1), np.uint8)
+    near = cv2.dilate(coarse.astype(np.uint8), kernel) > 0
+    return crack, near & ~crack
 
 
 class Batch(NamedTuple):
@@ -83,12 +126,14 @@ class Batch(NamedTuple):
     Attributes:
         x: (N, 3 or 4, crop, crop) float32, channels last.
         mask: (N, 1, crop, crop) float32, 1 on cracks.
-        drawn: (N, 1, 1, 1) bool, whether a crop is of a drawn wall.
+        ignored: (N, 1, crop, crop) bool, where nothing is learnt.
+        taught: (N,) bool, whether teachers are asked about a crop.
     """
 
     x: Tensor
     mask: Tensor
-    drawn: Tensor
+    ignored: Tensor
+    taught: Tensor
 
     def to(self, device: str) -> Batch:
         """Return it on a device."""
@@ -109,7 +154,6 @@ def batches(
     steps: Sequence[int],
     images: Sequence[TrainingImage],
     schedule: Schedule,
-    pipes: Sequence[TrainingImage] = (),
     *,
     share: tuple[int, int] = (0, 1),
     workers: int = 0,
@@ -121,7 +165,7 @@ def batches(
     """
     workers = min(workers, len(steps))
     loader = DataLoader(
-        _Steps(images, schedule, pipes, share=share),
+        _Steps(images, schedule, share=share),
         batch_size=None,
         sampler=steps,
         num_workers=workers,
@@ -161,7 +205,6 @@ def batch_at(
     step: int,
     images: Sequence[TrainingImage],
     schedule: Schedule,
-    pipes: Sequence[TrainingImage] = (),
     *,
     share: tuple[int, int] = (0, 1),
 ) -> Batch:
@@ -172,29 +215,37 @@ def batch_at(
 
     Args:
         step: Counted from 0.
-        images: What crops are cut from.
+        images: What crops are cut from, each by its share.
         schedule: How.
-        pipes: Drawn walls, which `schedule.pipe_share` of the crops are cut from.
         share: Rank and number of processes: which crops of the batch are ours.
     """
     rank, world = share
     rngs = np.random.default_rng([schedule.seed, step]).spawn(schedule.batch)
-    crops = [_crop(images, pipes, schedule, rng) for rng in rngs[rank::world]]
-    x, mask, drawn = (torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True))
-    return Batch(x.contiguous(memory_format=torch.channels_last), mask, drawn[:, None, None, None])
+    until = np.cumsum([image.share for image in images])
+    crops = [_crop(images, until, schedule, rng) for rng in rngs[rank::world]]
+    x, mask, ignored, taught = (
+        torch.from_numpy(np.stack(parts)) for parts in zip(*crops, strict=True)
+    )
+    return Batch(x.contiguous(memory_format=torch.channels_last), mask, ignored, taught)
 
 
 def _crop(
     images: Sequence[TrainingImage],
-    pipes: Sequence[TrainingImage],
+    until: npt.NDArray[np.float64],
     schedule: Schedule,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], np.bool_]:
-    """Return one input (C, crop, crop), its mask (1, crop, crop), and whether it is drawn."""
-    drawn = bool(pipes) and rng.random() < schedule.pipe_share
-    source = pipes if drawn else images
-    image = source[int(rng.integers(len(source)))]
-    frame, mask, edges = training_crop(
-        image.frame, image.mask, image.edges, schedule.augmentation, rng
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_], np.bool_]:
+    """Return one input (C, crop, crop), its mask and what of it is ignored, and if it is taught."""
+    image = images[int(np.searchsorted(until, rng.random() * until[-1], side="right"))]
+    crop = training_crop(
+        image.frame,
+        image.mask,
+        image.edges,
+        schedule.augmentation,
+        rng,
+        ignored=image.ignored,
+        focus=image.focus,
     )
-    return scnet_input(frame, binary(edges)), mask[None].astype(np.float32), np.bool_(drawn)
+    ignored = np.zeros_like(crop.mask) if crop.ignored is None else crop.ignored
+    mask = (crop.mask & ~ignored)[None].astype(np.float32)
+    return scnet_input(crop.frame, binary(crop.edges)), mask, ignored[None], np.bool_(image.taught)

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -27,6 +27,7 @@ from scnet_edge.training.several import check_batch, join, own_batch_norms, shar
 
 Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
+SURE = -30.0  # a logit whose loss and gradient are none in float32
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -35,13 +36,11 @@ class Material:
     """What a run learns from.
 
     Attributes:
-        images: The training images.
-        pipes: Drawn walls, for `Schedule.pipe_share` of the crops.
+        images: The training images, each with its share of the crops.
         teachers: Models in eval mode whose mean probability is learnt, too.
     """
 
     images: Sequence[TrainingImage]
-    pipes: Sequence[TrainingImage] = field(default_factory=tuple)
     teachers: Sequence[SCNet] = ()
 
 
@@ -81,9 +80,7 @@ def train(
     loss_of = objective(material, schedule, on.device)
     wrapped = DistributedDataParallel(training.model) if world > 1 else training.model
     left = range(training.step, schedule.steps)
-    for batch in batches(
-        left, material.images, schedule, material.pipes, share=(rank, world), workers=on.workers
-    ):
+    for batch in batches(left, material.images, schedule, share=(rank, world), workers=on.workers):
         if schedule.settle_norms and training.step == schedule.settled_from > 0:
             settle(training, material.images)
         prepare(training, schedule)
@@ -139,8 +136,7 @@ def objective(
 ) -> Callable[[nn.Module, Batch], Tensor]:
     """Return the loss of a model on a batch, as the schedule wants it.
 
-    Teachers are asked about photographs alone: of a drawn wall the mask is exact, and what they
-    take for a crack there is what the student shall not learn.
+    What is ignored counts as background that was said with certainty: it moves no loss.
     """
     weights = (1.0, 1.0)
     if schedule.pixel == "balanced":
@@ -152,11 +148,11 @@ def objective(
     cast = torch.autocast(device.partition(":")[0], torch.bfloat16)
 
     def loss_of(model: nn.Module, batch: Batch) -> Tensor:
-        x, mask, drawn = batch
+        x, mask, ignored, taught = batch
         with cast if schedule.precision == "bf16" else contextlib.nullcontext():
             fused, sides = model(seen_by(_bare(model), x))
-            soft = torch.where(drawn, mask, probability(teachers, x)) if teachers else None
-        fused, sides = fused.float(), [side.float() for side in sides]
+            soft = taught_mask(teachers, x, mask, taught) if teachers else None
+        fused, *sides = (certain(logits.float(), ignored) for logits in (fused, *sides))
         loss = scnet_loss(
             fused,
             sides,
@@ -168,6 +164,7 @@ def objective(
         if soft is None:
             return loss
         # Hinton 2015, temperature 1.
+        soft = soft.masked_fill(ignored, 0)
         return loss + schedule.distil_weight * F.binary_cross_entropy_with_logits(fused, soft)
 
     return loss_of
@@ -181,6 +178,23 @@ def target_of(model: nn.Module, mask: Tensor) -> Tensor:
 
 def _bare(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def certain(logits: Tensor, ignored: Tensor) -> Tensor:
+    """Return logits (N, 1, H, W) that are sure of background where it is ignored.
+
+    A model of another resolution, such as a classifier of patches, learns all of it.
+    """
+    return logits.masked_fill(ignored, SURE) if logits.shape == ignored.shape else logits
+
+
+def taught_mask(teachers: Sequence[SCNet], x: Tensor, mask: Tensor, taught: Tensor) -> Tensor:
+    """Return the mask (N, 1, H, W), and of the crops that are taught the teachers' probability."""
+    soft = mask.clone()
+    if taught.any():
+        asked = x[taught].contiguous(memory_format=torch.channels_last)
+        soft[taught] = probability(teachers, asked)
+    return soft
 
 
 def probability(teachers: Sequence[SCNet], x: Tensor) -> Tensor:

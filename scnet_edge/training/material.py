@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.simulation.optics import MODES
@@ -31,8 +31,8 @@ def split_held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """
     if len(samples) < 2:
         raise ConfigError(f"expected at least 2 training images, found {len(samples)}; add some")
-    fit = [s for i, s in enumerate(samples) if i % HELD_OUT and not _is_twin(s)]
-    held = [s for s in samples[::HELD_OUT] if not _is_twin(s)]
+    fit = [s for i, s in enumerate(samples) if i % HELD_OUT and not is_twin(s)]
+    held = [s for s in samples[::HELD_OUT] if not is_twin(s)]
     masks = [s.read_mask() for s in held]
     if not any(mask.any() for mask in masks):
         raise InputError(
@@ -47,7 +47,8 @@ def split_held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     return fit, held
 
 
-def _is_twin(sample: Sample) -> bool:
+def is_twin(sample: Sample) -> bool:
+    """Return whether a sample is the training image that shows a wall of DeepCrack's test."""
     return sample.image.parts[-2:] == TWIN
 
 

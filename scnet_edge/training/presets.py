@@ -18,6 +18,7 @@ from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import draw_xavier, encoder_from_hed, start_heads
 
 STRONG = Augmentation(scale=(0.7, 1.5), photometric="strong")
+FIELD = Augmentation(crop=288, scale=(0.6, 1.5), photometric="field")  # as a robot films
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,18 @@ INSTANCE_SCHEDULE = dataclasses.replace(
 )
 
 
+# For a corpus: more steps, fewer and larger crops, what a robot's camera does to them.
+FIELD_SCHEDULE = dataclasses.replace(
+    INSTANCE_SCHEDULE,
+    steps=4000,
+    batch=6,
+    precision="bf16",
+    pipe_share=0.0,
+    validate_every=1000,
+    augmentation=FIELD,
+)
+
+
 def edge_config(width: float, *, levels: int = 5, norm: Norm = "batch") -> SCNetConfig:
     """Return an SCNet of the edge family: half resolution, skips, no prior."""
     return SCNetConfig(
@@ -136,6 +149,11 @@ PRESETS = {
         config=edge_config(0.25, norm="instance"),
         schedule=INSTANCE_SCHEDULE,
     ),
+    "small-field": Preset(
+        about="`small-instance` for a corpus: what a robot's camera does is drawn, too",
+        config=edge_config(0.25, norm="instance"),
+        schedule=FIELD_SCHEDULE,
+    ),
     "tiny": Preset(
         about="0.54 M parameters from half resolution on: for two CPU cores",
         config=edge_config(0.1875, levels=4),
@@ -145,6 +163,11 @@ PRESETS = {
         about="`tiny` with instance norm: slower, more accurate",
         config=edge_config(0.1875, levels=4, norm="instance"),
         schedule=INSTANCE_SCHEDULE,
+    ),
+    "tiny-field": Preset(
+        about="`tiny-instance` for a corpus",
+        config=edge_config(0.1875, levels=4, norm="instance"),
+        schedule=FIELD_SCHEDULE,
     ),
     "hcnn": Preset(
         about="HCNN (Zhu 2019), the paper's baseline: no attention, no prior, balanced CE",

@@ -10,12 +10,15 @@ from pathlib import Path
 import msgspec
 from torch import nn
 
-from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.evaluation.metrics import add_up, count, ods
+from scnet_edge.data.corpus import Corpus
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
+from scnet_edge.errors import ConfigError
+from scnet_edge.evaluation.operating import best_threshold, domain_counts
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
-from scnet_edge.models.cards import Card, CardConfig, run_card, write_card
+from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
     count_parameters,
@@ -23,12 +26,15 @@ from scnet_edge.models.weights import (
     load_state,
     measured,
     open_hed,
+    open_scnet,
     save_weights,
 )
 from scnet_edge.training import run_folder
+from scnet_edge.training.corpora import Held, load_corpus
 from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.hard_negatives import mined
 from scnet_edge.training.hardware import CPU, Hardware
-from scnet_edge.training.images import TrainingImage, load_images
+from scnet_edge.training.images import TrainingImage, load_images, sharing
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.material import drawn_pipes, split_held_out
 from scnet_edge.training.networks import first_model, open_teacher
@@ -49,7 +55,9 @@ class Request:
     Attributes:
         name: Of the preset.
         preset: The preset with its schedule changed by options.
-        data: Data sets as NAME:DIR; their training splits together.
+        data: Data sets as NAME:DIR; their training splits together. Empty with a corpus.
+        corpus: Many data sets, each with its share.
+        mine: Cut more crops where `start` takes for a crack what is none.
         start: A model or run whose weights are gone on from.
         teachers: Models or runs whose mean probability is learnt, too.
         on: What it computes on.
@@ -58,6 +66,8 @@ class Request:
     name: str
     preset: Preset
     data: tuple[str, ...]
+    corpus: Corpus | None = None
+    mine: bool = False
     start: str | None = None
     teachers: tuple[str, ...] = ()
     on: Hardware = CPU
@@ -67,6 +77,8 @@ def request(
     name: str,
     data: Sequence[str],
     *,
+    corpus: Corpus | None = None,
+    mine: bool = False,
     on: Hardware = CPU,
     start: str | None = None,
     teachers: Sequence[str] = (),
@@ -75,15 +87,24 @@ def request(
     """Return a request; `changes` replace fields of the preset's schedule, None leaves them.
 
     Raises:
-        ConfigError: no such preset, or a value out of range.
+        ConfigError: no such preset, a value out of range, or not one of data and corpus.
     """
+    if bool(data) == (corpus is not None):
+        raise ConfigError("expected --data or --corpus, found both or none; give one of the two")
+    if mine and not (corpus and start):
+        raise ConfigError("--mine looks for mistakes of --start in a --corpus; give both")
     preset = find_preset(name)
     given = {key: value for key, value in changes.items() if value is not None}
+    if corpus and corpus.scale:
+        how = preset.schedule.augmentation
+        given["augmentation"] = dataclasses.replace(how, scale=corpus.scale)
     schedule = dataclasses.replace(preset.schedule, **given)  # type: ignore[arg-type]
     return Request(
         name=name,
         preset=dataclasses.replace(preset, schedule=schedule),
         data=tuple(data),
+        corpus=corpus,
+        mine=mine,
         start=start,
         teachers=tuple(teachers),
         on=on,
@@ -124,16 +145,14 @@ def train_run(
     if begun_at == wanted.preset.schedule.steps:
         report(f"{out}: finished already, all {begun_at} steps")
         return
-    fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
-    images = load_images(fit, None)
-    for sample in held:  # a validation reads them again
-        sample.read_pair()
+    images, held = _read(wanted, report)
     model = first_model(wanted.preset, wanted.start)
     teachers = [open_teacher(name, wanted.on) for name in wanted.teachers]
     first_alone(lambda: run_folder.claim(out, settings, resume=resume))
     if writes:
         run_folder.write_log(out, run_folder.read_log(out, until=begun_at))
-    report(f"{len(fit)} images train, {len(held)} are held out for the threshold")
+    kept = sum(map(len, held.values()))
+    report(f"{len(images)} images train, {kept} are held out for the threshold")
     seen = wanted.preset.takes_prior or any(teacher.config.edges for teacher in teachers)
     hed = KeptHED(open_hed().to(wanted.on.device), maps or out / "edges") if seen else None
     material = _material(wanted, images, hed, teachers, report)
@@ -163,10 +182,30 @@ def _settings(wanted: Request) -> Settings:
     return Settings(
         preset=wanted.name,
         data=wanted.data,
+        corpus=wanted.corpus,
+        mine=wanted.mine,
         start=wanted.start,
         teachers=wanted.teachers,
         schedule=wanted.preset.schedule,
     )
+
+
+def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
+    """Return the images that train, without edge maps, and by domain those that are held out."""
+    if wanted.corpus:
+        images, kept = load_corpus(wanted.corpus, report)
+        if wanted.mine and wanted.start:
+            report(f"looking for what {wanted.start} takes for a crack")
+            images = mined(images, reference_run(open_scnet(find_card(wanted.start)), None))
+        return images, kept
+    fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
+    images = load_images(fit, None)
+    for sample in held:  # a validation reads them again
+        sample.read_pair()
+    share = wanted.preset.schedule.pipe_share
+    if share:
+        images = [*sharing(images, 1 - share), *sharing(drawn_pipes(), share, taught=False)]
+    return images, {"data": held}
 
 
 def _material(
@@ -180,14 +219,13 @@ def _material(
     if map_of:
         report(f"edge maps of {len(images)} images, each made once")
         images = [dataclasses.replace(image, edges=map_of(image.frame)) for image in images]
-    pipes = drawn_pipes(map_of) if wanted.preset.schedule.pipe_share else []
-    return Material(images=images, pipes=pipes, teachers=teachers)
+    return Material(images=images, teachers=teachers)
 
 
 def _validate(
     step: int,
     averaged: CrackNet,
-    held: list[Sample],
+    held: Held,
     hed: KeptHED | None,
     wanted: Request,
     out: Path,
@@ -196,12 +234,16 @@ def _validate(
     weights = run_card(out).with_suffix(".safetensors")
     save_weights(averaged.cpu(), weights)
     load_into(averaged, load_state(weights), str(weights))  # scored as it would ship, in FP16
-    maps = list(predictions(reference_run(averaged.eval(), hed, device=wanted.on.device), held))
-    best = ods(add_up([count(p, sample.read_mask()) for sample, p in maps]))
-    run_folder.append_log(out, {"step": step, "f1": best.f1, "threshold": best.threshold})
-    _draw(step, maps, out)
+    run = reference_run(averaged.eval(), hed, device=wanted.on.device)
+    maps = {domain: list(predictions(run, samples)) for domain, samples in held.items()}
+    best = best_threshold([domain_counts(pairs) for pairs in maps.values()])
+    run_folder.append_log(out, {"step": step, "f1": best.score, "threshold": best.threshold})
+    _draw(step, next(iter(maps.values())), out)
     write_card(run_card(out), measured(_card(step, best.threshold, wanted, out), weights))
-    return f"step {step}: F1 {best.f1:.4f} on {len(held)} held-out images at {best.threshold:.2f}"
+    return (
+        f"step {step}: {best.named} {best.score:.4f} on {sum(map(len, held.values()))} held-out "
+        f"images at {best.threshold:.2f}"
+    )
 
 
 def _draw(step: int, maps: list[tuple[Sample, Map]], out: Path) -> None:
@@ -227,14 +269,24 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
         size_hw=(384, 544),
         config=None if config is None else _card_config(config),
         threshold=threshold,
-        data=", ".join(wanted.data) + ", training split",
-        data_licence="that of the data sets named",
-        licence="that of the data sets named",
+        data=", ".join(_named(wanted)) + ", training split",
+        data_licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",
+        licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",
         recipe=f"scnet-edge train {wanted.name}{begun}{taught}: {wanted.preset.schedule}",
         steps=step,
         metrics=None,
         created=datetime.date.today().isoformat(),
     )
+
+
+def _named(wanted: Request) -> tuple[str, ...]:
+    """Return what a run learns from, in words."""
+    if wanted.corpus is None:
+        return wanted.data
+    corpus = wanted.corpus
+    sets = [f"{each.name} ({each.licence})" for each in corpus.sets if each.share]
+    ours = [name for name in ("drawn", "plain", "blended") if getattr(corpus, name)]
+    return (*sets, *(f"{name} images of ours" for name in ours))
 
 
 def _card_config(config: SCNetConfig) -> CardConfig:

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from scnet_edge.config import NOT_JSON, read_json, write_json
+from scnet_edge.data.corpus import Corpus
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.plots import beside, new_figure
 from scnet_edge.files import new_file, write_file
@@ -36,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     preset: str
     data: tuple[str, ...]
+    corpus: Corpus | None = None
+    mine: bool = False
     start: str | None
     teachers: tuple[str, ...]
     schedule: Schedule  # a field that an older run's file lacks has its default

@@ -1,1 +1,1 @@
-"""Frames from files and cameras, checked before a model sees them."""
+"""Video as people have it, one way to read it: own times, whole, upright, square pixels, BGR."""

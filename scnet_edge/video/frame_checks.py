@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.events import Event
+from scnet_edge.data.frames import MIN_SIDE_PX
+from scnet_edge.events import Event, event_now
 from scnet_edge.types import Captured, Frame
-from scnet_edge.video.frames import MIN_SIDE_PX
 from scnet_edge.video.sources import Source
 
+Moving: TypeAlias = Callable[[Captured], bool | None]
 Grey = npt.NDArray[np.uint8]
 SIDE_PX = 256  # frames are looked at with their longer side about this long
 BLACK, DARK, BRIGHT = 16, 60, 250  # grey levels
@@ -51,23 +53,22 @@ def watched(
     source: Source,
     *,
     limits: Limits | None = None,
-    moving: Callable[[], bool | None] = lambda: None,
+    moving: Moving = lambda captured: None,
 ) -> Source:
     """Return the source with every frame's faults filled in.
 
     Args:
         source: Used up by this.
         limits: None for the defaults.
-        moving: Whether the odometer moves, None where there is none. A picture that stands still
-            is `frozen` while the robot moves, and never while it stands. Without an odometer it
-            is when not one grey level changes, which no sensor with noise does.
+        moving: Whether the odometer moves when a frame is taken, None where there is none. A
+            picture that stands still is `frozen` while the robot moves, and never while it
+            stands. Without an odometer it is when not one grey level changes, which no sensor
+            with noise does.
     """
     return replace(source, items=_watched(source, limits or Limits(), moving))
 
 
-def _watched(
-    source: Source, limits: Limits, moving: Callable[[], bool | None]
-) -> Generator[Captured | Event]:
+def _watched(source: Source, limits: Limits, moving: Moving) -> Generator[Captured | Event]:
     size, still = SizeWatch(), Stillness(limits.frozen_s)
     try:
         for item in source.items:
@@ -77,10 +78,15 @@ def _watched(
             elif not item.faults and size.differs(item.frame):
                 item = replace(item, faults=("geometry",))
             elif not item.faults:
+                if detail := size.changed():
+                    yield replace(event_now("geometry", detail=detail), mono_ns=item.mono_ns)
                 small = _small(item.frame)
-                frozen = still.lasts(small, item.mono_ns, moving())
+                frozen = still.lasts(small, item.mono_ns, moving(item))
                 faults = picture_faults(item.frame, small, limits)
-                item = replace(item, faults=("frozen", *faults) if frozen else faults)
+                item = replace(item, faults=faults)
+                if frozen:
+                    faults = (*faults, "frozen")
+                    item = replace(item, faults=faults, still_since_ns=still.since_ns)
             yield item
     finally:
         source.items.close()
@@ -91,6 +97,7 @@ class SizeWatch:
 
     def __init__(self) -> None:
         self._size: tuple[int, ...] | None = None
+        self._before: tuple[int, ...] | None = None  # its size before it changed, until told
         self._foreign = 0
 
     def differs(self, frame: Frame) -> bool:
@@ -101,8 +108,15 @@ class SizeWatch:
             return True
         self._foreign = 0 if frame.shape == self._size else self._foreign + 1
         if self._size is None or self._foreign == FOREIGN_FRAMES:
-            self._size, self._foreign = frame.shape, 0
+            self._before, self._size, self._foreign = self._size, frame.shape, 0
         return self._foreign > 0
+
+    def changed(self) -> str:
+        """Return, once, how the size has just changed; empty where it has not."""
+        before, now, self._before = self._before, self._size, None
+        if before is None or now is None:
+            return ""
+        return f"the frames have become {now[1]}x{now[0]} px, were {before[1]}x{before[0]} px"
 
 
 def picture_faults(frame: Frame, small: Grey, limits: Limits) -> tuple[str, ...]:
@@ -128,18 +142,18 @@ def sharpness(small: Grey) -> float:
 
 
 class Stillness:
-    """Whether the picture has not changed for longer than it may."""
+    """Whether the picture has not changed for longer than it may; `since_ns` says since when."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_ns = limit_s * 1e9
         self._reference: Grey | None = None
-        self._since_ns = 0
+        self.since_ns = 0
 
     def lasts(self, small: Grey, mono_ns: int, moving: bool | None) -> bool:
         """Take the next picture; True where it is one of too many alike."""
         if moving is False or self._changed(small, 0.0 if moving is None else STILL_LEVELS):
-            self._reference, self._since_ns = small, mono_ns
-        return mono_ns - self._since_ns >= self._limit_ns
+            self._reference, self.since_ns = small, mono_ns
+        return mono_ns - self.since_ns >= self._limit_ns
 
     def _changed(self, small: Grey, levels: float) -> bool:
         reference = self._reference

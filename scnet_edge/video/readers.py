@@ -15,9 +15,9 @@ from typing import IO
 import cv2
 import numpy as np
 
+from scnet_edge.data.frames import as_bgr, check_size
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.frames import as_bgr, check_size
 from scnet_edge.video.mjpeg import mjpeg_frames
 from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.uris import Camera

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
 
-import cv2
-
-from scnet_edge.errors import CutShort, InputError
-from scnet_edge.events import Event
+from scnet_edge.data.frames import as_bgr
+from scnet_edge.data.picture_files import (
+    FOREIGN_SUFFIXES,
+    PICTURE_SUFFIXES,
+    RAW_SUFFIXES,
+    find_pictures,
+)
+from scnet_edge.errors import CutShort, InputError, shown
+from scnet_edge.events import Event, event_now
 from scnet_edge.redaction import redacted
-from scnet_edge.types import Captured, Frame
+from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
-from scnet_edge.video.frames import as_bgr, read_image
+from scnet_edge.video.film import Film, Jump, Missing, open_film
+from scnet_edge.video.photographs import captured, photographs
 from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
-
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
-FILES = "an image, a folder of images or a video file"
-
-logger = logging.getLogger(__name__)
-Named: TypeAlias = tuple[str, Frame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +32,34 @@ class Source:
 
     Attributes:
         items: `Captured` frames and `Event`s, in the order they happened.
-        count: how many frames there are; None where nobody knows.
-        fps: frames per second of a video; None for images.
+        count: about how many frames there are, for a progress bar; None where nobody knows.
+        fps: frames per second of a video, the mean; None for images.
+        changed: what is done to a video's pictures before they are given (deinterlaced, pixels
+            made square, turned upright), for people; empty where nothing is.
         live: a camera, whose frames are lost when nobody takes them.
         stop: set it, from any thread, to end the items soon; a camera that hangs included.
+        files: of a folder, its pictures, as their `Photograph` calls them.
+        left_out: one line on the files of a folder that are no pictures; empty where all are.
     """
 
     items: Generator[Captured | Event]
     count: int | None
     fps: float | None = None
+    changed: str = ""
     live: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    files: tuple[str, ...] = ()
+    left_out: str = ""
+
+    @property
+    def length_s(self) -> float | None:
+        """About how long a film is; None where nobody knows."""
+        return self.count / self.fps if self.count and self.fps else None
+
+    @property
+    def step_s(self) -> float | None:
+        """The mean time from one frame of a film to the next; None for cameras and images."""
+        return 1 / self.fps if self.fps and not self.live else None
 
     def __iter__(self) -> Iterator[Captured]:
         """Yield the frames."""
@@ -73,18 +86,6 @@ def open_source(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -
         yield source
 
 
-def natural_key(path: Path) -> list[str | int]:
-    """Return a sort key by which `frame-9` comes before `frame-10`."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return the visible image files of a folder, by suffix, in natural order."""
-    files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
-    return sorted((p for p in files if not p.name.startswith(".")), key=natural_key)
-
-
 def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
     stop = threading.Event()
     items = camera_items(camera, stop, open_s=open_s, frame_s=frame_s)
@@ -94,83 +95,70 @@ def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
 def _open_file(uri: str) -> Source:
     path = Path(uri)
     if not path.exists():
-        raise InputError(f"{redacted(uri)}: no such file or folder, expected {SUPPORTED}")
+        raise InputError(f"{shown(redacted(uri))}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
         return _open_folder(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return Source(items=_captured(_images([path], [path.stem])), count=1)
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return _open_video(path)
-    known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
-    raise InputError(f"{redacted(uri)}: expected {FILES}, with one of the suffixes {known}")
+    if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES | FOREIGN_SUFFIXES:
+        return Source(items=_one_picture(path), count=1)
+    film = open_film(path)
+    items = _film_items(path, film)
+    return Source(items=items, count=film.count, fps=film.fps, changed=film.changed)
 
 
 def _open_folder(folder: Path) -> Source:
-    try:
-        files = image_files(folder)
-    except OSError as e:
-        raise InputError(f"{folder}: cannot be listed ({e.strerror})") from e
-    if not files:
-        known = " ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{folder}: no image in this folder, expected files named {known}")
-    stems = [path.stem for path in files]
-    names = stems if len(set(stems)) == len(stems) else [path.name for path in files]
-    return Source(items=_captured(_images(files, names)), count=len(files))
-
-
-def _captured(named: Generator[Named], fps: float | None = None) -> Generator[Captured]:
-    """Number the frames of a file; those of a video lie as far apart as they were filmed."""
-    start_ns = time.monotonic_ns()
-    with closing(named):
-        for i, (name, frame) in enumerate(named):
-            mono_ns = start_ns + round(i * 1e9 / fps) if fps else time.monotonic_ns()
-            yield Captured(frame_id=i, name=name, frame=frame, mono_ns=mono_ns)
-
-
-def _images(files: list[Path], names: list[str]) -> Generator[Named]:
-    for path, name in zip(files, names, strict=True):
-        yield name, read_image(path)
-
-
-def _open_video(path: Path) -> Source:
-    try:
-        size_bytes = path.stat().st_size
-        path.open("rb").close()
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read ({e.strerror})") from e
-    if not size_bytes:
-        raise InputError(f"{path}: empty file, expected a video")
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        raise InputError(f"{path}: not a video FFmpeg can open, or cut short; export it again")
-    declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    known_fps = fps if 0 < fps <= 1000 else None
+    files = find_pictures(folder)
+    if not files.pictures:
+        known = " ".join(sorted(PICTURE_SUFFIXES))
+        also = f"; {files.left_out()}" if files.others else ""
+        raise InputError(
+            f"{shown(folder)}: no image in this folder, expected files named {known}{also}"
+        )
     return Source(
-        items=_captured(_video_frames(capture, path, declared), known_fps),
-        count=declared if declared > 0 else None,
-        fps=known_fps,
+        items=photographs(files),
+        count=len(files.pictures),
+        files=tuple(map(files.relative, files.pictures)),
+        left_out=files.left_out(),
     )
 
 
-def _video_frames(capture: cv2.VideoCapture, path: Path, declared: int) -> Generator[Named]:
-    """Yield the decoded frames; fewer than the file declares is an error.
+def _one_picture(path: Path) -> Generator[Captured]:
+    yield captured(path, 0, shown(path.stem), shown(path))
 
-    Two frames or 2 % may be missing: some containers only estimate their length.
+
+def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
+    """Number a film's pictures, which lie as far apart in time as they were filmed.
+
+    Raises:
+        CutShort: after the last one, where the file ends before the length that it states.
     """
-    read = 0
-    try:
-        while (got := capture.read())[0]:
-            yield f"{path.stem}-{read:05d}", as_bgr(got[1], where=f"{path}, frame {read}")
-            read += 1
-    finally:
-        capture.release()
-    if not read:
-        raise InputError(f"{path}: no frame could be decoded; convert it to H.264 or MJPEG")
-    if declared - read > max(2, 0.02 * declared):
-        raise CutShort(
-            f"{path}: ends after {read} of {declared} frames, the file is cut or damaged; "
-            f"copy it again, or pass --frames {read}"
-        )
-    if read < declared:
-        logger.warning("%s: %d of %d declared frames decoded", path, read, declared)
+    start_ns, number, frames = time.monotonic_ns(), 0, 0
+    stem, label = shown(path.stem), f"{shown(path)}, frame"
+
+    def mono_ns(time_s: float) -> int:
+        return start_ns + round(time_s * 1e9)
+
+    with closing(film.items):
+        for item in film.items:
+            if isinstance(item, Missing):
+                missing_s = item.to_s - item.from_s
+                gap = event_now("gap", "cut", f"{missing_s:.1f} s are missing in the file")
+                yield replace(gap, from_mono_ns=mono_ns(item.from_s), mono_ns=mono_ns(item.to_s))
+                raise CutShort(
+                    f"{shown(path)}: ends after {frames} of about {film.count} frames, "
+                    f"{missing_s:.1f} s are missing, the file is cut or damaged; copy it again, "
+                    f"or pass --frames {frames}"
+                )
+            if isinstance(item, Jump):
+                event = event_now("clock_jump", detail=item.detail)
+                yield replace(event, mono_ns=mono_ns(item.time_s))
+                continue
+            seen = item.frame.size > 0
+            yield Captured(
+                frame_id=number,
+                name=f"{stem}-{number:05d}",
+                frame=as_bgr(item.frame, where=f"{label} {number}") if seen else item.frame,
+                mono_ns=mono_ns(item.time_s),
+                time_s=item.time_s,
+                faults=() if seen else ("corrupt",),
+            )
+            number, frames = number + 1, frames + seen

@@ -16,7 +16,7 @@ Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 SUPPORTED = (
     "csi://0, v4l2:///dev/video0, rtsp://HOST/PATH, http://HOST/PATH (MJPEG), gst:PIPELINE, "
-    "sim://pipe, an image, a folder of images or a video file"
+    "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video file"
 )
 LIMITS = {"width": (16, 16_384), "height": (16, 16_384), "fps": (1, 1000)}
 

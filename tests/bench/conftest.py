@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from scnet_edge.bench.schema import SCHEMA, Environment, Latency, Result, Row
+from scnet_edge.bench.schema import SCHEMA, BenchmarkResult, BenchmarkRow, Environment, LatencyMs
 
 ENVIRONMENT = Environment(
     machine="x86_64",
@@ -14,6 +14,8 @@ ENVIRONMENT = Environment(
     cpu_flags=("avx512_vnni",),
     cores=2,
     gpu=None,
+    compute_capability=None,
+    cuda=None,
     jetpack=None,
     memory_gb=8.0,
     system="Linux",
@@ -28,10 +30,10 @@ ENVIRONMENT = Environment(
 
 
 @pytest.fixture
-def row() -> Callable[..., Row]:
+def row() -> Callable[..., BenchmarkRow]:
     """Return what makes a row; anything may be given another value."""
 
-    def make(**given: object) -> Row:
+    def make(**given: object) -> BenchmarkRow:
         values: dict[str, object] = {
             "model": "net",
             "precision": "int8",
@@ -39,7 +41,7 @@ def row() -> Callable[..., Row]:
             "size_hw": (384, 544),
             "scope": "camera_to_mask",
             "fps": 30.0,
-            "latency_ms": Latency(p50=33.0, p95=35.0, p99=40.0),
+            "latency_ms": LatencyMs(p50=33.0, p95=35.0, p99=40.0),
             "f1": 0.81,
             "f1_ci95": (0.78, 0.84),
             "images": 237,
@@ -62,17 +64,17 @@ def row() -> Callable[..., Row]:
             "power_mode": None,
             "not_measured": {},
         }
-        return Row(**(values | given))  # type: ignore[arg-type]
+        return BenchmarkRow(**(values | given))  # type: ignore[arg-type]
 
     return make
 
 
 @pytest.fixture
-def result() -> Callable[..., Result]:
+def result() -> Callable[..., BenchmarkResult]:
     """Return what makes a result of rows."""
 
-    def make(*rows: Row, environment: Environment = ENVIRONMENT) -> Result:
-        return Result(
+    def make(*rows: BenchmarkRow, environment: Environment = ENVIRONMENT) -> BenchmarkResult:
+        return BenchmarkResult(
             schema=SCHEMA,
             environment=environment,
             rows=rows,

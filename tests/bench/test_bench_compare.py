@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from scnet_edge.bench.compare import absolute, compare, differences, missing
-from scnet_edge.bench.rows import paired_ratio
-from scnet_edge.bench.schema import Result, Row
+from scnet_edge.bench.intervals import paired_ratio
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.errors import ConfigError
 
@@ -16,7 +16,7 @@ ROUNDS = np.array([30.0, 30.2, 29.8, 30.1])
 DRIFT = np.array([1.0, 0.5, 0.7, 0.9])  # of a machine, from round to round
 
 
-def hashed(row: Row, sha256: dict[str, str]) -> Row:
+def hashed(row: BenchmarkRow, sha256: dict[str, str]) -> BenchmarkRow:
     return msgspec.structs.replace(row, sha256=sha256)
 
 
@@ -60,10 +60,10 @@ def test_two_machines_are_refused(row: Callable, result: Callable) -> None:
 
 
 @pytest.fixture
-def beside(row: Callable, result: Callable) -> Callable[..., Result]:
+def beside(row: Callable, result: Callable) -> Callable[..., BenchmarkResult]:
     """Return what makes a result: our engine, and ONNX Runtime in turns with it."""
 
-    def make(ours: np.ndarray, theirs: np.ndarray, **packages: str) -> Result:
+    def make(ours: np.ndarray, theirs: np.ndarray, **packages: str) -> BenchmarkResult:
         gauge = {"engine": "onnxruntime", "precision": "fp32"}
         rows = [
             row(**other, scope=scope, round_fps=tuple(fps))
@@ -116,7 +116,7 @@ def test_another_version_of_the_engine_is_nothing_to_hold_to(beside: Callable) -
 def test_a_loop_that_slows_every_engine_is_found(row: Callable, result: Callable) -> None:
     """The engine alone is what wider scopes are held to: our own code is a part of those."""
 
-    def rows(loop: float) -> list[Row]:
+    def rows(loop: float) -> list[BenchmarkRow]:
         return [
             row(engine=engine, precision="fp32", scope=scope, round_fps=tuple(factor * ROUNDS))
             for engine in ("openvino", "onnxruntime")
@@ -154,7 +154,7 @@ def test_what_else_differs_is_said(row: Callable, result: Callable) -> None:
 def test_f1_of_other_images_is_not_compared(row: Callable, result: Callable) -> None:
     """As many of the same data set, but not the same, as the results say."""
 
-    def told(digest: str, **changed: object) -> Result:
+    def told(digest: str, **changed: object) -> BenchmarkResult:
         scored = Scored(data="walls test", images=8, sha256=digest)
         return msgspec.structs.replace(result(row(**changed)), scored=scored)
 

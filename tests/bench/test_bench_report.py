@@ -9,25 +9,34 @@ import msgspec
 import pytest
 
 from scnet_edge.bench.explained import parts
-from scnet_edge.bench.layers import Profile
-from scnet_edge.bench.machines import machine_names
+from scnet_edge.bench.figures import machine_names
 from scnet_edge.bench.markdown import document as markdown
 from scnet_edge.bench.report import contents
-from scnet_edge.bench.schema import Failure, Latency, Limits, Rate, Result, Row, Scope, Share
+from scnet_edge.bench.schema import (
+    BenchmarkResult,
+    BenchmarkRow,
+    EngineProfile,
+    Failure,
+    LatencyMs,
+    MachineLimits,
+    Rate,
+    Scope,
+    Share,
+)
 
-H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0); driver for CUDA 13.0"
+H100 = "NVIDIA H100 80GB HBM3"
 
 
-def hashed(row: Row, digest: str) -> Row:
+def hashed(row: BenchmarkRow, digest: str) -> BenchmarkRow:
     return msgspec.structs.replace(row, sha256={"fused.onnx": digest})
 
 
-def elsewhere(result: Result, **changed: object) -> Result:
+def elsewhere(result: BenchmarkResult, **changed: object) -> BenchmarkResult:
     environment = msgspec.structs.replace(result.environment, **changed)
     return msgspec.structs.replace(result, environment=environment)
 
 
-def said(*results: Result) -> dict[str, Any]:
+def said(*results: BenchmarkResult) -> dict[str, Any]:
     made: dict[str, Any] = msgspec.to_builtins(contents(results))
     return made
 
@@ -48,7 +57,7 @@ def test_f1_of_other_images_have_a_plot_and_a_front_of_their_own(
 def test_f1_of_the_same_images_share_a_plot_unless_the_weights_differ(
     row: Callable, result: Callable
 ) -> None:
-    def panels(mine: Row, theirs: Row) -> list[str]:
+    def panels(mine: BenchmarkRow, theirs: BenchmarkRow) -> list[str]:
         made: list[str] = said(result(mine), elsewhere(result(theirs), cpu="Other CPU"))["panels"]
         return made
 
@@ -83,7 +92,7 @@ def test_no_two_machines_have_one_name(row: Callable, result: Callable) -> None:
 def test_limits_are_the_processors(row: Callable, result: Callable) -> None:
     """They are measured by OpenVINO, beside whatever card."""
     rate = Rate(arithmetic="fp32", channels=(64, 64), size_hw=(384, 544), gops=430.0)
-    limits = Limits(rates=(rate,), bandwidth_gb_s=20.0)
+    limits = MachineLimits(rates=(rate,), bandwidth_gb_s=20.0)
     card = elsewhere(result(row(device="onnxruntime CUDA")), gpu=H100, cpu="Intel(R) Xeon(R)")
     (shown,) = said(msgspec.structs.replace(card, limits=limits))["limits"]
     assert "Intel Xeon" in str(shown)
@@ -132,8 +141,8 @@ def test_a_line_is_named_by_size_and_machine_where_there_are_several(
     small = elsewhere(result(row(size_hw=(192, 272))), cpu="Other CPU")
     named = [(case["name"], case["series"]) for case in said(result(row()), small)["cases"]]
     assert named == [
-        ("net 544x384", "net 544x384 on 2-core Some"),
-        ("net 272x192", "net 272x192 on 2-core Other"),
+        ("net 384x544", "net 384x544 on 2-core Some"),
+        ("net 192x272", "net 192x272 on 2-core Other"),
     ]
 
 
@@ -148,7 +157,7 @@ def test_modes_are_told_apart_and_explained(row: Callable, result: Callable) -> 
     assert "bf16-rest: where INT8 leaves a layer in floating point" in "".join(page["reading"])
 
 
-def test_the_parts_of_a_frame_add_up_to_its_time(limited: Row) -> None:
+def test_the_parts_of_a_frame_add_up_to_its_time(limited: BenchmarkRow) -> None:
     """The limit takes 4 of 10 ms; counters say 6 for convolutions, 3 for copies, 1 for others."""
     assert parts(limited) == [
         ("the convolutions at the limit", 4.0),
@@ -158,7 +167,7 @@ def test_the_parts_of_a_frame_add_up_to_its_time(limited: Row) -> None:
     ]
 
 
-def test_the_limit_is_explained_in_words(limited: Row, result: Callable) -> None:
+def test_the_limit_is_explained_in_words(limited: BenchmarkRow, result: Callable) -> None:
     (share,) = said(result(limited))["shares"]
     assert share["percent"] == "40 %"
     assert share["parts"][1][2] == "convolutions slower than that 2.00 ms (20 %)"
@@ -166,16 +175,16 @@ def test_the_limit_is_explained_in_words(limited: Row, result: Callable) -> None
 
 
 @pytest.fixture
-def limited(row: Callable) -> Row:
+def limited(row: Callable) -> BenchmarkRow:
     kinds = {"Convolution brgconv_avx512_I8": 6.0, "Concat ref_f32": 3.0, "Odd ref": 1.0}
     worst = {"name": "first", "kind": "Convolution", "ms": 2.0, "gflop": 1.0}
     profile = {"total_ms": 10.0, "by_kind_ms": kinds, "worst": [worst]}
     scope: Scope = "engine"
-    made: Row = row(
+    made: BenchmarkRow = row(
         scope=scope,
-        latency_ms=Latency(p50=10.0, p95=11.0, p99=12.0),
+        latency_ms=LatencyMs(p50=10.0, p95=11.0, p99=12.0),
         limit=Share(arithmetic="int8", limit_gops=4000.0, share=0.4),
-        profile=msgspec.convert(profile, Profile),
+        profile=msgspec.convert(profile, EngineProfile),
     )
     return made
 

@@ -9,7 +9,7 @@ import msgspec
 from browser import Browser, browsing, needs_browser
 
 from scnet_edge.bench.report import page as document
-from scnet_edge.bench.schema import Result, read_result
+from scnet_edge.bench.schema import BenchmarkResult, read_result
 
 SPEED = Path(__file__).parents[2] / "benchmarks/results/speed"
 BUTTON = "[...document.querySelectorAll('#filters button')].find(b => b.textContent === {!r})"
@@ -60,7 +60,7 @@ def test_a_filter_and_the_pointer(row: Callable, result: Callable, tmp_path: Pat
         browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         browser.wait_for("!document.getElementById('tip').hidden")
         tip = text(browser, "#tip")
-        assert "net, openvino int8\n30.0 FPS, camera to mask, at 544x384" in tip
+        assert "net, openvino int8\n30.0 FPS, camera to mask, at 384x544" in tip
         assert "3 rounds, 24.0 to 36.0 FPS" in tip
         assert count(browser, ".range") == 1
         browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
@@ -78,7 +78,7 @@ def test_a_filter_and_the_pointer(row: Callable, result: Callable, tmp_path: Pat
         assert browser.complaints == []
 
 
-def alike(at: int, result: Result) -> Result:
+def alike(at: int, result: BenchmarkResult) -> BenchmarkResult:
     """Return a result as if scored on images that all have in common, by networks of its own."""
     replace = msgspec.structs.replace
     rows = [replace(row, model=f"{row.model}{at}", images=row.images and 1) for row in result.rows]

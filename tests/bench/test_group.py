@@ -16,7 +16,7 @@ from scnet_edge.bench.bundles import Ready, gflop
 from scnet_edge.bench.group import measure_group
 from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.rows import rows_of
-from scnet_edge.bench.schema import Case, Engine, Row, Schedule
+from scnet_edge.bench.schema import BenchmarkRow, Case, Engine, Schedule
 from scnet_edge.bench.suite import Contender, Suite
 from scnet_edge.bench.worker import Order
 
@@ -58,7 +58,7 @@ class Drifting:
 
 def rows_in_turns(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suite: Suite
-) -> tuple[list[Row], list[tuple[str, str]]]:
+) -> tuple[list[BenchmarkRow], list[tuple[str, str]]]:
     Drifting.log = []
     monkeypatch.setattr(group, "WorkerProcess", Drifting)
     (cases,) = suite.cases()

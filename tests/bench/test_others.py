@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from scnet_edge.bench import others
-from scnet_edge.bench.others import others_watched
+from scnet_edge.bench import sensors
+from scnet_edge.bench.sensors import others_watched
 
 PID = 4242
 # user nice system idle iowait irq softirq steal guest guest_nice
@@ -24,7 +24,7 @@ def process_stat(user: int, system: int) -> str:
 
 def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
     texts: dict[str, str] = {}
-    monkeypatch.setattr(others, "system_text", lambda path: texts.get(path, ""))
+    monkeypatch.setattr(sensors, "system_text", lambda path: texts.get(path, ""))
     return texts.update
 
 

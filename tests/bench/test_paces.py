@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scnet_edge.bench.devices import ANCHORS, DEVICES
-from scnet_edge.bench.paces import NARROW, Pace, frame_ms, narrow, paces, reached
+from benchmarks.planner.devices import ANCHORS, DEVICES
+from benchmarks.planner.paces import NARROW, Pace, frame_ms, narrow, paces, reached
+from benchmarks.planner.workload import Convolutions, Workload
 from scnet_edge.bench.schema import read_result
-from scnet_edge.bench.workload import Convolutions, Workload
 
 SPEEDS = Path(__file__).parents[2] / "benchmarks/results/speed"
 PACE = Pace(device="nano", fixed_ms=3.0, share=0.5, miss=0.1)

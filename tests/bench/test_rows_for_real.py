@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from scnet_edge.bench.runner import run_suite
-from scnet_edge.bench.schema import Result, Row
+from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.bench.suite import Contender, Suite
 from scnet_edge.bundle.manifest import read_manifest, write_manifest
 from scnet_edge.models.cards import find_card
@@ -75,7 +75,7 @@ def write_peer(folder: Path, darkness: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory, darkness_bundle: Callable) -> Result:
+def result(tmp_path_factory: pytest.TempPathFactory, darkness_bundle: Callable) -> BenchmarkResult:
     """The result of a suite of our smallest net and a peer, in turns."""
     folder = tmp_path_factory.mktemp("rows")
     write_peer(folder / PEER, darkness_bundle(SIZE_HW))
@@ -96,20 +96,20 @@ def result(tmp_path_factory: pytest.TempPathFactory, darkness_bundle: Callable) 
         return run_suite(suite, "some", folder / "result.json", data=None, command="none")
 
 
-def row_of(result: Result, model: str, label: str) -> Row:
+def row_of(result: BenchmarkResult, model: str, label: str) -> BenchmarkRow:
     (row,) = [
         r for r in result.rows if (r.model, r.label, r.scope) == (model, label, "camera_to_mask")
     ]
     return row
 
 
-def test_every_case_was_measured_in_every_scope(result: Result) -> None:
+def test_every_case_was_measured_in_every_scope(result: BenchmarkResult) -> None:
     assert not result.failures
     assert len(result.rows) == 3 * 4
     assert all(row.fps > 0 for row in result.rows)
 
 
-def test_a_peer_runs_in_int8_with_bf16_for_the_rest(result: Result) -> None:
+def test_a_peer_runs_in_int8_with_bf16_for_the_rest(result: BenchmarkResult) -> None:
     ours, peer = (row_of(result, model, "openvino int8 bf16-rest") for model in (OF_OURS, PEER))
     assert peer.device == ours.device == "openvino CPU, BF16 for FP32"
     assert peer.relative is not None
@@ -119,7 +119,7 @@ def test_a_peer_runs_in_int8_with_bf16_for_the_rest(result: Result) -> None:
     assert ours.relative == (1, 1, 1)
 
 
-def test_a_row_names_the_files_that_ran(result: Result) -> None:
+def test_a_row_names_the_files_that_ran(result: BenchmarkResult) -> None:
     torch = row_of(result, OF_OURS, "torch fp32 eager")
     assert torch.sha256 == {"scnet-tiny.safetensors": find_card(OF_OURS).sha256}
     assert torch.engine_threads

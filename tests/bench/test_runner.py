@@ -14,7 +14,7 @@ from scnet_edge.bench import bundles, limits, process, runner, schema
 from scnet_edge.bench.group import Measured, Timed
 from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.runner import run_suite
-from scnet_edge.bench.schema import Result, write_result
+from scnet_edge.bench.schema import BenchmarkResult, write_result
 from scnet_edge.bench.suite import Contender, Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ConfigError, EngineError
@@ -61,7 +61,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run(
     out: Path, data: str | None = None, told: list[str] | None = None, suite: Suite = SUITE
-) -> Result:
+) -> BenchmarkResult:
     report = [].append if told is None else told.append
     return run_suite(suite, "some", out, data=data, command="scnet-edge bench", report=report)
 
@@ -76,7 +76,7 @@ def walls(folder: Path, shade: int) -> str:
     return f"folder:{folder}"
 
 
-def cut_short(out: Path, result: Result) -> None:
+def cut_short(out: Path, result: BenchmarkResult) -> None:
     """Leave what a run that ended after the first model leaves."""
     of_first = [r for r in result.rows if r.model == "scnet-small"]
     write_result(out, msgspec.structs.replace(result, rows=tuple(of_first), complete=False))

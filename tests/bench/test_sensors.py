@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from threading import Semaphore
+from threading import Event, Semaphore
 
 import pytest
 
 from scnet_edge.bench import sensors
 from scnet_edge.bench.group import Measured, Timed, _turn
 from scnet_edge.bench.rows import rows_of
-from scnet_edge.bench.schema import Case, Row, Scope
+from scnet_edge.bench.schema import BenchmarkRow, Case, Scope
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.machine.telemetry import Telemetry, read_sysfs
@@ -19,6 +19,18 @@ from scnet_edge.machine.telemetry import Telemetry, read_sysfs
 WATTS: dict[Scope, int] = {"engine": 20, "pipeline": 10}
 IDLE = 5
 SUITE = Suite(sizes_hw=((64, 96),), contenders=(), rounds=2, round_s=0.1)
+
+
+class TwoLooks(Event):
+    """The end of a turn, which the sampling thread waits for after two looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 2
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.left -= 1
+        return super().wait(timeout if self.left >= 0 else None)
 
 
 class Board:
@@ -65,6 +77,7 @@ def test_sensors_are_read_while_the_turn_runs(
 ) -> None:
     board = Board(tmp_path)
     monkeypatch.setattr(sensors, "read_sensors", board.read)
+    monkeypatch.setattr(sensors, "Event", TwoLooks)
     case = Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96))
     measured = Measured(
         case=case,
@@ -87,7 +100,7 @@ def test_sensors_are_read_while_the_turn_runs(
         assert row.clocks_mhz == {"gpu": 100.0 * watts}
 
 
-def row_of(device: str, *telemetry: Telemetry) -> Row:
+def row_of(device: str, *telemetry: Telemetry) -> BenchmarkRow:
     """Return a row of 10 FPS."""
     measured = Measured(
         case=Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96)),

@@ -11,10 +11,10 @@ from scnet_edge import build
 from scnet_edge.bench import operations, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
-from scnet_edge.bench.subject import Subject
+from scnet_edge.bench.subject import BenchmarkSubject
 from scnet_edge.bench.suite import PACKAGE, find_suite, read_suite, suite_sha256
 from scnet_edge.bundle.manifest import Calibration, Manifest, read_manifest, write_manifest
-from scnet_edge.engines.compiled import SLOT
+from scnet_edge.engines.compiled import COMPILED
 from scnet_edge.engines.fake import FakeBackend
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.models.cards import find_card
@@ -188,19 +188,19 @@ def test_a_plan_is_built_once_for_all_processes_of_a_case(
     built: list[Path] = []
     opened: list[Path] = []
 
-    def compile_slot(folder: Path, graphs: list[Path], engine: str, **_: object) -> None:
+    def compile_graphs(folder: Path, graphs: list[Path], engine: str, **_: object) -> None:
         built.append(folder)
-        (folder / SLOT).write_text("{}")
+        (folder / COMPILED).write_text("{}")
 
     def open_backend(engine: str, graph: Path, *, cache: Path, **_: object) -> FakeBackend:
         opened.append(cache)
         return FakeBackend((64, 96))
 
-    monkeypatch.setattr(subject, "compile_slot", compile_slot)
+    monkeypatch.setattr(subject, "compile_graphs", compile_graphs)
     monkeypatch.setattr(subject, "open_backend", open_backend)
     bundle = darkness_bundle((64, 96))
     case = Case(model=f"{bundle}/", precision="fp32", engine="tensorrt", size_hw=(64, 96))
     for _ in ("cold", "warm"):
-        Subject(case, bundle, None, tmp_path / "cache")
+        BenchmarkSubject(case, bundle, None, tmp_path / "cache")
     assert built == [tmp_path / "cache/fused"]
     assert opened == built * 2

@@ -1,26 +1,20 @@
 from __future__ import annotations
 
-import runpy
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from torch import nn
 
-from scnet_edge.bench.workload import COUNTED, Counts, workloads
+from benchmarks.planner.count_workloads import count, counts
+from benchmarks.planner.workload import COUNTED, Counts, workloads
 from scnet_edge.config import read_json
 from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.models.cards import find_card, shipped_models
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = runpy.run_path(str(ROOT / "scripts/count_workloads.py"))
 SIZE = (384, 544)
 
 
-def test_the_packaged_counts_are_of_the_shipped_models_and_their_scores() -> None:
-    # else: python scripts/count_workloads.py
-    assert read_json(COUNTED, Counts) == SCRIPT["counts"]()
+def test_the_counts_are_of_the_shipped_models_and_their_scores() -> None:
+    # else: python -m benchmarks.planner.count_workloads
+    assert read_json(COUNTED, Counts) == counts()
 
 
 def test_layers_are_counted_by_hand() -> None:
@@ -28,7 +22,7 @@ def test_layers_are_counted_by_hand() -> None:
         nn.Conv2d(3, 8, 3, padding=1), nn.InstanceNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(8, 2, 1), nn.BatchNorm2d(2), nn.Upsample(scale_factor=2.0),
     ).to("meta")  # fmt: skip
-    found = SCRIPT["count"]([net], (10, 20))
+    found = count([net], (10, 20))
     assert found.convolutions == {
         3: [pytest.approx(2e-9 * 8 * 27 * 200), 3 * 200, 8 * 200, 8 * 200],
         2: [pytest.approx(2e-9 * 2 * 8 * 50), 8 * 50, 2 * 50, 0],
@@ -73,17 +67,3 @@ def test_results_of_all_images_replace_the_score(row, result) -> None:
     (work,) = (w for w in workloads(SIZE, results) if w.model == "scnet-small")
     assert work.f1["fp16"] == 0.7
     assert work.f1["int8"] > 0.8
-
-
-@pytest.mark.parametrize(
-    ("device", "said"), [("orin-nano", "scnet-small"), ("here", "--device here needs results")]
-)
-def test_the_planner_needs_no_torch(device: str, said: str) -> None:
-    code = (
-        "import sys; sys.modules.update(dict.fromkeys(('torch', 'onnx', 'safetensors')));"
-        "import scnet_edge.cli.bench; from scnet_edge.cli import main;"
-        f"sys.argv = ['scnet-edge', 'bench', 'plan', '--device', '{device}']; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr

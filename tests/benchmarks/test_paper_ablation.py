@@ -13,6 +13,7 @@ import pytest
 
 import benchmarks.paper_ablation
 from benchmarks import paper_tables as tables
+from benchmarks.ablate import app
 from benchmarks.paper_ablation import Figures, preset_of, printed, slug
 from benchmarks.paper_tables import TABLES, Row, Table, find_table
 from scnet_edge.cli import main
@@ -37,9 +38,9 @@ def walls(tmp_path: Path) -> list[Path]:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["scnet-edge", "ablate", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", ["ablate", *map(str, arguments)])
     with pytest.raises(SystemExit) as left:
-        main()
+        main(app)
     return int(left.value.code or 0)
 
 
@@ -162,3 +163,12 @@ def test_tables_by_either_number() -> None:
     assert find_table("7") == find_table("vii") == ("VII", TABLES["VII"])
     with pytest.raises(ConfigError, match="expected one of III, IV"):
         find_table("II")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / "file"
+    assert run(monkeypatch, "VII", "--data", f"folder:{tmp_path}", "--out", place) == 1
+    assert "expected a folder to write" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from benchmarks import prior_study as prior
+from benchmarks.light_hed import new_light_hed
 from benchmarks.prior_report import PriorStudy, agreement, difference
 from benchmarks.prior_study import Plan, Scored, claim, counts_of, first_net, preset_of, splits_of
 from scnet_edge.config import read_json
@@ -22,7 +23,6 @@ from scnet_edge.evaluation.metrics import Counts
 from scnet_edge.models.weights import count_macs, count_parameters
 from scnet_edge.training import presets
 from scnet_edge.training.images import TrainingImage
-from scnet_edge.training.light_hed import new_light_hed
 
 PLAN = Plan(data="deepcrack:DIR")
 SCRIPT = Path(__file__).parents[2] / "benchmarks/prior.py"

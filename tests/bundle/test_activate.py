@@ -13,9 +13,9 @@ import pytest
 
 from scnet_edge import Pipeline
 from scnet_edge.build import build_bundle
-from scnet_edge.bundle import activate, arithmetic
+from scnet_edge.bundle import activate, compile
 from scnet_edge.bundle import compile as compiling
-from scnet_edge.bundle.activate import build_on_device, roll_back
+from scnet_edge.bundle.activate import compile_bundle, roll_back
 from scnet_edge.bundle.compile import opened
 from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
 from scnet_edge.bundle.manifest import Precision, read_manifest, seal_of
@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle, built on the device once."""
     bundle = tmp_path_factory.mktemp("device") / "bundle"
     build_bundle(Recipe(precision="fp32", size_hw=(64, 96)), bundle)
-    build_on_device(bundle, engine="openvino", threads=1)
+    compile_bundle(bundle, engine="openvino", threads=1)
     return bundle
 
 
@@ -50,10 +50,10 @@ def code_of(bundle: Path, name: str) -> Path:
 
 
 def test_what_was_built_is_verified_and_runs(bundle: Path) -> None:
-    slot = json.loads((bundle / "device" / "openvino-1" / "slot.json").read_text())
-    assert slot["parity"]["mask_f1"] == pytest.approx(1)
-    assert slot["parity"]["max_abs_error"] < 1e-4
-    assert "OpenVINO" in slot["identity"]
+    record = json.loads((bundle / "device" / "openvino-1" / "compiled.json").read_text())
+    assert record["parity"]["mask_f1"] == pytest.approx(1)
+    assert record["parity"]["max_abs_error"] < 1e-4
+    assert "OpenVINO" in record["identity"]
     assert read_state(bundle).of("openvino").active == "openvino-1"
     code = code_of(bundle, "openvino-1")
     before = code.stat().st_mtime_ns
@@ -70,7 +70,7 @@ def test_what_was_built_is_verified_and_runs(bundle: Path) -> None:
 
 def test_a_second_build_keeps_the_first_and_rolls_back_to_it(bundle: Path) -> None:
     for name, previous in (("openvino-2", "openvino-1"), ("openvino-3", "openvino-2")):
-        done = build_on_device(bundle, engine="openvino", threads=1)
+        done = compile_bundle(bundle, engine="openvino", threads=1)
         assert (done.name, done.previous) == (name, previous)
     assert {p.name for p in (bundle / "device").iterdir()} == {
         ".lock", "state.json", "openvino-2", "openvino-3"
@@ -86,9 +86,9 @@ def test_nothing_to_go_back_to(bundle: Path) -> None:
 
 
 def test_a_build_beside_a_damaged_active_keeps_the_good_one(bundle: Path) -> None:
-    build_on_device(bundle, engine="openvino", threads=1)
+    compile_bundle(bundle, engine="openvino", threads=1)
     code_of(bundle, "openvino-2").write_bytes(b"")
-    done = build_on_device(bundle, engine="openvino", threads=1)
+    done = compile_bundle(bundle, engine="openvino", threads=1)
     assert (done.name, done.previous) == ("openvino-3", "openvino-1")
     assert roll_back(bundle, engine="openvino", threads=1).name == "openvino-1"
 
@@ -98,7 +98,7 @@ def test_each_engine_has_its_own_two(bundle: Path) -> None:
     shutil.copytree(bundle / "device" / "openvino-1", tensorrt)
     builds = Builds(active="tensorrt-1")
     write_state(bundle, read_state(bundle).put("tensorrt", builds))
-    build_on_device(bundle, engine="openvino", threads=1)
+    compile_bundle(bundle, engine="openvino", threads=1)
     assert read_state(bundle).of("tensorrt") == builds
     assert tensorrt.is_dir()
     with pytest.raises(BundleError, match="no earlier build of tensorrt"):
@@ -107,20 +107,20 @@ def test_each_engine_has_its_own_two(bundle: Path) -> None:
 
 
 def test_what_failed_its_trial_never_runs(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build_on_device(bundle, engine="openvino", threads=1)
+    compile_bundle(bundle, engine="openvino", threads=1)
     with monkeypatch.context() as patched:
 
         def drifted(*arguments: object) -> None:
             raise BundleError("mask F1 against PyTorch is 0.1")
 
-        patched.setattr(activate, "try_slot", drifted)
+        patched.setattr(activate, "try_compiled", drifted)
         with pytest.raises(BundleError, match=r"is 0\.1"):
             roll_back(bundle, engine="openvino")
     state = read_state(bundle)
     assert state.of("openvino") == Builds(active="openvino-2")
     assert "0.1" in state.bad["openvino-1"]
     code_of(bundle, "openvino-2").write_bytes(b"")
-    with pytest.raises(EngineError, match=r"altered or damaged.*--on-device"):
+    with pytest.raises(EngineError, match=r"altered or damaged.*scnet-edge compile"):
         compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
     with pytest.raises(BundleError, match="no earlier build"):
         roll_back(bundle, engine="openvino")
@@ -130,7 +130,7 @@ def test_a_damaged_state_is_mended_by_a_build(
     bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (bundle / "device" / "state.json").write_text("")
-    done = build_on_device(bundle, engine="openvino", threads=1)
+    done = compile_bundle(bundle, engine="openvino", threads=1)
     assert "building as if nothing had been built here" in caplog.text
     assert (done.name, done.previous) == ("openvino-2", "")
     folder = compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
@@ -140,10 +140,10 @@ def test_a_damaged_state_is_mended_by_a_build(
 def test_one_process_at_a_time_builds_or_goes_back(bundle: Path) -> None:
     said = "device: another process is building here; wait for it or stop it first"
     with claimed(bundle):
-        for begun in (build_on_device, roll_back):
+        for begun in (compile_bundle, roll_back):
             with pytest.raises(BundleError, match=said):
                 begun(bundle, engine="openvino", threads=1)
-    assert build_on_device(bundle, engine="openvino", threads=1).name == "openvino-2"
+    assert compile_bundle(bundle, engine="openvino", threads=1).name == "openvino-2"
 
 
 @pytest.mark.parametrize("name", ["device", "device/state.json"])
@@ -155,13 +155,11 @@ def test_what_is_in_the_way_is_named(bundle: Path, name: str) -> None:
     else:
         path.unlink()
         path.mkdir()
-    for begun in (build_on_device, roll_back):
+    for begun in (compile_bundle, roll_back):
         with pytest.raises(BundleError, match=rf"{path}: expected a .*, found .*; remove it"):
             begun(bundle, engine="openvino", threads=1)
     if name != "device":
-        with pytest.raises(
-            BundleError, match=r"state\.json: .*; run 'scnet-edge build --on-device"
-        ):
+        with pytest.raises(BundleError, match=r"state\.json: .*; run 'scnet-edge compile"):
             compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
 
 
@@ -190,7 +188,7 @@ def test_golden_frames_that_are_none_under_a_forged_seal(
 ) -> None:
     np.savez(bundle / "golden.npz", **arrays)
     forged(bundle)
-    for check in (build_on_device, verify_bundle):
+    for check in (compile_bundle, verify_bundle):
         with pytest.raises(BundleError, match=said):
             check(bundle, engine="openvino", threads=1)
 
@@ -212,7 +210,7 @@ def forged(bundle: Path) -> None:
 
 def test_an_engine_that_keeps_no_code(bundle: Path) -> None:
     with pytest.raises(EngineError, match=r"keeps no compiled code.*expected tensorrt or openvino"):
-        build_on_device(bundle, engine="onnxruntime")
+        compile_bundle(bundle, engine="onnxruntime")
     assert read_state(bundle).of("openvino").active == "openvino-1"
 
 
@@ -222,9 +220,9 @@ def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.Mo
     def full(*arguments: object, **more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(activate, "compile_slot", full)
+    monkeypatch.setattr(activate, "compile_graphs", full)
     with pytest.raises(OSError, match="No space"):
-        build_on_device(bundle, engine="openvino")
+        compile_bundle(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
     assert compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
 
@@ -239,7 +237,7 @@ def test_an_engine_that_could_not_write_its_code_is_refused(
 
     monkeypatch.setattr(compiling, "opened", forgetful)
     with pytest.raises(EngineError, match=r"kept no compiled code of fused\.onnx; free some space"):
-        build_on_device(bundle, engine="openvino", threads=1)
+        compile_bundle(bundle, engine="openvino", threads=1)
     assert sorted((bundle / "device").rglob("*")) == before
     assert read_state(bundle).of("openvino").active == "openvino-1"
 
@@ -257,7 +255,7 @@ def test_an_edited_manifest_builds_nothing(bundle: Path) -> None:
     )
     before = sorted((bundle / "device").rglob("*"))
     with pytest.raises(BundleError, match="was edited"):
-        build_on_device(bundle, engine="openvino")
+        compile_bundle(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
     (bundle / "manifest.json").write_text(text)
     assert read_manifest(bundle)
@@ -271,9 +269,9 @@ def test_what_is_not_int8_runs_in_what_was_quicker_here(
     manifest = read_manifest(bundle)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
     for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):
-        monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
-        done = build_on_device(bundle, engine="openvino", threads=1)
-        assert done.slot.rest == FallbackPrecision(arithmetic=chosen, bf16_time=ratio)
+        monkeypatch.setattr(compile, "time_ratio", lambda *_, r=ratio: r)
+        done = compile_bundle(bundle, engine="openvino", threads=1)
+        assert done.record.fallback == FallbackPrecision(arithmetic=chosen, bf16_time=ratio)
         with Pipeline.open(bundle, engine="openvino", threads=1) as pipeline:
             assert ("BF16" in pipeline.engine) == (chosen == "bf16")
         assert done.parity.mask_f1 >= manifest.min_mask_f1
@@ -284,7 +282,7 @@ def test_bf16_is_not_asked_for_where_it_would_lose_the_masks(
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision="int8", min_mask_f1=1.01)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
-    rest = arithmetic.choose_rest(bundle, manifest, "openvino", 1)
+    rest = compile.choose_fallback(bundle, manifest, "openvino", 1)
     assert rest == FallbackPrecision(arithmetic="fp32", bf16_time=None)
 
 
@@ -294,4 +292,4 @@ def test_there_is_no_choice_outside_int8_or_without_bf16(
 ) -> None:
     manifest = msgspec.structs.replace(read_manifest(bundle), precision=precision)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: units)
-    assert arithmetic.choose_rest(bundle, manifest, "openvino", 1) is None
+    assert compile.choose_fallback(bundle, manifest, "openvino", 1) is None

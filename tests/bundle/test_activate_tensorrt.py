@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scnet_edge.bundle import arithmetic, device
-from scnet_edge.bundle.activate import build_on_device, roll_back
+from scnet_edge.bundle import compile, device
+from scnet_edge.bundle.activate import compile_bundle, roll_back
 from scnet_edge.bundle.device import graphs_for, opening_for
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
-from scnet_edge.cli.on_device import _summary
-from scnet_edge.engines.compiled import PrecisionChoice, check_slot
+from scnet_edge.cli.compile import _summary
+from scnet_edge.engines.compiled import PrecisionChoice, check_compiled
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 from scnet_edge.folders import file_sha256
 
@@ -51,13 +51,13 @@ def both(tensorrt_bundle: Path) -> Path:
 
 
 def test_everything_that_was_written_is_hashed_and_told(tensorrt_bundle: Path, orin: Any) -> None:
-    done = build_on_device(tensorrt_bundle, engine="tensorrt")
+    done = compile_bundle(tensorrt_bundle, engine="tensorrt")
     folder = tensorrt_bundle / "device" / "tensorrt-1"
     written = {path.name for path in folder.iterdir()}
-    assert written == {"slot.json", "fused.plan", "fused.layers.json", "timing.cache"}
-    assert check_slot(folder, tensorrt_bundle / "fused.onnx", orin.identity) == done.slot
-    assert set(done.slot.files) == written - {"slot.json"}
-    assert done.slot.identity == orin.identity | {"GPU": "Orin", "compute capability": "8.7"}
+    assert written == {"compiled.json", "fused.plan", "fused.layers.json", "timing.cache"}
+    assert check_compiled(folder, tensorrt_bundle / "fused.onnx", orin.identity) == done.record
+    assert set(done.record.files) == written - {"compiled.json"}
+    assert done.record.identity == orin.identity | {"GPU": "Orin", "compute capability": "8.7"}
     said = _summary(tensorrt_bundle, done, rollback=False)
     assert "fused.onnx: 3 kernels; of the convolutions 1 read FP16, 2 read INT8" in said
     assert "fused.onnx: no INT8 kernel here, so in floating point: a.2" in said
@@ -65,7 +65,7 @@ def test_everything_that_was_written_is_hashed_and_told(tensorrt_bundle: Path, o
 
 @pytest.mark.parametrize("name", ["fused.plan", "fused.layers.json", "timing.cache"])
 def test_none_of_it_may_change(tensorrt_bundle: Path, name: str) -> None:
-    build_on_device(tensorrt_bundle, engine="tensorrt")
+    compile_bundle(tensorrt_bundle, engine="tensorrt")
     path = tensorrt_bundle / "device" / "tensorrt-1" / name
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(EngineError, match=rf"{name}: SHA-256 .*: altered or damaged, not loaded"):
@@ -100,17 +100,17 @@ def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
         timed.extend(Path(opening.graph) for opening in orin.opened[-2:])
         return ratio
 
-    monkeypatch.setattr(arithmetic, "time_ratio", time_ratio)
-    done = build_on_device(both, engine="tensorrt")
+    monkeypatch.setattr(compile, "time_ratio", time_ratio)
+    done = compile_bundle(both, engine="tensorrt")
     assert [path.name for path in timed] == ["fused.onnx", "fp16.onnx"]  # INT8 over FP16
     assert [name for name, _ in orin.built] == ["fused.onnx", "fp16.onnx"]
     assert orin.built[1][1].timing_cache == b"measured"  # INT8's shortens FP16's
-    assert done.slot.choice == PrecisionChoice(precision=precision, int8_time=ratio)
+    assert done.record.choice == PrecisionChoice(precision=precision, int8_time=ratio)
     folder = both / "device" / "tensorrt-1"
-    assert set(done.slot.graphs) == {f"{graph}.onnx"}
-    assert set(done.slot.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
+    assert set(done.record.graphs) == {f"{graph}.onnx"}
+    assert set(done.record.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
     assert {name for name in files_of(both) if name.startswith("tensorrt-1/")} == {
-        f"tensorrt-1/{name}" for name in (*done.slot.files, "slot.json")
+        f"tensorrt-1/{name}" for name in (*done.record.files, "compiled.json")
     }
     assert not [name for name in files_of(both) if "fp16" in name.partition("/")[0]]
     opening = opening_for(both, read_manifest(both), "tensorrt")
@@ -125,8 +125,8 @@ def test_going_back_is_to_the_precision_of_that_build(
     both: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for ratio in (1.2, 0.8):
-        monkeypatch.setattr(arithmetic, "time_ratio", lambda *_, r=ratio: r)
-        build_on_device(both, engine="tensorrt")
+        monkeypatch.setattr(compile, "time_ratio", lambda *_, r=ratio: r)
+        compile_bundle(both, engine="tensorrt")
     assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")
     assert roll_back(both, engine="tensorrt").name == "tensorrt-1"
     assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fp16.onnx")
@@ -136,11 +136,11 @@ def test_int8_stays_where_fp16_fails_its_trial(both: Path, monkeypatch: pytest.M
     def drifted(*arguments: object) -> None:
         raise BundleError("mask F1 against PyTorch is 0.1")
 
-    monkeypatch.setattr(arithmetic, "try_slot", drifted)
-    done = build_on_device(both, engine="tensorrt")
+    monkeypatch.setattr(compile, "try_compiled", drifted)
+    done = compile_bundle(both, engine="tensorrt")
     why = "mask F1 against PyTorch is 0.1"
-    assert done.slot.choice == PrecisionChoice(precision="int8", int8_time=None, refused=why)
-    assert set(done.slot.graphs) == {"fused.onnx"}
+    assert done.record.choice == PrecisionChoice(precision="int8", int8_time=None, refused=why)
+    assert set(done.record.graphs) == {"fused.onnx"}
     assert f"runs in INT8; FP16 is out: {why}" in _summary(both, done, rollback=False)
 
 
@@ -156,8 +156,8 @@ def test_int8_stays_where_fp16_cannot_be_compiled(
         return build(graph, settings)
 
     monkeypatch.setattr("scnet_edge.engines.tensorrt.plans.build_plan", refused)
-    done = build_on_device(both, engine="tensorrt")
-    assert done.slot.choice == PrecisionChoice(
+    done = compile_bundle(both, engine="tensorrt")
+    assert done.record.choice == PrecisionChoice(
         precision="int8", int8_time=None, refused="out of memory"
     )
     assert opening_for(both, read_manifest(both), "tensorrt").graph == str(both / "fused.onnx")
@@ -165,7 +165,7 @@ def test_int8_stays_where_fp16_cannot_be_compiled(
 
 def test_what_a_killed_build_left_beside_is_no_obstacle(both: Path) -> None:
     (both / "device" / "tensorrt-1.fp16").mkdir(parents=True)
-    assert build_on_device(both, engine="tensorrt").name == "tensorrt-1"
+    assert compile_bundle(both, engine="tensorrt").name == "tensorrt-1"
     assert not [name for name in files_of(both) if "fp16" in name.partition("/")[0]]
 
 
@@ -175,9 +175,9 @@ def test_a_plan_altered_after_its_trial_is_not_taken_for_the_one_that_was_tried(
     def altering(folder: Path, *rest: Any) -> Any:
         (folder / "fused.plan").write_bytes(b"another")
 
-    monkeypatch.setattr(arithmetic, "time_ratio", lambda *_: 0.8)
+    monkeypatch.setattr(compile, "time_ratio", lambda *_: 0.8)
     monkeypatch.setattr("scnet_edge.bundle.compile.write_layers", altering)
-    build_on_device(both, engine="tensorrt")
+    compile_bundle(both, engine="tensorrt")
     with pytest.raises(EngineError, match=r"fused\.plan: SHA-256 .*: altered or damaged"):
         device.compiled_for(both, [both / "fused.onnx"], "tensorrt")
 
@@ -193,7 +193,7 @@ def test_a_build_cancelled_during_fp16_changes_nothing(both: Path, orin: Any) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scnet_edge.engines.tensorrt.plans.build_plan", cancelled)
         with pytest.raises(BuildCancelled, match="cancelled"):
-            build_on_device(both, engine="tensorrt")
+            compile_bundle(both, engine="tensorrt")
     assert not [name for name in files_of(both) if name.startswith("tensorrt")]
 
 

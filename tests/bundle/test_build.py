@@ -14,9 +14,8 @@ from onnx import numpy_helper
 
 from scnet_edge import Pipeline, build
 from scnet_edge.build import GateRequest, build_bundle
-from scnet_edge.bundle.gate_record import GateRecord
-from scnet_edge.bundle.manifest import Precision, read_manifest
-from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.engines.base import installed_engines
@@ -27,7 +26,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.onnx_export.fp16 import to_half
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import find_ranges, read_ranges
-from scnet_edge.quantization.select_precision import FP16, Step
+from scnet_edge.quantization.select_precision import FP16, Buildable
 from scnet_edge.simulation.clip import render_clip
 
 SIZE = (96, 128)
@@ -45,7 +44,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_manifest_is_read_back(bundle: Path) -> None:
     manifest = read_manifest(bundle)
     assert manifest.precision == bundle.name
-    assert manifest.model.sha256 == {"scnet-small": find_card("scnet-small").sha256}
+    assert manifest.model.sha256 == {DEFAULT_MODEL: find_card(DEFAULT_MODEL).sha256}
     assert manifest.input.frame_hw == manifest.input.size_hw == SIZE
     assert (manifest.calibration is not None) == (manifest.precision == "int8")
     int8 = manifest.quantised_convolutions
@@ -63,7 +62,7 @@ def test_engines_agree_with_pytorch(bundle: Path, engine: str) -> None:
 
 @pytest.mark.parametrize("engine", CPU_ENGINES)
 def test_pipeline_gives_the_reference_masks(bundle: Path, engine: str) -> None:
-    chain = open_chain(find_card("scnet-small"), Recipe(precision="fp32", size_hw=SIZE))
+    chain = open_chain(find_card(DEFAULT_MODEL), Recipe(precision="fp32", size_hw=SIZE))
     frames = [frame for frame, _ in render_clip(6, SIZE, seed=3)]
     probability = [TorchBackend(chain).run({"frame": f[None]})["probability"][0] for f in frames]
     with Pipeline.open(bundle, engine=engine, threads=1) as pipeline:
@@ -117,7 +116,7 @@ def test_a_typed_graph_that_strays_writes_nothing(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model": "scnet-tremendous"}, ModelError, "scnet-small"),
+        ({"model": "scnet-tremendous"}, ModelError, DEFAULT_MODEL),
         ({"size_hw": (100, 128)}, ModelError, "the next that fits is 128x128"),
         ({"calibration": "nothing"}, ConfigError, "scnet-edge calibrate"),
         (
@@ -128,13 +127,17 @@ def test_a_typed_graph_that_strays_writes_nothing(
         (
             {
                 "exclude": tuple(
-                    find_ranges("scnet-small", weights_of(find_card("scnet-small"))).ranges
+                    find_ranges(DEFAULT_MODEL, weights_of(find_card(DEFAULT_MODEL))).ranges
                 )
             },
             ConfigError,
             r"exclude: names all \d+ convolutions",
         ),
-        ({"split_graphs": True}, ConfigError, "expected a model behind HED, found scnet-small"),
+        (
+            {"split_graphs": True},
+            ConfigError,
+            f"expected a model behind HED, found {DEFAULT_MODEL}",
+        ),
     ],
 )
 def test_mistakes_are_one_line(
@@ -164,8 +167,8 @@ def test_the_gate_is_asked_and_its_record_kept(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "b").gate == manifest.gate
     assert manifest.gate.spec == "f1:0.02"
     assert "drawn" in manifest.gate.data
-    assert [rung.precision for rung in manifest.gate.rungs][-1] == "fp16"
-    shipped = next(r for r in manifest.gate.rungs if r.name == manifest.gate.shipped)
+    assert [candidate.precision for candidate in manifest.gate.candidates][-1] == "fp16"
+    shipped = next(r for r in manifest.gate.candidates if r.name == manifest.gate.shipped)
     assert shipped.passed
     assert manifest.precision == shipped.precision
 
@@ -180,7 +183,7 @@ def test_a_bundle_carries_its_ranges(tmp_path: Path) -> None:
     manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
     carried = read_ranges(tmp_path / "b" / "calibration.toml")
     assert manifest.calibration is not None
-    assert carried == find_ranges("scnet-small", weights_of(find_card("scnet-small")))
+    assert carried == find_ranges(DEFAULT_MODEL, weights_of(find_card(DEFAULT_MODEL)))
     assert (manifest.calibration.key, manifest.calibration.sha256) == (carried.key, carried.sha256)
 
 
@@ -194,7 +197,7 @@ def test_ranges_that_were_judged_stay_beside_another_precision(
     assert manifest.precision == "fp16"
     assert manifest.calibration is None
     assert "calibration.toml" in manifest.files
-    assert read_ranges(tmp_path / "b" / "calibration.toml").model == "scnet-small"
+    assert read_ranges(tmp_path / "b" / "calibration.toml").model == DEFAULT_MODEL
 
 
 def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
@@ -224,12 +227,12 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
 def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
     passed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def judged(*arguments: Any) -> tuple[Step, GateRecord]:
+    def judged(*arguments: Any) -> tuple[Buildable, GateRecord]:
         record = gated(*arguments)[1]
-        *rungs, fp16 = record.rungs
-        rungs.append(msgspec.structs.replace(fp16, passed=passed))
-        return Step(name="INT8", precision="int8"), msgspec.structs.replace(
-            record, rungs=tuple(rungs)
+        *candidates, fp16 = record.candidates
+        candidates.append(msgspec.structs.replace(fp16, passed=passed))
+        return Buildable(name="INT8", precision="int8"), msgspec.structs.replace(
+            record, candidates=tuple(candidates)
         )
 
     gated = build.gated
@@ -239,7 +242,7 @@ def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
     manifest = build_bundle(recipe, tmp_path / "b", gate=request)
     assert ("fp16.onnx" in manifest.files) == passed
     assert manifest.gate is not None
-    assert [r.f1 > 0 for r in manifest.gate.rungs if r.precision == "fp16"] == [True]
+    assert [r.f1 > 0 for r in manifest.gate.candidates if r.precision == "fp16"] == [True]
     if passed:
         graph = onnx.load(tmp_path / "b" / "fp16.onnx")
         kinds = {node.op_type for node in graph.graph.node}

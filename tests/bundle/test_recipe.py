@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scnet_edge.bundle.recipe import Recipe, parse_size, read_recipe
+from scnet_edge.bundle.recipe import Recipe, read_recipe
+from scnet_edge.config import parse_size
 from scnet_edge.errors import ConfigError
 
 

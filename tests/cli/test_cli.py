@@ -20,12 +20,12 @@ import scnet_edge.cli
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = [
-    "ablate",
     "bench",
     "build",
     "calibrate",
     "calibrate-camera",
     "compare",
+    "compile",
     "doctor",
     "evaluate",
     "explain",
@@ -123,7 +123,6 @@ def test_a_mistake_is_one_line(arguments: list[str], command_line: Run, tmp_path
         ["explain", "scnet-tiny", "samples/pipe.png", "--out", "{tmp}/file"],
         ["bench", "report", "{tmp}/file", "--html", "{tmp}/none/x.html"],
         ["bench", "report", "{tmp}/file", "--html", "{tmp}/x", "--markdown", "{tmp}/none/x.md"],
-        ["ablate", "VII", "--data", "folder:{tmp}", "--out", "{tmp}/file"],
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(

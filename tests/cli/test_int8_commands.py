@@ -15,7 +15,7 @@ from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import read_json
 from scnet_edge.quantization.layer_sensitivity import Sensitivity
 from scnet_edge.quantization.ranges import read_ranges
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SIZE, TEXT = (96, 128), "96x128"
@@ -50,9 +50,17 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
     manifest = read_manifest(bundle)
     assert manifest.gate is not None
     assert f"ships {manifest.gate.shipped}" in done.stdout
-    dark = next(s for s in manifest.gate.rungs[0].strata if s.name == "dark")
+    dark = next(s for s in manifest.gate.candidates[0].strata if s.name == "dark")
     lost = f"lost {dark.f1_fp32 - dark.f1:+.4f}"
     assert f"dark, {dark.images} images: F1 {dark.f1:.4f}, {lost}" in done.stdout
+
+    done = command_line(
+        "calibrate", "--negatives", str(frames), "--bundle", str(bundle), "--alarmed", "0.5"
+    )
+    assert done.returncode == 0, done.stderr
+    (own,) = read_manifest(bundle).operating_points
+    assert f"own: {own.threshold:.2f}, " in done.stdout
+    assert own.domains["12 own frames"].alarmed <= 0.5
 
     ranking = tmp_path / "layers.json"
     done = command_line("sensitivity", str(bundle), "--images", "1", "--json", str(ranking))
@@ -109,6 +117,9 @@ def test_bad_frames_are_refused_in_one_line(
     "arguments",
     [
         ["calibrate", "--data", "{tmp}/none", "--out", "{tmp}/o.toml"],
+        ["calibrate", "--data", "{tmp}"],
+        ["calibrate", "--negatives", "{tmp}"],
+        ["calibrate", "--negatives", "{tmp}", "--bundle", "{tmp}/none"],
         ["calibrate", "--data", "{tmp}", "--out", "{tmp}/o.json"],
         ["calibrate", "--data", "{tmp}", "--method", "guess", "--out", "{tmp}/o.toml"],
         ["calibrate", "--data", "{tmp}", "--frames", "7", "--out", "{tmp}/o.toml"],
@@ -126,9 +137,9 @@ def test_bad_frames_are_refused_in_one_line(
         ["build", "--fp32", "--calibration", "nonsense", "--out", "{tmp}/b"],
         ["build", "--fp16", "--allow-loss", "--out", "{tmp}/b"],
         ["build", "--fp16", "--elsewhere", "--out", "{tmp}/b"],
-        ["build", "--fp16", "--rollback", "--out", "{tmp}/b"],
-        ["build", "--fp16", "--engine", "openvino", "--out", "{tmp}/b"],
-        ["build", "--fp16", "--threads", "1", "--out", "{tmp}/b"],
+        ["compile", "{tmp}/none"],
+        ["compile", "{tmp}"],
+        ["compile", "{tmp}", "--rollback"],
         ["sensitivity", "{tmp}/none.toml"],
         ["sensitivity", "{tmp}"],
     ],
@@ -169,14 +180,6 @@ def test_the_contact_sheet_never_lands_among_the_frames_or_on_a_picture(
     assert {path: path.read_bytes() for path in frames.iterdir()} == before
     assert (tmp_path / "mine.png").read_bytes() == before[frames / "03.png"]
     assert (tmp_path / "recipe.toml").read_text() == 'model = "scnet-tiny"\n'
-
-
-def test_on_device_refuses_what_the_bundle_has_settled(command_line: Run, tmp_path: Path) -> None:
-    options = ("--int8", "--size", "192x288", "--out", str(tmp_path / "b"), "--gate", "f1:0.1")
-    done = command_line("build", "--on-device", str(tmp_path), *options)
-    assert done.returncode == 1
-    assert "--gate, --out, --int8, --size: settled in the bundle" in done.stderr
-    assert done.stderr.count("\n") == 1
 
 
 def test_nothing_passes_is_status_2_and_the_older_bundle_stays(

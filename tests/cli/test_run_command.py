@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from films import write_film
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SIZE_HW = (64, 96)
@@ -62,10 +63,36 @@ def test_images_with_truth(command_line: Run, bundle: Path, images: Path, tmp_pa
         assert found["length_px"] == pytest.approx(60, abs=5)
     rows = {line.split("│")[0].strip(): line for line in done.stdout.splitlines()}
     assert "1.000" in rows["F1 within 0 px"]
-    assert "3" in rows["cracks found"]
+    assert "3" in rows["cracks, summed over frames"]
     for name in OUTPUTS:
         assert str(out / name) in done.stdout
     assert "wall-1" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_bad_picture_costs_its_own_result_alone(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "Ri\udcdf.png").write_bytes((images / "wall-0.png").read_bytes())
+    bad = images / "wall-1.png"
+    bad.write_bytes(bad.read_bytes()[:90])
+    (images / "notes.txt").write_text("seen on Monday")
+    out = tmp_path / "out"
+    done = command_line("run", str(bundle), "--source", str(images), "--out", str(out))
+    assert done.returncode == 1
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    names = {path.name for path in (out / "masks").iterdir()}
+    assert names == {"wall-0.png", "wall-2.png", "Ri\\xdf.png"}
+    assert "dropped: unreadable" in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert "1 of 4 pictures could not be read, the others were: wall-1.png (" in last
+    assert "1 file of other kinds (notes.txt)" in done.stderr
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "notes.txt" in page
+    assert "wall-1.png: " in page
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    files = [line["photograph"]["file"] for line in lines if line["kind"] == "frame"]
+    assert files == ["Ri\\xdf.png", "wall-0.png", "wall-2.png"]
+    assert [line["file"] for line in lines if line["kind"] == "event"] == ["wall-1.png", ""]
 
 
 def test_a_clip_with_packed_truth(command_line: Run, bundle: Path, tmp_path: Path) -> None:
@@ -134,7 +161,7 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(
     assert not out.exists()
 
 
-def test_a_truth_that_does_not_fit_leaves_nothing(
+def test_a_truth_that_does_not_fit_costs_the_page_and_not_what_was_done(
     command_line: Run, bundle: Path, images: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "truth" / "wall-1.png").unlink()
@@ -144,7 +171,7 @@ def test_a_truth_that_does_not_fit_leaves_nothing(
     assert done.returncode == 1
     assert "no mask for frame wall-1" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not out.exists()
+    assert {path.name for path in out.iterdir()} == OUTPUTS - {"report.html"}
 
 
 def test_an_earlier_run_is_kept_unless_told_otherwise(
@@ -157,3 +184,64 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(
     assert "--overwrite" in again.stderr
     assert command_line(*arguments, "--frames", "1", "--overwrite").returncode == 0
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 1
+
+
+def write_dark_film(path: Path, black: slice, *, cut_share: float = 1.0) -> None:
+    """Write a film of 30 frames with a crack, some of them black; perhaps without its end."""
+    frames = [np.where(crack(i % 8)[..., None], 20, 200).astype(np.uint8) for i in range(30)]
+    frames = [np.ascontiguousarray(frame.repeat(3, axis=2)) for frame in frames]
+    for i in range(30)[black]:
+        frames[i][:] = 2
+    write_film(
+        path,
+        frames,
+        options={"g": "3", "crf": "8"},
+        container_options={"movflags": "faststart"},
+    )
+    path.write_bytes(path.read_bytes()[: int(cut_share * path.stat().st_size)])
+
+
+def test_a_cut_film_keeps_what_was_made_of_it(
+    command_line: Run, bundle: Path, tmp_path: Path
+) -> None:
+    film, out = tmp_path / "cut.mp4", tmp_path / "out"
+    write_dark_film(film, slice(0, 0), cut_share=0.7)
+    done = command_line("run", str(bundle), "--source", str(film), "--out", str(out))
+    assert done.returncode == 1
+    assert "the file is cut or damaged" in done.stderr.splitlines()[-1]
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    kept = len(list((out / "masks").iterdir()))
+    assert 5 < kept < 30
+    assert f"--frames {kept}" in done.stderr
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    events = [(line["event"], line["reason"]) for line in lines if line["kind"] == "event"]
+    assert ("gap", "cut") in events
+    assert events[-1] == ("run_closed", "")
+
+
+def test_black_frames_get_no_mask_and_none_moves_the_truth(
+    command_line: Run, bundle: Path, tmp_path: Path
+) -> None:
+    film, truth, out = tmp_path / "dark.mp4", tmp_path / "truth.npz", tmp_path / "out"
+    write_dark_film(film, slice(5, 15))
+    masks = np.stack([crack(i % 8) for i in range(30)])
+    np.savez_compressed(truth, masks=np.packbits(masks), shape=np.array(masks.shape))
+    paths = ("--source", str(film), "--out", str(out), "--truth", str(truth))
+    done = command_line("run", str(bundle), *paths)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.stem for path in (out / "masks").iterdir())
+    assert names == [f"dark-{i:05d}" for i in range(30) if not 5 <= i < 15]
+    assert "gap black not inspected for 1.1 s, from 0.4 s to 1.5 s of the film" in done.stderr
+    row = next(line for line in done.stdout.splitlines() if "F1 within 2 px" in line)
+    assert float(row.split("│")[1]) > 0.95
+
+
+@pytest.mark.parametrize("command", ["run", "inspect"])
+def test_a_film_of_which_nothing_can_be_seen_is_an_error(
+    command_line: Run, bundle: Path, tmp_path: Path, command: str
+) -> None:
+    film = tmp_path / "black.mp4"
+    write_dark_film(film, slice(0, 30))
+    done = command_line(command, str(bundle), "--source", str(film), "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("black.mp4: no frame could be used (30 black)")

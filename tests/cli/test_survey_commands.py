@@ -68,11 +68,12 @@ def test_from_frames_to_report_exports_and_comparison(
     done = command_line("report", str(surveys[0]), "--min-confidence", "1")
     assert done.returncode == 0, done.stderr
     page = (surveys[0] / "report.html").read_text(encoding="utf-8")
-    assert "2 under 100 % sure left out" in page
+    assert "What stands aside" in page
     assert "No crack was found" not in page
+    assert "2 unsure" in done.stderr
     done = command_line("export", str(surveys[0]), "--format", "csv", "--min-confidence", "1")
     assert done.returncode == 0, done.stderr
-    assert "2 under 100 % sure left out" in done.stderr
+    assert "left out: 2 unsure" in done.stderr
     assert len(Path(done.stdout.strip()).read_text(encoding="utf-8").splitlines()) == 1
     done = command_line("export", str(surveys[0]), "--format", "pacp-csv")
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ def drawn_square(side_px: int = 40) -> tuple[np.ndarray, np.ndarray]:
 def test_frame_mask_and_edges_agree_after_the_warp(seed: int) -> None:
     frame, mask = drawn_square()
     edges = mask.astype(np.uint8) * 255
-    crop, crop_mask, crop_edges = training_crop(
+    crop, crop_mask, crop_edges, _ = training_crop(
         frame, mask, edges, GEOMETRY, np.random.default_rng(seed)
     )
     assert crop.shape == (96, 96, 3)
@@ -38,7 +38,7 @@ def test_frame_mask_and_edges_agree_after_the_warp(seed: int) -> None:
 def test_scale_is_within_its_range(seed: int) -> None:
     frame, mask = drawn_square(side_px=12)
     how = Augmentation(crop=128, photometric="none", crack_bias=1.0, scale=(0.75, 1.4))
-    _, crop_mask, _ = training_crop(frame, mask, None, how, np.random.default_rng(seed))
+    crop_mask = training_crop(frame, mask, None, how, np.random.default_rng(seed)).mask
     if crop_mask[0].any() or crop_mask[-1].any() or crop_mask[:, [0, -1]].any():
         pytest.skip("the square is cut, so its area says nothing")
     count, _, stats, _ = cv2.connectedComponentsWithStats(crop_mask.astype(np.uint8))
@@ -52,7 +52,7 @@ def test_without_rotation_and_scale_slopes_stay(seed: int) -> None:
     frame = np.stack([columns, rows, rows], 2).astype(np.uint8)  # 2 a column, 3 a row
     mask = np.zeros((80, 90), np.bool_)
     how = Augmentation(crop=80, rotation_deg=0, scale=(1, 1), photometric="none", crack_bias=0)
-    crop, _, _ = training_crop(frame, mask, None, how, np.random.default_rng(seed))
+    crop = training_crop(frame, mask, None, how, np.random.default_rng(seed)).frame
     across, down = crop[..., 0].astype(int), crop[..., 1].astype(int)
     assert abs(across[0, -1] - across[0, 0]) == pytest.approx(2 * 79, abs=1)  # either flip
     assert abs(down[-1, 0] - down[0, 0]) == pytest.approx(3 * 79, abs=1)
@@ -77,7 +77,7 @@ def test_crops_near_cracks_when_biased() -> None:
 
 def test_frame_smaller_than_the_crop() -> None:
     frame, mask = drawn_square()
-    crop, crop_mask, _ = training_crop(
+    crop, crop_mask, *_ = training_crop(
         frame[40:60, 80:120], mask[40:60, 80:120], None, GEOMETRY, np.random.default_rng(0)
     )
     assert crop.shape == (96, 96, 3)

@@ -8,6 +8,7 @@ from importlib import metadata
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scnet_edge.doctor import checks as doctor
@@ -16,21 +17,34 @@ from scnet_edge.doctor.checks import (
     can_run,
     check_default_engine,
     check_engine,
-    check_gpu,
     checks,
 )
-from scnet_edge.engines.compiled import identity
-from scnet_edge.machine.board import l4t_version
-from scnet_edge.machine.system import (
+from scnet_edge.doctor.machine_checks import (
     Check,
     check_bf16,
     check_cpu,
+    check_gpu,
     check_int8,
     check_jetpack,
+    check_memory,
+)
+from scnet_edge.engines.compiled import identity
+from scnet_edge.machine.description import (
+    BF16_FLAGS,
+    INT8_FLAGS,
+    OTHER_FLAGS,
+    Cuda,
+    Gpu,
+    Machine,
     cpu_flags,
     cpu_model,
     cpu_quota,
+    l4t_version,
+    machine_name,
     memory_bytes,
+    read_cuda,
+    read_machine,
+    swap_bytes,
 )
 
 SAPPHIRE_RAPIDS = """\
@@ -70,6 +84,7 @@ CPU architecture: 8
 CPU variant\t: 0x1
 CPU part\t: 0xd07
 """
+ALL_FLAGS = (*INT8_FLAGS, *BF16_FLAGS, *OTHER_FLAGS)
 MEMINFO = """\
 MemTotal:        7802164 kB
 MemFree:          312512 kB
@@ -90,6 +105,17 @@ OPENCV = """\
     GStreamer:                   NO
     v4l/v4l2:                    YES (linux/videodev2.h)
 """
+
+
+def machine_of(cpuinfo: str = "", release: str = "", **values: object) -> Machine:
+    """Return this machine with another processor and another Jetson's software."""
+    return msgspec.structs.replace(
+        read_machine(),
+        cpu=cpu_model(cpuinfo),
+        cpu_flags=tuple(flag for flag in ALL_FLAGS if flag in cpu_flags(cpuinfo)),
+        l4t=l4t_version(release),
+        **values,
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +144,7 @@ def test_cpu_model(cpuinfo: str, model: str | None) -> None:
     ],
 )
 def test_int8_needs_dot_products(cpuinfo: str, verdict: str, found: str) -> None:
-    check = check_int8(cpu_flags(cpuinfo))
+    check = check_int8(machine_of(cpuinfo))
     assert check.verdict == verdict
     assert found in check.found
     assert bool(check.remedy) == (verdict == "warn")
@@ -128,11 +154,11 @@ def test_flags_are_whole_words_that_every_core_has() -> None:
     both = "flags\t: avx2 avx512f\nflags\t: avx2\n"
     assert cpu_flags(both) == {"avx2"}
     assert "avx512_vnni" not in cpu_flags("flags\t: avx512_vnni2\n")
-    assert check_cpu(ORIN).found == "Cortex-A78AE: asimddp asimdhp asimd"
-    found = check_bf16(cpu_flags(SAPPHIRE_RAPIDS)).found
+    assert check_cpu(machine_of(ORIN)).found == "Cortex-A78AE: asimddp asimdhp asimd"
+    found = check_bf16(machine_of(SAPPHIRE_RAPIDS)).found
     assert "amx_bf16" in found
-    assert "build --on-device" in found
-    assert check_bf16(frozenset()).found.endswith("in FP32")
+    assert "scnet-edge compile" in found
+    assert check_bf16(machine_of()).found.endswith("in FP32")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +179,32 @@ def test_cpu_quota_of_both_cgroup_versions(text: str, cores: float | None) -> No
 def test_memory() -> None:
     assert memory_bytes(MEMINFO) == (7802164 * 1024, 5226928 * 1024)
     assert memory_bytes("") == (0, 0)
+    assert swap_bytes("SwapTotal:       2014580 kB\n") == 2014580 * 1024
+
+
+def test_the_limit_of_a_container_is_its_memory() -> None:
+    free = machine_of(memory_bytes=8 * 2**30, free_memory_bytes=4 * 2**30, memory_limit_bytes=2**29)
+    assert check_memory(free).found == "0.5 GiB free of 0.5"
+    assert check_memory(free).verdict == "warn"
+    assert check_memory(msgspec.structs.replace(free, memory_limit_bytes=None)).verdict == "ok"
+
+
+def test_a_machine_is_named_by_its_board_or_its_processor() -> None:
+    board = machine_of(HASWELL, board="NVIDIA Jetson Orin Nano", architecture="aarch64")
+    assert board.name == "NVIDIA Jetson Orin Nano, Linux aarch64"
+    no_board = msgspec.structs.replace(board, board=None, architecture="x86_64")
+    assert no_board.name == "Intel(R) Core(TM) i7-4770 CPU @ 3.40GHz, Linux x86_64"
+    assert machine_name()
+    assert "\n" not in machine_name()
+
+
+def test_gpus_are_named_with_what_their_kernels_depend_on() -> None:
+    gpus = (Gpu(name="Orin", capability="8.7"), Gpu(name="NVIDIA H200", capability="9.0"))
+    found = check_gpu(Cuda(status=0, version="12.6", gpus=gpus)).found
+    assert found == (
+        "Orin (compute capability 8.7), NVIDIA H200 (compute capability 9.0); driver for CUDA 12.6"
+    )
+    assert "cuInit gives 100" in check_gpu(Cuda(status=100)).found
 
 
 @pytest.mark.parametrize(
@@ -170,11 +222,11 @@ def test_l4t_version(text: str, expected: tuple[int, ...] | None) -> None:
 
 
 def test_jetpack_whose_python_is_too_old() -> None:
-    assert check_jetpack(JETPACK_6).verdict == "ok"
-    assert "JetPack 6" in check_jetpack(JETPACK_6).found
-    assert check_jetpack(JETPACK_4).verdict == "warn"
-    assert "JetPack 6 or newer" in check_jetpack(JETPACK_4).remedy
-    assert check_jetpack("").found == "none: not a Jetson"
+    assert check_jetpack(machine_of(release=JETPACK_6)).verdict == "ok"
+    assert "JetPack 6" in check_jetpack(machine_of(release=JETPACK_6)).found
+    assert check_jetpack(machine_of(release=JETPACK_4)).verdict == "warn"
+    assert "JetPack 6 or newer" in check_jetpack(machine_of(release=JETPACK_4)).remedy
+    assert check_jetpack(machine_of()).found == "none: not a Jetson"
 
 
 def test_opencv_parts() -> None:
@@ -235,11 +287,11 @@ def test_this_machine() -> None:
     Path("/proc/driver/nvidia/version").exists(), reason="there is an NVIDIA driver"
 )
 def test_no_gpu_here() -> None:
-    assert check_gpu().verdict == "missing"
+    assert check_gpu(read_cuda()).verdict == "missing"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not Path("/proc/driver/nvidia/version").exists(), reason="needs a CUDA GPU")
 def test_the_gpu_here() -> None:
-    assert check_gpu().verdict == "ok"
-    assert "compute capability" in check_gpu().found
+    assert check_gpu(read_cuda()).verdict == "ok"
+    assert "compute capability" in check_gpu(read_cuda()).found

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scnet_edge.doctor.camera_checks import check_cameras, check_gstreamer
+from scnet_edge.doctor.checks import check_cameras, check_gstreamer
 
 
 def fake_gstreamer(folder: Path, elements: str) -> None:

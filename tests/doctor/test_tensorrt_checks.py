@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from scnet_edge.doctor import tensorrt_checks
 from scnet_edge.doctor.checks import can_run
+from scnet_edge.doctor.machine_checks import check_power_mode, check_swap
 from scnet_edge.doctor.tensorrt_checks import (
     RTX_CAPABILITIES,
-    capability_of,
-    check_power_mode,
-    check_swap,
     check_tensorrt,
     known_note,
     known_trouble,
 )
 from scnet_edge.engines.tensorrt.library import supported_capabilities
-from scnet_edge.machine.system import Check
+from scnet_edge.machine.description import Cuda, Gpu, Machine, read_machine
+
+
+def orin(**values: object) -> Machine:
+    """Return this machine as a Jetson Orin."""
+    gpu = Gpu(name="Orin", capability="8.7")
+    board = {"l4t": (36, 4, 3), "cuda": Cuda(status=0, version="12.6", gpus=(gpu,))}
+    return msgspec.structs.replace(read_machine(), **(board | values))
 
 
 @pytest.mark.parametrize(
@@ -59,16 +65,10 @@ def test_a_note_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_checks, "find_spec", lambda name: name != "tensorrt_rtx")
     module = SimpleNamespace(__version__="10.3.0")
     monkeypatch.setattr(tensorrt_checks, "import_module", lambda name: module)
-    orin = Check(name="gpu", verdict="ok", found="Orin (compute capability 8.7); driver for CUDA")
-    check = check_tensorrt(orin)
+    check = check_tensorrt(orin())
     assert (check.verdict, check.remedy) == ("ok", "")
     assert "bundles use none" in check.found
     assert can_run([check])
-
-
-def test_capability_of_what_the_gpu_check_found() -> None:
-    assert capability_of("Orin (compute capability 8.7); driver for CUDA 12.6") == "8.7"
-    assert capability_of("no NVIDIA driver") == ""
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,14 @@ def test_power_mode(mode: str | None, verdict: str) -> None:
 
 
 def test_swap_counts_on_a_small_jetson_alone() -> None:
-    small = "MemTotal:        4029172 kB\nSwapTotal:       2014580 kB\n"
-    assert check_swap(small, jetson=True).verdict == "warn"
-    assert check_swap(small, jetson=False).verdict == "ok"
-    assert check_swap("MemTotal: 16000000 kB\nSwapTotal: 0 kB\n", jetson=True).verdict == "ok"
+    small = orin(memory_bytes=4029172 * 1024, swap_bytes=2014580 * 1024)
+    assert check_swap(small).verdict == "warn"
+    assert check_swap(msgspec.structs.replace(small, l4t=None)).verdict == "ok"
+    assert check_swap(orin(memory_bytes=16_000_000 * 1024, swap_bytes=0)).verdict == "ok"
 
 
 def test_tensorrt_without_a_gpu_runs_nothing() -> None:
-    no_gpu = Check(name="gpu", verdict="missing", found="no NVIDIA driver")
-    assert check_tensorrt(no_gpu).verdict in ("warn", "missing")
+    assert check_tensorrt(read_machine()).verdict in ("warn", "missing")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,6 @@ def test_jetpack_5_has_no_bindings_for_our_python(
     l4t: tuple[int, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorrt_checks, "find_spec", lambda name: None)
-    gpu = Check(name="gpu", verdict="ok", found="Orin, compute capability 8.7")
-    check = check_tensorrt(gpu, l4t)
+    check = check_tensorrt(orin(l4t=l4t))
     assert (check.verdict, check.found) == ("missing", "not installed")
     assert said in check.remedy

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from small_chains import minmax_ranges
 from torch import nn
 
 from scnet_edge.models import hed as hed_module
@@ -22,7 +23,7 @@ from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.onnx_export.fp16 import to_half
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import Run, calibrate_chain
+from scnet_edge.quantization.histograms import Run
 from scnet_edge.quantization.qdq import quantise
 
 Array = npt.NDArray[np.float32]
@@ -97,7 +98,7 @@ def _make(chain: Chain, frame: npt.NDArray[np.uint8], folder: Path) -> Case:
         _settle(chain, torch.from_numpy(frame))
         outputs = chain.eval()(torch.from_numpy(frame))
     fp32 = trace_chain(exportable(chain))
-    ranges = calibrate_chain(fp32, lambda: [frame[0]], _run_of)
+    ranges = minmax_ranges(fp32, [frame[0]], _run_of)
     int8 = quantise(fp32, ranges)
     models = {"fp32": fp32, "fp16": to_half(fp32), "int8": int8, "typed": to_half(int8)}
     for precision, model in models.items():

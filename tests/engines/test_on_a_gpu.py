@@ -17,14 +17,14 @@ import onnxruntime as ort
 import pytest
 
 from scnet_edge.build import build_bundle, golden_frames
-from scnet_edge.bundle.activate import build_on_device, roll_back
+from scnet_edge.bundle.activate import compile_bundle, roll_back
 from scnet_edge.bundle.device import compiled_for, graphs_for
 from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.bundle.verify import measure_parity, verify_bundle
 from scnet_edge.engines.base import open_backend
-from scnet_edge.engines.compiled import check_slot, identity
+from scnet_edge.engines.compiled import check_compiled, identity
 from scnet_edge.engines.onnx_runtime import CUDA, preload_cuda, session_options
 from scnet_edge.engines.tensorrt.cuda import open_device
 from scnet_edge.engines.tensorrt.library import capabilities, require_kernels
@@ -162,26 +162,28 @@ def test_a_build_on_the_device_is_kept_verified_and_gone_back_to(
     bundle = Path(shutil.copytree(bundles(precision), tmp_path / "bundle"))
     manifest = read_manifest(bundle)
     candidates = graphs_for(bundle, manifest, "tensorrt")
-    first = build_on_device(bundle, engine="tensorrt")
+    first = compile_bundle(bundle, engine="tensorrt")
     assert first.parity.mask_f1 >= manifest.min_mask_f1
-    assert (first.slot.choice is not None) == (precision == "int8")  # it alone carries FP16 as well
-    (name,) = first.slot.graphs
+    assert (first.record.choice is not None) == (
+        precision == "int8"
+    )  # it alone carries FP16 as well
+    (name,) = first.record.graphs
     assert bundle / name in candidates
     folder = bundle / "device" / first.name
-    assert check_slot(folder, bundle / name, here) == first.slot
+    assert check_compiled(folder, bundle / name, here) == first.record
 
     account = (folder / f"{Path(name).stem}.layers.json").read_text(encoding="utf-8")
     assert len(layers_from_json(account)) > 0
-    kernels = first.slot.graphs[name].kernels
+    kernels = first.record.graphs[name].kernels
     assert kernels is not None
     assert kernels.kernels > 0
-    assert ("timing.cache" in first.slot.files) == (not ahead_of_time(here))
+    assert ("timing.cache" in first.record.files) == (not ahead_of_time(here))
 
     again, parity = verify_bundle(bundle, engine="tensorrt")
     assert again == manifest
     assert parity.mask_f1 == pytest.approx(first.parity.mask_f1, abs=1e-3)
 
-    second = build_on_device(bundle, engine="tensorrt")
+    second = compile_bundle(bundle, engine="tensorrt")
     assert (second.name, second.previous) == ("tensorrt-2", "tensorrt-1")
     assert roll_back(bundle, engine="tensorrt").name == "tensorrt-1"
     assert compiled_for(bundle, candidates, "tensorrt") == folder
@@ -201,6 +203,6 @@ def test_what_was_measured_is_handed_to_the_next_build(
     bundle = Path(shutil.copytree(bundles("fp16"), tmp_path / "bundle"))
     caches = []
     for _ in range(2):
-        done = build_on_device(bundle, engine="tensorrt")
+        done = compile_bundle(bundle, engine="tensorrt")
         caches.append((bundle / "device" / done.name / "timing.cache").read_bytes())
     assert 0 < len(caches[0]) <= len(caches[1])  # what was known, and what is new

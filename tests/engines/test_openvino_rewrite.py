@@ -15,10 +15,10 @@ from openvino import opset13 as ops
 
 from scnet_edge.engines.openvino.cpu import compile_graph
 from scnet_edge.engines.openvino.graph_passes import (
+    fold_side_maps,
     hold_quantisation_below_concat,
     quantise_interleaved,
 )
-from scnet_edge.engines.openvino.side_maps import fold_side_maps
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.onnx_export.rewrite import exportable

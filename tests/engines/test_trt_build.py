@@ -23,7 +23,7 @@ pytest.importorskip(
 )
 from scnet_edge.engines.tensorrt import builder as trt_build
 from scnet_edge.engines.tensorrt import network as trt_network
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built, build_plan, workspace_bytes
 from scnet_edge.engines.tensorrt.library import capabilities, deserialise, engine_log, tensorrt
 from scnet_edge.engines.tensorrt.plan_layers import Layer, summarise
@@ -144,9 +144,9 @@ def test_maps_come_out_as_short_as_they_were_computed(
 
 
 def test_progress_rises_and_can_cancel(cases: Callable[[str], Any]) -> None:
-    graph, seen = cases("batch").graphs["typed"], list[Progress]()
+    graph, seen = cases("batch").graphs["typed"], list[BuildProgress]()
 
-    def watch(progress: Progress) -> bool:
+    def watch(progress: BuildProgress) -> bool:
         seen.append(progress)
         return True
 

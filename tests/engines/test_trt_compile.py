@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scnet_edge.config import write_json
-from scnet_edge.engines.compiled import SCHEMA, SLOT, TIMINGS, CompiledEngine
+from scnet_edge.engines.compiled import COMPILED, SCHEMA, TIMINGS, CompiledEngine
 from scnet_edge.engines.tensorrt import builder as trt_build
 from scnet_edge.engines.tensorrt import library as trt_module
 from scnet_edge.engines.tensorrt import plans as trt_compile
@@ -95,7 +95,7 @@ def earlier(folder: Path, *, sha256: str = "", schema: int = SCHEMA) -> Path:
     folder.mkdir()
     (folder / TIMINGS).write_bytes(b"old")
     files = {TIMINGS: sha256 or file_sha256(folder / TIMINGS)}
-    write_json(folder / SLOT, slot_of(files, schema))
+    write_json(folder / COMPILED, slot_of(files, schema))
     return folder
 
 
@@ -175,7 +175,7 @@ def test_a_gpu_without_kernels_is_refused_before_a_plan_is_built(
 
 
 def planned(folder: Path) -> CompiledEngine:
-    """Write a plan and return the slot that lists it."""
+    """Write a plan and return the record that lists it."""
     (folder / "fused.plan").write_bytes(b"a plan")
     files = {"fused.plan": file_sha256(folder / "fused.plan")}
     return slot_of(files)
@@ -232,10 +232,10 @@ def test_a_plan_that_was_altered_since_is_not_inspected(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trt_compile, "inspect_plan", lambda *given: pytest.fail("was loaded"))
-    slot = planned(tmp_path)
+    record = planned(tmp_path)
     (tmp_path / "fused.plan").write_bytes(b"another plan")
     with pytest.raises(EngineError, match="altered or damaged"):
-        write_layers(tmp_path, slot, GRAPHS[0], ["a.0"])
+        write_layers(tmp_path, record, GRAPHS[0], ["a.0"])
 
 
 @pytest.mark.parametrize("cache", [None, SimpleNamespace(serialize=lambda: None)])

@@ -18,7 +18,6 @@ from scnet_edge.evaluation.metrics import (
     THRESHOLDS,
     Counts,
     add_up,
-    auprc,
     count,
     iou,
     levels,
@@ -27,6 +26,7 @@ from scnet_edge.evaluation.metrics import (
     ois,
     score_at,
 )
+from scnet_edge.evaluation.ranking import average_precision
 
 
 def noisy(seed: int, size_hw: tuple[int, int] = (40, 50)) -> tuple[np.ndarray, np.ndarray]:
@@ -78,13 +78,23 @@ def test_images_are_added_before_dividing() -> None:
     assert ods(total).threshold == pytest.approx(np.argmax(f1) / 100)
 
 
-def test_area_is_scikit_learn_on_whole_hundredths() -> None:
-    probability, truth = noisy(1)
-    floored = np.floor(probability * 100) / 100  # scores that a hundred thresholds tell apart
-    exact = (floored + 0.005).clip(0, 1).astype(np.float32)
-    assert auprc(count(exact, truth)) == pytest.approx(
-        average_precision_score(truth.ravel(), exact.ravel())
-    )
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("crowded", [1, 60])
+def test_area_is_that_of_scikit_learn(seed: int, crowded: int) -> None:
+    """However close to 0 the probabilities lie, with and without ties, over several images."""
+    pairs = [noisy(seed + 10 * i) for i in range(3)]
+    maps = [(p**crowded).astype(np.float32) for p, _ in pairs]
+    maps[1] = np.round(maps[1], 2)  # ties
+    crack = [p[t] for p, (_, t) in zip(maps, pairs, strict=True)]
+    beside = [p[~t] for p, (_, t) in zip(maps, pairs, strict=True)]
+    truth = np.concatenate([t.ravel() for _, t in pairs])
+    expected = average_precision_score(truth, np.concatenate([p.ravel() for p in maps]))
+    assert average_precision(crack, beside) == pytest.approx(expected, abs=1e-12)
+
+
+def test_area_needs_crack_pixels() -> None:
+    with pytest.raises(InputError, match="expected crack pixels"):
+        average_precision([], [np.ones(3, np.float32)])
 
 
 def test_four_pixels_by_hand() -> None:
@@ -100,7 +110,8 @@ def test_four_pixels_by_hand() -> None:
     assert (best.threshold, best.recall) == (0.11, 1.0)
     assert best.f1 == pytest.approx(0.8)
     # recall 1/2 at precision 1, then 1/2 more at precision 2/3
-    assert auprc(counts) == pytest.approx(0.5 + 0.5 * 2 / 3)
+    area = average_precision([probability[truth]], [probability[~truth]])
+    assert area == pytest.approx(0.5 + 0.5 * 2 / 3)
 
 
 def test_a_pixel_at_the_threshold_is_predicted() -> None:
@@ -114,6 +125,11 @@ def test_ois_lets_each_image_choose() -> None:
     dim = count(np.array([[0.3, 0.1]], np.float32), np.array([[True, False]]))
     assert ois([bright, dim]) == 1.0
     assert ods(add_up([bright, dim])).f1 == pytest.approx(0.8)  # 2 right, 1 wrong
+    nothing = count(np.array([[0.3, 0.1]], np.float32), np.zeros((1, 2), np.bool_))
+    half = count(np.array([[0.3, 0.6]], np.float32), np.array([[True, False]]))
+    assert ois([half, nothing]) == ois([half]) == pytest.approx(2 / 3)
+    with pytest.raises(InputError, match="at least one image with a crack"):
+        ois([nothing])
 
 
 def test_image_without_crack() -> None:
@@ -161,7 +177,6 @@ def test_counts_fall_with_the_threshold_and_hold_together(seed: int, tolerance_p
     assert (counts.right <= counts.predicted).all()
     assert counts.predicted[0] == truth.size
     assert counts.found[0] == counts.truth == truth.sum()
-    assert 0 <= auprc(counts) <= 1 + 1e-9
 
 
 def test_sizes_that_differ() -> None:

@@ -43,7 +43,7 @@ def test_a_frozen_picture(moving: bool) -> None:
     seen: list[FrameResult] = []
     events: list[Event] = []
     counters = run_loop(
-        watched(camera_that_freezes(), moving=lambda: moving),
+        watched(camera_that_freezes(), moving=lambda captured: moving),
         dark,
         [CallbackSink(seen.append, events.append)],
     )

@@ -13,9 +13,15 @@ from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_
 from scnet_edge.bundle.made_here import seal
 from scnet_edge.config import write_json
 from scnet_edge.engines import base
-from scnet_edge.engines import compiled as slots
+from scnet_edge.engines import compiled as records
 from scnet_edge.engines.base import open_backend
-from scnet_edge.engines.compiled import SCHEMA, SLOT, Compiled, CompiledEngine, check_slot
+from scnet_edge.engines.compiled import (
+    COMPILED,
+    SCHEMA,
+    CompiledEngine,
+    CompiledGraph,
+    check_compiled,
+)
 from scnet_edge.engines.tensorrt import library as trt_module
 from scnet_edge.errors import BundleError, EngineError
 from scnet_edge.folders import file_sha256
@@ -33,15 +39,15 @@ def write_slot(bundle: Path, name: str) -> Path:
     (folder / LAYERS).write_text("{}")
     tensors = {"frame": "1x64x96x3 uint8"}
     sha256 = file_sha256(bundle / "fused.onnx")
-    slot = CompiledEngine(
+    record = CompiledEngine(
         schema=SCHEMA,
         engine="tensorrt",
         identity=IDENTITY | {"GPU": "Orin", "compute capability": "8.7"},
-        graphs={"fused.onnx": Compiled(graph_sha256=sha256, tensors=tensors)},
+        graphs={"fused.onnx": CompiledGraph(graph_sha256=sha256, tensors=tensors)},
         files={name: file_sha256(folder / name) for name in (PLAN, LAYERS)},
         created="2026-01-01T00:00:00+00:00",
     )
-    write_json(folder / SLOT, slot)
+    write_json(folder / COMPILED, record)
     seal(folder)
     return folder
 
@@ -56,7 +62,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_slot(bundle, "tensorrt-2")
     builds = Builds(active="tensorrt-2", previous="tensorrt-1")
     write_state(bundle, State(engines={"tensorrt": builds}))
-    monkeypatch.setattr(slots, "identity", lambda engine: IDENTITY)
+    monkeypatch.setattr(records, "identity", lambda engine: IDENTITY)
     monkeypatch.setattr(base, "identity", lambda engine: IDENTITY)
     monkeypatch.setattr("scnet_edge.bundle.device.identity", lambda engine: IDENTITY)
 
@@ -71,9 +77,9 @@ def refused(bundle: Path, said: str) -> None:
     """Check that the active plan is refused by name, and the one before it runs instead."""
     graph, folder = bundle / "fused.onnx", bundle / DEVICE / "tensorrt-2"
     with pytest.raises(EngineError, match=said) as error:
-        check_slot(folder, graph, IDENTITY)
+        check_compiled(folder, graph, IDENTITY)
     assert "\n" not in str(error.value)
-    assert f"scnet-edge build --on-device {bundle} --engine tensorrt'" in str(error.value)
+    assert f"scnet-edge compile {bundle} --engine tensorrt'" in str(error.value)
     with pytest.raises(EngineError, match=said):
         open_backend("tensorrt", graph, cache=folder)
     assert compiled_for(bundle, [graph], "tensorrt") == bundle / DEVICE / "tensorrt-1"
@@ -90,7 +96,7 @@ def test_truncated_at_any_byte(bundle: Path) -> None:
     for length in range(len(PLAN_BYTES)):
         plan.write_bytes(PLAN_BYTES[:length])
         with pytest.raises(EngineError, match="altered or damaged, not loaded"):
-            check_slot(plan.parent, bundle / "fused.onnx", IDENTITY)
+            check_compiled(plan.parent, bundle / "fused.onnx", IDENTITY)
     refused(bundle, "altered or damaged, not loaded")
 
 
@@ -101,7 +107,7 @@ def test_any_bit_flipped(bundle: Path, caplog: pytest.LogCaptureFixture) -> None
         flipped[position // 8] ^= 1 << position % 8
         plan.write_bytes(flipped)
         with pytest.raises(EngineError, match="altered or damaged, not loaded"):
-            check_slot(plan.parent, bundle / "fused.onnx", IDENTITY)
+            check_compiled(plan.parent, bundle / "fused.onnx", IDENTITY)
     refused(bundle, "altered or damaged, not loaded")
     assert "running the previous tensorrt-1 instead" in caplog.text
 
@@ -117,16 +123,16 @@ def test_missing_or_a_link(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["other.plan", "1234567890.blob"])
 def test_code_that_nobody_built_here(bundle: Path, name: str) -> None:
     (bundle / DEVICE / "tensorrt-2" / name).write_bytes(PLAN_BYTES)
-    refused(bundle, "code that slot.json does not list, not loaded")
+    refused(bundle, "code that compiled.json does not list, not loaded")
 
 
 def test_the_slot_itself_damaged(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
-    text = (folder / SLOT).read_text()
+    text = (folder / COMPILED).read_text()
     for broken in (text[:40], text.replace(f'"schema": {SCHEMA}', '"schema": 9'), "{}", ""):
-        (folder / SLOT).write_text(broken)
-        with pytest.raises(EngineError, match=r"slot\.json|schema 9"):
-            check_slot(folder, bundle / "fused.onnx", IDENTITY)
+        (folder / COMPILED).write_text(broken)
+        with pytest.raises(EngineError, match=r"record\.json|schema 9"):
+            check_compiled(folder, bundle / "fused.onnx", IDENTITY)
         assert compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / (
             "tensorrt-1"
         )
@@ -135,16 +141,16 @@ def test_the_slot_itself_damaged(bundle: Path) -> None:
 def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
     for name in ("tensorrt-1", "tensorrt-2"):
         (bundle / DEVICE / name / PLAN).write_bytes(b"")
-    with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*--on-device"):
+    with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*scnet-edge compile"):
         compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
 
 
 def test_a_plan_of_another_graph(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
-    slot = msgspec.json.decode((folder / SLOT).read_bytes(), type=CompiledEngine)
-    other = {"fused.onnx": Compiled(graph_sha256="0" * 64)}
+    record = msgspec.json.decode((folder / COMPILED).read_bytes(), type=CompiledEngine)
+    other = {"fused.onnx": CompiledGraph(graph_sha256="0" * 64)}
     for graphs in (other, {}):  # another version of it, or only its split_graphs
-        write_json(folder / SLOT, msgspec.structs.replace(slot, graphs=graphs))
+        write_json(folder / COMPILED, msgspec.structs.replace(record, graphs=graphs))
         refused(bundle, "compiled from another graph")
 
 
@@ -165,7 +171,7 @@ def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:
 )
 def test_a_state_that_cannot_be_read_names_what_mends_it(bundle: Path, text: str) -> None:
     (bundle / DEVICE / "state.json").write_text(text)
-    mended = rf"state\.json: .*run 'scnet-edge build --on-device {bundle}' on this machine"
+    mended = rf"state\.json: .*run 'scnet-edge compile {bundle}' on this machine"
     with pytest.raises(BundleError, match=mended) as error:
         compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
     assert "\n" not in str(error.value)

@@ -14,13 +14,13 @@ from onnx import TensorProto, helper
 
 from scnet_edge.config import write_json
 from scnet_edge.engines.compiled import (
+    COMPILED,
     SCHEMA,
-    SLOT,
-    Compiled,
     CompiledEngine,
+    CompiledGraph,
     PrecisionChoice,
-    check_slot,
-    read_slot,
+    check_compiled,
+    read_compiled,
 )
 from scnet_edge.engines.tensorrt import execution as trt
 from scnet_edge.engines.tensorrt import library as trt_module
@@ -94,22 +94,22 @@ def folder(tmp_path: Path) -> Path:
     onnx.save(helper.make_model(graph), tmp_path / "bundle" / "fused.onnx")
     (folder / PLAN).write_bytes(b"a plan")
     sha256 = file_sha256(tmp_path / "bundle" / "fused.onnx")
-    slot = CompiledEngine(
+    record = CompiledEngine(
         schema=SCHEMA,
         engine="tensorrt",
         identity=HERE | GPU,
-        graphs={"fused.onnx": Compiled(graph_sha256=sha256, tensors=TENSORS)},
+        graphs={"fused.onnx": CompiledGraph(graph_sha256=sha256, tensors=TENSORS)},
         files={PLAN: file_sha256(folder / PLAN)},
         created="2026-01-01T00:00:00+00:00",
     )
-    write_json(folder / SLOT, slot)
+    write_json(folder / COMPILED, record)
     return folder
 
 
 def mended(folder: Path) -> str:
     """Return the command that each refusal ends with."""
     bundle = folder.parents[1]
-    return f"run 'scnet-edge build --on-device {bundle} --engine tensorrt' on this machine"
+    return f"run 'scnet-edge compile {bundle} --engine tensorrt' on this machine"
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def mended(folder: Path) -> str:
 )
 def test_another_tensorrt_or_jetpack(folder: Path, key: str, value: str) -> None:
     graph = folder.parents[1] / "fused.onnx"
-    assert check_slot(folder, graph, HERE)
+    assert check_compiled(folder, graph, HERE)
     with pytest.raises(EngineError, match=rf"compiled for {key} .*, found {value}") as error:
-        check_slot(folder, graph, HERE | {key: value})
+        check_compiled(folder, graph, HERE | {key: value})
     assert str(error.value).endswith(mended(folder))
 
 
@@ -137,7 +137,7 @@ def test_another_gpu(
     setattr(device, attribute, value)
     monkeypatch.setattr(trt, "open_device", lambda: device)
     monkeypatch.setattr(trt, "deserialise", lambda *given: pytest.fail("the plan was deserialised"))
-    with pytest.raises(EngineError, match=f"{said}; run 'scnet-edge build --on-device"):
+    with pytest.raises(EngineError, match=f"{said}; run 'scnet-edge compile"):
         trt.load(folder.parents[1] / "fused.onnx", threads=None, cache=folder)
     assert device.closed
 
@@ -182,7 +182,7 @@ def test_what_is_hashed_is_what_is_deserialised(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Swapped after its hash was checked, and before it is read again."""
-    check_slot(folder, folder.parents[1] / "fused.onnx", HERE)
+    check_compiled(folder, folder.parents[1] / "fused.onnx", HERE)
     (folder / PLAN).write_bytes(b"another plan")
     monkeypatch.setattr(trt, "open_device", Device)
     monkeypatch.setattr(trt, "deserialise", lambda *given: pytest.fail("the plan was deserialised"))
@@ -195,9 +195,9 @@ def test_what_is_hashed_is_what_is_deserialised(
 def test_the_one_that_was_recorded(
     precision: Any, named: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device, slot = Device(), read_slot(folder)
+    device, record = Device(), read_compiled(folder)
     choice = PrecisionChoice(precision=precision, int8_time=1.1)
-    write_json(folder / SLOT, msgspec.structs.replace(slot, choice=choice))
+    write_json(folder / COMPILED, msgspec.structs.replace(record, choice=choice))
     monkeypatch.setattr(trt, "open_device", lambda: device)
     monkeypatch.setattr(
         trt, "deserialise", lambda *given: engine(frame=FRAME, probability=PROBABILITY)

@@ -1,4 +1,4 @@
-"""Compiled code that drifts from the reference, or kills its process, is never made active."""
+"""CompiledGraph code that drifts from the reference, or kills its process, is never made active."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from scnet_edge.build import build_bundle
 from scnet_edge.bundle import activate, compile
-from scnet_edge.bundle.activate import build_on_device
+from scnet_edge.bundle.activate import compile_bundle
 from scnet_edge.bundle.device import Builds, read_state
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.engines.isolated.worker import Opening
@@ -50,7 +50,7 @@ def open_dying() -> Drifted:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle = tmp_path_factory.mktemp("drift") / "bundle"
     build_bundle(Recipe(precision="fp32", size_hw=(64, 96)), bundle)
-    build_on_device(bundle, engine="openvino", threads=1)
+    compile_bundle(bundle, engine="openvino", threads=1)
     return bundle
 
 
@@ -75,7 +75,7 @@ def break_second_opening(monkeypatch: pytest.MonkeyPatch, factory: str) -> None:
 def test_drift_is_refused_with_its_number(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     break_second_opening(monkeypatch, "open_drifted")
     with pytest.raises(BundleError, match=r"mask F1 against PyTorch is 0\.\d{4}.*at least 0\.999"):
-        build_on_device(bundle, engine="openvino", threads=1)
+        compile_bundle(bundle, engine="openvino", threads=1)
     check_untouched(bundle, "mask F1 against PyTorch is")
 
 
@@ -85,7 +85,7 @@ def test_a_first_load_that_aborts_spares_the_parent(
     """Fault 17, the plan's half: the child dies, the plan is marked bad, the old one stays."""
     break_second_opening(monkeypatch, "open_dying")
     with pytest.raises(EngineError, match="process died"):
-        build_on_device(bundle, engine="openvino", threads=1)
+        compile_bundle(bundle, engine="openvino", threads=1)
     check_untouched(bundle, "process died")
 
 

@@ -51,7 +51,8 @@ OURS = {
     *("a", "survey", "canary.txt", "survey.db", "survey.db-wal", "survey.db-shm", "reserve"),
     *(".lock", "snapshots", "000001.jpg", "000001.png", "000001.json", "export", "pacp"),
     *("observations.csv", "survey.json", "observations.geojson", "coco.json", "isybau.xml"),
-    *("Inspections.csv", "Conditions.csv", "Media_Inspections.csv", "Media_Conditions.csv"),
+    *("PACP_Inspections.csv", "PACP_Conditions.csv", "PACP_Media_Inspections.csv"),
+    *("PACP_Media_Conditions.csv", "m150.xml"),
 }
 
 

@@ -16,8 +16,7 @@ from hand_made import facts, observation, picture
 from sink_frames import frame_result, recorder
 
 from scnet_edge.errors import SurveyError
-from scnet_edge.quantization import histogram_cache
-from scnet_edge.quantization.histograms import Histogram
+from scnet_edge.quantization.histograms import Histogram, read_cached, write_cached
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.survey.journal import Journal
@@ -96,9 +95,9 @@ def test_a_cache_that_cannot_be_costs_the_cache(
     cache = tmp_path / "file" / "x" if place == "file" else Path(place)
     (tmp_path / "file").touch()
     found = {"a": Histogram(peak=1.0, upper=2.0, counts=np.arange(4))}
-    histogram_cache.keep(cache, "key", found)
+    write_cached(cache, "key", found)
     assert "not kept for another time" in caplog.text
-    assert histogram_cache.kept(cache, "key") is None
+    assert read_cached(cache, "key") is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a user without an entry")

@@ -137,13 +137,13 @@ def test_datagrams_are_readings() -> None:
         open_odometry(f"udp://127.0.0.1:{port}", SETUP) as odometry,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot,
     ):
-        silent = moves(odometry)
+        silent = moves(odometry, frame_at(0.0))
         robot.sendto(b"1.25,3", ("127.0.0.1", port))
         heard(odometry, lambda pose: pose.roll_deg == 3)
-        standing = moves(odometry)
+        standing = moves(odometry, frame_at(0.0))
         robot.sendto(b'{"chainage_m": 1.26, "roll_deg": 3.5}', ("127.0.0.1", port))
         pose = heard(odometry, lambda pose: pose.roll_deg == 3.5)
-        driving = moves(odometry)
+        driving = moves(odometry, frame_at(0.0))
     assert pose.chainage_m == pytest.approx(1.26)
     assert (silent, standing, driving) == (None, False, True)
 

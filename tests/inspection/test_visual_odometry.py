@@ -61,7 +61,10 @@ def test_the_way_adds_up_along_and_across() -> None:
 def test_without_a_scale_it_is_in_pixels() -> None:
     last = poses(Setup(mode="wall"))[-1]
     assert last.chainage_m is None
-    assert last.drift_px == pytest.approx((69 * 14, WAY[-1][1] - WAY[0][1]), abs=20)
+    assert last.film_from_frame is not None
+    (a, b, x), (_, _, y) = last.film_from_frame
+    assert (a, b) == pytest.approx((1, 0), abs=0.03)
+    assert (x, y) == pytest.approx((69 * 14, WAY[-1][1] - WAY[0][1]), abs=20)
 
 
 @pytest.mark.parametrize("mm_per_px", [None, 0.5])
@@ -85,6 +88,50 @@ def test_a_crack_in_a_hand_held_video_is_one(mm_per_px: float | None) -> None:
     if mm_per_px:
         assert one.length_mm is not None
         assert one.length_mm.value == pytest.approx(0.5 * 307, rel=0.04)
+
+
+def turned(frame_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a view of a hand that shakes, turns and comes nearer, and its crack in two pieces."""
+    turn_deg, zoom = 12 * np.sin(frame_id / 9), 1 + 0.25 * np.sin(frame_id / 14)
+    middle = (650 + 60 * np.sin(frame_id / 5), 200 + 40 * np.cos(frame_id / 7))
+    matrix = cv2.getRotationMatrix2D(middle, turn_deg, zoom)
+    matrix[:, 2] += np.array([SIZE_HW[1] / 2, SIZE_HW[0] / 2]) - middle
+    truth = np.zeros(WALL.shape[:2], np.uint8)
+    cv2.line(truth, (560, 206), (740, 194), 1, 5)
+    if frame_id % 3:  # the net loses a part of it, now and then
+        cv2.line(truth, (640, 230), (660, 170), 0, 9)
+    view = [
+        cv2.warpAffine(image, matrix, SIZE_HW[::-1], flags=flags)
+        for image, flags in ((WALL, cv2.INTER_LINEAR), (truth, cv2.INTER_NEAREST))
+    ]
+    return view[0], view[1] > 0
+
+
+def test_a_crack_before_a_hand_that_turns_and_comes_nearer_is_one() -> None:
+    setup = Setup(mode="wall")
+    follower, found = Follower(setup, geometry_of(setup, SIZE_HW)), []
+    with open_odometry("visual://", setup) as odometry:
+        for i in range(60):
+            frame, mask = turned(i)
+            now = Captured(frame_id=i, name=f"{i}", frame=frame, mono_ns=i * 10**8)
+            pose = odometry.at(now)
+            assert "odometry_lost" not in pose.flags
+            placed = place(i, trace_cracks(mask), None, follower.geometry, pose)
+            found += follower.see(now, placed, pose)
+    [one] = found + follower.finish()
+    assert (one.first_frame_id, one.last_frame_id) == (0, 59)
+    assert "short" not in one.flags
+
+
+def test_a_speck_is_flagged_as_short() -> None:
+    setup = Setup(mode="wall")
+    follower = Follower(setup, geometry_of(setup, SIZE_HW))
+    mask = np.zeros(SIZE_HW, bool)
+    mask[100:104, 50:65] = True
+    now = captured(0, 20, 80)
+    follower.see(now, place(0, trace_cracks(mask), None, follower.geometry, Pose()), Pose())
+    [speck] = follower.finish()
+    assert "short" in speck.flags
 
 
 def test_a_view_that_shares_nothing_with_the_last_begins_a_segment() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scnet_edge.machine import nvml
-from scnet_edge.machine.nvml import ARGUMENTS, Card, driver_version, first_card
+from scnet_edge.machine.nvml import ARGUMENTS, GraphicsCard, driver_version, first_card
 from scnet_edge.machine.telemetry import Telemetry, read_sensors, read_sysfs
 
 NOT_SUPPORTED, NOT_FOUND = 3, 6
@@ -94,7 +94,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 
 
 def test_a_card_in_a_pc(tmp_path: Path) -> None:
-    assert read_sensors(tmp_path, Card(Driver(), None)) == Telemetry(
+    assert read_sensors(tmp_path, GraphicsCard(Driver(), None)) == Telemetry(
         source="nvml",
         temperatures_c={"gpu": 47.0},
         power_mw={"gpu": 412_500.0},
@@ -106,7 +106,7 @@ def test_a_card_in_a_pc(tmp_path: Path) -> None:
 
 
 def test_an_older_card_gives_the_mean_of_a_second(tmp_path: Path) -> None:
-    card = Card(Driver("nvmlDeviceGetFieldValues"), None)
+    card = GraphicsCard(Driver("nvmlDeviceGetFieldValues"), None)
     assert read_sensors(tmp_path, card).total_mw == 300_000
 
 
@@ -120,7 +120,7 @@ def test_a_board_measures_more_than_the_card(tmp_path: Path) -> None:
         "curr1_input": "4000",
     }.items():
         (rail / name).write_text(text)
-    found = read_sensors(tmp_path, Card(Driver(), None))
+    found = read_sensors(tmp_path, GraphicsCard(Driver(), None))
     assert found.total_mw == 20_000
     assert found.power_mw == {"VDD_IN": 20_000, "gpu": 412_500}
 
@@ -128,12 +128,12 @@ def test_a_board_measures_more_than_the_card(tmp_path: Path) -> None:
 def test_a_driver_from_before_cuda_12_has_another_name_for_the_reasons() -> None:
     newer = "nvmlDeviceGetCurrentClocksEventReasons"
     for driver in (Driver(newer), Driver(lacks=(newer,))):
-        assert Card(driver, None).slowed_by() == ("gpu:hardware slowdown",)
+        assert GraphicsCard(driver, None).slowed_by() == ("gpu:hardware slowdown",)
 
 
 def test_a_library_that_supports_nothing_leaves_the_files(tmp_path: Path) -> None:
     for driver in (Driver(*ARGUMENTS), Driver(lacks=tuple(ARGUMENTS))):
-        assert read_sensors(tmp_path, Card(driver, None)) == read_sysfs(tmp_path)
+        assert read_sensors(tmp_path, GraphicsCard(driver, None)) == read_sysfs(tmp_path)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)

@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
+from small_chains import frame, minmax_ranges
 
-from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.models.cards import find_card
-from scnet_edge.quantization.activations import calibrate_chain
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
@@ -26,15 +26,16 @@ from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import loader
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.quantization.ranges import CalibrationFile, ChosenFrame, find_ranges, key_of
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
+__all__ = ["frame"]
 SIZE = (96, 128)
 Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
 
 
 @pytest.fixture(scope="session")
 def small_fused() -> onnx.ModelProto:
-    card = find_card("scnet-small")
+    card = find_card(DEFAULT_MODEL)
     return fp32_graph(open_chain(card, Recipe(precision="fp32", size_hw=SIZE)))
 
 
@@ -51,12 +52,12 @@ def walls() -> list[Annotated]:
 @pytest.fixture(scope="session")
 def calibrated(small_fused: onnx.ModelProto) -> Calibrated:
     """Return a function from frames to min-max ranges of the small model."""
-    card = find_card("scnet-small")
-    shipped = find_ranges("scnet-small", weights_of(card))
+    card = find_card(DEFAULT_MODEL)
+    shipped = find_ranges(DEFAULT_MODEL, weights_of(card))
 
     def calibrate(frames: Sequence[np.ndarray]) -> CalibrationFile:
         with loader() as load:
-            ranges = calibrate_chain(small_fused, lambda: frames, load)
+            ranges = minmax_ranges(small_fused, frames, load)
         blank = msgspec.structs.replace(
             shipped,
             methods={"scnet": "minmax"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -14,6 +14,8 @@ from torch import nn
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.quantization.histograms import NETWORKS, Load, collect, ranges_by
+from scnet_edge.quantization.qdq import quantisable, quantise
 
 FRAME_HW = (48, 64)
 
@@ -56,3 +58,18 @@ def session(model: onnx.ModelProto) -> Callable[[dict[str, np.ndarray]], dict[st
     loaded = ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
     names = [o.name for o in loaded.get_outputs()]
     return lambda feeds: dict(zip(names, loaded.run(names, feeds), strict=True))
+
+
+def minmax_ranges(
+    model: onnx.ModelProto, frames: Sequence[np.ndarray], load: Load
+) -> dict[str, float]:
+    """Return the peak of every quantisable convolution's input over (H, W, 3) uint8 BGR frames.
+
+    HED comes first: SCNet's peaks are those behind the edge map of the quantised HED.
+    """
+    ranges: dict[str, float] = {}
+    for network in NETWORKS:
+        members = [name for name in quantisable(model) if name.startswith(f"{network}.")]
+        if members:
+            ranges |= ranges_by("minmax", collect(quantise(model, ranges), members, frames, load))
+    return ranges

@@ -15,8 +15,8 @@ from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import calibrate_chain
-from scnet_edge.quantization.qdq import quantisable, quantise
+from scnet_edge.quantization.histograms import collect, ranges_by
+from scnet_edge.quantization.qdq import quantisable
 from scnet_edge.quantization.ranges import (
     SCHEMA,
     CalibrationFile,
@@ -53,32 +53,25 @@ def frames(count: int) -> list[np.ndarray]:
 def test_ranges_are_the_peaks_that_torch_sees() -> None:
     chain = exportable(small_chain(edges=False))
     model = trace_chain(chain)
-    ranges = calibrate_chain(model, lambda: frames(3), session)
+    names = quantisable(model)
+    ranges = ranges_by("minmax", collect(model, names, frames(3), session))
     peaks = hooked_peaks(chain, frames(3))
-    assert list(ranges) == quantisable(model)
+    assert list(ranges) == names
     assert ranges == pytest.approx({name: peaks[name] for name in ranges}, rel=1e-4)
 
 
-def test_scnet_is_calibrated_behind_the_quantised_hed() -> None:
-    model = trace_chain(exportable(small_chain()))
-    ranges = calibrate_chain(model, lambda: frames(2), session)
-    hed = {name: peak for name, peak in ranges.items() if name.startswith("hed.")}
-    behind = calibrate_chain(quantise(model, hed), lambda: frames(2), session)
-    scnet = [name for name in ranges if name.startswith("scnet.")]
-    assert scnet
-    assert {n: ranges[n] for n in scnet} == pytest.approx({n: behind[n] for n in scnet})
-
-
 def test_no_frames_are_refused() -> None:
+    model = trace_chain(exportable(small_chain(edges=False)))
     with pytest.raises(GraphError, match="at least one frame"):
-        calibrate_chain(trace_chain(exportable(small_chain(edges=False))), lambda: [], session)
+        collect(model, quantisable(model), [], session)
 
 
 def test_a_value_that_is_not_a_number_is_refused(frame: np.ndarray) -> None:
     chain = exportable(small_chain(edges=False))
     chain.scnet.encoder[0][0].weight.data[0] = float("nan")
+    model = trace_chain(chain)
     with pytest.raises(GraphError, match="not finite"):
-        calibrate_chain(trace_chain(chain), lambda: [frame[0]], session)
+        collect(model, quantisable(model), [frame[0]], session)
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.quantization.colour_order import swapped_colours
-from scnet_edge.quantization.frame_candidates import red_minus_blue
+from scnet_edge.quantization.frame_candidates import red_minus_blue, swapped_colours
 
 
 def tints(mean: float, count: int = 24, spread: float = 12.0, seed: int = 0) -> list[float]:

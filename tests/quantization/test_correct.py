@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_chains import session, small_chain
+from small_chains import minmax_ranges, session, small_chain
 
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import calibrate_chain
-from scnet_edge.quantization.bias_correction import bias_shifts, corrected
+from scnet_edge.quantization.corrections import bias_shifts, corrected
 from scnet_edge.quantization.qdq import quantise
 
 FIRST = "scnet.encoder.0.0"
@@ -25,7 +24,7 @@ def frames() -> list[np.ndarray]:
 def test_the_shift_is_the_mean_error_of_fake_quantisation() -> None:
     chain = exportable(small_chain(edges=False))
     model = trace_chain(chain)
-    ranges = calibrate_chain(model, frames, session) | {FIRST: 0.6}  # saturates
+    ranges = minmax_ranges(model, frames(), session) | {FIRST: 0.6}  # saturates
     shifts = bias_shifts(model, ranges, frames(), session)
     conv = chain.scnet.encoder[0][0]
     expected = []
@@ -43,7 +42,7 @@ def test_the_shift_is_the_mean_error_of_fake_quantisation() -> None:
 
 def test_correcting_centres_the_error() -> None:
     model = trace_chain(exportable(small_chain(edges=False)))
-    ranges = calibrate_chain(model, frames, session) | {FIRST: 0.6}
+    ranges = minmax_ranges(model, frames(), session) | {FIRST: 0.6}
     shifts = {FIRST: bias_shifts(model, ranges, frames(), session)[FIRST]}
     assert max(map(abs, shifts[FIRST])) > 5e-4
     again = bias_shifts(corrected(model, shifts), ranges, frames(), session)[FIRST]

@@ -8,7 +8,7 @@ import torch
 from small_chains import reference, small_chain
 
 from scnet_edge.onnx_export.rewrite import exportable
-from scnet_edge.quantization.equalisation import equalise
+from scnet_edge.quantization.corrections import equalise
 
 
 @pytest.mark.parametrize("edges", [True, False])

@@ -10,7 +10,7 @@ import pytest
 
 from scnet_edge.errors import InputError
 from scnet_edge.quantization.gather_frames import gather
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 

@@ -14,21 +14,21 @@ from scnet_edge.evaluation.metrics import count
 from scnet_edge.inspection.tracing import MIN_AREA_PX, trace_cracks
 from scnet_edge.quantization.gate import (
     Gate,
-    calibration_doubts,
+    calibration_objections,
     judge,
     parse_gate,
     strata,
     unjudged_strata,
 )
-from scnet_edge.quantization.graph_scores import Scores, Traits
+from scnet_edge.quantization.graph_scores import GraphScores, Traits
 from scnet_edge.quantization.ranges import CalibrationFile
 
 TRUTH = np.zeros((40, 50), bool)
 TRUTH[10:20] = True
 
 
-def scores_of(maps: list[np.ndarray], truth: np.ndarray = TRUTH) -> Scores:
-    scores = Scores(threshold=0.5)
+def scores_of(maps: list[np.ndarray], truth: np.ndarray = TRUTH) -> GraphScores:
+    scores = GraphScores(threshold=0.5)
     for each in maps:
         scores.counts.append(count(each.astype(np.float32), truth))
         scores.probabilities.append(each.astype(np.float16))
@@ -44,7 +44,7 @@ def kinds(count: int, data: str = "drawn") -> list[Traits]:
     ]
 
 
-def verdict(ours: Scores, reference: Scores, **changes: object):
+def verdict(ours: GraphScores, reference: GraphScores, **changes: object):
     traits = changes.pop("kinds", kinds(len(ours.counts)))
     gate = changes.pop("gate", Gate())
     return judge("INT8", "int8", (), ours, reference, traits, gate, **changes)  # type: ignore[arg-type]
@@ -52,11 +52,11 @@ def verdict(ours: Scores, reference: Scores, **changes: object):
 
 def test_the_same_masks_pass() -> None:
     exact = [TRUTH * 0.9] * 8
-    rung = verdict(scores_of(exact), scores_of(exact))
-    assert rung.passed
-    assert rung.f1 == rung.f1_fp32 == 1
-    assert rung.lost_ci95 == (0, 0)
-    assert rung.mask_agreement == 1
+    candidate = verdict(scores_of(exact), scores_of(exact))
+    assert candidate.passed
+    assert candidate.f1 == candidate.f1_fp32 == 1
+    assert candidate.lost_ci95 == (0, 0)
+    assert candidate.mask_agreement == 1
 
 
 def test_a_loss_fails_and_is_counted_as_sklearn_counts() -> None:
@@ -65,13 +65,13 @@ def test_a_loss_fails_and_is_counted_as_sklearn_counts() -> None:
     worse = TRUTH * 0.9
     worse[10:12] = 0.2
     ours, reference = scores_of([worse] * 8), scores_of([TRUTH * 0.9] * 8)
-    rung = verdict(ours, reference)
-    assert not rung.passed
+    candidate = verdict(ours, reference)
+    assert not candidate.passed
     expected = 1 - f1_score(TRUTH.ravel(), (worse >= 0.5).ravel())
-    assert rung.lost_f1 == pytest.approx(expected)
-    assert rung.lost_ci95 == pytest.approx((expected, expected))
-    assert rung.mask_agreement == pytest.approx(((worse >= 0.5) == TRUTH).mean())
-    assert any("F1 (upper end" in reason for reason in rung.reasons)
+    assert candidate.lost_f1 == pytest.approx(expected)
+    assert candidate.lost_ci95 == pytest.approx((expected, expected))
+    assert candidate.mask_agreement == pytest.approx(((worse >= 0.5) == TRUTH).mean())
+    assert any("F1 (upper end" in reason for reason in candidate.reasons)
     generous = verdict(ours, reference, gate=Gate(max_lost_f1=0.5))
     assert not any("upper end" in reason for reason in generous.reasons)
 
@@ -90,10 +90,10 @@ def test_one_bad_stratum_fails_a_good_average() -> None:
         )
         for _ in range(5)
     ]
-    rung = verdict(scores_of(maps), scores_of([good] * 200), kinds=who)
-    assert rung.lost_f1 < 0.005
-    assert len(rung.reasons) == 1
-    assert "stratum 'wet'" in rung.reasons[0]
+    candidate = verdict(scores_of(maps), scores_of([good] * 200), kinds=who)
+    assert candidate.lost_f1 < 0.005
+    assert len(candidate.reasons) == 1
+    assert "stratum 'wet'" in candidate.reasons[0]
 
 
 def test_strata_are_data_sets_tags_and_the_thin_and_dark_quarter() -> None:
@@ -132,16 +132,16 @@ def test_the_smallest_crack_that_is_reported_may_not_vanish() -> None:
     crack[5, 10:30] = speck[5, 10:29] = scatter[::4, ::4] = 0.9
     whole = [TRUTH * 0.9] * 7
     for last, vanishes in ((crack, True), (speck, False), (scatter, False)):
-        rung = verdict(scores_of([*whole, TRUTH * 0.0]), scores_of([*whole, last]))
-        assert any("1 masks are empty" in r for r in rung.reasons) == vanishes
+        candidate = verdict(scores_of([*whole, TRUTH * 0.0]), scores_of([*whole, last]))
+        assert any("1 masks are empty" in r for r in candidate.reasons) == vanishes
 
 
 def test_the_optimum_threshold_is_reported_and_the_shipped_one_stays() -> None:
     shifted = np.where(TRUTH, 0.45, 0.1)
-    rung = verdict(scores_of([shifted] * 8), scores_of([TRUTH * 0.9] * 8))
-    assert rung.f1 == 0
-    assert rung.best_threshold == pytest.approx(0.11)
-    assert not rung.passed
+    candidate = verdict(scores_of([shifted] * 8), scores_of([TRUTH * 0.9] * 8))
+    assert candidate.f1 == 0
+    assert candidate.best_threshold == pytest.approx(0.11)
+    assert not candidate.passed
 
 
 @pytest.mark.parametrize("text", ["f1", "f1:", "f1:-0.1", "f1:nan", "iou:0.01", "0.005", "f1:1"])
@@ -155,22 +155,24 @@ def test_a_gate_is_read() -> None:
     assert parse_gate("f1:0.005").spec == "f1:0.005"
 
 
-def test_doubts_about_frames(calibrated) -> None:
-    from scnet_edge.simulation.stills import render_stills
+def test_objections_to_frames(calibrated) -> None:
+    from scnet_edge.simulation.clip import render_stills
 
     good: CalibrationFile = calibrated([f for f, _ in render_stills(8, (96, 128), seed=3)])
     judging = kinds(8, "deepcrack")
-    assert calibration_doubts(good, judging) == []
+    assert calibration_objections(good, judging) == []
 
     def with_frames(**changes: float) -> CalibrationFile:
         frames = {k: msgspec.structs.replace(f, **changes) for k, f in good.frames.items()}
         return msgspec.structs.replace(good, frames=frames)
 
-    assert "noise" in calibration_doubts(with_frames(sharpness=20.0), judging)[0]
-    assert "black" in calibration_doubts(with_frames(brightness=0.0), judging)[0]
+    assert "noise" in calibration_objections(with_frames(sharpness=20.0), judging)[0]
+    assert "black" in calibration_objections(with_frames(brightness=0.0), judging)[0]
     cold = with_frames(red_minus_blue=-7.0)
-    assert "swapped" in calibration_doubts(cold, judging)[0]
-    assert calibration_doubts(cold, kinds(8, "drawn")) == []  # their tint is nobody's
-    assert calibration_doubts(msgspec.structs.replace(cold, colours_checked=True), judging) == []
+    assert "swapped" in calibration_objections(cold, judging)[0]
+    assert calibration_objections(cold, kinds(8, "drawn")) == []  # their tint is nobody's
+    assert (
+        calibration_objections(msgspec.structs.replace(cold, colours_checked=True), judging) == []
+    )
     few = msgspec.structs.replace(good, frames=dict(list(good.frames.items())[:3]))
-    assert "3 different frames" in calibration_doubts(few, judging)[0]
+    assert "3 different frames" in calibration_objections(few, judging)[0]

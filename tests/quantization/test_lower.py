@@ -6,13 +6,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
-from small_chains import session, small_chain
+from small_chains import minmax_ranges, session, small_chain
 
 from scnet_edge.errors import GraphError
 from scnet_edge.onnx_export.fp16 import half_layers
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.activations import calibrate_chain
 from scnet_edge.quantization.lowering import lowered
 from scnet_edge.quantization.qdq import quantisable, quantise
 
@@ -23,7 +22,7 @@ def fused() -> onnx.ModelProto:
 
 
 def test_the_named_layers_alone_compute_in_fp16(fused: onnx.ModelProto, frame: np.ndarray) -> None:
-    ranges = calibrate_chain(fused, lambda: [frame[0]], session)
+    ranges = minmax_ranges(fused, [frame[0]], session)
     worst = quantisable(fused)[:2]
     mixed = half_layers(quantise(fused, ranges, exclude=worst), worst)
     inferred = onnx.shape_inference.infer_shapes(mixed, strict_mode=True).graph.value_info

@@ -1,4 +1,4 @@
-"""Down the ladder with good ranges and with deliberately broken ones."""
+"""Which precision ships, with good ranges and with deliberately broken ones."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 import onnx
 import pytest
 
-from scnet_edge.bundle.gate_record import GateRecord
+from scnet_edge.bundle.manifest import GateRecord
+from scnet_edge.bundle.recipe import DEFAULT_MODEL
 from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.models.cards import find_card
-from scnet_edge.quantization import select_precision as ladder
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import CalibrationFile, key_of
-from scnet_edge.quantization.select_precision import GateContext, Step, select_precision
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.quantization.select_precision import Buildable, GateContext, select_precision
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 Calibrated = Callable[[Sequence[np.ndarray]], CalibrationFile]
@@ -41,9 +41,9 @@ BROKEN = {
 
 
 @pytest.fixture
-def climb(
+def select(
     small_fused: onnx.ModelProto, walls: list[Annotated]
-) -> Callable[..., tuple[Step, GateRecord]]:
+) -> Callable[..., tuple[Buildable, GateRecord]]:
     def down(
         calibration: CalibrationFile,
         *,
@@ -52,12 +52,12 @@ def climb(
         gate: Gate = Gate(max_lost_f1=0.02),  # noqa: B008
         allow_loss: bool = False,
         elsewhere: bool = True,
-    ) -> tuple[Step, GateRecord]:
+    ) -> tuple[Buildable, GateRecord]:
         given = GateContext(
             fused=small_fused,
             calibration=calibration,
             excluded=excluded,
-            threshold=find_card("scnet-small").threshold,
+            threshold=find_card(DEFAULT_MODEL).threshold,
             frame_hw=SIZE,
             frames=frames,
             data="drawn",
@@ -69,27 +69,27 @@ def climb(
     return down
 
 
-def test_good_ranges_ship_int8_and_fp16_was_judged_too(climb, calibrated: Calibrated) -> None:
-    step, record = climb(calibrated(good_frames()))
+def test_good_ranges_ship_int8_and_fp16_was_judged_too(select, calibrated: Calibrated) -> None:
+    step, record = select(calibrated(good_frames()))
     assert step.precision == "int8"
-    assert [rung.name for rung in record.rungs] == ["INT8", "FP16"]
-    assert all(rung.passed for rung in record.rungs)
+    assert [candidate.name for candidate in record.candidates] == ["INT8", "FP16"]
+    assert all(candidate.passed for candidate in record.candidates)
     assert record.shipped == "INT8"
     assert not record.loss_allowed
     assert record.calibration_key == calibrated(good_frames()).key
-    assert record.weights_sha256 == weights_of(find_card("scnet-small"))
+    assert record.weights_sha256 == weights_of(find_card(DEFAULT_MODEL))
     assert record.unjudged == {"thin": 3, "dark": 3}
 
 
 @pytest.mark.usefixtures("beside_a_gpu")
 def test_beside_a_gpu_the_cpu_judges_and_its_speed_does_not_count(
-    climb, calibrated: Calibrated
+    select, calibrated: Calibrated
 ) -> None:
-    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    step, record = select(calibrated(good_frames()), elsewhere=False)
     assert step.precision == "int8"
     assert record.engine == "openvino CPU"
     assert "does not count where TensorRT runs it" in record.decision
-    assert all(rung.latency_ms is None for rung in record.rungs)
+    assert all(candidate.latency_ms is None for candidate in record.candidates)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_int8_that_passes_ships_where_it_is_faster_too(
     fp16_ms: float,
     shipped: str,
     said: str,
-    climb,
+    select,
     calibrated: Calibrated,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -116,60 +116,60 @@ def test_int8_that_passes_ships_where_it_is_faster_too(
         timed.append((one.name, other.name))
         return int8_ms, fp16_ms
 
-    monkeypatch.setattr(ladder, "quickest_ms", quickest_ms)
-    step, record = climb(calibrated(good_frames()), elsewhere=False)
+    monkeypatch.setattr(f"{select_precision.__module__}.quickest_ms", quickest_ms)
+    step, record = select(calibrated(good_frames()), elsewhere=False)
     assert timed == [("openvino CPU", "openvino CPU")]
     assert step.name == record.shipped == shipped
     assert said in record.decision
-    assert [rung.latency_ms for rung in record.rungs] == [int8_ms, fp16_ms]
-    assert all(rung.passed for rung in record.rungs)
+    assert [candidate.latency_ms for candidate in record.candidates] == [int8_ms, fp16_ms]
+    assert all(candidate.passed for candidate in record.candidates)
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_calibration_never_ships(how: str, climb, calibrated: Calibrated) -> None:
-    step, record = climb(calibrated(BROKEN[how]()))
+def test_a_broken_calibration_never_ships(how: str, select, calibrated: Calibrated) -> None:
+    step, record = select(calibrated(BROKEN[how]()))
     assert step.precision == "fp16"
-    assert not record.rungs[0].passed
-    assert record.rungs[0].reasons
+    assert not record.candidates[0].passed
+    assert record.candidates[0].reasons
     assert "INT8 fails" in record.decision
 
 
-def test_loss_ships_only_when_it_is_allowed_and_is_recorded(climb, calibrated: Calibrated) -> None:
-    step, record = climb(calibrated(BROKEN["one black frame"]()), allow_loss=True)
+def test_loss_ships_only_when_it_is_allowed_and_is_recorded(select, calibrated: Calibrated) -> None:
+    step, record = select(calibrated(BROKEN["one black frame"]()), allow_loss=True)
     assert step.precision == "int8"
     assert record.loss_allowed
     assert "--allow-loss" in record.decision
 
 
-def test_the_worst_layers_go_to_fp16_when_that_is_enough(climb, calibrated: Calibrated) -> None:
+def test_the_worst_layers_go_to_fp16_when_that_is_enough(select, calibrated: Calibrated) -> None:
     good = calibrated(good_frames())
     worst, *rest = list(good.ranges)[1::5]
     others = tuple(name for name in good.ranges if name not in (worst, *rest))
     blank = msgspec.structs.replace(good, ranges=good.ranges | {worst: good.ranges[worst] / 50})
-    step, record = climb(msgspec.structs.replace(blank, key=key_of(blank)), excluded=others)
+    step, record = select(msgspec.structs.replace(blank, key=key_of(blank)), excluded=others)
     assert step.name == "INT8 with the worst layer in FP16"
     assert step.half == (worst,)
-    assert [rung.passed for rung in record.rungs] == [False, True, True]
+    assert [candidate.passed for candidate in record.candidates] == [False, True, True]
 
 
-def test_what_fp16_cannot_hold_ships_in_fp32(climb, calibrated: Calibrated) -> None:
+def test_what_fp16_cannot_hold_ships_in_fp32(select, calibrated: Calibrated) -> None:
     """No score shows it: OpenVINO computes FP16 graphs in FP32, as it does what INT8 leaves."""
     good = calibrated(good_frames())
     name = list(good.ranges)[3]
     wide = msgspec.structs.replace(good, ranges=good.ranges | {name: 1e5})
-    step, record = climb(msgspec.structs.replace(wide, key=key_of(wide)), excluded=(name,))
+    step, record = select(msgspec.structs.replace(wide, key=key_of(wide)), excluded=(name,))
     assert step.precision == "fp32"
     reason = f"the input of {name} reaches 100000, FP16 ends at 65504"
-    assert [rung.reasons for rung in record.rungs] == [(reason,), (reason,), ()]
+    assert [candidate.reasons for candidate in record.candidates] == [(reason,), (reason,), ()]
 
 
-def test_frames_without_a_crack_let_nothing_pass(climb, calibrated: Calibrated) -> None:
+def test_frames_without_a_crack_let_nothing_pass(select, calibrated: Calibrated) -> None:
     flat = np.full((*SIZE, 3), 128, np.uint8)
     blank = [
         Annotated(data="b", name=str(i), read=lambda: (flat, np.zeros(SIZE, bool)))
         for i in range(8)
     ]
     with pytest.raises(GateError, match="nothing passes"):
-        climb(calibrated(good_frames()), frames=blank)
+        select(calibrated(good_frames()), frames=blank)
     with pytest.raises(InputError, match=r"needs 8 images at least .*, found 7 in drawn"):
-        climb(calibrated(good_frames()), frames=blank[:7])
+        select(calibrated(good_frames()), frames=blank[:7])

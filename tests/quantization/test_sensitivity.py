@@ -9,14 +9,14 @@ import numpy as np
 import onnx
 import pytest
 
-from scnet_edge.bundle.recipe import Recipe
+from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.layer_sensitivity import chain_entries, measure, rank
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges
-from scnet_edge.simulation.stills import render_stills
+from scnet_edge.simulation.clip import render_stills
 
 SIZE = (96, 128)
 LAYERS = ["scnet.encoder.0.0", "scnet.encoder.2.3", "scnet.decoder.1.0"]
@@ -29,7 +29,7 @@ def test_the_broken_layer_comes_first(
 ) -> None:
     good = calibrated([frame for frame, _ in render_stills(8, SIZE, seed=99)])
     bad = msgspec.structs.replace(good, ranges=good.ranges | {LAYERS[1]: 0.01})
-    threshold = find_card("scnet-small").threshold
+    threshold = find_card(DEFAULT_MODEL).threshold
     ranked = rank(small_fused, bad, LAYERS, walls[:4], SIZE, threshold)
     assert ranked[0].name == LAYERS[1]
     assert ranked[0].lost_f1 > 0.05 > ranked[1].lost_f1

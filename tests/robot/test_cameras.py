@@ -27,7 +27,7 @@ def test_without_a_count_it_has_no_end() -> None:
     ("uri", "message"),
     [
         ("sim://tunnel", "expected sim://pipe"),
-        ("sim://pipe?size=20x20", "size=20x20, expected HEIGHTxWIDTH"),
+        ("sim://pipe?size=20x20", "size '20x20': expected HEIGHTxWIDTH"),
         ("sim://pipe?fps=0", "fps=0, expected a whole number from 1 to 240"),
         ("sim://pipe?speed=3", "unknown option 'speed', expected size, seed, frames, fps"),
         ("ftp://camera", "sim://pipe"),

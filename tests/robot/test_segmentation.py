@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.bundle.activate import build_on_device
+from scnet_edge.bundle.activate import compile_bundle
 from scnet_edge.bundle.device import read_state
 from scnet_edge.bundle.manifest import GOLDEN, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
@@ -123,8 +123,8 @@ def with_golden(bundle: Path) -> Path:
 def test_halves_run_as_they_were_compiled_on_the_device(halved: Path) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed: nothing to compile with")
     bundle = with_golden(halved)
-    built = build_on_device(bundle, engine="openvino", threads=1)
-    assert set(built.slot.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
+    built = compile_bundle(bundle, engine="openvino", threads=1)
+    assert set(built.record.graphs) == {"fused.onnx", "hed.onnx", "scnet.onnx"}
     code = {path: path.stat().st_mtime_ns for path in (bundle / "device").rglob("*.blob")}
     assert len(code) == 3
     robot = Robot(engine="openvino", threads=1, hed_every=2)
@@ -145,7 +145,7 @@ def test_halves_that_stray_are_not_made_active(halved: Path) -> None:
     manifest["files"]["hed.onnx"] = file_sha256(bundle / "hed.onnx")
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
     with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
-        build_on_device(bundle, engine="openvino", threads=1)
+        compile_bundle(bundle, engine="openvino", threads=1)
     assert read_state(bundle).engines == {}
     with pytest.raises(BundleError, match=r"hed\.onnx and scnet\.onnx in .*: mask F1 against"):
         verify_bundle(bundle, engine="openvino", threads=1)
@@ -179,6 +179,7 @@ def test_skip_is_what_the_robot_says(darkness_bundle: Callable[..., Path]) -> No
         (Robot(late_ms=100), ConfigError, "need degrade_every above 1 or a degrade_bundle"),
         (Robot(degrade_every=3), ConfigError, "need late_ms or hot_c above 0"),
         (Robot(gate_bundle="nowhere"), BundleError, "nowhere"),
+        (Robot(operating_point="strict"), ConfigError, "operating point 'strict': expected one"),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(

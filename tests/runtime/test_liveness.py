@@ -13,9 +13,8 @@ from sink_frames import frame_result
 
 from scnet_edge.engines.isolated.parent import FIRST_RUN_TIMEOUTS, RUN_TIMEOUT_S
 from scnet_edge.events import event_now
-from scnet_edge.machine.systemd import notify, watchdog_s
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.liveness import STALLED_S, Liveness, Watchdog
+from scnet_edge.runtime.liveness import STALLED_S, Liveness, Watchdog, notify, watchdog_s
 
 
 class Clock:

@@ -2,7 +2,9 @@ import hashlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from scnet_edge.bundle.manifest import (
 from scnet_edge.engines.fake import FakeBackend
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
-from scnet_edge.errors import BundleError, EngineCrash, EngineError, InputError
+from scnet_edge.errors import BundleError, ConfigError, EngineCrash, EngineError, InputError
+from scnet_edge.models.cards import OperatingPoint
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Parity
 
@@ -99,6 +102,28 @@ def test_a_bundle_on_a_real_engine(bundle: Path, engine: str) -> None:
     assert (result.mask.dtype, result.probability.dtype, result.edges) == (bool, np.float32, None)
     assert list(result.timing) == ["resize", "engine", "mask"]
     assert all(type(ms) is float and ms >= 0 for ms in result.timing.values())
+
+
+def test_an_operating_point_is_another_threshold(bundle: Path) -> None:
+    digest = {"fused.onnx": hashlib.sha256((bundle / "fused.onnx").read_bytes()).hexdigest()}
+    points = (
+        OperatingPoint(name="sensitive", threshold=0.2, domains={}),
+        OperatingPoint(name="strict", threshold=0.9, domains={}),
+    )
+    made = msgspec.structs.replace(MANIFEST, files=digest, operating_points=points)
+    write_manifest(bundle, made)
+    frame = np.repeat(np.arange(256, dtype=np.uint8)[: 64 * 4 : 4], 48 * 3).reshape(64, 48, 3)
+    frame = np.ascontiguousarray(frame.transpose(1, 0, 2))
+    for name, threshold in (("sensitive", 0.2), (None, THRESHOLD), ("strict", 0.9)):
+        with Pipeline.open(bundle, engine="onnxruntime", operating_point=name) as pipeline:
+            result = pipeline(frame)
+            assert pipeline.manifest.threshold == threshold
+            np.testing.assert_array_equal(result.mask, result.probability >= threshold)
+    with pytest.raises(ConfigError, match="has, found sensitive, strict; leave it out"):
+        Pipeline.open(bundle, operating_point="balanced")
+    write_manifest(bundle, msgspec.structs.replace(MANIFEST, files=digest))
+    with pytest.raises(ConfigError, match="found none; leave it out for the threshold"):
+        Pipeline.open(bundle, operating_point="strict")
 
 
 @pytest.mark.parametrize("factor", [0.5, 1, 3])
@@ -237,3 +262,44 @@ except AttributeError:
     done = python(code, [])
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:3] == ["", "", "no such name"]
+
+
+@pytest.fixture
+def isolated_fake() -> Callable[[], IsolatedBackend]:
+    """Return a function that opens a fake engine in a process of its own."""
+    arguments = {"frame_hw": SIZE_HW, "edges": False}
+    opening = Opening(factory="scnet_edge.engines.fake:FakeBackend", arguments=arguments)
+    return lambda: IsolatedBackend([opening])
+
+
+class OnePlace:
+    """An engine as they are: it writes every answer to one place, and takes its time."""
+
+    name = "one place"
+
+    def __init__(self) -> None:
+        self.place = np.zeros((1, *SIZE_HW), np.float32)
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        self.place[...] = feeds["frame"][..., 0] / np.float32(255)
+        time.sleep(0.002)
+        return {"probability": self.place.copy()}
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("make", [OnePlace, None], ids=["in this process", "isolated"])
+def test_threads_that_share_a_pipeline_get_their_own_masks(
+    make: Callable[[], OnePlace] | None, isolated_fake: Callable[[], IsolatedBackend]
+) -> None:
+    with Pipeline(MANIFEST, make() if make else isolated_fake()) as pipeline:
+
+        def wrong(value: int) -> int:
+            frame = np.full((*SIZE_HW, 3), value, np.uint8)
+            truth = pipeline(frame).probability
+            expected = value / 255 if make else 1 - value / 255
+            assert np.allclose(truth, expected, atol=0.01)
+            return sum(not np.array_equal(pipeline(frame).probability, truth) for _ in range(25))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(wrong, (0, 80, 160, 250))) == [0, 0, 0, 0]

@@ -9,7 +9,7 @@ import pytest
 
 from scnet_edge.bundle.device import Builds, State, write_state
 from scnet_edge.bundle.made_here import seal
-from scnet_edge.engines.compiled import SLOT
+from scnet_edge.engines.compiled import COMPILED
 from scnet_edge.errors import EngineError
 from scnet_edge.soak.soak import soak
 
@@ -20,7 +20,7 @@ def test_compiled_code_that_is_damaged_is_refused_as_by_a_run(
     bundle = darkness_bundle((96, 128))
     folder = bundle / "device" / "onnxruntime-1"
     folder.mkdir(parents=True)
-    (folder / SLOT).write_text("{}")
+    (folder / COMPILED).write_text("{}")
     seal(folder)
     builds = {"onnxruntime": Builds(active="onnxruntime-1")}
     write_state(bundle, State(engines=builds))

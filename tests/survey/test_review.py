@@ -4,10 +4,11 @@ import pytest
 from hand_made import HOSTILE, facts, observation, picture
 
 from scnet_edge.errors import SurveyError
-from scnet_edge.survey.folder import read_survey, sure
+from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review
+from scnet_edge.survey.sorting import set_aside
 from scnet_edge.survey.space import Limits
 
 SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
@@ -61,7 +62,7 @@ def test_what_is_less_sure_is_left_out_and_counted_unless_a_person_accepted_it(
         for one in doubtful:
             record(journal, one, *picture(one.seq))
     everything = read_survey(tmp_path)
-    left = sure(everything, 0.75)
+    left = set_aside(everything, 0.75)
     assert [o.seq for o in left.observations] == [2, 3]
-    assert (left.left_out, left.min_confidence) == (1, 0.75)
-    assert sure(everything, 0.0) == everything
+    assert [(o.seq, why) for o, why in left.aside] == [(1, "unsure")]
+    assert set_aside(everything, 0.0) == everything

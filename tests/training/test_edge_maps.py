@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.light_hed import new_light_hed
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.edge_maps import KeptHED
-from scnet_edge.training.light_hed import new_light_hed
 
 HED = new_light_hed(1 / 16, seed=0).eval()
 

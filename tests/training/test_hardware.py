@@ -75,16 +75,15 @@ def assert_same(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
 
 
 def test_crops_cut_ahead_are_the_same(tmp_path: Path, asked: list[int]) -> None:
-    material = Material(images=toy_images(), pipes=toy_images()[:1])
-    schedule, on = dataclasses.replace(SCHEDULE, pipe_share=0.3), Hardware(workers=2)
-    at_once = train(new_model(), material, schedule, tmp_path / "at-once")
-    ahead = train(new_model(), material, schedule, tmp_path / "ahead", on=on)
+    material, on = Material(images=toy_images()), Hardware(workers=2)
+    at_once = train(new_model(), material, SCHEDULE, tmp_path / "at-once")
+    ahead = train(new_model(), material, SCHEDULE, tmp_path / "ahead", on=on)
     assert asked == [0, 2]
     assert_same(ahead, at_once)
 
     with pytest.raises(Interrupted):
-        train(new_model(), material, schedule, tmp_path / "cut", on=on, progress=stop_after_four)
-    assert_same(train(new_model(), material, schedule, tmp_path / "cut", on=on), at_once)
+        train(new_model(), material, SCHEDULE, tmp_path / "cut", on=on, progress=stop_after_four)
+    assert_same(train(new_model(), material, SCHEDULE, tmp_path / "cut", on=on), at_once)
     assert asked == [0, 2, 2, 2]
 
 

@@ -57,7 +57,7 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.training import run_folder as folder, run as train
 from scnet_edge.training.presets import Preset
 from scnet_edge.models.scnet import SCNetConfig
-from scnet_edge.training.light_hed import new_light_hed
+from benchmarks.light_hed import new_light_hed
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import join, leave
 

@@ -14,13 +14,20 @@ import torch.nn.functional as F
 from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_images
 
 from scnet_edge.data.augment import Augmentation
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.hardware import CPU
-from scnet_edge.training.images import TrainingImage, batch_at, load_images
+from scnet_edge.training.images import (
+    COARSE_PX,
+    TrainingImage,
+    batch_at,
+    believed,
+    load_images,
+    sharing,
+)
 from scnet_edge.training.loop import (
     Material,
     averaging,
@@ -47,7 +54,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     schedule = dataclasses.replace(SCHEDULE, **changes)  # type: ignore[arg-type]
-    material = Material(images=toy_images(), pipes=toy_images()[:1])
+    material = Material(images=toy_images())
     whole = new_model()
     whole_ema = train(whole, material, schedule, tmp_path / "whole")
 
@@ -79,7 +86,7 @@ def test_loss_falls_on_a_toy(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint.pt").is_file()
     assert not (tmp_path / "checkpoint.tmp").exists()
 
-    x, mask, _ = batch_at(1000, toy_images(), schedule)  # crops it has not seen
+    x, mask = batch_at(1000, toy_images(), schedule)[:2]  # crops it has not seen
     with torch.inference_mode():
         p = torch.sigmoid(ema.eval()(x)[0])
     assert p[mask > 0].mean() > p[mask == 0].mean() + 0.2
@@ -118,7 +125,7 @@ def test_batches_depend_on_seed_and_step_alone() -> None:
 
 def test_prior_is_binary_in_the_batch() -> None:
     images = [TrainingImage(i.frame, i.mask, i.mask.astype(np.uint8) * 255) for i in toy_images()]
-    x, mask, _ = batch_at(0, images, SCHEDULE)
+    x, mask = batch_at(0, images, SCHEDULE)[:2]
     assert x.shape == (2, 4, 32, 32)
     assert set(x[:, 3].unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(x[:, 3:].bool(), mask.bool())  # the map is the mask here
@@ -160,15 +167,54 @@ def test_processes_together_see_the_batch_of_one() -> None:
         assert torch.equal(together, whole[part])
 
 
-def test_pipes_are_their_share_of_the_crops() -> None:
+def test_images_have_their_share_of_the_crops() -> None:
     wall = np.full((64, 64, 3), 77, np.uint8)
-    pipes = [TrainingImage(wall, np.zeros((64, 64), np.bool_), None)]
-    how = Augmentation(crop=16, photometric="none")
-    schedule = Schedule(batch=200, pipe_share=0.25, augmentation=how)
-    x, _, drawn = batch_at(0, toy_images(), schedule, pipes)
-    from_pipes = (x == x[:, :1, :1, :1]).all(1).all(1).all(1)
+    pipe = TrainingImage(wall, np.zeros((64, 64), np.bool_), None)
+    images = [*sharing(toy_images(), 0.75), *sharing([pipe, pipe], 0.25, taught=False)]
+    schedule = Schedule(batch=200, augmentation=Augmentation(crop=16, photometric="none"))
+    batch = batch_at(0, images, schedule)
+    from_pipes = (batch.x == batch.x[:, :1, :1, :1]).all(1).all(1).all(1)
     assert 30 < from_pipes.sum() < 70
-    assert torch.equal(drawn.flatten(), from_pipes)
+    assert torch.equal(batch.taught, ~from_pipes)
+
+
+def test_what_is_ignored_moves_no_loss() -> None:
+    image = toy_images()[0]
+    ignored = np.zeros_like(image.mask)
+    ignored[:, 40:] = True
+    coarse = dataclasses.replace(image, ignored=ignored)
+    schedule = dataclasses.replace(SCHEDULE, batch=1)
+    batch = batch_at(3, [coarse], schedule)
+    assert 0 < batch.ignored.sum() < batch.ignored.numel()
+    assert not (batch.mask.bool() & batch.ignored).any()
+    logits = torch.randn(batch.mask.shape, requires_grad=True)
+    of = objective(Material(images=[coarse]), schedule, "cpu")
+    of(_Says(logits), batch).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert not logits.grad[batch.ignored].any()
+    assert logits.grad[~batch.ignored].all()
+
+
+class _Says(torch.nn.Module):
+    """A model that says the same whatever it sees."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return self.logits, [self.logits]
+
+
+def test_coarse_masks_teach_the_dark_line_in_them_but_not_their_width() -> None:
+    frame = np.full((80, 100, 3), 180, np.uint8)
+    frame[:, 48:51] = 60  # the crack
+    coarse = np.zeros((80, 100), np.bool_)
+    coarse[:, 42:54] = True  # three times as wide, and not in its middle
+    crack, ignored = believed(frame, coarse)
+    assert np.array_equal(np.flatnonzero(crack[40]), [48, 49, 50])
+    known = np.flatnonzero(~ignored[40] & ~crack[40])
+    assert known.tolist() == [*range(42 - COARSE_PX), *range(54 + COARSE_PX, 100)]
 
 
 def test_rates() -> None:
@@ -207,15 +253,15 @@ def test_rate_that_falls_from_the_start_keeps_the_norms(tmp_path: Path) -> None:
     assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("drawn", [False, True])
-def test_teachers_add_the_cross_entropy_with_their_mean_probability(drawn: bool) -> None:
-    """Of a drawn wall the truth takes the teachers' place."""
+@pytest.mark.parametrize("asked", [False, True])
+def test_teachers_add_the_cross_entropy_with_their_mean_probability(asked: bool) -> None:
+    """Of an image that is not taught the truth takes the teachers' place."""
     images, model = toy_images(), new_model()
     torch.manual_seed(3)
     teachers = [SCNet(CONFIG).eval() for _ in range(2)]
     schedule = dataclasses.replace(SCHEDULE, distil_weight=3.0)
     batch = batch_at(0, images, SCHEDULE)
-    batch = batch._replace(drawn=torch.full_like(batch.drawn, drawn))
+    batch = batch._replace(taught=torch.full_like(batch.taught, asked))
     taught, alone = (
         objective(Material(images=images, teachers=t), schedule, "cpu")(model.train(), batch)
         for t in (teachers, [])
@@ -223,7 +269,7 @@ def test_teachers_add_the_cross_entropy_with_their_mean_probability(drawn: bool)
     with torch.no_grad():
         soft = sum(torch.sigmoid(teacher(batch.x)[0]) for teacher in teachers) / 2
         fused = model(batch.x)[0]
-    soft = batch.mask if drawn else soft
+    soft = soft if asked else batch.mask
     expected = F.binary_cross_entropy(torch.sigmoid(fused), soft)  # type: ignore[arg-type]
     assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
 
@@ -364,3 +410,39 @@ def test_narrower_encoder_starts_as_the_first_channels_of_hed() -> None:
     theirs = hed.blocks[1][0].weight[:32, :16]  # type: ignore[index]
     assert torch.equal(model.encoder[1][0].weight, theirs)  # type: ignore[index]
     assert not model.encoder[0][0].weight[:, 3].any()  # type: ignore[index]  # the edge map
+
+
+class Said(torch.nn.Module):
+    """A model that says the same of every frame."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return self.logits, [self.logits]
+
+
+@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "none"])
+@pytest.mark.parametrize("teachers", [0, 1])
+def test_what_is_ignored_teaches_nothing(region: str, teachers: int) -> None:
+    image = toy_images()[0]
+    near = cv2.dilate(image.mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    told = dataclasses.replace(image, ignored=near & ~image.mask)
+    schedule = dataclasses.replace(SCHEDULE, region=region, distil_weight=float(teachers))
+    batch = batch_at(0, [told], schedule)
+    assert batch.ignored.any()
+    assert not (batch.mask.bool() & batch.ignored).any()
+    material = Material(images=[told], teachers=[new_model().eval()] * teachers)
+    loss_of = objective(material, schedule, "cpu")
+    losses = []
+    for said in (-5.0, 5.0):
+        model = Said(torch.randn(batch.mask.shape, generator=torch.manual_seed(0)))
+        model.logits.data[batch.ignored] = said
+        loss = loss_of(model, batch)
+        loss.backward()
+        assert model.logits.grad is not None
+        assert not model.logits.grad[batch.ignored].any()
+        assert model.logits.grad[~batch.ignored].any()
+        losses.append(loss.item())
+    assert losses[0] == losses[1]

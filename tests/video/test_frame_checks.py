@@ -67,7 +67,7 @@ def frozen_after_s(frames: list[Frame], moving: list[bool | None]) -> list[float
     )
     object.__setattr__(source, "items", items)
     answers = iter(moving)
-    found = watched(source, moving=lambda: next(answers))
+    found = watched(source, moving=lambda captured: next(answers))
     return [item.mono_ns / 1e9 for item in found if "frozen" in item.faults]
 
 

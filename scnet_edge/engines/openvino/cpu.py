@@ -9,15 +9,15 @@ import numpy as np
 import openvino as ov
 from openvino import frontend
 
-from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file
 from scnet_edge.engines.compiled import Arithmetic
 from scnet_edge.engines.openvino.graph_passes import (
+    fold_side_maps,
     hold_quantisation_below_concat,
     join_instance_norms,
     quantise_interleaved,
 )
-from scnet_edge.engines.openvino.side_maps import fold_side_maps
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
 
 # OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
 # (AMX, most ARM). What a graph says is what runs: an FP16 graph keeps its FP16 weights and

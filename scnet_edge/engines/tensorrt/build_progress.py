@@ -12,7 +12,7 @@ from scnet_edge.engines.tensorrt.library import capabilities, tensorrt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class BuildProgress:
     """A moment of a build.
 
     Attributes:
@@ -47,7 +47,7 @@ class Phases:
         with self._lock:
             self._phases[name] = _Phase(parent, max(steps, 1))
 
-    def step(self, name: str, done: int) -> Progress:
+    def step(self, name: str, done: int) -> BuildProgress:
         """Record that step number `done` of a phase is complete, from 0."""
         with self._lock:
             if name in self._phases:
@@ -59,13 +59,13 @@ class Phases:
         with self._lock:
             self._phases.pop(name, None)
 
-    def _now(self, name: str) -> Progress:
+    def _now(self, name: str) -> BuildProgress:
         tops = [n for n, phase in self._phases.items() if phase.parent not in self._phases]
         share = max((self._share(top) for top in tops), default=0.0)
         self._finished = max(self._finished, min(share, 1.0))
         took_s = self._clock() - self._start_s
         left_s = took_s * (1 - self._finished) / self._finished if self._finished > 0 else None
-        return Progress(phase=name, share=self._finished, remaining_s=left_s)
+        return BuildProgress(phase=name, share=self._finished, remaining_s=left_s)
 
     def _share(self, name: str) -> float:
         phase = self._phases[name]
@@ -74,7 +74,7 @@ class Phases:
         return (phase.done + under_way) / phase.steps
 
 
-def progress_monitor(report: Callable[[Progress], bool]) -> Any:
+def progress_monitor(report: Callable[[BuildProgress], bool]) -> Any:
     """Return a progress monitor for a builder's configuration; None where TensorRT has none."""
     if not capabilities().progress:
         return None

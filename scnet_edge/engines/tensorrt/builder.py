@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scnet_edge.engines.base import check_graph_file, one_line
-from scnet_edge.engines.tensorrt.build_progress import Progress, progress_monitor
+from scnet_edge.engines.base import check_graph_file
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress, progress_monitor
 from scnet_edge.engines.tensorrt.library import (
     capabilities,
     deserialise,
@@ -36,7 +36,7 @@ from scnet_edge.engines.tensorrt.network import (
     tensors_of,
 )
 from scnet_edge.engines.tensorrt.plan_layers import Layer, layers_from_log
-from scnet_edge.errors import BuildCancelled, EngineError, GraphError
+from scnet_edge.errors import BuildCancelled, EngineError, GraphError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class BuildSettings:
     threads: int | None = None
     free_bytes: int | None = None
     timing_cache: bytes = b""
-    progress: Callable[[Progress], bool] | None = None
+    progress: Callable[[BuildProgress], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scnet_edge.engines.base import Array, one_line
-from scnet_edge.errors import EngineError
+from scnet_edge.engines.base import Array
+from scnet_edge.errors import EngineError, one_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from scnet_edge.engines.base import one_line
 from scnet_edge.engines.tensorrt.cuda import Buffer, check_index
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
 
 
 class PycudaDevice:

@@ -19,21 +19,21 @@ from typing import Any
 
 import numpy as np
 
-from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file, one_line
+from scnet_edge.engines.base import Array, TensorSpec, check_feeds, check_graph_file
 from scnet_edge.engines.compiled import (
-    SLOT,
-    Compiled,
+    COMPILED,
+    CompiledGraph,
     check_identity,
     mend,
     plan_of,
     read_code,
-    read_slot,
+    read_compiled,
     tensor_text,
 )
 from scnet_edge.engines.tensorrt.builder import BuildSettings, build_plan
 from scnet_edge.engines.tensorrt.cuda import Buffer, Device, open_device
 from scnet_edge.engines.tensorrt.library import deserialise, numpy_dtype, require_kernels
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Session:
 
     @property
     def tensors(self) -> dict[str, str]:
-        """Inputs and outputs, as `Compiled.tensors` has them."""
+        """Inputs and outputs, as `CompiledGraph.tensors` has them."""
         return {name: tensor_text(b.host.shape, b.host.dtype) for name, b in self._buffers.items()}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -170,7 +170,7 @@ class Session:
 def load(graph: Path, *, threads: int | None, cache: Path | None) -> TensorRTBackend:
     """Load the compiled code in `cache`, or build a plan in memory for this machine's GPU.
 
-    A plan is only ever taken from a folder that `scnet-edge build --on-device` wrote, whose hashes
+    A plan is only ever taken from a folder that `scnet-edge compile` wrote, whose hashes
     and identity are checked. Building takes minutes on a Jetson; `threads` limits its CPU threads.
 
     Raises:
@@ -188,7 +188,7 @@ def gpu_identity(device: Device) -> dict[str, str]:
 
 
 def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
-    stored = cache if cache is not None and (cache / SLOT).is_file() else None
+    stored = cache if cache is not None and (cache / COMPILED).is_file() else None
     device = open_device()
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(device.close)
@@ -196,25 +196,25 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
             require_kernels(device.capability)
             log.warning(
                 "building a TensorRT plan for %s in memory, which takes a while; "
-                "'scnet-edge build --on-device BUNDLE' builds it once",
+                "'scnet-edge compile BUNDLE' builds it once",
                 device.name,
             )
             settings = BuildSettings(threads=threads, free_bytes=device.free_bytes())
             plan = build_plan(graph, settings).plan
             session = Session(deserialise(plan, "'scnet-edge doctor' says what is known"), device)
         else:
-            slot = read_slot(stored)
-            check_identity(stored, slot, gpu_identity(device))
-            plan = read_code(stored, slot, plan_of(graph))
+            record = read_compiled(stored)
+            check_identity(stored, record, gpu_identity(device))
+            plan = read_code(stored, record, plan_of(graph))
             session = Session(deserialise(plan, mend(stored)), device)
-            _check_tensors(session, slot.graphs[graph.name], mend(stored))
-            if slot.choice is not None and slot.choice.precision == "fp16":
+            _check_tensors(session, record.graphs[graph.name], mend(stored))
+            if record.choice is not None and record.choice.precision == "fp16":
                 session.name += " FP16"
         on_failure.pop_all()
     return session
 
 
-def _check_tensors(session: Session, compiled: Compiled, remedy: str) -> None:
+def _check_tensors(session: Session, compiled: CompiledGraph, remedy: str) -> None:
     """Raise EngineError where the engine takes or gives anything else than was recorded."""
     found = session.tensors
     if found != compiled.tensors:

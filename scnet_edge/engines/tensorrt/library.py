@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from scnet_edge.engines.base import one_line
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, one_line
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from scnet_edge.engines.compiled import (
     mend,
     plan_of,
     read_code,
-    read_slot,
+    read_compiled,
 )
-from scnet_edge.engines.tensorrt.build_progress import Progress
+from scnet_edge.engines.tensorrt.build_progress import BuildProgress
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built, build_plan, inspect_plan
 from scnet_edge.engines.tensorrt.cuda import open_device
 from scnet_edge.engines.tensorrt.execution import gpu_identity
@@ -34,7 +34,7 @@ def compile_plans(
     *,
     threads: int | None,
     measured: Path | None,
-    progress: Callable[[Progress], bool] | None,
+    progress: Callable[[BuildProgress], bool] | None,
 ) -> tuple[dict[str, Built], dict[str, str]]:
     """Write plans and timing cache into a folder; return the builds and what they depend on.
 
@@ -75,7 +75,7 @@ def compile_plans(
 
 
 def write_layers(
-    folder: Path, slot: CompiledEngine, graph: Path, convolutions: Collection[str]
+    folder: Path, record: CompiledEngine, graph: Path, convolutions: Collection[str]
 ) -> Summary | None:
     """Write the inspector's account of a plan that another process has loaded before.
 
@@ -88,7 +88,7 @@ def write_layers(
     Raises:
         EngineError: the plan was altered since.
     """
-    plan = read_code(folder, slot, plan_of(graph))
+    plan = read_code(folder, record, plan_of(graph))
     device = open_device()
     try:
         report = inspect_plan(plan, mend(folder))
@@ -110,7 +110,7 @@ def _timings(folder: Path | None) -> bytes:
     if folder is None or not (folder / TIMINGS).is_file():
         return b""
     try:
-        expected = read_slot(folder).files.get(TIMINGS)
+        expected = read_compiled(folder).files.get(TIMINGS)
     except EngineError as e:
         log.info("the timing cache of the build before is left out: %s", e)
         return b""

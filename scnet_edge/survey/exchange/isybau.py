@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 from xml.etree import ElementTree
 
-from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import clean, comment, hour, located, video_time
+from scnet_edge.survey.exchange.located import comment, hour, located, station_m
+from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
 from scnet_edge.survey.folder import Survey
 
 NAMESPACE = "http" + "://www.ofd-hannover.la/Identifikation"
 VERSION, RULES, CODES = "2013-02", "5", "10"  # of the format, of BFR Abwasser, of its code list
 COLLECTION = "ZUS01"
-Tree: TypeAlias = "list[tuple[str, str | Tree | None]]"
 
 
 def write_isybau(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
@@ -25,24 +23,9 @@ def write_isybau(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
         record for o in located(survey, "isybau-xml") for record in _states(survey, o, codes)
     ]
     root = ElementTree.Element("Identifikation", {"xmlns": NAMESPACE})
-    _grow(root, _document(survey, _numbered(records)))
-    ElementTree.indent(root)
     path = folder / "isybau.xml"
-    text = ElementTree.tostring(root, encoding="iso-8859-1", xml_declaration=True)
-    write_file(path, text)
+    write_tree(path, root, _document(survey, _numbered(records)))
     return [path]
-
-
-def _grow(parent: ElementTree.Element, children: Tree) -> None:
-    """Add elements in the order given, which the format prescribes; None and empty are left out."""
-    for name, content in children:
-        if content is None or content in ("", []):
-            continue
-        child = ElementTree.SubElement(parent, name)
-        if isinstance(content, str):
-            child.text = clean(content)
-        else:
-            _grow(child, content)
 
 
 def _document(survey: Survey, states: Tree) -> Tree:
@@ -104,7 +87,7 @@ def _inspection(survey: Survey, states: Tree) -> Tree:
     facts, site = survey.facts, survey.facts.site
     diameter = facts.geometry.get("diameter_mm")
     size = None if diameter is None else f"{diameter:.0f}"
-    length_m = survey.progress.chainage_m if survey.progress else None
+    length_m = survey.length_m
     basics: Tree = [
         ("KnotenZulauf", site.from_node[:30]),
         ("KnotenAblauf", site.to_node[:30]),
@@ -139,12 +122,12 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
     main, opening, direction = suggestion.en13508.split()
     width_mm = suggestion.en13508_width_mm
     ends = [(observation.start_m, "A"), (observation.end_m, "B")]
-    for station_m, mark in ends if suggestion.continuous else [(observation.start_m, None)]:
+    for at_m, mark in ends if suggestion.continuous else [(observation.start_m, None)]:
         clock = (observation.clock_from, observation.clock_to)
         first, last = (None if at is None else str(hour(at)) for at in clock)
         yield [
-            ("Station", f"{station_m or 0.0:.2f}"),
-            ("Videozaehler", video_time(observation, survey.facts.fps)),
+            ("Station", f"{station_m(survey, at_m):.2f}"),
+            ("Videozaehler", _counter_s(observation)),
             ("InspektionsKode", main),
             ("Charakterisierung1", None if opening == "?" else opening),
             ("Charakterisierung2", direction),
@@ -156,3 +139,8 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
             ("Fotodatei", observation.snapshot),
             ("Kommentar", comment(observation)),
         ]
+
+
+def _counter_s(observation: Observation) -> str | None:
+    """Return when in the video, in whole seconds: the format has a number there, no time."""
+    return None if observation.time_s is None else str(int(observation.time_s))

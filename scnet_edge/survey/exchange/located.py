@@ -35,6 +35,11 @@ def located(survey: Survey, format: str) -> list[Observation]:
     return sorted(accepted, key=lambda o: (o.segment, o.start_m or 0.0))
 
 
+def station_m(survey: Survey, chainage_m: float | None) -> float:
+    """Return a chainage within what was surveyed: a camera sees a little behind its start."""
+    return round(min(max(chainage_m or 0.0, 0.0), survey.length_m or 0.0), 2)
+
+
 def hour(clock_h: float) -> int:
     """Return a clock position as a whole hour, 1 to 12."""
     return round(clock_h) % 12 or 12
@@ -54,9 +59,9 @@ def clean(text: str) -> str:
     return UNWRITABLE.sub("", text)
 
 
-def video_time(observation: Observation, fps: float | None) -> str:
-    """Return when in the video, `HH:MM:SS`; empty where it has no rate."""
-    if not fps:
+def video_time(observation: Observation) -> str:
+    """Return when in the video, `HH:MM:SS`; empty where there is none."""
+    if observation.time_s is None:
         return ""
-    seconds = int(observation.best_frame_id / fps)
+    seconds = int(observation.time_s)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

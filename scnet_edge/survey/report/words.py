@@ -16,6 +16,7 @@ FLAGS = {
     "odometry_lost": "the odometer was silent here",
     "clock_unsynced": "the wall clock was not set",
     "degraded": "the machine ran at reduced quality",
+    "mask_corrected": "a person corrected the mask; the figures are still the program's",
     "edge_of_view": "the crack leaves the view, so it may be longer",
     "seen_once": "seen in one frame only, though others looked at its place: check it first",
 }
@@ -41,6 +42,8 @@ REASONS = {
     "corrupt": "frames were damaged",
     "geometry": "frames had another size",
     "engine_crashed": "the model's engine crashed or hung",
+    "no_picture": "the film holds no picture there",
+    "cut": "the file is cut: its end is missing",
     "dropped": "frames were dropped for lack of time",
 }
 ALL_AROUND, RING_H = "all around", 11.9  # a crack all around is recorded from 0 to 11.99 h

@@ -1,0 +1,167 @@
+"""A whole archive held against its human coding: per film, in sum, and as a list to train on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
+from scnet_edge.archive.folder import SURVEY, film_folder, read_archive
+from scnet_edge.archive.manifest import Manifest, Row
+from scnet_edge.archive.media import Media
+from scnet_edge.survey.evidence import SNAPSHOTS
+from scnet_edge.survey.exchange.table import write_rows
+from scnet_edge.survey.folder import read_survey
+
+TRAINING_COLUMNS = (
+    *("label", "picture", "mask", "film", "film_s", "distance_m", "kind", "code", "confidence"),
+)
+LABELS = {"agrees": "crack", "part": "crack", "only ours": "unconfirmed", "only theirs": "missed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmAgreement:
+    """One film and what is the same in both codings.
+
+    Attributes:
+    """
+
+    film: Row
+    pairings: list[Pairing]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many pairings there are of each verdict."""
+        return Counter(p.verdict for p in self.pairings)
+
+
+def compare_archive(
+    archive: Path, tolerances: Tolerances
+) -> tuple[list[FilmAgreement], dict[str, int]]:
+    """Return the films that can be compared, and how many cannot, by reason.
+
+    Raises:
+        InputError: no archive there, or a damaged one.
+        SurveyError: a film's survey is damaged.
+    """
+    _, manifest, done = read_archive(archive)
+    found, left = list[FilmAgreement](), Counter[str]()
+    for film in manifest.films:
+        state = done.get(film.film_id)
+        if state is None or state.state == "failed":
+            left["not inspected"] += 1
+        elif film.state == "claimed":
+            left["claimed by several inspections"] += 1
+        elif film.inspection is None:
+            left["without human coding"] += 1
+        elif state.length_m is None:
+            left["without a chainage"] += 1
+        else:
+            survey = read_survey(film_folder(archive, film) / SURVEY)
+            pairings = compare(survey, film.inspection, tolerances)
+            found.append(FilmAgreement(film=film, pairings=pairings))
+    return found, dict(left)
+
+
+def totals(agreements: list[FilmAgreement]) -> tuple[Counter[str], dict[str, float | None]]:
+    """Return the verdicts of all films together, and precision and recall over them."""
+    counts = sum((a.counts for a in agreements), Counter[str]())
+    return counts, scores([p for a in agreements for p in a.pairings])
+
+
+def write_training_list(path: Path, archive: Path, agreements: list[FilmAgreement]) -> int:
+    """Write what to train on as CSV, and return how many lines.
+
+    A `crack` is one that both have seen: its picture, and our mask. `unconfirmed` is ours alone: a
+    negative, once a person has looked. `missed` is theirs alone: the operator's photograph, or the
+    film and the second. Paths are relative to the file's folder.
+    """
+    job, manifest, _ = read_archive(archive)
+    media, root, here = pictures_of(manifest), os.fsencode(job.root), path.absolute().parent
+    rows = [
+        {
+            name: _relative(value, here) if name in ("picture", "mask") else value
+            for name, value in row.items()
+        }
+        for agreement in agreements
+        for row in _training_rows(archive, agreement, media, root)
+    ]
+    write_rows(path, TRAINING_COLUMNS, rows)
+    return len(rows)
+
+
+def write_pairings(path: Path, agreements: list[FilmAgreement], tolerances: Tolerances) -> None:
+    """Write every pairing as JSON, with the tolerances that it was made with."""
+    _, score = totals(agreements)
+    document = {
+        "tolerances": tolerances,
+        **score,
+        "films": [
+            {"film": a.film.path, "inspection": a.film.inspection, "pairings": a.pairings}
+            for a in agreements
+        ],
+    }
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+
+
+def pictures_of(manifest: Manifest) -> Media:
+    """Return the pictures of an archive, to find what a database refers to."""
+    return Media.of(r.path_bytes for r in manifest.rows if r.kind == "picture" and r.size_bytes)
+
+
+def human_picture(agreement: FilmAgreement, pairing: Pairing, media: Media) -> bytes | None:
+    """Return the operator's photograph of a condition, relative to the archive's root."""
+    database = agreement.film.database.encode("utf-8", "surrogateescape")
+    references = () if pairing.theirs is None else pairing.theirs.pictures
+    found = (media.find(reference, database) for reference in references)
+    return next((paths[0] for paths in found if len(paths) == 1), None)
+
+
+def our_picture(archive: Path, agreement: FilmAgreement, pairing: Pairing) -> Path | None:
+    """Return our snapshot of a record."""
+    if pairing.ours is None or pairing.ours.snapshot is None:
+        return None
+    place = film_folder(archive, agreement.film) / SURVEY / SNAPSHOTS
+    return (place / pairing.ours.snapshot).absolute()
+
+
+def _relative(path: object, folder: Path) -> str:
+    """Return a path as text, from a folder; what is no text in it as escapes."""
+    relative = os.path.relpath(str(path), folder) if path else ""
+    return relative.encode("utf-8", "backslashreplace").decode()
+
+
+def _training_rows(
+    archive: Path, agreement: FilmAgreement, media: Media, root: bytes
+) -> Iterator[dict[str, object]]:
+    for pairing in agreement.pairings:
+        label = LABELS.get(pairing.verdict)
+        if label is None:
+            continue
+        ours, theirs = pairing.ours, pairing.theirs
+        picture = our_picture(archive, agreement, pairing)
+        row: dict[str, object] = {"label": label, "film": agreement.film.path}
+        if ours is not None:
+            row |= {
+                "picture": picture or "",
+                "mask": picture.with_suffix(".png") if picture else "",
+                "film_s": "" if ours.time_s is None else round(ours.time_s, 2),
+                "distance_m": ours.start_m,
+                "kind": ours.kind,
+                "confidence": round(ours.confidence, 3),
+            }
+        if theirs is not None:
+            row["code"] = theirs.code
+        if ours is None and theirs is not None:
+            photo = human_picture(agreement, pairing, media)
+            row |= {
+                "picture": "" if photo is None else os.fsdecode(root + b"/" + photo),
+                "film_s": "" if theirs.film_s is None else theirs.film_s,
+                "distance_m": theirs.distance_m,
+            }
+        yield row

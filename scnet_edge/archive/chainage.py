@@ -1,0 +1,61 @@
+"""Where cracks are along the pipe, in a film that has distances but no scale.
+
+Without a scale nothing says how far a metre is in the picture, so that distances cannot help to
+follow a crack from frame to frame; the pictures themselves do. What the distances say is where the
+camera was when it saw a crack best: what a person notes, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace as replaced
+from pathlib import Path
+
+import numpy as np
+from msgspec.structs import replace
+
+from scnet_edge.inspection.odometry import Odometry, open_odometry
+from scnet_edge.inspection.odometry_file import read_odometry
+from scnet_edge.inspection.records import Observation
+from scnet_edge.inspection.setup import Setup
+from scnet_edge.survey.folder import Survey
+from scnet_edge.types import Captured
+
+_OF_THE_PICTURES = {"visual_odometry", "no_odometry", "odometry_lost"}
+_NO_FRAME = np.zeros((1, 1, 3), np.uint8)
+
+
+def unscaled(setup: Setup) -> bool:
+    """Return whether a geometry has no scale."""
+    return setup.mode == "wall" and setup.mm_per_px is None
+
+
+def with_chainage(survey: Survey, readings: Path, setup: Setup) -> Survey:
+    """Return a survey whose records have the distances of their best frames.
+
+    Args:
+        survey: of a film.
+        readings: an odometry file, in seconds of the film.
+        setup: says how fast the camera may be.
+    """
+    with open_odometry(str(readings), setup) as odometry:
+        observations = tuple(_placed(o, odometry) for o in survey.observations)
+    reached_m = max(row.chainage_m for row in read_odometry(readings).rows)
+    progress = survey.progress and replace(survey.progress, chainage_m=reached_m)
+    return replaced(survey, observations=observations, progress=progress)
+
+
+def _placed(o: Observation, odometry: Odometry) -> Observation:
+    pose = odometry.at(_frame_at(o.time_s or 0.0))
+    flags = [*(flag for flag in o.flags if flag not in _OF_THE_PICTURES), *pose.flags]
+    return replace(
+        o,
+        start_m=pose.chainage_m,
+        end_m=pose.chainage_m,
+        start_sigma_m=pose.sigma_m,
+        segment=pose.segment,
+        flags=tuple(dict.fromkeys(flags)),
+    )
+
+
+def _frame_at(time_s: float) -> Captured:
+    return Captured(frame_id=0, name="", frame=_NO_FRAME, mono_ns=0, time_s=time_s)

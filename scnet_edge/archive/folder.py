@@ -1,0 +1,135 @@
+"""The folder that an archive's results live in, and the marker that says a film is done.
+
+    ARCHIVE/
+      archive.json         what was asked for: the bundle, the geometry, the odometry
+      archive.parquet      the manifest, as it was when the run began
+      films/FILM/survey/   a survey as `inspect` makes it: review, report and export take it
+      films/FILM/done.json written last, whole or not at all: what came of the film
+      index.html           the report over all pipes
+
+Nothing in it says when or how often it was tried: the same films give the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from scnet_edge.archive.manifest import Manifest, Row, read_manifest
+from scnet_edge.config import read_json, write_json
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import write_file
+from scnet_edge.inspection.setup import Setup
+
+FACTS, MANIFEST, FILMS, DONE, SURVEY = (
+    "archive.json",
+    "archive.parquet",
+    "films",
+    "done.json",
+    "survey",
+)
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done to every film.
+
+    Attributes:
+        root: the folder of the films, in whose terms the manifest speaks.
+        bundle: the bundle's folder, and the SHA-256 of its graph.
+        odometry: as `inspect --odometry` takes it; None for the database's times and distances.
+        setup: the geometry; what a database knows of a pipe is filled in.
+        engine, threads: as `inspect` takes them.
+    """
+
+    root: str
+    bundle: str
+    sha256: str
+    setup: Setup = Setup(mode="wall")
+    odometry: str | None = None
+    engine: str | None = None
+    threads: int | None = None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came of one film.
+
+    Attributes:
+        state: `inspected`; `cut`, which is all that a cut file holds; `failed`, with the reason.
+        odometry: what the chainage comes from: `database`, a URI, or nothing.
+    """
+
+    film: str
+    path: str
+    state: Literal["inspected", "cut", "failed"]
+    reason: str = ""
+    frames: int = 0
+    cracks: int = 0
+    length_m: float | None = None
+    odometry: str = ""
+
+
+def open_archive(folder: Path, manifest: Path, job: Job) -> Manifest:
+    """Begin a folder of results, or go on with it; return the manifest that counts.
+
+    Raises:
+        ConfigError: the folder holds something else, or results of another bundle or geometry.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: expected a folder for the results, found a file")
+    facts, copy = folder / FACTS, folder / MANIFEST
+    if facts.exists():
+        _check_same(folder, read_json(facts, Job), job)
+        if manifest.read_bytes() != copy.read_bytes():
+            raise ConfigError(f"{folder}: holds results of another manifest; choose another folder")
+        return read_manifest(copy)
+    present = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if foreign := [name for name in present if name not in (MANIFEST, FILMS, ".lock")]:
+        raise ConfigError(
+            f"{folder}: holds {min(foreign)!r} and no archive; choose an empty folder"
+        )
+    read = read_manifest(manifest)
+    (folder / FILMS).mkdir(parents=True, exist_ok=True)
+    write_file(copy, manifest.read_bytes())
+    write_json(facts, job)
+    return read
+
+
+def read_archive(folder: Path) -> tuple[Job, Manifest, dict[str, Done]]:
+    """Return what was asked for, the manifest, and what is done by film.
+
+    Raises:
+        InputError: no archive there, or a damaged one.
+    """
+    if not (folder / FACTS).is_file():
+        raise InputError(f"{folder}: no archive here, expected a folder that 'archive run' wrote")
+    job = read_json(folder / FACTS, Job, error=InputError)
+    manifest = read_manifest(folder / MANIFEST)
+    markers = ((film.film_id, read_done(folder, film)) for film in manifest.films)
+    return job, manifest, {name: done for name, done in markers if done is not None}
+
+
+def film_folder(folder: Path, film: Row) -> Path:
+    """Return the folder of one film's results."""
+    return folder / FILMS / film.film_id
+
+
+def read_done(folder: Path, film: Row) -> Done | None:
+    """Return what came of a film; None where it is not done."""
+    path = film_folder(folder, film) / DONE
+    return read_json(path, Done, error=InputError) if path.is_file() else None
+
+
+def mark_done(folder: Path, film: Row, done: Done) -> None:
+    """Write the marker: the last thing that is written of a film."""
+    place = film_folder(folder, film)
+    place.mkdir(parents=True, exist_ok=True)
+    write_json(place / DONE, done)
+
+
+def _check_same(folder: Path, before: Job, now: Job) -> None:
+    for what in ("sha256", "setup", "odometry", "root"):
+        if getattr(before, what) != getattr(now, what):
+            name = {"sha256": "bundle", "setup": "geometry"}.get(what, what)
+            raise ConfigError(f"{folder}: holds results with another {name}; choose another folder")

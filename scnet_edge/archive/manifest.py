@@ -1,0 +1,178 @@
+"""The manifest of an archive: one row a film, picture, database, or thing that is missing.
+
+It is a Parquet file, so that it opens in pandas, DuckDB or a spreadsheet's importer. Paths are as
+text to read, and as bytes to open: a name on a disk need not be any text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.media import shown
+from scnet_edge.errors import InputError
+from scnet_edge.files import new_file
+
+Kind = Literal["film", "picture", "database", "inspection", "folder", "link"]
+State = Literal["matched", "alone", "claimed", "missing", "unreadable", "other"]
+VERSION = "1"
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("path_bytes", pa.binary()),
+        ("kind", pa.string()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("container", pa.string()),
+        ("database", pa.string()),
+        ("pipe", pa.string()),
+        ("from_node", pa.string()),
+        ("to_node", pa.string()),
+        ("direction", pa.string()),
+        ("date", pa.string()),
+        ("diameter_mm", pa.float64()),
+        ("material", pa.string()),
+        ("conditions", pa.int64()),
+        ("inspection", pa.string()),
+    ]
+)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the manifest.
+
+    Attributes:
+        path_bytes: relative to the archive's root, with `/` between folders; of what is missing
+            the reference as it stands in the database.
+        state: `matched` to an inspection or from one; `alone`, in no database; `claimed` by
+            several inspections; `missing`, named but not there; `unreadable`, with the reason.
+        container: of a film, by its first bytes.
+        database: which one speaks of it.
+        inspection: the human coding that belongs to a film, or that found no film.
+    """
+
+    path_bytes: bytes
+    kind: Kind
+    state: State
+    reason: str = ""
+    size_bytes: int = 0
+    modified_ns: int = 0
+    container: str = ""
+    database: str = ""
+    inspection: Inspection | None = None
+
+    @property
+    def path(self) -> str:
+        """The path as text to read."""
+        return shown(self.path_bytes)
+
+    @property
+    def film_id(self) -> str:
+        """A name for the film's folder: readable, safe on any disk, and no other film's."""
+        stem = unicodedata.normalize("NFKD", Path(self.path).stem)
+        safe = re.sub(r"[^A-Za-z0-9]+", "-", stem.encode("ascii", "ignore").decode()).strip("-")
+        return f"{safe[:40] or 'film'}-{hashlib.sha256(self.path_bytes).hexdigest()[:10]}"
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of an archive, in the order of their paths.
+
+    Attributes:
+        root: the archive's folder when it was scanned.
+        others: how many files are of no kind that matters here.
+    """
+
+    root: Path
+    rows: tuple[Row, ...]
+    others: int = 0
+
+    @property
+    def films(self) -> list[Row]:
+        """The rows of films that can be read."""
+        return [
+            r for r in self.rows if r.kind == "film" and r.state not in ("unreadable", "missing")
+        ]
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the Parquet file; an older one is replaced when the new one is whole.
+
+    Raises:
+        OSError: the disk is full or refuses.
+    """
+    facts = {
+        b"scnet_edge_archive": VERSION.encode(),
+        b"root": os.fsencode(manifest.root),
+        b"others": str(manifest.others).encode(),
+    }
+    table = pa.Table.from_pylist(
+        [_cells(row) for row in manifest.rows], schema=SCHEMA.with_metadata(facts)
+    )
+    with new_file(path) as f:
+        pq.write_table(table, f, compression="zstd")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest that `archive scan` wrote.
+
+    Raises:
+        InputError: missing, damaged, or not such a file.
+    """
+    expected = "expected a manifest that 'archive scan' wrote"
+    try:
+        table = pq.read_table(path)
+        facts = table.schema.metadata or {}
+        if facts.get(b"scnet_edge_archive") != VERSION.encode():
+            raise InputError(f"{path}: {expected}, found another Parquet file")
+        return Manifest(
+            root=Path(os.fsdecode(facts[b"root"])),
+            others=int(facts[b"others"]),
+            rows=tuple(map(_row, table.to_pylist())),
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, {expected}") from None
+    except (OSError, pa.ArrowException, KeyError, ValueError, msgspec.MsgspecError) as e:
+        raise InputError(f"{path}: {expected} ({e})") from e
+
+
+def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Return rows in an order that does not depend on the disk."""
+    return tuple(sorted(rows, key=lambda r: (r.path_bytes, r.kind, r.database, r.reason)))
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    found = row.inspection
+    cells: dict[str, Any] = {
+        name: getattr(row, name)
+        for name in ("path", "path_bytes", "kind", "state", "reason", "size_bytes", "modified_ns")
+    }
+    cells |= {"container": row.container, "database": row.database}
+    if found is not None:
+        plain = ("pipe", "from_node", "to_node", "direction", "date", "diameter_mm", "material")
+        cells |= {name: getattr(found, name) for name in plain}
+        cells["conditions"] = len(found.conditions)
+        cells["inspection"] = msgspec.json.encode(found).decode()
+    return cells
+
+
+def _row(cells: dict[str, Any]) -> Row:
+    coded = cells["inspection"]
+    return msgspec.convert(
+        {
+            **{name: cells[name] for name in Row.__struct_fields__ if name != "inspection"},
+            "inspection": None if coded is None else msgspec.json.decode(coded),
+        },
+        Row,
+    )

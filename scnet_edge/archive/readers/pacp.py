@@ -1,0 +1,196 @@
+"""NASSCO PACP exchange: `PACP_Inspections.csv` with its fellows, or the same tables in Access.
+
+Access files (`.mdb`, `.accdb`) are read by mdbtools, where it is installed. Version 7 names its
+tables `PACP_Inspections`, version 6 `Inspections`; both are read. Imperial lengths become metres.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from scnet_edge.archive.coding import Condition, Direction, Inspection
+from scnet_edge.archive.readers.values import (
+    FEET_M,
+    INCH_MM,
+    MAX_BYTES,
+    MAX_CONDITIONS,
+    clock,
+    code_of,
+    film_time,
+    join_stretches,
+    number,
+    plain,
+    positive,
+    read_bytes,
+    text_of,
+)
+from scnet_edge.errors import InputError
+
+TABLES = ("Inspections", "Conditions", "Media_Inspections", "Media_Conditions")
+ACCESS = (b"\0\1\0\0Standard Jet DB\0", b"\0\1\0\0Standard ACE DB\0")
+_EXPORT_S = 120
+_DIRECTIONS: dict[str, Direction] = {"D": "downstream", "U": "upstream"}
+_CONTINUOUS = re.compile(r"([SF])(\d+)")
+Row: TypeAlias = dict[str, str]
+
+
+def read_pacp_csv(path: Path) -> list[Inspection]:
+    """Return the inspections of `PACP_Inspections.csv` and the tables in the same folder.
+
+    Raises:
+        InputError: a table that must be there is not, or a table is damaged.
+    """
+    prefix = path.name.lower().replace(" ", "_").removesuffix("inspections.csv")
+    beside = {p.name.lower().replace(" ", "_"): p for p in path.parent.iterdir()}
+    rows: dict[str, list[Row]] = {}
+    for table in TABLES:
+        found = beside.get(f"{prefix}{table.lower()}.csv")
+        if found is None and not table.startswith("Media"):
+            raise InputError(f"no {prefix}{table.lower()}.csv beside it, expected both tables")
+        rows[table] = [] if found is None else _table(text_of(read_bytes(found)))
+    return list(_inspections(rows))
+
+
+def read_pacp_access(path: Path) -> list[Inspection]:
+    """Return the inspections of a PACP exchange database.
+
+    Raises:
+        InputError: mdbtools is missing, or the file is damaged or of something else.
+    """
+    if shutil.which("mdb-export") is None:
+        raise InputError("an Access database, which needs mdbtools: apt install mdbtools")
+    tables = set(_run("mdb-tables", "-1", str(path)).split("\n"))
+    prefix = "PACP_" if "PACP_Inspections" in tables else ""
+    if f"{prefix}Inspections" not in tables or f"{prefix}Conditions" not in tables:
+        raise InputError("an Access database without PACP_Inspections and PACP_Conditions")
+    rows = {}
+    for table in TABLES:
+        name = f"{prefix}{table}"
+        rows[table] = _exported(path, name) if name in tables else []
+    return list(_inspections(rows))
+
+
+def _exported(path: Path, table: str) -> list[Row]:
+    """Return the rows of a table, as many as the file says that there are."""
+    dates = ("-D", "%Y-%m-%d", "-T", "%Y-%m-%d %H:%M:%S")
+    rows = _table(_run("mdb-export", *dates, str(path), table))
+    expected = number(_run("mdb-count", str(path), table))
+    if expected is not None and expected != len(rows):
+        raise InputError(
+            f"mdbtools gave {len(rows)} of {expected:.0f} rows of {table}; close the database in "
+            "Access, or export CSV"
+        )
+    return rows
+
+
+def _run(*command: str) -> str:
+    """Return what a program of mdbtools prints, of at most `MAX_BYTES`."""
+    try:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as running:
+            assert running.stdout is not None
+            try:
+                data = running.stdout.read(MAX_BYTES + 1)
+                too_long = len(data) > MAX_BYTES
+                status = None if too_long else running.wait(_EXPORT_S)
+            finally:
+                running.kill()
+    except (OSError, subprocess.TimeoutExpired) as e:
+        raise InputError(f"{command[0]} does not read it ({type(e).__name__})") from e
+    if status != 0:
+        raise InputError(f"{command[0]} does not read it; a damaged or protected Access database")
+    return text_of(data)
+
+
+def _table(text: str) -> list[Row]:
+    """Return the rows of a CSV text; the separator is a comma, or a semicolon by its header."""
+    header = text.partition("\n")[0]
+    separator = ";" if header.count(";") > header.count(",") else ","
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    rows: list[Row] = []
+    try:
+        for row in reader:
+            rows.append({plain(k): plain(v) for k, v in row.items() if isinstance(v, str)})
+            if len(rows) > MAX_CONDITIONS:
+                raise InputError(f"over {MAX_CONDITIONS} rows, expected a PACP table")
+    except csv.Error as e:
+        raise InputError(f"a damaged CSV table ({e})") from e
+    return rows
+
+
+def _inspections(tables: dict[str, list[Row]]) -> Iterator[Inspection]:
+    heads = tables["Inspections"]
+    if heads and "InspectionID" not in heads[0]:
+        raise InputError("no column InspectionID, expected a PACP exchange table")
+    conditions, films, pictures = (defaultdict[str, list[Row]](list) for _ in range(3))
+    for table, key, into in (
+        ("Conditions", "InspectionID", conditions),
+        ("Media_Inspections", "InspectionID", films),
+        ("Media_Conditions", "ConditionID", pictures),
+    ):
+        for row in tables[table]:
+            into[row.get(key, "")].append(row)
+    for row in heads:
+        metric = row.get("IsImperial", "").strip().lower() in ("", "0", "false", "no")
+        length_m = 1.0 if metric else FEET_M
+        lines = conditions[row.get("InspectionID", "")]
+        names = [_media(f, "Video") for f in films[row.get("InspectionID", "")]]
+        size = positive(row.get("Height"))
+        surveyed = positive(row.get("Length_Surveyed")) or positive(row.get("Total_Length"))
+        yield Inspection(
+            system="pacp",
+            pipe=row.get("Pipe_Segment_Reference", ""),
+            from_node=row.get("Upstream_MH", ""),
+            to_node=row.get("Downstream_MH", ""),
+            direction=_DIRECTIONS.get(row.get("Direction", "").upper()[:1]),
+            date=_date(row.get("Inspection_Date") or row.get("Date", "")),
+            diameter_mm=None if size is None else size * (1.0 if metric else INCH_MM),
+            material=row.get("Material", ""),
+            length_m=None if surveyed is None else surveyed * length_m,
+            operator=row.get("Surveyed_By", ""),
+            films=tuple(dict.fromkeys(filter(None, names))),
+            conditions=join_stretches(_condition(line, length_m, pictures) for line in lines),
+        )
+
+
+def _condition(
+    row: Row, length_m: float, pictures: dict[str, list[Row]]
+) -> tuple[Condition, str, str]:
+    distance = number(row.get("Distance"))
+    match = _CONTINUOUS.match(row.get("Continuous", "").upper())
+    attached = [_media(p, "Image") for p in pictures.get(row.get("ConditionID", ""), [])]
+    condition = Condition(
+        code=code_of(row.get("PACP_Code")),
+        distance_m=None if distance is None else distance * length_m,
+        clock_from=clock(row.get("Clock_At_From")),
+        clock_to=clock(row.get("Clock_To")),
+        film_s=film_time(row.get("VCR_Time")),
+        quantity=number(row.get("Value_1st_Dimension") or row.get("Value_Percent")),
+        text=row.get("Remarks", ""),
+        pictures=tuple(filter(None, attached)),
+    )
+    mark = {"S": "start", "F": "end"}[match[1]] if match else ""
+    return condition, mark, match[2] if match else ""
+
+
+def _media(row: Row, kind: str) -> str:
+    """Return a media reference; version 7 splits it into a folder and a name."""
+    folder = row.get(f"{kind}_Location" if kind == "Video" else "Image_Path", "")
+    name = row.get("Video_Name" if kind == "Video" else "Image_Reference", "")
+    return f"{folder}\\{name}" if folder and name and folder not in name else name
+
+
+def _date(text: str) -> str:
+    """Return `20261130` and `2026-11-30 00:00:00` as ISO 8601, other forms as they stand."""
+    if re.fullmatch(r"\d{8}", text):
+        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    return text[:10]

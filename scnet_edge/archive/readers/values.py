@@ -1,0 +1,134 @@
+"""Numbers, clocks, times and codes as they stand in inspection databases, made plain.
+
+What cannot be understood is None: a human coding with one odd value is still worth reading.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from scnet_edge.archive.coding import Condition
+from scnet_edge.errors import InputError
+
+MAX_BYTES = 256 << 20  # of a file that is read whole
+MAX_CONDITIONS = 1_000_000  # of one database
+FEET_M, INCH_MM = 0.3048, 25.4
+_LARGEST = 1e6
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
+_EN13508 = re.compile(r"(B[A-D][A-Z])[ ._-]*([A-Z]{0,2})[ ._-]*([A-Z]{0,2})")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a whole file, whose size is checked before anything is allocated.
+
+    Raises:
+        InputError: too large, or it cannot be read.
+    """
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_BYTES:
+            raise InputError(f"{size_bytes >> 20} MB, expected at most {MAX_BYTES >> 20} MB")
+        with path.open("rb") as f:
+            return f.read(MAX_BYTES)
+    except OSError as e:
+        raise InputError(f"cannot be read ({e.strerror})") from e
+
+
+def text_of(data: bytes) -> str:
+    """Return text that is UTF-8, or else in the Windows code page of western Europe."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def plain(value: object) -> str:
+    """Return a cell as text without blanks around it or a NUL in it."""
+    return "" if value is None else str(value).replace("\0", "").strip()
+
+
+def number(value: object) -> float | None:
+    """Return `12.5`, `12,5`, `1.234,5` or `12.5 m` as a number; None for anything else."""
+    if isinstance(value, (int, float)):
+        found = float(value)
+    else:
+        match = _NUMBER.match(plain(value))
+        if match is None:
+            return None
+        digits = match[0].rstrip(".,")
+        if digits.rfind(",") > digits.rfind("."):
+            digits = digits.replace(".", "").replace(",", ".")
+        try:
+            found = float(digits.replace(",", ""))
+        except ValueError:
+            return None
+    return found if math.isfinite(found) and abs(found) <= _LARGEST else None
+
+
+def positive(value: object) -> float | None:
+    """Return a number above 0; None for anything else: 0 stands for unknown in most tables."""
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
+def clock(value: object) -> float | None:
+    """Return a clock position in [0, 12); `12` is the crown, `0` is how tables leave it out."""
+    hours, _, minutes = plain(value).partition(":")
+    found, part = number(hours), number(minutes) if minutes else 0.0
+    if found is None or part is None or not 0 < found <= 12 or not 0 <= part < 60:
+        return None
+    return (found + part / 60) % 12
+
+
+def film_time(value: object) -> float | None:
+    """Return seconds of `HH:MM:SS`, `MM:SS`, `HHMMSS`, or of a number of seconds."""
+    text = plain(value)
+    if re.fullmatch(r"\d{6}", text):
+        text = f"{text[:2]}:{text[2:4]}:{text[4:]}"
+    parts = [number(part) for part in text.split(":")]
+    known = [part for part in parts if part is not None and part >= 0]
+    if len(known) != len(parts) or len(parts) > 3:
+        return None
+    seconds = 0.0
+    for part in known:
+        seconds = 60 * seconds + part
+    return seconds
+
+
+def code_of(*parts: object) -> str:
+    """Return a code with its characters apart: `BABBA` and (`BAB`, `B`, `A`) are `BAB B A`."""
+    text = " ".join(filter(None, map(plain, parts))).upper()
+    match = _EN13508.fullmatch(text)
+    if match is None:
+        return text
+    characters = match[2] + match[3]
+    return " ".join([match[1], *characters])
+
+
+def join_stretches(marked: Iterable[tuple[Condition, str, str]]) -> tuple[Condition, ...]:
+    """Return conditions, the start and the end of a continuous one made one.
+
+    Args:
+        marked: each condition, with `start`, `end` or nothing, and the stretch it belongs to.
+
+    Raises:
+        InputError: more lines than any inspection has.
+    """
+    joined: list[Condition] = []
+    begun: dict[str, int] = {}
+    for condition, mark, stretch in marked:
+        at = begun.pop(stretch, None) if mark == "end" else None
+        if at is not None:
+            joined[at] = replace(joined[at], end_m=condition.distance_m)
+            continue
+        if mark == "start":
+            begun[stretch] = len(joined)
+        joined.append(condition)
+        if len(joined) > MAX_CONDITIONS:
+            raise InputError(f"over {MAX_CONDITIONS} conditions, expected an inspection database")
+    return tuple(joined)

@@ -1,0 +1,193 @@
+"""Worker processes on one machine: each takes one film at a time, and may be killed at any moment.
+
+A film whose worker died is given to another, which goes on where the last commit was. One that
+takes its worker with it every time, such as a file that crashes the decoder, is marked as failed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from scnet_edge.archive.film import inspect_film
+from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, mark_done
+from scnet_edge.archive.manifest import Row
+from scnet_edge.errors import EngineError, ScnetEdgeError, SurveyError
+from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.survey.folder import read_survey
+
+READY, STARTING = "ready", ("", 0)
+STARTS = 20  # that may die in a row before one is ready
+DEATHS = 4  # without any progress in between, until a film is given up
+_STOP_S = 30.0  # to commit, once told to stop
+
+
+def work(
+    films: Iterable[Row],
+    job: Job,
+    archive: Path,
+    *,
+    workers: int,
+    report: Callable[[Done], None],
+    stop: threading.Event,
+) -> None:
+    """Inspect films in so many processes and mark each as done.
+
+    Args:
+        films: those that are to be done.
+        job: what is done to each.
+        archive: the folder of the results.
+        workers: how many processes.
+        report: called with what came of each film, as it comes.
+        stop: set it to end soon; films at hand are committed, and go on another time.
+
+    Raises:
+        ScnetEdgeError: the bundle or its engine cannot be used; films that are done stay done.
+        OSError: the disk is full or refuses.
+    """
+    waiting, crew = deque(films), list[_Worker]()
+    deaths = Counter[tuple[str, int]]()
+    try:
+        while (waiting or any(w.film for w in crew)) and not stop.is_set():
+            for worker in crew:
+                if worker.ready and waiting:
+                    worker.give(waiting.popleft())
+            wanted = len(waiting) + sum(worker.film is not None for worker in crew)
+            while len(crew) < min(workers, wanted):
+                crew.append(_started(job, archive))
+            for worker in _answered(crew):
+                film, answer = worker.film, worker.answer()
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer == READY:
+                    deaths[STARTING] = 0
+                if answer is None:
+                    crew.remove(worker)
+                    answer = _fallen(film, worker, archive, deaths)
+                    if answer is None and film is not None:
+                        waiting.appendleft(film)
+                if isinstance(answer, Done) and film is not None:
+                    mark_done(archive, film, answer)
+                    report(answer)
+    finally:
+        for worker in crew:
+            worker.end()
+        for worker in crew:
+            worker.join()
+
+
+def _fallen(
+    film: Row | None, worker: _Worker, archive: Path, deaths: Counter[tuple[str, int]]
+) -> Done | None:
+    """Count a death; return that the film has failed if that is what it dies of."""
+    reached = STARTING if film is None else (film.film_id, _frames(archive, film))
+    deaths[reached] += 1
+    if film is None and deaths[reached] >= STARTS:
+        raise EngineError(f"{STARTS} workers in a row died as they started ({worker.ending()})")
+    if film is None or deaths[reached] < DEATHS:
+        return None
+    return given_up(film, worker.ending())
+
+
+def given_up(film: Row, ending: str) -> Done:
+    """Return what is said of a film whose workers die, and how they do."""
+    reason = f"{film.path}: its worker died {DEATHS} times ({ending}); convert the film"
+    return Done(film=film.film_id, path=film.path, state="failed", reason=reason)
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, and the film it is at."""
+
+    process: SpawnProcess
+    line: Connection
+    film: Row | None = None
+    ready: bool = False
+
+    def give(self, film: Row) -> None:
+        self.film, self.ready = film, False
+        with suppress(BrokenPipeError):  # it is dead; `_answered` finds that out
+            self.line.send(film)
+
+    def answer(self) -> Done | Exception | str | None:
+        """Return what came of the film, or that it is ready for one; None if the process died."""
+        try:
+            answer: Done | Exception | str = self.line.recv()
+        except (EOFError, OSError):
+            self.process.join(_STOP_S)
+            return None
+        self.film, self.ready = None, True
+        return answer
+
+    def ending(self) -> str:
+        """Return how the process died."""
+        code = self.process.exitcode
+        return f"signal {-code}" if code and code < 0 else f"status {code}"
+
+    def end(self) -> None:
+        """Ask it to commit what it has and end."""
+        self.line.close()
+        self.process.terminate()
+
+    def join(self) -> None:
+        """Wait for it, not forever."""
+        self.process.join(_STOP_S)
+        self.process.kill()
+
+
+def _started(job: Job, archive: Path) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, job, archive), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _answered(crew: list[_Worker]) -> list[_Worker]:
+    """Return the workers that have answered or died; waits for a moment at most."""
+    lines = wait([worker.line for worker in crew], timeout=0.5)
+    return [worker for worker in crew if worker.line in lines]
+
+
+def _frames(archive: Path, film: Row) -> int:
+    """Return how far a film has come, in frames that are committed."""
+    try:
+        progress = read_survey(film_folder(archive, film) / SURVEY).progress
+    except SurveyError:
+        return 0
+    return 0 if progress is None else progress.frames
+
+
+def serve(line: Connection, job: Job, archive: Path) -> None:
+    """Inspect the films that come over a line; ends when nobody is at its other end."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+        line.send(READY)
+        while True:
+            film: Row = line.recv()
+            done = inspect_film(film, job, pipeline, archive)
+            if done is None:
+                return  # told to stop
+            line.send(done)
+    except (EOFError, BrokenPipeError):
+        return
+    except (ScnetEdgeError, OSError) as e:  # of the machine: the whole run ends with this line
+        with suppress(OSError):
+            line.send(e)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,106 @@
+"""What a pipe has besides cracks, told by where records lie on the wall: joints, water lines.
+
+A joint is a ring: lines straight around the pipe at one chainage that together go around half of
+it, or three of them a third. A water line runs straight along the pipe at one clock position, for
+metres. What the net is very sure of stays a crack: cracks can go around a pipe, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from scnet_edge.inspection.records import Observation
+
+Structure = Literal["joint", "water_line"]
+
+SURE = 0.8  # confidence from which a record stays a crack
+_STRAIGHT_MM, _STRAIGHT_SHARE = 12.0, 0.06  # off a line: so much, or this share of its length
+_ONE_CHAINAGE_M = 0.015  # between neighbours of one ring
+_RING_SHARE, _RING_SHARE_OF_MANY, _MANY = 0.5, 0.35, 3  # of the clock; of so many pieces
+_ONE_CLOCK_H = 0.1  # between neighbours of one water line
+_LINE_M, _LINE_SHARE = 1.0, 0.5  # its least length, and how much of it is seen
+_WATER_H = (3.2, 8.8)  # water does not stand above the middle of a pipe
+
+
+def find_structures(observations: Iterable[Observation]) -> dict[int, Structure]:
+    """Return the records that show a joint or a water line, by their `seq`.
+
+    Args:
+        observations: of one survey of a pipe, with chainage and clock; others are left out.
+    """
+    unsure = [o for o in observations if o.clock_from is not None and o.confidence < SURE]
+    found: dict[int, Structure] = {}
+    for segment in {o.segment for o in unsure}:
+        here = [o for o in unsure if o.segment == segment]
+        for ring in _groups(filter(_straight_around, here), _chainage_m, _ONE_CHAINAGE_M):
+            share = _RING_SHARE_OF_MANY if len(ring) >= _MANY else _RING_SHARE
+            if _covered(_clock_spans(ring)) >= 12 * share:
+                found |= dict.fromkeys((o.seq for o in ring), "joint")
+        for line in _groups(filter(_straight_along, here), _clock_h, _ONE_CLOCK_H):
+            spans = [(o.start_m or 0.0, o.end_m or 0.0) for o in line]
+            length_m = max(end for _, end in spans) - min(start for start, _ in spans)
+            if length_m >= _LINE_M and _covered(spans) >= _LINE_SHARE * length_m:
+                found |= dict.fromkeys((o.seq for o in line), "water_line")
+    return found
+
+
+def _straight_around(one: Observation) -> bool:
+    """Return whether a record is a straight line around the pipe."""
+    if one.kind != "circumferential" or one.start_m is None or one.end_m is None:
+        return False
+    return 1000 * (one.end_m - one.start_m) <= _slack_mm(one)
+
+
+def _straight_along(one: Observation) -> bool:
+    """Return whether a record is a straight line along the pipe, where water may stand."""
+    if one.kind != "longitudinal" or not one.outline_m_h or one.length_mm is None:
+        return False
+    if one.mm_per_px is None or not _WATER_H[0] <= _clock_h(one) <= _WATER_H[1]:
+        return False
+    return one.tortuosity <= 1 + _STRAIGHT_SHARE
+
+
+def _slack_mm(one: Observation) -> float:
+    length_mm = one.length_mm.value if one.length_mm else 0.0
+    return max(_STRAIGHT_MM, _STRAIGHT_SHARE * length_mm)
+
+
+def _chainage_m(one: Observation) -> float:
+    return ((one.start_m or 0.0) + (one.end_m or 0.0)) / 2
+
+
+def _clock_h(one: Observation) -> float:
+    start, end = one.clock_from or 0.0, one.clock_to or 0.0
+    return (start + ((end - start) % 12) / 2) % 12
+
+
+def _clock_spans(ring: Sequence[Observation]) -> list[tuple[float, float]]:
+    """Return from where to where each record goes, in hours; one over 12 o'clock is two spans."""
+    spans = []
+    for one in ring:
+        start, end = one.clock_from or 0.0, one.clock_to or 0.0
+        spans += [(start, end)] if start <= end else [(start, 12.0), (0.0, end)]
+    return spans
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Return how much the spans cover together."""
+    covered, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered
+
+
+def _groups(
+    observations: Iterable[Observation], place: Callable[[Observation], float], apart: float
+) -> list[list[Observation]]:
+    """Return the records in groups whose neighbours are at most so far apart."""
+    groups: list[list[Observation]] = []
+    for one in sorted(observations, key=place):
+        if groups and place(one) - place(groups[-1][-1]) <= apart:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups

@@ -1,0 +1,315 @@
+"""A video file, read to its end whatever it holds: every picture with its own time.
+
+What cannot be decoded is said, picture by picture, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from scnet_edge.errors import InputError
+from scnet_edge.types import Frame
+from scnet_edge.video.declared import declared_s
+from scnet_edge.video.film_clock import FilmClock, Seam, Seams
+from scnet_edge.video.upright import Look, Upright, look_of
+
+NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
+USUAL_FPS = 25.0  # of a file that states no rate, for pictures without a time
+DOUBT_S = 12.0  # after damage pictures may be smeared until the next key frame; no longer
+READ_ERRORS = 50  # in a row, after which the rest of a file is given up
+CUT_SHARE = 0.02  # of its length may be missing at a file's end: headers round
+MAX_PIXELS = 100_000_000
+SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # packets lie one behind the other
+# What FFmpeg takes for video and is none: text, raw bytes, pictures, lists of other files.
+NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "dash", "concat"})
+RESTARTING = 0x0200  # AVFMT_TS_DISCONT
+OPTIONS = {"protocol_whitelist": "file", "analyzeduration": "20000000", "probesize": "50000000"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture of a film.
+
+    Attributes:
+        frame: (h, w, 3) uint8 BGR; (0, 0, 3) where it could not be decoded.
+        time_s: seconds since the film's beginning, by the film's own clock.
+    """
+
+    frame: Frame
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """The file's clock is not continuous here; `detail` says how."""
+
+    detail: str
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """The file ends before the length that it states: what lies between was not there."""
+
+    from_s: float
+    to_s: float
+
+
+Item: TypeAlias = Picture | Jump | Missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """A video file that is open.
+
+    Attributes:
+        items: its pictures in the order of their times, read once; close it.
+        count: about how many pictures there are, for a progress bar; None where unknown.
+        fps: the mean rate; an assumption where the file states none.
+        changed: what was done to the pictures, for people; empty where nothing was.
+    """
+
+    items: Generator[Item]
+    count: int | None
+    fps: float
+    changed: str
+
+
+def open_film(path: Path) -> Film:
+    """Open a video file; its first picture is decoded by now.
+
+    Raises:
+        InputError: it cannot be read, is no video that FFmpeg knows, or no picture of it decodes.
+    """
+    container = _open(path)
+    stream = _video_stream(path, container)
+    reader = _Reader(path, container, stream)
+    items = reader.items()
+    before = list[Item]()
+    for item in items:
+        before.append(item)
+        if isinstance(item, Picture) and item.frame.size:
+            break
+    else:
+        raise InputError(f"{path}: no picture could be decoded; convert it to H.264 or MJPEG")
+    return Film(
+        items=_continued(before, items),
+        count=reader.count,
+        fps=reader.fps,
+        changed="" if reader.look is None else reader.look.text,
+    )
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        if not path.stat().st_size:
+            raise InputError(f"{path}: empty file, expected a video")
+        path.open("rb").close()
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read ({e.strerror})") from e
+    av.logging.set_libav_level(av.logging.PANIC)  # what matters, we raise
+    try:
+        return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
+    except av.error.FFmpegError as e:
+        raise InputError(_no_film(path, f"({e.strerror}), or it is cut short")) from e
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    stream = container.streams.best("video")
+    names = set(container.format.name.split(","))
+    pictures = any(name.endswith("_pipe") for name in names)
+    if not isinstance(stream, VideoStream) or pictures or names & NO_FILMS:
+        container.close()
+        raise InputError(_no_film(path, f"(a file of format {container.format.name})"))
+    # A damaged JPEG is an error, and no picture with a torn end; others tell by a flag.
+    strict = {"err_detect": "explode"} if stream.codec_context.name == "mjpeg" else {}
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strict}
+    stream.codec_context.thread_count = 1  # FFmpeg's H.264 marks damage only without slice threads
+    return stream
+
+
+def _no_film(path: Path, found: str) -> str:
+    expected = "expected an image, a folder of images or a video"
+    return f"{path}: {expected}, FFmpeg finds no video in it {found}; export it again"
+
+
+def _continued(before: list[Item], items: Generator[Item]) -> Generator[Item]:
+    try:
+        yield from before
+        yield from items
+    finally:
+        items.close()
+
+
+class _Reader:
+    """Reads one video stream of a container."""
+
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+        self._container, self._stream = container, stream
+        self.fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
+        self.look: Look | None = None  # of the first picture
+        self._declared_s = declared_s(path, container, stream)
+        start_s = None
+        if stream.start_time is not None and stream.time_base is not None:
+            start_s = float(stream.start_time * stream.time_base)
+        self._clock = FilmClock(start_s, 1 / self.fps)
+        may_jump = int(container.format.flags) & RESTARTING
+        self._seams = Seams(1 / self.fps) if may_jump else None
+        self._upright: Upright[float] = Upright()
+        self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
+        self._order = count()
+        self._corrupt = set[int | None]()  # the pts of packets that are not whole
+        self._doubt_from_s: float | None = None  # the time of damage; None without doubt
+        self._given_s = 0.0  # the last item's time
+        self._end_s = 0.0  # of all streams, by the file's clock
+        self._byte_end: int | None = None  # of the packet before
+        self._coded_aspect = stream.codec_context.sample_aspect_ratio
+
+    @property
+    def count(self) -> int | None:
+        """About how many pictures there are."""
+        if self._stream.frames:
+            return self._stream.frames
+        duration = self._container.duration
+        return round(duration / av.time_base * self.fps) if duration else None
+
+    def items(self) -> Generator[Item]:
+        """Yield everything, in the order of its time; close the file then."""
+        with self._container:
+            for packet in self._packets():
+                if self._skips_bytes(packet):
+                    self._doubt(self._clock.of_packet(None))
+                self._note_end(packet)
+                if packet.stream_index == self._stream.index:
+                    yield from self._decoded(packet)
+            yield from self._in_order(self._upright.flush())
+            yield from self._waited(math.inf)
+            yield from self._missing()
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        """Yield the packets of all streams, past places that cannot be read."""
+        errors = 0
+        while errors < READ_ERRORS:
+            try:
+                for packet in self._container.demux():
+                    errors = 0
+                    yield packet
+                return
+            except av.error.FFmpegError:
+                errors += 1
+                self._doubt(self._clock.of_packet(None))
+
+    def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
+        seam = self._seams.close(packet) if self._seams else Seam()
+        stated = packet.dts if packet.pts is None else packet.pts
+        time_s = self._clock.of_packet(_seconds(stated, packet.time_base))
+        if seam.jump_s:
+            detail = (
+                f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
+            )
+            self._wait(Jump(detail=detail, time_s=time_s))
+        if packet.is_corrupt:
+            self._corrupt.add(packet.pts)
+        if packet.is_corrupt or (seam.skips and not packet.is_keyframe):
+            self._doubt(time_s)
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            self._doubt(time_s)
+            self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
+            return
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                yield from self._shown(frame)
+
+    def _shown(self, frame: av.VideoFrame) -> Iterator[Item]:
+        """Yield what is ready once a frame is there: it, or those before it."""
+        stated_s = _seconds(frame.pts, frame.time_base)
+        about_s = self._clock.of_packet(stated_s)
+        if self._is_doubtful(frame, about_s):
+            self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
+            return
+        time_s = self._clock.at(stated_s)
+        if time_s is None:
+            self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
+            return
+        look = look_of(frame, self._aspect())
+        if self.look is None:
+            self.look = look
+            if time_s > 0:
+                self._wait(Picture(frame=NO_PIXELS, time_s=0.0))
+        yield from self._in_order(self._upright.push(frame, look, time_s))
+
+    def _aspect(self) -> Fraction | None:
+        """Return the shape of a pixel: the container's word, until the coded one changes."""
+        coded = self._stream.codec_context.sample_aspect_ratio
+        return self._stream.sample_aspect_ratio if coded == self._coded_aspect else coded
+
+    def _skips_bytes(self, packet: Packet[Stream]) -> bool:
+        """Return whether the demuxer has left out bytes that it could not read before this."""
+        before, self._byte_end = self._byte_end, None
+        if packet.pos is not None:
+            self._byte_end = packet.pos + packet.size
+        if before is None or packet.pos is None or self._container.format.name not in SEAMLESS:
+            return False
+        return packet.pos - before > SEAM_BYTES
+
+    def _doubt(self, time_s: float) -> None:
+        self._doubt_from_s = time_s
+
+    def _is_doubtful(self, frame: av.VideoFrame, time_s: float) -> bool:
+        """Return whether a frame is damaged, or made from one that was."""
+        if frame.is_corrupt or (frame.pts is not None and frame.pts in self._corrupt):
+            self._doubt(time_s)
+            return True
+        since_s = self._doubt_from_s
+        if since_s is not None and (frame.key_frame or time_s - since_s > DOUBT_S):
+            self._doubt_from_s = since_s = None
+        return since_s is not None
+
+    def _wait(self, item: Picture | Jump) -> None:
+        heappush(self._waiting, (item.time_s, next(self._order), item))
+
+    def _waited(self, until_s: float) -> Iterator[Item]:
+        """Yield the items that wait for their time."""
+        while self._waiting and self._waiting[0][0] <= until_s:
+            item = heappop(self._waiting)[-1]
+            self._given_s = max(self._given_s, item.time_s)
+            yield replace(item, time_s=self._given_s)
+
+    def _in_order(self, ready: Iterator[tuple[float, Frame]]) -> Iterator[Item]:
+        for time_s, frame in ready:
+            yield from self._waited(time_s)
+            self._given_s = time_s
+            yield Picture(frame=frame, time_s=time_s)
+
+    def _note_end(self, packet: Packet[Stream]) -> None:
+        stated = packet.dts if packet.pts is None else packet.pts
+        if stated is not None:
+            end_s = _seconds(stated + (packet.duration or 0), packet.time_base)
+            self._end_s = max(self._end_s, end_s or 0.0)
+
+    def _missing(self) -> Iterator[Item]:
+        """Yield what a file that is cut states to hold beyond its end."""
+        start_s = (self._container.start_time or 0) / av.time_base
+        missing_s = self._declared_s - (self._end_s - start_s)
+        if missing_s > max(2 * self._clock.step_s, CUT_SHARE * self._declared_s):
+            yield Missing(from_s=self._given_s, to_s=self._given_s + missing_s)
+
+
+def _seconds(stated: int | None, time_base: Fraction | None) -> float | None:
+    return None if stated is None or time_base is None else float(stated * time_base)

@@ -1,0 +1,100 @@
+"""The times of a film's pictures: its own, from 0 at its beginning, always growing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from av.packet import Packet
+from av.stream import Stream
+
+LONGEST_PAUSE_S = 10.0  # in a transport stream a longer one is another recording's clock
+SKIP, DECAY = 1.5, 0.95  # of the longest step lately; a longer one is packets that are missing
+LATE_S = 0.5  # a first picture later than the stated start: those before it did not decode
+LATEST_S = 10.0  # even later, and it has another clock than the header
+
+
+class FilmClock:
+    """Turns the times that a file states into seconds since its beginning.
+
+    Attributes:
+        step_s: the usual time from one picture to the next.
+    """
+
+    def __init__(self, start_s: float | None, step_s: float) -> None:
+        """Begin; `start_s` is when the file says that it begins, None where it does not."""
+        self.step_s = step_s
+        self._start_s = start_s
+        self._zero_s: float | None = None
+        self._last_s: float | None = None
+
+    def at(self, stated_s: float | None) -> float | None:
+        """Return the next picture's time; None where it belongs before pictures already given."""
+        if self._zero_s is None:
+            self._zero_s = self._begin(stated_s)
+        time_s = self.of_packet(stated_s)
+        if self._last_s is not None and time_s <= self._last_s:
+            if time_s < self._last_s - self.step_s / 2:
+                return None
+            time_s = self._last_s + min(self.step_s, 0.001)
+        self._last_s = time_s
+        return time_s
+
+    def of_packet(self, stated_s: float | None) -> float:
+        """Return the time of a packet, whose picture may never come; nothing changes."""
+        if stated_s is None:
+            return 0.0 if self._last_s is None else self._last_s + self.step_s
+        return stated_s - (self._begin(stated_s) if self._zero_s is None else self._zero_s)
+
+    def _begin(self, stated_s: float | None) -> float:
+        """Return what the file's clock says at 0 s, by its first picture and its header."""
+        if self._start_s is None or stated_s is None:
+            return stated_s or self._start_s or 0.0
+        lost = LATE_S < stated_s - self._start_s <= LATEST_S
+        return self._start_s if lost else stated_s
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """What is odd between a packet and the one before it.
+
+    Attributes:
+        jump_s: by how much the clock jumps, as where two recordings were joined.
+        skips: packets are missing before this one.
+    """
+
+    jump_s: float = 0.0
+    skips: bool = False
+
+
+class Seams:
+    """Watches the times of decoding in a transport stream, which only grow in one recording.
+
+    What comes behind a jump is moved, so that time goes on.
+    """
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s = self._usual_s = step_s
+        self._shift = 0  # in the stream's own units, as all below
+        self._last: int | None = None
+
+    def close(self, packet: Packet[Stream]) -> Seam:
+        """Take the next packet, and move it in time if it must be; return what is odd."""
+        time_base = packet.time_base
+        if packet.dts is None or time_base is None:
+            return Seam()
+        seam, before = Seam(), self._last
+        if before is not None:
+            way = packet.dts + self._shift - before
+            way_s = float(way * time_base)
+            if 0 <= way_s <= LONGEST_PAUSE_S:
+                seam = Seam(skips=way_s > SKIP * self._usual_s)
+                self._usual_s = max(way_s, self._step_s, DECAY * self._usual_s)
+            else:
+                seam = Seam(jump_s=way_s)
+                self._shift += round(self._step_s / time_base) - way
+        if self._shift:
+            packet.dts += self._shift
+            if packet.pts is not None:
+                packet.pts += self._shift
+        self._last = packet.dts
+        return seam

@@ -1,0 +1,1 @@
+"""The skin of `scnet_edge.ros2` for rclpy."""

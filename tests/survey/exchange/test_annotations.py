@@ -1,0 +1,157 @@
+"""Masks go out to an annotation tool and come back: the same, corrected, or gone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hand_made import facts, observation, picture
+
+from scnet_edge.errors import InputError
+from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.evidence import read_crack_mask, read_sidecars
+from scnet_edge.survey.exchange import export
+from scnet_edge.survey.exchange.annotations import import_annotations
+from scnet_edge.survey.folder import read_survey
+from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.recorder import record
+from scnet_edge.survey.space import Limits
+from scnet_edge.types import Mask
+
+SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SIZE_HW = picture(1)[1].shape
+SQUARE = [[20.0, 30.0], [60.0, 30.0], [60.0, 50.0], [20.0, 50.0]]
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    with Journal(tmp_path / "survey", facts(), limits=SMALL) as journal:
+        for seq in (1, 2, 3):
+            record(journal, observation(seq), *picture(seq))
+    return tmp_path / "survey"
+
+
+def square() -> Mask:
+    mask = np.zeros(SIZE_HW, np.uint8)
+    cv2.fillPoly(mask, [np.array(SQUARE, np.int32)], 1)
+    return mask > 0
+
+
+def coco(path: Path, names: list[str]) -> Path:
+    """Write a COCO file as CVAT does: the second picture has a polygon, the others nothing."""
+    h, w = SIZE_HW
+    images = [{"id": i, "file_name": name, "height": h, "width": w} for i, name in enumerate(names)]
+    flat = [value for point in SQUARE for value in point]
+    notes = [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [flat]}]
+    path.write_text(json.dumps({"images": images, "annotations": notes, "categories": []}))
+    return path
+
+
+def label_studio(path: Path, names: list[str]) -> Path:
+    h, w = SIZE_HW
+    percent = [[100 * x / w, 100 * y / h] for x, y in SQUARE]
+    value = {"points": percent, "polygonlabels": ["crack"]}
+    result = {"type": "polygonlabels", "original_width": w, "original_height": h, "value": value}
+    tasks = [
+        {"file_upload": f"5f1c0de5-{name}", "annotations": [{"result": [result] * (i == 1)}]}
+        for i, name in enumerate(names)
+    ]
+    path.write_text(json.dumps(tasks))
+    return path
+
+
+def labelme(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    h, w = SIZE_HW
+    for i, name in enumerate(names):
+        shapes = [{"label": "crack", "points": SQUARE, "shape_type": "polygon"}] * (i == 1)
+        data = {"imagePath": f"..\\snapshots\\{name}", "imageHeight": h, "imageWidth": w}
+        (folder / f"{name}.json").write_text(json.dumps(data | {"shapes": shapes}))
+    return folder
+
+
+def masks(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for i, name in enumerate(names):
+        image = square().astype(np.uint8) * 255 * (i == 1)
+        cv2.imwrite(str(folder / name.replace(".jpg", ".png")), image)
+    return folder
+
+
+@pytest.mark.parametrize("write", [coco, label_studio, labelme, masks])
+def test_a_corrected_mask_is_the_record_s_and_accepted(
+    survey: Path, tmp_path: Path, write: Callable[[Path, list[str]], Path]
+) -> None:
+    path = write(tmp_path / "made.json", ["000001.jpg", "000002.jpg"])
+    done = import_annotations(survey, path)
+    assert (done.corrected, done.same, done.rejected, done.unknown) == ((2,), (), (), ())
+    first, second, third = read_survey(survey).observations
+    assert [o.review for o in (first, second, third)] == [
+        "needs_review",
+        "accepted",
+        "needs_review",
+    ]
+    assert "mask_corrected" in second.flags
+    assert second.width_p95_mm == observation(2).width_p95_mm
+    np.testing.assert_array_equal(read_crack_mask(survey, second), square())
+    assert read_sidecars(survey)[1] == second
+    done = import_annotations(survey, path, reject_empty=True)
+    assert (done.corrected, done.same, done.rejected) == ((), (2,), (1,))
+    assert read_survey(survey).observations[0].review == "rejected"
+
+
+def test_our_own_export_comes_back_as_it_went(survey: Path, tmp_path: Path) -> None:
+    [path] = export(read_survey(survey), read_codes(), "coco", tmp_path)
+    done = import_annotations(survey, path)
+    assert done.same == (1, 2, 3)
+    assert {o.review for o in read_survey(survey).observations} == {"accepted"}
+
+
+def test_tools_rename_pictures_and_some_are_not_ours(survey: Path, tmp_path: Path) -> None:
+    names = ["holiday.jpg", "images\\000002_jpg.rf.0a1b2c.jpg", "000099.jpg"]
+    done = import_annotations(survey, coco(tmp_path / "a.json", names))
+    assert done.corrected == (2,)
+    assert done.unknown == ("holiday.jpg", "000099.jpg")
+
+
+def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: Path) -> None:
+    folder = masks(tmp_path / "masks", ["000001.jpg", "000002.jpg"])
+    cv2.imwrite(str(folder / "000003.png"), np.full((5, 7), 255, np.uint8))
+    with pytest.raises(InputError, match="found 7x5"):
+        import_annotations(survey, folder)
+    assert {o.review for o in read_survey(survey).observations} == {"needs_review"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.json", b"{", "not JSON"),
+        ("a.json", b"{}", "expected COCO"),
+        ("a.json", b'[{"data": {}}]', "an annotation that is none"),
+        ("a.json", b'{"images": [{}], "annotations": []}', "expected a COCO file"),
+        ("a.png", b"x", "not a picture"),
+        ("a.txt", b"x", "expected a folder"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(
+    survey: Path, tmp_path: Path, name: str, content: bytes, expected: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=expected) as raised:
+        import_annotations(survey, tmp_path / name)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_brush_strokes_say_how_to_export_them(survey: Path, tmp_path: Path) -> None:
+    task: dict[str, Any] = {
+        "file_upload": "000001.jpg",
+        "annotations": [{"result": [{"type": "brushlabels"}]}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps([task]))
+    with pytest.raises(InputError, match="export as COCO"):
+        import_annotations(survey, tmp_path / "a.json")

@@ -1,0 +1,285 @@
+"""Films of every kind that people have: all pictures, at their own times, or said to be lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from films import wall, walls, write_film
+
+from scnet_edge.errors import InputError
+from scnet_edge.types import Frame
+from scnet_edge.video.film import Item, Jump, Missing, Picture, open_film
+
+COUNT = 12
+FFMPEG_KNOWS = [
+    ("a.mp4", "libx264", {}),
+    ("a.mov", "mpeg4", {}),
+    ("a.m4v", "mpeg4", {}),
+    ("a.3gp", "mpeg4", {}),
+    ("a.mkv", "libx265", {"x265-params": "log-level=0"}),
+    ("a.webm", "libvpx-vp9", {"deadline": "realtime", "b": "2M"}),
+    ("a.avi", "mjpeg", {}),
+    ("b.avi", "mpeg4", {"bf": "2", "b": "2M"}),
+    ("c.avi", "ffv1", {}),
+    ("a.wmv", "wmv2", {"b": "2M"}),
+    ("a.asf", "wmv1", {"b": "2M"}),
+    ("a.flv", "flv", {"b": "2M"}),
+    ("a.mpg", "mpeg1video", {"b": "2M"}),
+    ("a.vob", "mpeg2video", {"bf": "2", "b": "2M"}),
+    ("a.ts", "libx264", {}),
+    ("a.mts", "libx264", {}),
+    ("a.m2ts", "mpeg2video", {"b": "2M"}),
+    ("a.mxf", "mpeg2video", {"b": "2M"}),
+    ("a.gif", "gif", {}),
+    ("a.h264", "libx264", {}),
+    ("a.mystery", "libx264", {}),
+]
+FORMATS = {"a.vob": "vob", "a.mts": "mpegts", "a.m2ts": "mpegts", "a.mystery": "matroska"}
+PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8"}
+
+
+def read(path: Path) -> list[Item]:
+    return list(open_film(path).items)
+
+
+def seen(items: Sequence[Item]) -> list[Picture]:
+    return [i for i in items if isinstance(i, Picture) and i.frame.size]
+
+
+def lost_s(items: Sequence[Item]) -> list[float]:
+    return [i.time_s for i in items if isinstance(i, Picture) and not i.frame.size]
+
+
+def apart(one: Frame, other: Frame) -> float:
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), FFMPEG_KNOWS)
+def test_every_container_and_codec_gives_its_pictures_at_their_times(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    drawn = walls(COUNT)
+    path = write_film(
+        tmp_path / name,
+        drawn,
+        codec,
+        fps=25,
+        options=options,
+        pixel_format=PIXELS.get(codec, "yuv420p"),
+        format=FORMATS.get(name),
+    )
+    film = open_film(path)
+    items = list(film.items)
+    assert [type(i) for i in items] == [Picture] * COUNT
+    assert not lost_s(items)
+    for i, picture in enumerate(seen(items)):
+        assert picture.time_s == pytest.approx(i / 25, abs=0.0051)
+        assert picture.frame.flags.c_contiguous
+        assert apart(picture.frame, drawn[i]) < (25 if codec == "gif" else 5)
+        others = [apart(picture.frame, d) for d in drawn]
+        assert int(np.argmin(others)) == i
+    assert film.fps == pytest.approx(25, rel=0.01)
+    assert film.changed == ""
+
+
+def test_pictures_have_the_times_of_the_file(tmp_path: Path) -> None:
+    times_s = [0.0, 0.1, 0.5, 0.6, 1.4, 1.5, 1.6, 2.9, 3.0]
+    for name in ("vfr.mp4", "vfr.mkv"):
+        film = open_film(write_film(tmp_path / name, walls(9), times_s=times_s))
+        found = [picture.time_s for picture in seen(list(film.items))]
+        assert found == pytest.approx(times_s, abs=0.001)
+
+
+def test_a_pause_of_the_recorder_is_no_missing_end(tmp_path: Path) -> None:
+    times_s = [i / 10 + 3 * (i >= 15) for i in range(30)]
+    film = open_film(write_film(tmp_path / "paused.mkv", walls(30), times_s=times_s))
+    items = list(film.items)
+    assert [i.time_s for i in seen(items)] == pytest.approx(times_s, abs=0.001)
+    assert len(items) == 30
+
+
+def test_a_film_begins_at_0_whatever_its_clock_says(tmp_path: Path) -> None:
+    times_s = [3600.5 + i / 10 for i in range(9)]
+    path = write_film(tmp_path / "late.ts", walls(9), times_s=times_s)
+    assert [i.time_s for i in seen(read(path))] == pytest.approx([i / 10 for i in range(9)])
+
+
+def test_recordings_that_were_joined_go_on_one_behind_the_other(tmp_path: Path) -> None:
+    for at_s in (0.0, 500.0):  # the second's clock starts anew, or lies far ahead
+        one = write_film(tmp_path / "one.ts", walls(10), times_s=[i / 10 for i in range(10)])
+        times_s = [at_s + i / 10 for i in range(10)]
+        other = write_film(tmp_path / "other.ts", walls(10), times_s=times_s)
+        joined = tmp_path / "joined.ts"
+        joined.write_bytes(one.read_bytes() + other.read_bytes())
+        items = read(joined)
+        [jump] = [i for i in items if isinstance(i, Jump)]
+        assert "the file's clock jumps" in jump.detail
+        pictures = [i for i in items if isinstance(i, Picture)]
+        assert len(pictures) == 20
+        steps = [b.time_s - a.time_s for a, b in pairwise(pictures)]
+        assert steps == pytest.approx([0.1] * 19, abs=0.001)
+        assert len(seen(items)) >= 16  # a stream's seam may cost those that wait at the decoder
+        assert apart(pictures[-1].frame, wall(9)) < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "libx264"), ("a.mkv", "libx264"), ("a.mpg", "mpeg2video"), ("a.flv", "flv")],
+)
+@pytest.mark.parametrize("content", ["zeros", "noise"])
+def test_reading_goes_on_behind_damage_and_nothing_smeared_is_given(
+    tmp_path: Path, name: str, codec: str, content: str
+) -> None:
+    options = {"g": "12", "b": "2M"}
+    path = write_film(tmp_path / name, walls(60), codec, fps=25, options=options)
+    whole = {round(i.time_s, 3): i.frame for i in seen(read(path))}
+    data = bytearray(path.read_bytes())
+    at, length = len(data) * 4 // 10, len(data) // 50
+    noise = np.random.default_rng(1).integers(0, 256, length, np.uint8).tobytes()
+    data[at : at + length] = bytes(length) if content == "zeros" else noise
+    path.write_bytes(data)
+    items = read(path)
+    found = seen(items)
+    missed = set(whole) - {round(i.time_s, 3) for i in found}
+    assert 1 <= len(missed) <= 26
+    assert found[0].time_s == 0
+    assert found[-1].time_s == max(whole)
+    for picture in found:
+        assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 0.5
+    times = [i.time_s for i in items if isinstance(i, Picture)]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container_options"),
+    [
+        ("a.mp4", "libx264", {"movflags": "faststart"}),
+        ("a.mkv", "libx264", {}),
+        ("a.avi", "mjpeg", {}),
+        ("a.wmv", "wmv2", {}),
+        ("a.flv", "flv", {}),
+    ],
+)
+def test_a_file_that_is_cut_gives_what_it_holds_and_says_what_is_missing(
+    tmp_path: Path, name: str, codec: str, container_options: dict[str, str]
+) -> None:
+    path = write_film(
+        tmp_path / name,
+        walls(60),
+        codec,
+        pixel_format=PIXELS.get(codec, "yuv420p"),
+        container_options=container_options,
+    )
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    *items, missing = read(path)
+    assert isinstance(missing, Missing)
+    assert 10 <= len(seen(items)) < 55
+    assert missing.from_s == pytest.approx(items[-1].time_s)
+    assert missing.to_s == pytest.approx(6.0, abs=0.4)
+
+
+def test_a_stream_that_is_cut_ends_where_it_ends(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.ts", walls(60), options={"g": "10"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    items = read(path)
+    assert 20 < len(seen(items)) < 50
+    assert all(isinstance(i, Picture) for i in items)
+
+
+def test_pictures_before_the_first_key_frame_are_said_to_be_lost(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.ts", walls(40), options={"g": "20", "bf": "0"})
+    whole = seen(read(path))
+    data = path.read_bytes()
+    packets = [data[i : i + 188] for i in range(0, len(data), 188)]
+    # The tables stay; the pictures begin in the middle of the first group.
+    path.write_bytes(b"".join(packets[:3] + packets[len(packets) // 4 :]))
+    items = read(path)
+    assert lost_s(items)[0] == 0
+    found = seen(items)
+    assert 20 <= len(found) < 40
+    for picture, expected in zip(found[-20:], whole[-20:], strict=True):
+        assert apart(picture.frame, expected.frame) < 0.5
+
+
+def test_a_change_of_size_within_a_file(tmp_path: Path) -> None:
+    one = write_film(tmp_path / "1.ts", walls(10, (96, 128)))
+    two = write_film(tmp_path / "2.ts", walls(10, (64, 96)))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(one.read_bytes() + two.read_bytes())
+    found = seen(read(joined))
+    sizes = [picture.frame.shape[:2] for picture in found]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(found) >= 16
+    assert apart(found[-1].frame, wall(9, (64, 96))) < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("text.mp4", b"hello, this is text" * 100),
+        ("text.txt", b"hello, this is text" * 100),
+        ("list.m3u8", b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.ts\n#EXT-X-ENDLIST\n"),
+        ("list.mkv", b"ffconcat version 1.0\nfile /etc/passwd\n"),
+        ("empty.avi", b""),
+        ("zeros.mpg", bytes(100_000)),
+        ("picture.mp4", cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes()),
+    ],
+)
+def test_what_is_no_film_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    write_film(tmp_path / "a.ts", walls(5))
+    with pytest.raises(InputError) as caught:
+        open_film(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_sound_alone_is_no_film(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(InputError, match="no video in it"):
+        open_film(path)
+
+
+@pytest.mark.parametrize("name", [b"Sch\xe4den.mp4", b"http:cam.mp4", b"%d [x].mp4", b"-i.mp4"])
+def test_a_name_is_only_a_name(tmp_path: Path, name: bytes) -> None:
+    made = write_film(tmp_path / "a.mp4", walls(5))
+    path = tmp_path / os.fsdecode(name)
+    made.rename(path)
+    assert len(seen(read(path))) == 5
+
+
+def test_leaving_early_closes_the_file(tmp_path: Path) -> None:
+    film = open_film(write_film(tmp_path / "a.mp4", walls(30)))
+    next(film.items)
+    film.items.close()
+    assert list(film.items) == []
+
+
+def test_what_was_done_to_the_pictures_is_said(tmp_path: Path) -> None:
+    film = open_film(
+        write_film(
+            tmp_path / "a.mpg",
+            walls(6, (96, 120)),
+            "mpeg2video",
+            fps=25,
+            pixel_aspect=Fraction(16, 15),
+            interlaced=True,
+        )
+    )
+    assert film.changed == "120x96 px, deinterlaced, pixels 16:15 made square: 128x96 px"
