@@ -57,7 +57,7 @@ def write_sidecar(folder: Path, observation: Observation) -> None:
 
 def picture_path(folder: Path, observation: Observation) -> Path | None:
     """Return the file of an observation's picture; None where there is none."""
-    path = _path(folder, observation.seq, "jpg")
+    path = _path(folder / SNAPSHOTS, observation.seq, "jpg")
     return path if observation.snapshot is not None and path.is_file() else None
 
 
