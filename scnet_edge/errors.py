@@ -106,3 +106,8 @@ def one_line(error: Exception) -> str:
     """Return a foreign error's many-line message as one of at most 300 characters."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"
+
+
+def install_extra(extra: str) -> str:
+    """Return how to install an extra, for the end of a message."""
+    return f"in the clone pip install '.[{extra}]', or the wheel with [{extra}]"

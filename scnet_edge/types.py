@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -79,6 +79,11 @@ class Result:
         edges: (h, w) float32 in [0, 1], the HED map; None for a model without the prior.
         timing: milliseconds by stage, in the order they ran.
         flags: how it was made, where that weakens it: `degraded`, `gated`, `prior_reused`.
+        scale: how it was looked at: `fit`, whole, scaled to the model; `native`, as it is, in
+            tiles; `auto`, in those tiles in which the frame, made smaller, showed something. The
+            maps are 0 where it was not looked at.
+        tiles: how many times the model looked.
+        ignored: (h, w) bool, True where nothing was inspected; None where everything was.
     """
 
     mask: Mask
@@ -86,6 +91,9 @@ class Result:
     edges: Map | None
     timing: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    scale: Literal["native", "fit", "auto"] = "native"
+    tiles: int = 1
+    ignored: Mask | None = None
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -68,14 +67,7 @@ class Pipe:
         return (-self.above, -pipe_rating, -self.cracks, -self.width_key)
 
 
-def write_report(
-    archive: Path,
-    codes: Codes,
-    limit_name: str,
-    limit: Limit,
-    *,
-    advance: Callable[[], None] = lambda: None,
-) -> Path:
+def write_report(archive: Path, codes: Codes, limit_name: str, limit: Limit) -> Path:
     """Write `index.html`, the report of every film, and `compare.html` where there is a coding.
 
     Raises:
@@ -94,7 +86,6 @@ def write_report(
             survey = read_survey(film_folder(archive, film) / SURVEY)
             _write_own_report(film_folder(archive, film), survey, codes, limit_name, limit)
             pipes.append(_pipe(film, state, survey, codes, limit, by_film.get(film.film_id)))
-        advance()
     pipes.sort(key=lambda pipe: (pipe.severity, pipe.film.path_bytes))
     page = _index(job, manifest, done, pipes, agreements, limit_name, limit)
     write_file(archive / INDEX, page.encode(errors="replace"))

@@ -12,7 +12,7 @@ from scnet_edge.config import SIDES_PX, read_toml
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
 from scnet_edge.errors import ConfigError
 
-DEFAULT_MODEL = "scnet-small"
+DEFAULT_MODEL = "scnet-small-instance"
 DEFAULT_SIZE_HW = (384, 544)
 # The least F1 of our mask against the reference's, on the golden frames, that a bundle may have.
 MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}
@@ -35,6 +35,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         exclude: Convolutions that stay in floating point, by node name.
         min_mask_f1: The bundle's tolerance; None for the default of its precision.
         split_graphs: Write HED and SCNet apart as well.
+        batch: Frames, or tiles of one, that the graph takes at once.
     """
 
     precision: Precision
@@ -47,6 +48,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     exclude: tuple[str, ...] = ()
     min_mask_f1: Share | None = None
     split_graphs: bool = False
+    batch: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
 
 
 def read_recipe(path: Path) -> Recipe:

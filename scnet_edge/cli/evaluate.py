@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -63,6 +63,10 @@ def evaluate(
         str | None, typer.Option(help="The engine of a bundle; a model runs in PyTorch.")
     ] = None,
     device: Annotated[str, typer.Option(help="Of a model: auto, cpu, cuda or cuda:N.")] = "cpu",
+    scale: Annotated[
+        Literal["native", "fit", "auto"] | None,
+        typer.Option(help="How a bundle takes images of another size than its model's, see 'run'."),
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="The guided filter of DeepCrack-Liu.")
     ] = False,
@@ -100,7 +104,7 @@ def evaluate(
     bare = all(sample.role in ("negative", "image-level") for sample in samples)  # or a corpus
     if bare and (plots or record):
         raise ConfigError("--plots and --record are for one data set with masks; leave them out")
-    with opened(subject, engine, refine=refine, device=device) as open_subject:
+    with opened(subject, engine, refine=refine, device=device, scale=scale) as open_subject:
         if bare:
             domains = (
                 over_corpus(corpus, open_subject, subject)

@@ -22,6 +22,7 @@ from scnet_edge.cli.robot_options import (
     Point,
     PolicyName,
     RequireSignature,
+    ScaleName,
     Sinks,
     SourceUri,
     Threads,
@@ -57,6 +58,7 @@ def inspect(
     operating_point: Point = None,
     require_signature: RequireSignature = None,
     threads: Threads = None,
+    scale: ScaleName = None,
     cache: Cache = None,
     frames: Frames = None,
 ) -> None:
@@ -80,6 +82,7 @@ def inspect(
         operating_point=operating_point,
         require_signature=require_signature,
         threads=threads,
+        scale=scale,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,10 @@ class TerminalSink:
         self._task = progress.add_task("Frames", total=None, visible=False)
         self._latency = Latency()
         self._cracks = 0
+        self._scales: Counter[str] = Counter()
+        self._tiles = 0
+        self._ignored_px = self._pixels = 0
+        self._frame_hw = (0, 0)
 
     def announce(self, url: str) -> None:
         """Print where the live page is; systemd's journal, which others read, gets no token."""
@@ -81,6 +86,12 @@ class TerminalSink:
         if frame_result.camera_to_mask_ms is not None:
             self._latency.add({"camera to mask": frame_result.camera_to_mask_ms})
         self._cracks += len(frame_result.cracks)
+        self._scales[frame_result.result.scale] += 1
+        self._tiles += frame_result.result.tiles
+        mask, ignored = frame_result.result.mask, frame_result.result.ignored
+        self._frame_hw = mask.shape[:2]
+        self._pixels += mask.size
+        self._ignored_px += 0 if ignored is None else int(ignored.sum())
         self._progress.advance(self._task)
 
     def note(self, event: Event) -> None:
@@ -109,6 +120,10 @@ class TerminalSink:
         table.add_row("frames", str(run.counters.processed))
         for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
+        if self._scales:
+            table.add_row("scale", self._scale(run.segmentation.pipeline.manifest.input.frame_hw))
+        if self._ignored_px:
+            table.add_row("not inspected", f"{self._ignored_px / self._pixels:.1%} of the pixels")
         table.add_row("cracks, summed over frames", str(self._cracks))
         for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
@@ -120,6 +135,15 @@ class TerminalSink:
             _print_places(run.options.out)
         elif not run.source.live and not run.robot.sinks:
             typer.echo("nothing is kept: pass --out FOLDER for masks, overlay and a report")
+
+    def _scale(self, model_hw: tuple[int, int]) -> str:
+        """Return how the frames were brought to the model, in words."""
+        tiles = self._tiles / self._scales.total()
+        scales = " and ".join(sorted(self._scales))
+        if scales != "fit":
+            return f"{scales}, {tiles:.4g} tile{'' if tiles == 1 else 's'} a frame"
+        shrunk = max(f / m for f, m in zip(self._frame_hw, model_hw, strict=True))
+        return f"fit, {shrunk:.1f} times smaller" if shrunk > 1 else "fit, not made smaller"
 
 
 def _print_places(out: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, install_extra
 from scnet_edge.evaluation import Tally
 from scnet_edge.evaluation.metrics import Counts, add_up, ods
 from scnet_edge.files import new_file, write_image
@@ -53,7 +53,7 @@ def new_figure(columns: int = 1):  # type: ignore[no-untyped-def]  # matplotlib 
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as e:
-        raise ConfigError("plots need matplotlib; pip install 'scnet-edge[train]'") from e
+        raise ConfigError(f"plots need matplotlib; {install_extra('train')}") from e
     figure = Figure(figsize=(6 * columns, 4.5))
     return figure, figure.subplots(1, columns)
 

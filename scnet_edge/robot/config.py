@@ -20,6 +20,8 @@ from msgspec import Meta
 from scnet_edge.config import NotToml, parse_toml, read_text
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import PointName
+from scnet_edge.runtime.ignore import Polygon
+from scnet_edge.runtime.scale import Scale
 from scnet_edge.video.frame_checks import Limits
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -44,6 +46,14 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         isolate: run the engine in a process of its own, so that a crash of its native code costs
             one frame. Left out: yes for cameras, no for files.
         threads: CPU threads of the engine. Left out: its own choice.
+        scale: how frames larger than the model are brought to it: `native` in tiles, `fit` whole,
+            `auto` in tiles where something may be. Left out: `native` for pictures, `fit` for
+            videos and cameras.
+        ignore: regions not to look at, each a list of its corners [x, y], in pixels, or in shares
+            of width and height where all are within 0 to 1. Those of a pipe.toml count as well.
+        ignore_mask: a picture of the frames' aspect ratio, white where not to look.
+        ignore_still: do not look at borders, boxes and text that stand still while the rest of
+            the footage moves. Left out: yes for videos and cameras.
         sinks: where results go, as `run --sink` takes them.
         require_signature: a public key; bundles without its owner's signature are refused.
         fail_closed: end the run with exit status 74 when a sink cannot write. Otherwise what is
@@ -84,6 +94,10 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     operating_point: PointName | None = None
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
+    scale: Scale | None = None
+    ignore: tuple[Polygon, ...] = ()
+    ignore_mask: str | None = None
+    ignore_still: bool | None = None
     sinks: tuple[str, ...] = ()
     require_signature: str | None = None
     fail_closed: bool = False

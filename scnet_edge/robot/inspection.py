@@ -80,7 +80,9 @@ def open_inspection(
         first_segment = next_segment(before) if source.live else 0
         if source.left_out and source.left_out not in {alarm.detail for alarm in before.alarms}:
             journal.alarm("files", source.left_out)
-        span = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
+        bag = robot.source.startswith("rosbag:")
+        whole = FilmSpan(seconds=source.length_s, frames=source.count, utc=bag)
+        span = whole if source.step_s else None
         with open_odometry(
             uri, setup, first_segment=first_segment, film=robot.source, span=span
         ) as odometry:

@@ -33,6 +33,7 @@ from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
+from scnet_edge.runtime.scale import Scale as ModelScale
 from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask
@@ -179,6 +180,12 @@ def open_run(
         enter(stopped_by_signals(source.stop))
         if robot.isolate is None:
             robot = msgspec.structs.replace(robot, isolate=source.live)
+        footage = source.live or source.fps is not None
+        if robot.scale is None:  # pictures have time, what comes by the second has not
+            usual: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
+            robot = msgspec.structs.replace(robot, scale=usual)
+        if robot.ignore_still is None:
+            robot = msgspec.structs.replace(robot, ignore_still=footage)
         segmentation = enter(
             open_segmentation(
                 bundle,

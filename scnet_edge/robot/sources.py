@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
 from scnet_edge.config import parse_size
-from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.errors import ConfigError, InputError, install_extra
 from scnet_edge.redaction import redacted
 from scnet_edge.simulation.clip import SMALLEST_PX, render_clip
 from scnet_edge.video.camera import FRAME_S, OPEN_S
@@ -49,9 +49,7 @@ def _bag(uri: str) -> Source:
     try:
         from scnet_edge.video.rosbag import open_rosbag
     except ModuleNotFoundError as e:
-        raise ConfigError(
-            f"{uri}: needs the package {e.name}; pip install 'scnet-edge[ros]'"
-        ) from e
+        raise ConfigError(f"{uri}: needs the package {e.name}; {install_extra('ros')}") from e
     return open_rosbag(uri)
 
 

@@ -41,7 +41,13 @@ def draw_result(frame_result: FrameResult) -> Frame:
         *captured.faults,
         *result.flags,
     ]
-    return draw_overlay(captured.frame, result.mask, caption="   ".join(words), edges=result.edges)
+    return draw_overlay(
+        captured.frame,
+        result.mask,
+        caption="   ".join(words),
+        edges=result.edges,
+        ignored=result.ignored,
+    )
 
 
 def mask_png(mask: Mask) -> bytes:

@@ -44,6 +44,9 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     size_hw: tuple[int, int]
     faults: tuple[str, ...]
     flags: tuple[str, ...]
+    scale: str  # `native`, `fit` or `auto`, as in `Result`
+    tiles: int
+    ignored_px: int  # not inspected
     crack_area_px: int
     cracks: Sequence[Any]
     timing_ms: dict[str, float]
@@ -117,6 +120,9 @@ class Recorder:
             size_hw=(captured.frame.shape[0], captured.frame.shape[1]),
             faults=captured.faults,
             flags=result.flags,
+            scale=result.scale,
+            tiles=result.tiles,
+            ignored_px=0 if result.ignored is None else int(result.ignored.sum()),
             crack_area_px=int(result.mask.sum()),
             cracks=msgspec.to_builtins(list(frame_result.cracks)),
             timing_ms=dict(frame_result.timing_ms),

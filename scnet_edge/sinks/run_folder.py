@@ -77,7 +77,9 @@ class RunFolder:
         self._frames += 1
         if self._frames <= MAX_RECORDS:
             at = len(self.records)
-            self._gallery.add(at, frame, result.mask, edges=result.edges, truth=known)
+            self._gallery.add(
+                at, frame, result.mask, edges=result.edges, truth=known, ignored=result.ignored
+            )
             self.records.append(record)
 
     def note(self, event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +62,12 @@ class Gallery:
         *,
         edges: Map | None = None,
         truth: Mask | None = None,
+        ignored: Mask | None = None,
     ) -> None:
         """Take frame number `index` (from 0, rising) if it is one of those to show."""
         if index % self._stride:
             return
-        self.shots.append(_shot(index, frame, mask, edges, truth))
+        self.shots.append(_shot(index, frame, mask, edges, truth, ignored))
         while len(self.shots) > 1 and (
             len(self.shots) > self._max_shots
             or sum(shot.size_bytes for shot in self.shots) > self._max_bytes
@@ -136,6 +138,9 @@ def _figures(
         ("Per frame", f"{p50_ms:,.1f} ms", f"95 % within {p95_ms:,.1f} ms"),
         ("Frames per second", f"{1e3 / p50_ms:,.1f}", "at the median time"),
     ]
+    if ignored_px := sum(record.ignored_px for record in records):
+        share = ignored_px / sum(math.prod(record.size_hw) for record in records)
+        figures.append(("Not inspected", f"{share:.1%}", "of all pixels, hatched in the frames"))
     for tolerance_px, counts in scores.items():
         label = f"F1 within {tolerance_px} px" if tolerance_px else "F1, pixel exact"
         note = f"precision {counts.precision:.3f}, recall {counts.recall:.3f}"
@@ -150,12 +155,20 @@ def _cracks(records: Sequence[FrameRecord]) -> dict[str, Any]:
     return {"cracks": found[:MAX_TABLE_ROWS], "cracks_total": len(found)}
 
 
-def _shot(index: int, frame: Frame, mask: Mask, edges: Map | None, truth: Mask | None) -> Shot:
+def _shot(
+    index: int,
+    frame: Frame,
+    mask: Mask,
+    edges: Map | None,
+    truth: Mask | None,
+    ignored: Mask | None,
+) -> Shot:
     factor = min(1.0, MAX_SIDE_PX / max(mask.shape))
     size_wh = (max(1, round(mask.shape[1] * factor)), max(1, round(mask.shape[0] * factor)))
+    left_out = None if ignored is None else _shrunk(ignored, size_wh)
     layers = {
         "frame": _jpeg(cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)),
-        "mask": _png(fill_layer(_shrunk(mask, size_wh))),
+        "mask": _png(fill_layer(_shrunk(mask, size_wh), left_out)),
     }
     if edges is not None:
         half_wh = (max(1, size_wh[0] // 2), max(1, size_wh[1] // 2))  # it is a soft map

@@ -44,7 +44,7 @@ class Survey:
 
         That is where the camera was, or the end of a crack that it saw ahead and nobody rejected.
         """
-        found = (*self.observations, *(one for one, _ in self.aside))
+        found = (*self.observations, *(o for o, _ in self.aside))
         ends_m = [o.end_m for o in found if o.end_m is not None and o.review != "rejected"]
         if self.progress is not None and self.progress.chainage_m is not None:
             ends_m.append(self.progress.chainage_m)

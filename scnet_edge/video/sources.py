@@ -28,7 +28,7 @@ from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Frames, read once, and what happens between them; iterating gives the frames alone.
+    """Frames, read once, and what happens between them; iterating gives the pictures alone.
 
     Attributes:
         items: `Captured` frames and `Event`s, in the order they happened.
@@ -62,8 +62,8 @@ class Source:
         return 1 / self.fps if self.fps and not self.live else None
 
     def __iter__(self) -> Iterator[Captured]:
-        """Yield the frames."""
-        return (item for item in self.items if isinstance(item, Captured))
+        """Yield the frames that could be decoded."""
+        return (i for i in self.items if isinstance(i, Captured) and i.frame.size)
 
 
 @contextmanager

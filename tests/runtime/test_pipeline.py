@@ -27,6 +27,7 @@ from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.errors import BundleError, ConfigError, EngineCrash, EngineError, InputError
 from scnet_edge.models.cards import OperatingPoint
+from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Parity
 
@@ -100,7 +101,7 @@ def test_a_bundle_on_a_real_engine(bundle: Path, engine: str) -> None:
     clear = np.abs(expected - THRESHOLD) > 1e-5
     np.testing.assert_array_equal(result.mask[clear], (expected >= THRESHOLD)[clear])
     assert (result.mask.dtype, result.probability.dtype, result.edges) == (bool, np.float32, None)
-    assert list(result.timing) == ["resize", "engine", "mask"]
+    assert list(result.timing) == ["engine", "mask"]
     assert all(type(ms) is float and ms >= 0 for ms in result.timing.values())
 
 
@@ -195,6 +196,19 @@ def test_the_threshold_itself_is_crack() -> None:
     assert Pipeline(manifest, Answering(probability=probability))(
         np.zeros((*SIZE_HW, 3), np.uint8)
     ).mask.all()
+
+
+def test_what_is_ignored_is_no_crack_and_its_tiles_are_not_looked_at() -> None:
+    frame = np.zeros((4 * SIZE_HW[0], 4 * SIZE_HW[1], 3), np.uint8)
+    everything = Pipeline(MANIFEST, FakeBackend(SIZE_HW))(frame)
+    left = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    some = Pipeline(MANIFEST, FakeBackend(SIZE_HW), ignore=Ignore([left]))(frame)
+    assert everything.mask.all()
+    assert everything.ignored is None
+    assert some.ignored is not None
+    np.testing.assert_array_equal(some.mask, ~some.ignored)
+    assert not some.probability[some.ignored].any()
+    assert some.tiles < everything.tiles
 
 
 def test_leaving_closes_the_engine() -> None:
