@@ -12,6 +12,7 @@ Kind = Literal[
     "camera_waiting",  # no frame yet; `reason` says why, `attempt` how often it was tried
     "camera_found",  # frames arrive, for the first time or again
     "camera_lost",
+    "gap_began",  # of a camera, no frame could be used for some seconds; `reason` says why
     "gap",  # nothing was inspected from `from_mono_ns` to `mono_ns`
     "geometry",  # frames have another size from here on; `detail` says which
     "clock_jump",  # a file's own times are not continuous; `detail` says how

@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
+from scnet_edge.config import NOT_JSON
+from scnet_edge.data.frames import MAX_PIXELS
 from scnet_edge.data.outlines import (
     OutlinedSample,
     Polygon,
     RunLengths,
     check_polygon,
     chosen_categories,
+    drawn_mask,
     find_image,
 )
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import ConfigError, InputError, shown
+from scnet_edge.files import read_file
+from scnet_edge.types import Mask
 
+MAX_BYTES = 96 * 2**20  # numbers take sixteen times their text
+LONGEST_SHIFT = 40  # bits of a run: longer numbers take the square of their length
 Side = Annotated[int, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=0)]
 Shape: TypeAlias = "list[Polygon] | RunLengths"
@@ -83,7 +88,7 @@ def read_coco(path: Path, categories: frozenset[str] = frozenset()) -> Sequence[
     return _apart(samples, path)
 
 
-def read_coco_masks(path: Path) -> Iterator[tuple[str, npt.NDArray[np.bool_] | None]]:
+def read_coco_masks(path: Path) -> Iterator[tuple[str, Mask | None]]:
     """Yield the name of every image of a COCO file and its mask, (H, W) bool, None without any.
 
     The images themselves need not be there.
@@ -92,17 +97,25 @@ def read_coco_masks(path: Path) -> Iterator[tuple[str, npt.NDArray[np.bool_] | N
         InputError: as `read_coco`, but for images that are missing.
     """
     for image, shapes in _annotated(path, frozenset()):
-        yield image.file_name, _outlined(path, path, image, shapes).read_mask() if shapes else None
+        polygons, stored = _parted(shapes)
+        mask = drawn_mask(polygons, stored, (image.height, image.width)) if shapes else None
+        yield image.file_name, mask
 
 
-def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, tuple[Shape, ...]]]:
+def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
     """Return the images of a COCO file, each with the shapes of its cracks."""
     try:
-        coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
+    except (ConfigError, *NOT_JSON) as e:
         raise InputError(
             f"{shown(path)}: expected a COCO file with images and annotations ({e})"
         ) from e
+    for image in coco.images:
+        if image.height * image.width > MAX_PIXELS:
+            raise InputError(
+                f"{shown(path)}: image {image.file_name}: {image.width}x{image.height} px, "
+                f"expected at most {MAX_PIXELS // 10**6} megapixels"
+            )
     images = {image.id: image for image in coco.images}
     if len(images) < len(coco.images):
         raise InputError(f"{shown(path)}: two images have one id; export it again")
@@ -123,21 +136,24 @@ def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, 
         if name_of(annotation) in crack:
             shape = _shape(annotation, images[annotation.image_id], path)
             shapes[annotation.image_id].append(shape)
-    return [(image, tuple(shapes[image.id])) for image in coco.images]
+    return [(image, shapes[image.id]) for image in coco.images]
 
 
 def _sample(path: Path, image: CocoImage, shapes: Sequence[Shape]) -> OutlinedSample:
-    return _outlined(find_image(path, image.file_name), path, image, shapes)
-
-
-def _outlined(found: Path, path: Path, image: CocoImage, shapes: Sequence[Shape]) -> OutlinedSample:
+    polygons, stored = _parted(shapes)
     return OutlinedSample(
-        found,
+        find_image(path, image.file_name),
         path,
         size_hw=(image.height, image.width),
-        polygons=tuple(p for shape in shapes if isinstance(shape, list) for p in shape),
-        filled=tuple(shape for shape in shapes if isinstance(shape, RunLengths)),
+        polygons=polygons,
+        filled=stored,
     )
+
+
+def _parted(shapes: Sequence[Shape]) -> tuple[tuple[Polygon, ...], tuple[RunLengths, ...]]:
+    """Return the polygons and the run lengths."""
+    polygons = tuple(p for shape in shapes if isinstance(shape, list) for p in shape)
+    return polygons, tuple(shape for shape in shapes if isinstance(shape, RunLengths))
 
 
 def _apart(samples: Sequence[OutlinedSample], path: Path) -> Sequence[OutlinedSample]:
@@ -199,7 +215,7 @@ def _unpacked(text: str, where: str) -> list[int]:
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
-        if not 0 <= bits < 64:
+        if not 0 <= bits < 64 or shift > LONGEST_SHIFT:
             break
         value |= (bits & 31) << shift
         shift += 5

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from scnet_edge.engines.compiled import COMPILED, Arithmetic, check_compiled, identity
 from scnet_edge.engines.graph_file import check_graph
-from scnet_edge.errors import EngineError, one_line
+from scnet_edge.errors import EngineError, install_extra, one_line
 
 Array = npt.NDArray[Any]
-CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
+CPU_REMEDY = install_extra("cpu")
 CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
 GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
 MIN_TURNS, TIMED_S = 8, 2.0
@@ -93,7 +93,11 @@ def check_graph_file(graph: Path) -> None:
 # engine -> (our module, the packages either of which it needs, how to get one)
 ENGINES = {
     "openvino": ("scnet_edge.engines.openvino.cpu", ("openvino",), CPU_REMEDY),
-    "onnxruntime": ("scnet_edge.engines.onnx_runtime", ("onnxruntime",), CPU_REMEDY),
+    "onnxruntime": (
+        "scnet_edge.engines.onnx_runtime",
+        ("onnxruntime",),
+        install_extra("onnxruntime"),
+    ),
     "tensorrt": (
         "scnet_edge.engines.tensorrt.execution",
         ("tensorrt", "tensorrt_rtx"),

@@ -19,7 +19,6 @@ GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
 HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
 STRICT_ALARMED = 0.05
-SENSITIVE_RECALL = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,27 +68,33 @@ def choose_points(domains: Sequence[DomainCounts]) -> dict[PointName, float]:
     """Return thresholds to choose from, by what held-out images of all domains say.
 
     `balanced` is the best for all. `strict` is the lowest from there on at which at most
-    `STRICT_ALARMED` of the frames without a crack are alarmed, `sensitive` the highest up to there
-    at which `SENSITIVE_RECALL` of the crack pixels are found; both are means over domains. Where
-    none does, the last of the thresholds is taken.
+    `STRICT_ALARMED` of the frames without a crack are alarmed, as a mean over domains, or the last
+    where there is none. `sensitive` is the best up to there by F2, in which recall weighs twice as
+    much as precision, as a mean over the domains with cracks.
 
     Raises:
         InputError: there are no cracks, or no frames without any.
     """
-    recalls = [d.counts.recall[AT_GRID] for d in domains if d.counts is not None]
+    counts = [d.counts for d in domains if d.counts is not None]
     alarms = [d.alarmed for d in domains if d.alarmed is not None]
-    if not recalls or not alarms:
+    if not counts or not alarms:
         raise InputError("expected domains with cracks and some without, found only one of the two")
     balanced = best_threshold(domains).threshold
-    recall, alarmed = np.mean(recalls, 0), np.mean(alarms, 0)
     thresholds = np.array(GRID)
-    quiet = thresholds[(alarmed <= STRICT_ALARMED) & (thresholds >= balanced)]
-    seeing = thresholds[(recall >= SENSITIVE_RECALL) & (thresholds <= balanced)]
+    quiet = thresholds[(np.mean(alarms, 0) <= STRICT_ALARMED) & (thresholds >= balanced)]
+    f2 = np.where(thresholds <= balanced, np.mean([f2_of(c)[AT_GRID] for c in counts], 0), -1)
     return {
-        "sensitive": float(seeing.max(initial=GRID[0])),
+        "sensitive": GRID[int(np.argmax(f2))],
         "balanced": balanced,
         "strict": float(quiet.min(initial=GRID[-1])),
     }
+
+
+def f2_of(counts: Counts) -> npt.NDArray[np.float64]:
+    """Return F2 at each of `THRESHOLDS`: recall weighs twice as much as precision; 0 for none."""
+    below = 4 * counts.precision + counts.recall
+    product = 5 * counts.precision * counts.recall
+    return np.divide(product, below, out=np.zeros_like(below), where=below > 0)
 
 
 def quiet_point(probabilities: Iterable[Map], *, alarmed: float) -> OperatingPoint:

@@ -140,7 +140,7 @@ PRESETS = {
         ),
     ),
     "small": Preset(
-        about="1.85 M parameters from half resolution on: the default for a robot",
+        about="1.85 M parameters from half resolution on, batch norm: the quickest",
         config=edge_config(0.25),
         schedule=EDGE_SCHEDULE,
     ),
@@ -150,7 +150,7 @@ PRESETS = {
         schedule=INSTANCE_SCHEDULE,
     ),
     "small-field": Preset(
-        about="`small-instance` for a corpus: what a robot's camera does is drawn, too",
+        about="`small-instance` for a corpus, as a robot films: the default net",
         config=edge_config(0.25, norm="instance"),
         schedule=FIELD_SCHEDULE,
     ),

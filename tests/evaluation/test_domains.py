@@ -8,17 +8,20 @@ import cv2
 import numpy as np
 import pytest
 from skimage.morphology import skeletonize
+from sklearn.metrics import fbeta_score
 
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import LEAST_PX, add_alarms, alarm_levels, count_alarms
 from scnet_edge.evaluation.domains import score_domain
+from scnet_edge.evaluation.metrics import THRESHOLDS, count
 from scnet_edge.evaluation.objects import count_objects, middle_of
 from scnet_edge.evaluation.operating import (
     GRID,
     best_threshold,
     choose_points,
     domain_counts,
+    f2_of,
     quiet_point,
 )
 from scnet_edge.inspection.tracing import MIN_AREA_PX
@@ -157,17 +160,29 @@ def test_the_own_point_is_the_lowest_that_keeps_frames_quiet() -> None:
 
 
 def test_points_to_choose_from(tmp_path: Path) -> None:
-    """Half of each crack is seen up to .8, the rest up to .3; sound frames alarm up to .5."""
+    """Most of a crack is seen up to .8, the rest up to .3; sound frames alarm up to .5."""
     truth = drawn((10, 0, 4, 80)) > 0.5
     map_of_crack = drawn((10, 0, 4, 80), value=0.3)
     map_of_crack[10:13] = 0.8
+    map_of_crack[40:42, :40] = 0.3  # and as much of the wall, for which recall is paid
     cracks = domain_counts([(cracked(tmp_path, "a", truth), map_of_crack)])
     sound = domain_counts([(quiet(tmp_path, "b"), drawn((0, 0, 9, 9), value=0.5))])
     points = choose_points([cracks, sound])
-    assert points["sensitive"] == pytest.approx(0.3)  # all is found up to here
+    assert points["sensitive"] == pytest.approx(0.02)  # all is found
     assert points["balanced"] == pytest.approx(0.52)  # the lowest without an alarm
     assert points["strict"] == pytest.approx(0.52)
     loud = domain_counts([(quiet(tmp_path, "c"), drawn((0, 0, 9, 9), value=0.99))])
     assert choose_points([cracks, loud])["strict"] == pytest.approx(0.98)  # no threshold does
     with pytest.raises(InputError, match="found only one of the two"):
         choose_points([cracks])
+
+
+def test_f2_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(SIZE) < 0.3
+    probability = np.clip(rng.normal(0.3 + 0.3 * truth, 0.2), 0, 1).astype(np.float32)
+    ours = f2_of(count(probability, truth))
+    for index in (10, 40, 70):
+        predicted = probability >= THRESHOLDS[index]
+        expected = fbeta_score(truth.ravel(), predicted.ravel(), beta=2)
+        assert ours[index] == pytest.approx(expected)

@@ -12,7 +12,7 @@ import pytest
 from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
 
 from scnet_edge.errors import InputError
-from scnet_edge.inspection.records import Figure
+from scnet_edge.inspection.records import Figure, Gap
 from scnet_edge.survey.codes import find_limit, read_codes, suggest
 from scnet_edge.survey.facts import Alarm, BundleIdentity, Progress, SeenPicture, Site
 from scnet_edge.survey.folder import Survey, read_survey
@@ -170,6 +170,30 @@ def test_a_survey_without_a_crack(tmp_path: Path) -> None:
     assert "0000" in text
 
 
+def test_nothing_is_said_of_what_was_not_seen(tmp_path: Path) -> None:
+    gap = Gap(
+        reason="black",
+        segment=0,
+        first_frame_id=0,
+        last_frame_id=99,
+        start_m=0.0,
+        end_m=2.0,
+        mono_from_ns=0,
+        mono_to_ns=10**10,
+    )
+    for frames, said in ((0, "Nothing was inspected"), (5, "No crack was found in what was seen")):
+        folder = tmp_path / str(frames)
+        with Journal(folder, facts(), limits=SMALL) as journal:
+            progress = Progress(
+                frame_id=99, resume_frame_id=100, frames=frames, chainage_m=3.0, finished=True
+            )
+            journal.commit(gaps=[gap], progress=progress)
+        text = Page(rendered(read_survey(folder))).text()
+        assert said in text
+        assert "of these 2.00 m not seen" in text
+        assert "the picture was black" in text
+
+
 def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> None:
     """The records are counted here once more, by hand."""
     with Journal(tmp_path, facts(), limits=SMALL) as journal:
@@ -178,7 +202,8 @@ def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> No
         worst = {"width_p95_mm": Figure(9.0, 0.1), "end_m": 50.0, "kind": "multiple"}
         record(journal, observation(3, review="rejected", **worst), *picture(3))
         done = Progress(frame_id=171, resume_frame_id=172, frames=172, chainage_m=2.5)
-        journal.commit(gaps=[gap(start_m=1.0, end_m=1.25), gap()], progress=done)
+        beyond = gap(start_m=6.0, end_m=7.5)  # of what was surveyed
+        journal.commit(gaps=[gap(start_m=1.0, end_m=1.25), beyond], progress=done)
     survey = read_survey(tmp_path)
     kept = [o for o in survey.observations if o.review != "rejected"]
     page = Page(rendered(survey))
@@ -186,7 +211,7 @@ def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> No
     length_m = max(2.5, *(o.end_m for o in kept if o.end_m))
     widest = max(o.width_p95_mm.value for o in kept if o.width_p95_mm)
     assert "2 cracks recorded; 1 rejected by a reviewer" in text
-    assert f"{length_m:.2f} m inspected, of these 1.75 m not seen" in text
+    assert f"{length_m:.2f} m inspected, of these 0.25 m not seen" in text
     assert f"{widest:.2f} ± 0.08 mm widest (95th percentile along the crack), no. 1" in text
     assert "1 surely wider than 0.3 mm" in text
     grades = [suggest(o, CODES).grade for o in kept]
