@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.errors import ConfigError, CutShort
+from scnet_edge.errors import ConfigError, CutShort, install_extra
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.sources import open_source
 
@@ -85,7 +85,7 @@ def parse_counter(uri: str) -> Counter:
 def check_recogniser() -> None:
     """Raise ConfigError unless RapidOCR is installed."""
     if find_spec("rapidocr") is None:
-        raise ConfigError("osd:// needs RapidOCR; pip install 'scnet-edge[archive]'")
+        raise ConfigError(f"osd:// needs RapidOCR; {install_extra('archive')}")
 
 
 def read_counter(film: Path, counter: Counter) -> list[tuple[float, float]]:
