@@ -1,6 +1,6 @@
 """What a user would pick instead: U-Nets of MONAI, trained by our recipe on the same images.
 
-    pip install 'scnet-edge[peers]'
+    pip install '.[peers]'
     python benchmarks/peers.py light unet --data deepcrack:DIR --out runs/peers --steps 4000
 
 `unet` is MONAI's BasicUNet as it comes (2 M parameters), `light` the same at a quarter of the

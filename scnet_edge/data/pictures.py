@@ -1,6 +1,6 @@
 """The one reader of picture files: upright BGR frames, and what the camera noted beside them.
 
-JPEG, PNG, TIFF, WebP, BMP, JPEG 2000, AVIF and PGM; HEIC with `pip install 'scnet-edge[photos]'`.
+JPEG, PNG, TIFF, WebP, BMP, JPEG 2000, AVIF and PGM; HEIC with the extra `photos`.
 A file is what its first bytes say, whatever it is called. It is refused in one line when it is too
 large (before memory is spent on it), truncated, several pictures, or a camera's raw data. The EXIF
 orientation is applied in every format.
@@ -25,7 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from scnet_edge.data.exif import orientation_of, photograph_of
 from scnet_edge.data.frames import MAX_PIXELS, as_bgr, check_size
 from scnet_edge.data.sample_bits import eight_bits, sample_bits
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, install_extra, shown
 from scnet_edge.types import Frame, Photograph
 
 FORMATS = ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "JPEG2000", "AVIF", "PPM"]
@@ -209,7 +209,7 @@ def _heif(where: str) -> list[str]:
         from pillow_heif import register_heif_opener
     except ModuleNotFoundError as e:
         raise InputError(
-            f"{where}: a HEIC picture needs pillow-heif; pip install 'scnet-edge[photos]', or "
+            f"{where}: a HEIC picture needs pillow-heif; {install_extra('photos')}, or "
             "export it as JPEG"
         ) from e
     register_heif_opener()

@@ -11,7 +11,7 @@ import numpy as np
 
 from scnet_edge.data.masks import Truth, read_mask
 from scnet_edge.data.pictures import read_image, read_size, turned
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, install_extra, shown
 from scnet_edge.types import Frame, Map, Mask
 
 Role = Literal["crack", "coarse", "negative", "image-level"]
@@ -100,8 +100,8 @@ def _check_size(sample: Sample, truth: Truth, size_hw: tuple[int, int], orientat
             "mask, too, or save both upright"
         )
     raise InputError(
-        f"{shown(sample.image)}: {size_hw[1]}x{size_hw[0]} px, expected that of its mask "
-        f"{sample.mask_label()}, found {found[1]}x{found[0]} px; {remedy}"
+        f"{shown(sample.image)}: expected the size of its mask {sample.mask_label()}, "
+        f"{found[1]}x{found[0]} px, found {size_hw[1]}x{size_hw[0]} px; {remedy}"
     )
 
 
@@ -134,7 +134,7 @@ def _crackforest_mask(path: Path) -> Mask:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
     except ModuleNotFoundError as e:
-        raise InputError(f"{path}: needs scipy; pip install 'scnet-edge[train]'") from e
+        raise InputError(f"{path}: needs scipy; {install_extra('train')}") from e
 
     try:
         truth = loadmat(str(path))["groundTruth"][0, 0]["Segmentation"]

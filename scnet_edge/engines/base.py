@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from scnet_edge.engines.compiled import COMPILED, Arithmetic, check_compiled, identity
 from scnet_edge.engines.graph_file import check_graph
-from scnet_edge.errors import EngineError, one_line
+from scnet_edge.errors import EngineError, install_extra, one_line
 
 Array = npt.NDArray[Any]
-CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
+CPU_REMEDY = install_extra("cpu")
 CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
 GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
 MIN_TURNS, TIMED_S = 8, 2.0
@@ -96,7 +96,7 @@ ENGINES = {
     "onnxruntime": (
         "scnet_edge.engines.onnx_runtime",
         ("onnxruntime",),
-        "pip install 'scnet-edge[onnxruntime]'",
+        install_extra("onnxruntime"),
     ),
     "tensorrt": (
         "scnet_edge.engines.tensorrt.execution",

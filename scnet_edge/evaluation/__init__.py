@@ -174,7 +174,7 @@ def tally(
             counted.quiet.append(count_alarms(known, threshold))
         counted.names.append(sample.name)
         counted.crack.append(probability[truth])
-        counted.beside.append(probability[~truth])
+        counted.beside.append(probability[~truth if ignored is None else ~(truth | ignored)])
         counted.pixels.append(count_levels(reached, truth))
         counted.patches.append(count_patches(reached, truth))
         counted.thin.append(count_thin(reached, truth))

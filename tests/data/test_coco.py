@@ -229,7 +229,7 @@ def test_a_wrong_size_names_the_image(tmp_path: Path) -> None:
     images = [{"id": 7, "file_name": "w 0.png", "height": SIZE[1], "width": SIZE[0]}]
     annotations = [{"id": 3, "image_id": 7, "segmentation": [[1, 1, 9, 1, 9, 9]]}]
     spec = of_one_image(tmp_path, "a.json", "w 0.png", images=images, annotations=annotations)
-    with pytest.raises(InputError, match=r"w 0\.png: 30x20 px, .*a\.json, found 20x30"):
+    with pytest.raises(InputError, match=r"w 0\.png: expected .*a\.json, 20x30 px, found 30x20 px"):
         open_dataset(spec, "all")[0].read_mask()
 
 

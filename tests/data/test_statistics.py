@@ -75,5 +75,5 @@ def test_what_is_ignored_is_no_pixel_of_either_kind(tmp_path: Path) -> None:
 def test_size_that_differs(tmp_path: Path) -> None:
     small = sample(tmp_path, "a", np.zeros((40, 50), np.bool_))
     other = sample(tmp_path, "b", np.zeros((40, 51), np.bool_))
-    with pytest.raises(InputError, match=r"a\.png: 50x40 px, .*found 51x40"):
+    with pytest.raises(InputError, match=r"a\.png: expected .* 51x40 px, found 50x40 px"):
         statistics([Sample(small.image, other.mask)], how=PLAIN)

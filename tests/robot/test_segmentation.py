@@ -168,7 +168,9 @@ def test_halves_run_as_they_were_compiled_on_the_device(halved: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in (bundle / "device").rglob("*.blob")} == code
     for path in code:
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(EngineError, match=r"altered or damaged, not loaded; run 'scnet-edge build"):
+    with pytest.raises(
+        EngineError, match=r"altered or damaged, not loaded; run 'scnet-edge compile"
+    ):
         results(bundle, robot, [300])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes
 from scnet_edge.survey.evidence import picture_path, read_crack_mask
@@ -51,7 +52,7 @@ def write_coco(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
         "annotations": annotations,
     }
     path = folder / "coco.json"
-    path.write_bytes(msgspec.json.encode(data))
+    write_file(path, msgspec.json.encode(data))
     return [path]
 
 

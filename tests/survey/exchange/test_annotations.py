@@ -137,7 +137,7 @@ def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: 
         ("a.json", b"{}", "expected COCO"),
         ("a.json", b'[{"data": {}}]', "an annotation that is none"),
         ("a.json", b'{"images": [{}], "annotations": []}', "expected a COCO file"),
-        ("a.png", b"x", "not a picture"),
+        ("a.png", b"x", "not an image"),
         ("a.txt", b"x", "expected a folder"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
 
 from scnet_edge.errors import InputError
-from scnet_edge.inspection.records import Figure
+from scnet_edge.inspection.records import Figure, Gap
 from scnet_edge.survey.codes import find_limit, read_codes, suggest
 from scnet_edge.survey.facts import Alarm, BundleIdentity, Progress, SeenPicture, Site
 from scnet_edge.survey.folder import Survey, read_survey
@@ -168,6 +168,30 @@ def test_a_survey_without_a_crack(tmp_path: Path) -> None:
     text = Page(rendered(read_survey(tmp_path))).text()
     assert "No crack was found" in text
     assert "0000" in text
+
+
+def test_nothing_is_said_of_what_was_not_seen(tmp_path: Path) -> None:
+    gap = Gap(
+        reason="black",
+        segment=0,
+        first_frame_id=0,
+        last_frame_id=99,
+        start_m=0.0,
+        end_m=2.0,
+        mono_from_ns=0,
+        mono_to_ns=10**10,
+    )
+    for frames, said in ((0, "Nothing was inspected"), (5, "No crack was found in what was seen")):
+        folder = tmp_path / str(frames)
+        with Journal(folder, facts(), limits=SMALL) as journal:
+            progress = Progress(
+                frame_id=99, resume_frame_id=100, frames=frames, chainage_m=3.0, finished=True
+            )
+            journal.commit(gaps=[gap], progress=progress)
+        text = Page(rendered(read_survey(folder))).text()
+        assert said in text
+        assert "of these 2.00 m not seen" in text
+        assert "the picture was black" in text
 
 
 def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> None:
