@@ -31,6 +31,7 @@ test: $(BIN)/.dev
 
 plans: $(BIN)/.dev
 	$(BIN)/python benchmarks/tensorrt_plans.py --against benchmarks/plans/tensorrt-rtx.json
+	$(BIN)/python benchmarks/tensorrt_plans.py --batch 4 --models scnet-small --targets SM80 SM86 SM89 SM120 --precisions fp16 int8 --against benchmarks/plans/tensorrt-rtx-batch4.json
 
 aarch64: $(BIN)/.dev
 	scripts/aarch64

@@ -1,6 +1,6 @@
 """What a user would pick instead: U-Nets of MONAI, trained by our recipe on the same images.
 
-    pip install 'scnet-edge[peers]'
+    pip install '.[peers]'
     python benchmarks/peers.py light unet --data deepcrack:DIR --out runs/peers --steps 4000
 
 `unet` is MONAI's BasicUNet as it comes (2 M parameters), `light` the same at a quarter of the
@@ -40,8 +40,9 @@ from scnet_edge.bundle.manifest import (
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.bundle.verify import Golden, parity_of, write_golden
 from scnet_edge.cli.train import hardware_of
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
+from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import cpu_engine, open_backend
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.evaluation.metrics import add_up, count, ods

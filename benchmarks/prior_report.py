@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.paper_ablation import name_of
 from benchmarks.prior_study import PRIORS, Maps, Plan, Prior, Scored, Splits, first_net
 from scnet_edge import __version__
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.bootstrap import interval, paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, ods, score_at
 from scnet_edge.machine.description import machine_name

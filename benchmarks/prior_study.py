@@ -19,7 +19,8 @@ import torch
 
 from benchmarks.light_hed import Distillation, distil_hed, new_light_hed
 from scnet_edge.config import read_json, write_json
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods
 from scnet_edge.models.hed import HED

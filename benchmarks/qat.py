@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.images import TrainingImage, batch_at
+from scnet_edge.training.loop import certain
 from scnet_edge.training.losses import scnet_loss
 from scnet_edge.training.schedule import Schedule
 
@@ -89,8 +90,9 @@ def finetune(
     optimizer = torch.optim.AdamW(model.parameters(), schedule.lr, weight_decay=0.0)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.steps)
     for step in range(schedule.steps):
-        x, mask = batch_at(step, images, schedule)[:2]
+        x, mask, ignored = batch_at(step, images, schedule)[:3]
         fused, sides = model(x)
+        fused, *sides = (certain(logits, ignored) for logits in (fused, *sides))
         loss = scnet_loss(fused, sides, mask, focal_weight=schedule.focal_weight)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

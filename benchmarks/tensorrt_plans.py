@@ -3,6 +3,7 @@
     python benchmarks/tensorrt_plans.py --out benchmarks/plans/tensorrt-rtx.json
     python benchmarks/tensorrt_plans.py --against benchmarks/plans/tensorrt-rtx.json    # make plans
 
+With --batch N the graphs take N frames, or tiles of one, at once.
 Each graph as a bundle carries it (FP32, FP16, INT8 with FP16 around it) goes through TensorRT-RTX's
 own parser and builder for each GPU generation. Exit status 1 when a convolution has no kernel, when
 one that is quantised does not read INT8, or when a Q or DQ stands alone; Turing (SM75) is recorded
@@ -54,23 +55,25 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS)
     parser.add_argument("--targets", nargs="+", default=TARGETS)
     parser.add_argument("--size", default="384x544")
+    parser.add_argument("--batch", type=int, default=1, help="frames that a plan takes at once")
     files = parser.add_mutually_exclusive_group(required=True)
     files.add_argument("--out", type=Path)
     files.add_argument("--against", type=Path)
     options = parser.parse_args()
     models = options.models or [card.name for card in shipped_models() if card.kind == "scnet"]
-    before = read(options.against, options.size) if options.against else {}
+    about = {"size": options.size, "batch": options.batch}
+    before = read(options.against, about) if options.against else {}
     rows: list[Row] = []
     wrong: list[str] = []
     for model in models:
-        graphs = graphs_of(model, options.size)
+        graphs = graphs_of(model, options.size, options.batch)
         for precision, target in itertools.product(options.precisions, options.targets):
             row = build(model, precision, graphs[precision], target)
             rows.append(row)
             wrong += faults_of(row)
             print(json.dumps(row), flush=True)
             if options.out:
-                write(options.out, options.size, rows)
+                write(options.out, about, rows)
             else:
                 wrong += worse_than(row, before.get((model, precision, target)))
     built = {(row["model"], row["precision"], row["target"]) for row in rows}
@@ -89,15 +92,15 @@ def unbuilt(before: Iterable[Key], built: Collection[Key], asked: Asked) -> list
     ]
 
 
-def graphs_of(model: str, size: str) -> dict[str, onnx.ModelProto]:
+def graphs_of(model: str, size: str, batch: int = 1) -> dict[str, onnx.ModelProto]:
     """Return the graphs that a strongly typed TensorRT is given, by precision."""
     recipe = Recipe(precision="int8", model=model, size_hw=parse_size(size))
     card = find_card(model)
     chain = open_chain(card, recipe)
     edge_threshold = None if chain.hed is None else recipe.edge_threshold
-    fp32 = fp32_graph(chain)
+    fp32 = fp32_graph(chain, batch=batch)
     calibration = find_ranges(model, weights_of(card), edge_threshold)
-    fused = fp32_graph(chain, calibration)
+    fused = fp32_graph(chain, calibration, batch=batch)
     int8 = to_half(lowered(fused, "int8", calibration, exclude=recipe.exclude))
     return {"fp32": fp32, "fp16": to_half(fp32), "int8": int8}
 
@@ -170,21 +173,21 @@ def worse_than(row: Row, before: Row | None) -> list[str]:
     return wrong
 
 
-def read(report: Path, size: str) -> dict[Key, Row]:
+def read(report: Path, about: dict[str, Any]) -> dict[Key, Row]:
     """Return the rows of a report by model, precision and target."""
     found, trt = json.loads(report.read_text(encoding="utf-8")), tensorrt()
-    here = {"tensorrt": f"{trt.__name__} {trt.__version__}", "size": size}
+    here = {"tensorrt": f"{trt.__name__} {trt.__version__}", **about}
     for key, value in here.items():
-        if found[key] != value:
-            raise SystemExit(f"{report}: of {key} {found[key]}, found {value}; make it anew: --out")
+        if (written := found.get(key, 1)) != value:  # reports without a batch are of one frame
+            raise SystemExit(f"{report}: of {key} {written}, found {value}; make it anew: --out")
     return {(row["model"], row["precision"], row["target"]): row for row in found["plans"]}
 
 
-def write(out: Path, size: str, rows: list[Row]) -> None:
+def write(out: Path, about: dict[str, Any], rows: list[Row]) -> None:
     """Write what was found so far."""
     out.parent.mkdir(parents=True, exist_ok=True)
     trt = tensorrt()
-    report = {"tensorrt": f"{trt.__name__} {trt.__version__}", "size": size, "plans": rows}
+    report = {"tensorrt": f"{trt.__name__} {trt.__version__}", **about, "plans": rows}
     out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

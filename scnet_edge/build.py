@@ -110,6 +110,8 @@ def build_bundle(
         step, record = Buildable(name=recipe.precision, precision=recipe.precision), None
         if gate and calibration:
             step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
+        if recipe.batch > 1:  # what is judged above is one frame at a time
+            fused = fp32_graph(chain, calibration, batch=recipe.batch)
         graphs = graphs_of(fused, recipe, step, calibration, fp16=fp16_passed(record))
         for name, graph in graphs.items():
             onnx.save(graph, folder / name)
@@ -117,7 +119,7 @@ def build_bundle(
             write_ranges(folder / CALIBRATION, calibration)
         ranges = calibration if step.precision == "int8" else None
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
-        golden = golden_frames(chain)
+        golden = golden_frames(chain, batch=recipe.batch)
         write_golden(folder / GOLDEN, golden)
         report("verifying the engine against it")
         threshold = recipe.threshold or card.threshold
@@ -131,7 +133,7 @@ def build_bundle(
                 sha256=weights_of(card),
                 licence=card.licence,
             ),
-            input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw),
+            input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw, batch=recipe.batch),
             threshold=threshold,
             edge_threshold=edge_threshold,
             operating_points=card.operating_points,
@@ -217,8 +219,8 @@ def with_split_graphs(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.
     return {FUSED: fused} | {f"{name}.onnx": half for name, half in cut.items()}
 
 
-def golden_frames(chain: Chain) -> Golden:
-    """Return drawn frames and what PyTorch makes of them."""
+def golden_frames(chain: Chain, *, batch: int = 1) -> Golden:
+    """Return drawn frames and what PyTorch makes of them, for graphs of `batch` frames."""
     clip = render_clip(GOLDEN_FRAMES, chain.frame_hw, seed=GOLDEN_SEED)
     frames = np.stack([frame for frame, _ in clip])  # (n, H, W, 3)
     outputs = [TorchBackend(chain).run({"frame": frame[None]}) for frame in frames]
@@ -226,6 +228,7 @@ def golden_frames(chain: Chain) -> Golden:
         frames=frames,
         probability=np.concatenate([o["probability"] for o in outputs]),
         edges=None if chain.hed is None else np.concatenate([o["edges"] for o in outputs]),
+        batch=batch,
     )
 
 

@@ -2,7 +2,8 @@
 
     ScnetEdgeError
     +-- InputError       a frame, image, folder or video that cannot be used
-    |   +-- CutShort     a video that ends before its time; all that is there was given
+    |   +-- Incomplete   a source in part unreadable; all that can be read was given before
+    |   |   +-- CutShort a video that ends before its time
     +-- ModelError       a model definition or a weight file
     +-- GraphError       an ONNX graph that cannot be rewritten, quantised or trusted
     +-- EngineError      an inference engine that is missing or fails
@@ -23,16 +24,31 @@ it cannot parse ends with 64 (EX_USAGE). Anything else is a bug with its traceba
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
+
+# Line breaks, and what a terminal would take for a command.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
 
 class ScnetEdgeError(Exception):
     """Base of every error that is the user's to mend."""
+
+    def __str__(self) -> str:
+        """Return the message on one line, whatever names and values it repeats."""
+        return CONTROL.sub(" ", super().__str__())
 
 
 class InputError(ScnetEdgeError):
     """A frame, image, folder or video cannot be used."""
 
 
-class CutShort(InputError):
+class Incomplete(InputError):
+    """A part of a source cannot be read; all that can be was given before."""
+
+
+class CutShort(Incomplete):
     """A video ends before its time; the frames that are there were given before."""
 
 
@@ -80,7 +96,18 @@ class SinkError(ScnetEdgeError):
     """A sink could not write, in a run that was told to stop for that; exit status 74."""
 
 
+def shown(path: Path | str) -> str:
+    """Return a path on one line of valid Unicode: other bytes and control characters as `\\xNN`."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def one_line(error: Exception) -> str:
     """Return a foreign error's many-line message as one of at most 300 characters."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else f"{text[:140]} ... {text[-155:]}"
+
+
+def install_extra(extra: str) -> str:
+    """Return how to install an extra, for the end of a message."""
+    return f"in the clone pip install '.[{extra}]', or the wheel with [{extra}]"

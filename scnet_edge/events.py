@@ -12,6 +12,7 @@ Kind = Literal[
     "camera_waiting",  # no frame yet; `reason` says why, `attempt` how often it was tried
     "camera_found",  # frames arrive, for the first time or again
     "camera_lost",
+    "gap_began",  # of a camera, no frame could be used for some seconds; `reason` says why
     "gap",  # nothing was inspected from `from_mono_ns` to `mono_ns`
     "geometry",  # frames have another size from here on; `detail` says which
     "clock_jump",  # a file's own times are not continuous; `detail` says how
@@ -36,6 +37,7 @@ class Event:
         from_mono_ns, first_frame_id, last_frame_id: of a gap, when it began and the frames of it
             that arrived but could not be used; the ids are None where none arrived.
         attempt: of `camera_waiting`, counted from 1.
+        file: of a gap that one picture file leaves, the file.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class Event:
     first_frame_id: int | None = None
     last_frame_id: int | None = None
     attempt: int | None = None
+    file: str = ""
 
 
 def event_now(

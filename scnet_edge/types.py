@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -20,6 +20,23 @@ INT8_MAX = 127.0  # symmetric INT8: -127 to 127
 FAULTS = frozenset(
     {"frozen", "black", "overexposed", "underexposed", "blurred", "corrupt", "geometry"}
 )
+
+
+class Photograph(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a picture file says of itself; what it does not say is None.
+
+    Attributes:
+        file: its name, with the folders below the one that was given; bytes that are no UTF-8 and
+            control characters are written as `\\xNN`.
+        taken: ISO 8601, with an offset from UTC where it is known, else the camera's local time.
+        utc_ns: the same since 1970, where the offset is known.
+        lonlat: longitude and latitude in degrees, WGS 84.
+    """
+
+    file: str
+    taken: str | None = None
+    utc_ns: int | None = None
+    lonlat: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,7 @@ class Captured:
         still_since_ns: of a `frozen` frame, since when by `mono_ns` its picture stands still.
         faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
             `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
+        photograph: of a picture file, what it says of itself.
     """
 
     frame_id: int
@@ -48,6 +66,7 @@ class Captured:
     time_s: float | None = None
     still_since_ns: int | None = None
     faults: tuple[str, ...] = ()
+    photograph: Photograph | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +79,11 @@ class Result:
         edges: (h, w) float32 in [0, 1], the HED map; None for a model without the prior.
         timing: milliseconds by stage, in the order they ran.
         flags: how it was made, where that weakens it: `degraded`, `gated`, `prior_reused`.
+        scale: how it was looked at: `fit`, whole, scaled to the model; `native`, as it is, in
+            tiles; `auto`, in those tiles in which the frame, made smaller, showed something. The
+            maps are 0 where it was not looked at.
+        tiles: how many times the model looked.
+        ignored: (h, w) bool, True where nothing was inspected; None where everything was.
     """
 
     mask: Mask
@@ -67,6 +91,9 @@ class Result:
     edges: Map | None
     timing: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    scale: Literal["native", "fit", "auto"] = "native"
+    tiles: int = 1
+    ignored: Mask | None = None
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

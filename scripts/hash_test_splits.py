@@ -13,7 +13,8 @@ import os
 from pathlib import Path
 
 from scnet_edge.config import write_json
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.quantization.perceptual_hash import (
     EVALUATION_HASHES,
     EvaluationHashes,

@@ -27,7 +27,8 @@ from torch import nn
 
 from scnet_edge.config import write_json
 from scnet_edge.data.corpus import Corpus, read_corpus
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.domains import DomainScores, point_figures
 from scnet_edge.evaluation.of_corpus import score_corpus

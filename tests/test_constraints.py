@@ -14,9 +14,17 @@ from scnet_edge import config
 
 ROOT = Path(__file__).parents[1]
 MACHINES = {
-    "jetpack6": ("3.10", "aarch64", ("cpu", "robot", "live", "ros", "signing", "cuda")),
-    "jetpack7": ("3.12", "aarch64", ("cpu", "robot", "live", "ros", "signing", "cuda")),
-    "pc": ("3.11", "x86_64", ("cpu", "robot", "live", "ros", "signing")),
+    "jetpack6": (
+        "3.10",
+        "aarch64",
+        ("cpu", "onnxruntime", "robot", "live", "ros", "signing", "cuda"),
+    ),
+    "jetpack7": (
+        "3.12",
+        "aarch64",
+        ("cpu", "onnxruntime", "robot", "live", "ros", "signing", "cuda"),
+    ),
+    "pc": ("3.11", "x86_64", ("cpu", "onnxruntime", "robot", "live", "ros", "signing")),
 }
 PINNED = re.compile(
     r"^(\S+==\S+)((?: ; [^\\\n]+)?) \\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", re.M

@@ -26,10 +26,7 @@ LABELS = {"agrees": "crack", "part": "crack", "only ours": "unconfirmed", "only 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmAgreement:
-    """One film and what is the same in both codings.
-
-    Attributes:
-    """
+    """One film and what is the same in both codings."""
 
     film: Row
     pairings: list[Pairing]

@@ -18,7 +18,7 @@ from scnet_edge.archive.film import inspect_film
 from scnet_edge.archive.folder import Done, Job, mark_done, read_done
 from scnet_edge.archive.manifest import Row
 from scnet_edge.archive.workers import DEATHS, given_up
-from scnet_edge.errors import ConfigError, EngineError
+from scnet_edge.errors import ConfigError, EngineError, install_extra
 from scnet_edge.runtime.pipeline import Pipeline
 
 
@@ -62,7 +62,7 @@ def work_on_cluster(
         EngineError: an actor cannot open the bundle, or Ray fails.
     """
     if find_spec("ray") is None:
-        raise ConfigError("--engine ray: Ray is not installed; pip install 'scnet-edge[ray]'")
+        raise ConfigError(f"--engine ray: Ray is not installed; {install_extra('ray')}")
     import ray
     from ray.exceptions import RayActorError, RayError
 

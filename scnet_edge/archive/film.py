@@ -225,6 +225,6 @@ def _done(film: Row, survey: Survey, odometry: str, cut: CutShort | None) -> Don
         reason="" if cut is None else str(cut),
         frames=0 if progress is None else progress.frames,
         cracks=len(survey.observations),
-        length_m=None if progress is None else progress.chainage_m,
+        length_m=survey.length_m,
         odometry=odometry,
     )

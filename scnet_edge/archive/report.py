@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -22,10 +21,10 @@ from scnet_edge.archive.agreement import (
 from scnet_edge.archive.compare import Pairing, Tolerances
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, read_archive
 from scnet_edge.archive.manifest import Manifest, Row
+from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
 from scnet_edge.survey.codes import Codes, Limit, judge, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.files import write_durably
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.survey.ratings import Rating, rate
@@ -68,14 +67,7 @@ class Pipe:
         return (-self.above, -pipe_rating, -self.cracks, -self.width_key)
 
 
-def write_report(
-    archive: Path,
-    codes: Codes,
-    limit_name: str,
-    limit: Limit,
-    *,
-    advance: Callable[[], None] = lambda: None,
-) -> Path:
+def write_report(archive: Path, codes: Codes, limit_name: str, limit: Limit) -> Path:
     """Write `index.html`, the report of every film, and `compare.html` where there is a coding.
 
     Raises:
@@ -94,10 +86,9 @@ def write_report(
             survey = read_survey(film_folder(archive, film) / SURVEY)
             _write_own_report(film_folder(archive, film), survey, codes, limit_name, limit)
             pipes.append(_pipe(film, state, survey, codes, limit, by_film.get(film.film_id)))
-        advance()
     pipes.sort(key=lambda pipe: (pipe.severity, pipe.film.path_bytes))
     page = _index(job, manifest, done, pipes, agreements, limit_name, limit)
-    write_durably(archive / INDEX, page.encode(errors="replace"))
+    write_file(archive / INDEX, page.encode(errors="replace"))
     return archive / INDEX
 
 
@@ -139,7 +130,7 @@ def write_disagreements(
         "words": words,
     }
     page = page_template(FOLDER, DISAGREEMENTS).render(values)
-    write_durably(archive / DISAGREEMENTS, page.encode(errors="replace"))
+    write_file(archive / DISAGREEMENTS, page.encode(errors="replace"))
     return archive / DISAGREEMENTS
 
 
@@ -153,7 +144,7 @@ def _write_own_report(
     if path.is_file() and path.read_bytes().endswith(mark):
         return
     page = render_report(survey, codes, limit_name, limit)
-    write_durably(path, page.encode(errors="replace") + mark)
+    write_file(path, page.encode(errors="replace") + mark)
 
 
 def _pipe(

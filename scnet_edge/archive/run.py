@@ -22,6 +22,8 @@ from scnet_edge.archive.folder import (
 from scnet_edge.archive.workers import work
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import lock_folder
+from scnet_edge.inspection.odometry import open_odometry
+from scnet_edge.inspection.osd_odometry import SCHEME, check_recogniser, parse_counter
 
 Crew = Literal["processes", "ray"]
 
@@ -55,9 +57,11 @@ def run_archive(
         stop: set it to end soon.
 
     Raises:
-        ConfigError: the folder holds something else, is in use, or Ray is not there.
+        ConfigError: the folder holds something else, is in use, Ray is not there, or an odometry
+            that cannot be.
         ScnetEdgeError, OSError: as `work`.
     """
+    _check_odometry(job)
     rows = open_archive(archive, manifest, job)
     with closing(lock_folder(archive, ConfigError(f"{archive}: another 'archive run' is at it"))):
         if retry_failed:
@@ -81,6 +85,16 @@ def run_archive(
             )
         else:
             work(todo, job, archive, workers=workers, report=report, stop=ended)
+
+
+def _check_odometry(job: Job) -> None:
+    """Raise ConfigError where no film could be inspected: before the first, not at each."""
+    if job.odometry is not None and job.odometry.startswith(SCHEME):
+        parse_counter(job.odometry)
+        check_recogniser()
+    else:
+        with open_odometry(job.odometry, job.setup):
+            pass
 
 
 def status_of(archive: Path) -> tuple[dict[str, int], dict[str, int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from scnet_edge.bench.operations import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
-from scnet_edge.errors import BundleError, one_line
+from scnet_edge.errors import BundleError, install_extra, one_line
 from scnet_edge.models.cards import Card, find_card
 from scnet_edge.quantization.ranges import find_ranges
 
@@ -66,7 +66,7 @@ def bundle_of(case: Case, folder: Path) -> Path:
     except ModuleNotFoundError as e:
         raise BundleError(
             f"{bundle}: no bundle of these weights and ranges, and PyTorch and onnx to build it "
-            "are not here; pip install 'scnet-edge[build]', or copy it from a machine that has them"
+            f"are not here; {install_extra('build')}, or copy it from a machine that has them"
         ) from e
     from scnet_edge.bundle.recipe import Recipe
 

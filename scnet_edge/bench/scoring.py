@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Sample
+    from scnet_edge.data.samples import Sample
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,8 +52,9 @@ def scored(data: str, images: int) -> Scored:
     from scnet_edge.folders import file_sha256
 
     samples = chosen_samples(data, images)
-    masks = [sample.read_mask() for sample in samples]
-    check_classes(sum(int(m.sum()) for m in masks), sum(m.size for m in masks), len(masks))
+    truths = [sample.read_truth() for sample in samples]
+    known = sum(t.crack.size - (0 if t.ignored is None else int(t.ignored.sum())) for t in truths)
+    check_classes(sum(int(t.crack.sum()) for t in truths), known, len(truths))
     digest = hashlib.sha256()
     for sample in samples:
         for path in (sample.image, sample.mask):

@@ -17,7 +17,7 @@ from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifes
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.engines.compiled import COMPILED, Arithmetic
 from scnet_edge.engines.split import open_split
-from scnet_edge.errors import EngineError
+from scnet_edge.errors import EngineError, install_extra
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Captured, Frame
 
@@ -186,7 +186,7 @@ def _torch(case: Case, threads: int | None) -> Backend:
     try:
         import torch
     except ModuleNotFoundError as e:
-        raise EngineError("PyTorch is not installed here; pip install 'scnet-edge[build]'") from e
+        raise EngineError(f"PyTorch is not installed here; {install_extra('build')}") from e
     from scnet_edge.bundle.recipe import Recipe
     from scnet_edge.bundle.reference import open_chain
     from scnet_edge.engines.torch_eager import TorchBackend

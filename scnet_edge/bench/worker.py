@@ -108,7 +108,10 @@ def score(subject: BenchmarkSubject, data: str, images: int) -> dict[str, Any]:
     samples = chosen_samples(data, images)
     threshold = subject.pipeline.manifest.threshold
     predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
-    counts = [count(probability, sample.read_mask()) for sample, probability in predicted]
+    counts = [
+        count(probability, truth.crack, ignored=truth.ignored)
+        for truth, probability in ((s.read_truth(), p) for s, p in predicted)
+    ]
     return {
         "f1": score_at(add_up(counts), threshold).f1,
         "f1_ci95": interval(counts, lambda c: score_at(c, threshold).f1),

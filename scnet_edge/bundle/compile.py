@@ -140,7 +140,7 @@ def try_compiled(
         BundleError: it is further from the reference than the bundle promises.
         EngineError: it is damaged, not for this machine, or its process crashes.
     """
-    golden = read_golden(bundle / GOLDEN)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
 
     def open_part(part: str) -> Backend:
         return open_code(bundle, manifest, folder, record.engine, part, threads=threads)
@@ -212,7 +212,7 @@ def choose_fallback(
 
     if not openvino_cpu.has_bf16():
         return None
-    golden = read_golden(bundle / GOLDEN)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
 
     def open_part(part: str, arithmetic: Arithmetic) -> Backend:
         graph = graph_for(bundle, manifest, engine, part)
@@ -268,7 +268,7 @@ def choose_precision(
                 closing(open_code(bundle, manifest, int8.folder, engine, threads=threads)) as a,
                 closing(open_code(bundle, manifest, beside, engine, threads=threads)) as b,
             ):
-                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN))
+                ratio = time_ratio(a, b, read_golden(bundle / GOLDEN, batch=manifest.input.batch))
         except BuildCancelled:
             raise
         except (BundleError, EngineError, GraphError) as e:
@@ -289,5 +289,5 @@ def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
 
 def time_ratio(one: Backend, other: Backend, golden: Golden) -> float:
     """Return the time of one backend over that of another."""
-    ms, other_ms = quickest_ms(one, other, list(golden.frames))
+    ms, other_ms = quickest_ms(one, other, golden.feeds())
     return ms / other_ms

@@ -11,14 +11,15 @@
                           the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`
 
-Graph inputs and outputs, static shapes, batch 1:
+Graph inputs and outputs, static shapes:
 
-    frame        (1, H, W, 3) uint8, BGR          in:  fused, hed, scnet
-    prior        (1, 1, h, w) float32, {0, 1}     in:  scnet of a model with the prior; out: hed
-    edges        (1, h, w) float32 in [0, 1]      out: fused and hed of a model with the prior
-    probability  (1, h, w) float32 in [0, 1]      out: fused, scnet
+    frame        (N, H, W, 3) uint8, BGR          in:  fused, hed, scnet
+    prior        (N, 1, h, w) float32, {0, 1}     in:  scnet of a model with the prior; out: hed
+    edges        (N, h, w) float32 in [0, 1]      out: fused and hed of a model with the prior
+    probability  (N, h, w) float32 in [0, 1]      out: fused, scnet
 
-(H, W) is `input.frame_hw`; (h, w) is `input.size_hw`. They differ when the graph resizes.
+N is `input.batch`; (H, W) is `input.frame_hw`; (h, w) is `input.size_hw`. The two differ when the
+graph resizes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from scnet_edge.config import read_json, replace_json
+from scnet_edge.config import read_json, read_text, write_json
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.folders import file_sha256
 from scnet_edge.models.cards import OperatingPoint
@@ -118,12 +119,13 @@ MAX_FILE_BYTES = 2**30
 
 
 class InputContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the graph takes: uint8 BGR frames of `frame_hw`, resized inside to `size_hw`."""
+    """What the graph takes: `batch` uint8 BGR frames of `frame_hw`, resized inside to `size_hw`."""
 
     frame_hw: tuple[int, int]
     size_hw: tuple[int, int]
     colour: Literal["bgr"] = "bgr"
     dtype: Literal["uint8"] = "uint8"
+    batch: int = 1
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,7 +200,7 @@ def read_manifest(bundle: Path) -> Manifest:
     if schema != SCHEMA:
         raise BundleError(f"{bundle}: schema {schema}, this version reads {SCHEMA}; build it again")
     manifest = read_json(bundle / MANIFEST, Manifest, error=BundleError)
-    if manifest.seal != seal_of(msgspec.json.decode((bundle / MANIFEST).read_bytes())):
+    if manifest.seal != seal_of(msgspec.json.decode(read_text(bundle / MANIFEST))):
         raise BundleError(
             f"{bundle / MANIFEST}: was edited after it was written, its seal does not match; what "
             "it says is decided by 'scnet-edge build', build the bundle again"
@@ -216,7 +218,7 @@ def write_manifest(bundle: Path, manifest: Manifest) -> None:
     The seal finds edits and damage; it is no signature, for whoever can compute it can forge it.
     """
     sealed = msgspec.structs.replace(manifest, seal=seal_of(msgspec.to_builtins(manifest)))
-    replace_json(bundle / MANIFEST, sealed)
+    write_json(bundle / MANIFEST, sealed)
 
 
 def seal_of(fields: dict[str, Any]) -> str:

@@ -35,6 +35,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         exclude: Convolutions that stay in floating point, by node name.
         min_mask_f1: The bundle's tolerance; None for the default of its precision.
         split_graphs: Write HED and SCNet apart as well.
+        batch: Frames, or tiles of one, that the graph takes at once.
     """
 
     precision: Precision
@@ -47,6 +48,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     exclude: tuple[str, ...] = ()
     min_mask_f1: Share | None = None
     split_graphs: bool = False
+    batch: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
 
 
 def read_recipe(path: Path) -> Recipe:

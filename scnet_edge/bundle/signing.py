@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scnet_edge.bundle.manifest import MANIFEST, read_manifest
-from scnet_edge.errors import BundleError, ConfigError
+from scnet_edge.errors import BundleError, ConfigError, install_extra
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -26,7 +26,7 @@ try:
     )
 except ModuleNotFoundError as e:
     raise ConfigError(
-        "signatures need the package cryptography; pip install 'scnet-edge[signing]'"
+        f"signatures need the package cryptography; {install_extra('signing')}"
     ) from e
 
 SIGNATURE = f"{MANIFEST}.sig"

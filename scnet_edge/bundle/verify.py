@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.arrays import read_arrays
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import (
     FP16,
@@ -29,6 +28,7 @@ from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError
 from scnet_edge.types import Parity, PixelCounts
 
+MAX_GOLDEN_BYTES = 512 * 2**20
 Open = Callable[[str], Backend]  # the name of a graph -> what runs it
 
 
@@ -40,11 +40,19 @@ class Golden:
         frames: (n, H, W, 3) uint8 BGR.
         probability: (n, h, w) float32 in [0, 1].
         edges: (n, h, w) float32 in [0, 1]; None for a model without the prior.
+        batch: how many of them the graph takes at once.
     """
 
     frames: npt.NDArray[np.uint8]
     probability: npt.NDArray[np.float32]
     edges: npt.NDArray[np.float32] | None
+    batch: int = 1
+
+    def feeds(self) -> list[dict[str, npt.NDArray[np.uint8]]]:
+        """Return the frames as a graph takes them, the last batch filled up from the first."""
+        starts = range(0, len(self.frames), self.batch)
+        index = [np.arange(start, start + self.batch) % len(self.frames) for start in starts]
+        return [{"frame": self.frames[i]} for i in index]  # (N, H, W, 3)
 
 
 def verify_bundle(
@@ -58,7 +66,8 @@ def verify_bundle(
         BundleError: the bundle is damaged, or its split graphs are too far from PyTorch.
         EngineError: the engine is not installed or refuses the graph.
     """
-    manifest, golden = read_manifest(bundle), read_golden(bundle / GOLDEN)
+    manifest = read_manifest(bundle)
+    golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
     chosen = engine or default_engine()
 
     def opened(part: str) -> Backend:
@@ -127,8 +136,9 @@ def measure_parity(
     backend: Backend, golden: Golden, threshold: float, edge_threshold: float | None
 ) -> Parity:
     """Return how far a backend is from the reference, over all golden frames together."""
-    outputs = [backend.run({"frame": frame[None]}) for frame in golden.frames]
-    probability = np.concatenate([o["probability"] for o in outputs])  # (n, h, w)
+    outputs = [backend.run(feeds) for feeds in golden.feeds()]
+    count = len(golden.frames)
+    probability = np.concatenate([o["probability"] for o in outputs])[:count]  # (n, h, w)
     if probability.shape != golden.probability.shape:
         raise BundleError(
             f"{backend.name} gives maps of {probability.shape[1:]}, the golden ones are of "
@@ -138,7 +148,7 @@ def measure_parity(
     ours, reference = probability >= threshold, golden.probability >= threshold
     flips = None
     if golden.edges is not None and edge_threshold is not None:
-        edges = np.concatenate([o["edges"] for o in outputs])
+        edges = np.concatenate([o["edges"] for o in outputs])[:count]
         flips = float(((edges > edge_threshold) != (golden.edges > edge_threshold)).mean())
     return Parity(
         engine=backend.name,
@@ -178,18 +188,18 @@ def write_golden(path: Path, golden: Golden) -> None:
         np.savez_compressed(path, frames=frames, probability=probability, edges=edges)
 
 
-def read_golden(path: Path) -> Golden:
-    """Return the golden frames of a bundle whose hashes were checked.
+def read_golden(path: Path, *, batch: int = 1) -> Golden:
+    """Return the golden frames of a bundle whose hashes were checked, for graphs of `batch`.
 
     Raises:
         BundleError: they cannot be read, there are none, or they are of another shape or type.
     """
     try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as arrays:
-            frames = _array(path, arrays, "frames", "uint8", 4)
-            probability = _array(path, arrays, "probability", "float32", 3)
-            edges = _array(path, arrays, "edges", "float32", 3) if "edges" in arrays else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as e:
+        arrays = read_arrays(path, most_bytes=MAX_GOLDEN_BYTES)
+        frames = _array(path, arrays, "frames", "uint8", 4)
+        probability = _array(path, arrays, "probability", "float32", 3)
+        edges = _array(path, arrays, "edges", "float32", 3) if "edges" in arrays else None
+    except (OSError, ValueError, KeyError) as e:
         raise BundleError(f"{path}: golden frames cannot be read ({e}); build again") from e
     maps = [len(probability)] + ([] if edges is None else [len(edges)])
     if {*maps} != {len(frames)}:
@@ -197,7 +207,7 @@ def read_golden(path: Path) -> Golden:
             f"{path}: expected a map for each of {len(frames)} frames, found {maps}; "
             "build the bundle again with 'scnet-edge build'"
         )
-    return Golden(frames=frames, probability=probability, edges=edges)
+    return Golden(frames=frames, probability=probability, edges=edges, batch=batch)
 
 
 def _array(path: Path, arrays: Any, name: str, dtype: str, axes: int) -> npt.NDArray[Any]:

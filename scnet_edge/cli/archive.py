@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, install_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def _archive() -> None:
     """Inspect an archive of films and hold it against the human coding."""
     missing = [name for name in ("lxml", "pyarrow", "scipy") if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} not installed; pip install 'scnet-edge[archive]'")
+        raise ConfigError(f"{', '.join(missing)} not installed; {install_extra('archive')}")
 
 
 @archive.command()

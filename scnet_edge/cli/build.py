@@ -30,6 +30,10 @@ def build(
     frame_size: Annotated[
         str | None, typer.Option(help="Size of the camera frames, resized in the graph.")
     ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Frames, or tiles of one, that the graph takes at once."),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe of export/; options override it.")
     ] = None,
@@ -72,6 +76,7 @@ def build(
             "model": model,
             "size_hw": parse_size(size) if size is not None else None,
             "frame_hw": parse_size(frame_size) if frame_size is not None else None,
+            "batch": batch,
             "calibration": calibration,
             "split_graphs": split_graphs or None,
         },

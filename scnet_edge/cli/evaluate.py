@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -14,7 +14,8 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file, check_folder
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Sample, Split
+    from scnet_edge.data.datasets import Split
+    from scnet_edge.data.samples import Sample
     from scnet_edge.evaluation import Evaluation, Tally
 
 MAX_TOLERANCE_PX = 50
@@ -62,6 +63,10 @@ def evaluate(
         str | None, typer.Option(help="The engine of a bundle; a model runs in PyTorch.")
     ] = None,
     device: Annotated[str, typer.Option(help="Of a model: auto, cpu, cuda or cuda:N.")] = "cpu",
+    scale: Annotated[
+        Literal["native", "fit", "auto"] | None,
+        typer.Option(help="How a bundle takes images of another size than its model's, see 'run'."),
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="The guided filter of DeepCrack-Liu.")
     ] = False,
@@ -99,7 +104,7 @@ def evaluate(
     bare = all(sample.role in ("negative", "image-level") for sample in samples)  # or a corpus
     if bare and (plots or record):
         raise ConfigError("--plots and --record are for one data set with masks; leave them out")
-    with opened(subject, engine, refine=refine, device=device) as open_subject:
+    with opened(subject, engine, refine=refine, device=device, scale=scale) as open_subject:
         if bare:
             domains = (
                 over_corpus(corpus, open_subject, subject)

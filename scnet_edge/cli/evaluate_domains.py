@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scnet_edge.cli.subjects import Subject
 
 if TYPE_CHECKING:
-    from scnet_edge.data.datasets import Sample
+    from scnet_edge.data.samples import Sample
     from scnet_edge.evaluation.alarms import Alarms
     from scnet_edge.evaluation.domains import DomainScore, DomainScores
 

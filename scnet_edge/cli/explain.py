@@ -19,7 +19,7 @@ def explain(
 ) -> None:
     """Draw the maps of every scale, the attention maps and Grad-CAM of one image."""
     from scnet_edge.cli.subjects import crack_model
-    from scnet_edge.data.datasets import read_image
+    from scnet_edge.data.pictures import read_image
     from scnet_edge.evaluation.explain import explain as explained
     from scnet_edge.evaluation.explain import write_explanation
     from scnet_edge.models.weights import open_hed, open_scnet

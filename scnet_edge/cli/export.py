@@ -21,6 +21,10 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
     ] = None,
+    locale: Annotated[
+        str | None,
+        typer.Option(help="Of csv: de, fr, ... for semicolons and decimal commas, as Excel there."),
+    ] = None,
     codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
     min_confidence: MinConfidence = 0.7,
 ) -> None:
@@ -35,7 +39,8 @@ def export(
     if chosen is None:
         raise ConfigError(f"--format {format}: expected one of {', '.join(WRITERS)}")
     read = set_aside(read_survey(survey), min_confidence)
-    for path in written(read, read_codes(codes), chosen, out or survey / "export"):
+    folder = out or survey / "export"
+    for path in written(read, read_codes(codes), chosen, folder, locale=locale):
         typer.echo(path)
     if read.aside:
         typer.echo(f"left out: {count_aside(read)}; --min-confidence 0 takes all", err=True)

@@ -22,6 +22,7 @@ from scnet_edge.cli.robot_options import (
     Point,
     PolicyName,
     RequireSignature,
+    ScaleName,
     Sinks,
     SourceUri,
     Threads,
@@ -57,6 +58,7 @@ def inspect(
     operating_point: Point = None,
     require_signature: RequireSignature = None,
     threads: Threads = None,
+    scale: ScaleName = None,
     cache: Cache = None,
     frames: Frames = None,
 ) -> None:
@@ -80,6 +82,7 @@ def inspect(
         operating_point=operating_point,
         require_signature=require_signature,
         threads=threads,
+        scale=scale,
     )
     options = RunOptions(survey=out, frames=frames, cache=cache)
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
@@ -98,11 +101,12 @@ def inspect(
 
 def _print_summary(journal: Journal) -> None:
     """Print what is recorded by now, and what to do with it."""
+    from scnet_edge.survey.folder import read_survey
+
     progress = journal.progress
     count, folder = journal.acknowledged, journal.folder
-    length = ""
-    if progress is not None and progress.chainage_m is not None:
-        length = f" over {progress.chainage_m:.2f} m"
+    length_m = read_survey(folder).length_m
+    length = "" if length_m is None else f" over {length_m:.2f} m"
     seen = 0 if progress is None else progress.frames
     typer.echo(f"{count} crack{'' if count == 1 else 's'} recorded in {seen} frames{length}")
     if progress is not None and not progress.finished:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.errors import ConfigError, InputError, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,8 +32,10 @@ def measure(
     """Measure the cracks of a mask: length, width, direction, branches."""
     from rich.console import Console
 
+    from scnet_edge.data.classes import MOST_CRACK
+    from scnet_edge.data.masks import read_mask
+    from scnet_edge.data.pictures import read_image
     from scnet_edge.inspection.measure import Scale, measure_cracks
-    from scnet_edge.video.frames import read_image
 
     if mm_per_px is None and mm_per_px_sigma is not None:
         raise ConfigError("--mm-per-px-sigma needs --mm-per-px")
@@ -42,8 +44,12 @@ def measure(
         if mm_per_px is None
         else Scale(mm_per_px=mm_per_px, sigma_mm_per_px=mm_per_px_sigma or 0.0)
     )
-    _quiet_decoders()
-    marked = _two_valued(read_image(mask), mask)
+    marked = read_mask(mask, exact=True).crack
+    if marked.mean() > MOST_CRACK:
+        raise InputError(
+            f"{shown(mask)}: {100 * marked.mean():.0f} % of it is crack, so it looks inverted; "
+            "crack is white: invert it"
+        )
     frame = None if image is None else read_image(image)
     if frame is not None and frame.shape[:2] != marked.shape:
         raise InputError(
@@ -56,40 +62,15 @@ def measure(
     Console().print(_table(cracks) if cracks else f"{mask}: no crack of at least 20 px")
 
 
-def _two_valued(image: Frame, path: Path) -> Mask:
-    """Return the mask in an image of 0 and 255 or of 0 and 1."""
-    import numpy as np
-
-    if (image != image[..., :1]).any():
-        raise InputError(f"{path}: a colour image, expected a mask of 0 and 255 or of 0 and 1")
-    values = np.flatnonzero(np.bincount(image[..., 0].ravel(), minlength=256))
-    if not set(values.tolist()) <= {0, 255} and not set(values.tolist()) <= {0, 1}:
-        listed = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
-        raise InputError(
-            f"{path}: {len(values)} values ({listed}), expected 0 and 255 or 0 and 1; "
-            "threshold it and save it without loss, as PNG"
-        )
-    marked: Mask = image[..., 0] > 0
-    return marked
-
-
 def _size(array: Frame | Mask) -> str:
     return f"{array.shape[1]}x{array.shape[0]} px"
 
 
-def _quiet_decoders() -> None:
-    """Keep OpenCV's own lines off standard error; what matters, we raise."""
-    import cv2
-
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
 def _write(path: Path, cracks: list[Crack]) -> None:
-    import msgspec
+    from scnet_edge.config import write_json
 
-    text = msgspec.json.format(msgspec.json.encode({"cracks": cracks}), indent=2)
     try:
-        path.write_bytes(text + b"\n")
+        write_json(path, {"cracks": cracks})
     except OSError as e:
         raise InputError(f"{path}: cannot be written ({e.strerror})") from e
 

@@ -64,6 +64,14 @@ Fallback = Annotated[
     str | None,
     typer.Option("--fallback", help="Another engine, for when the isolated one keeps crashing."),
 ]
+ScaleName = Annotated[
+    Literal["native", "fit", "auto"] | None,
+    typer.Option(
+        "--scale",
+        help="Frames larger than the model: in tiles at their own scale (native), whole (fit), or "
+        "in tiles where something may be (auto); default: native for pictures, else fit.",
+    ),
+]
 Point = Annotated[
     PointName | None,
     typer.Option(

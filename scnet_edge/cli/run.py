@@ -22,6 +22,7 @@ from scnet_edge.cli.robot_options import (
     Point,
     PolicyName,
     RequireSignature,
+    ScaleName,
     Sinks,
     SourceUri,
     Threads,
@@ -48,6 +49,7 @@ def run(
     operating_point: Point = None,
     require_signature: RequireSignature = None,
     threads: Threads = None,
+    scale: ScaleName = None,
     cache: Cache = None,
     truth: Annotated[
         Path | None, typer.Option(help="Known masks to score against: an .npz or a folder.")
@@ -74,6 +76,7 @@ def run(
         operating_point=operating_point,
         require_signature=require_signature,
         threads=threads,
+        scale=scale,
     )
     if truth and not out:
         raise ConfigError("--truth: the scores go into the page of --out; pass that, too")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,10 @@ class TerminalSink:
         self._task = progress.add_task("Frames", total=None, visible=False)
         self._latency = Latency()
         self._cracks = 0
+        self._scales: Counter[str] = Counter()
+        self._tiles = 0
+        self._ignored_px = self._pixels = 0
+        self._frame_hw = (0, 0)
 
     def announce(self, url: str) -> None:
         """Print where the live page is; systemd's journal, which others read, gets no token."""
@@ -81,6 +86,12 @@ class TerminalSink:
         if frame_result.camera_to_mask_ms is not None:
             self._latency.add({"camera to mask": frame_result.camera_to_mask_ms})
         self._cracks += len(frame_result.cracks)
+        self._scales[frame_result.result.scale] += 1
+        self._tiles += frame_result.result.tiles
+        mask, ignored = frame_result.result.mask, frame_result.result.ignored
+        self._frame_hw = mask.shape[:2]
+        self._pixels += mask.size
+        self._ignored_px += 0 if ignored is None else int(ignored.sum())
         self._progress.advance(self._task)
 
     def note(self, event: Event) -> None:
@@ -109,7 +120,11 @@ class TerminalSink:
         table.add_row("frames", str(run.counters.processed))
         for reason, count in sorted(run.counters.dropped.items()):
             table.add_row(f"dropped: {reason}", str(count))
-        table.add_row("cracks found", str(self._cracks))
+        if self._scales:
+            table.add_row("scale", self._scale(run.segmentation.pipeline.manifest.input.frame_hw))
+        if self._ignored_px:
+            table.add_row("not inspected", f"{self._ignored_px / self._pixels:.1%} of the pixels")
+        table.add_row("cracks, summed over frames", str(self._cracks))
         for tolerance_px, counts in (run.results.scores.counts if run.results else {}).items():
             table.add_row(f"F1 within {tolerance_px} px", f"{counts.f1:.3f}")
         table.add_section()
@@ -120,6 +135,15 @@ class TerminalSink:
             _print_places(run.options.out)
         elif not run.source.live and not run.robot.sinks:
             typer.echo("nothing is kept: pass --out FOLDER for masks, overlay and a report")
+
+    def _scale(self, model_hw: tuple[int, int]) -> str:
+        """Return how the frames were brought to the model, in words."""
+        tiles = self._tiles / self._scales.total()
+        scales = " and ".join(sorted(self._scales))
+        if scales != "fit":
+            return f"{scales}, {tiles:.4g} tile{'' if tiles == 1 else 's'} a frame"
+        shrunk = max(f / m for f, m in zip(self._frame_hw, model_hw, strict=True))
+        return f"fit, {shrunk:.1f} times smaller" if shrunk > 1 else "fit, not made smaller"
 
 
 def _print_places(out: Path) -> None:
@@ -137,19 +161,18 @@ def _print_places(out: Path) -> None:
 
 def known_masks(truth: Path) -> Callable[[str, int], Mask]:
     """Return a function from a frame's name and number to its known mask."""
-    import numpy as np
-
+    from scnet_edge.data.masks import read_mask
+    from scnet_edge.data.picture_files import find_pictures, names_of
     from scnet_edge.simulation.clip import read_truth
-    from scnet_edge.video.frames import read_image
-    from scnet_edge.video.sources import image_files
 
     if truth.is_dir():
-        paths = {path.stem: path for path in image_files(truth)}
+        files = find_pictures(truth)
+        paths = dict(zip(names_of(files), files.pictures, strict=True))
 
         def read_named(name: str, number: int) -> Mask:
             if name not in paths:
                 raise InputError(f"{truth}: no mask for frame {name}, expected {name}.png")
-            return np.asarray(read_image(paths[name])[..., 0] > 127, np.bool_)
+            return read_mask(paths[name]).crack
 
         return read_named
     masks = read_truth(truth)
@@ -157,7 +180,8 @@ def known_masks(truth: Path) -> Callable[[str, int], Mask]:
     def read_numbered(name: str, number: int) -> Mask:
         if number >= len(masks):
             raise InputError(f"{truth}: holds fewer masks than there are frames; none for {name}")
-        return np.asarray(masks[number])
+        mask: Mask = masks[number]
+        return mask
 
     return read_numbered
 

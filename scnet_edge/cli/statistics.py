@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.config import write_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file
 
@@ -22,7 +23,6 @@ def statistics(
     json: Annotated[Path | None, typer.Option(help="Write them here as well.")] = None,
 ) -> None:
     """Read every image and mask of data sets or of a corpus, and count."""
-    import msgspec
     from rich.console import Console
     from rich.table import Table
 
@@ -47,14 +47,17 @@ def statistics(
     }
     table = Table()
     titles = ("data", "images", "cracked", "crack %", "background %", "crack % of 256 crops")
-    for title in (*titles, *(("share", "licence") if sets else ())):
+    some_ignored = any(row.ignored_percent for row in rows.values())
+    more = (*(("ignored %",) if some_ignored else ()), *(("share", "licence") if sets else ()))
+    for title in (*titles, *more):
         table.add_column(title)
     for name, row in rows.items():
-        percents = (row.crack_percent, row.background_percent, row.crop_crack_percent)
+        percents = [row.crack_percent, row.background_percent, row.crop_crack_percent]
+        percents += [row.ignored_percent] if some_ignored else []
         cells = [name, str(row.images), str(row.cracked), *(f"{x:.2f}" for x in percents)]
         if name in sets:
             cells += [f"{sets[name].share:g}", sets[name].licence]
         table.add_row(*cells)
     Console().print(table)
     if json:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+        write_json(json, rows)

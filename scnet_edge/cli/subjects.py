@@ -25,14 +25,19 @@ class Subject(NamedTuple):
 
 @contextmanager
 def opened(
-    subject: str, engine: str | None, *, refine: bool = False, device: str = "cpu"
+    subject: str,
+    engine: str | None,
+    *,
+    refine: bool = False,
+    device: str = "cpu",
+    scale: str | None = None,
 ) -> Iterator[Subject]:
     """Open a bundle on its engine, or a model or training run in PyTorch.
 
     Raises:
         InputError: it is none of them.
-        ConfigError: an engine was chosen for a model, refinement for one without, or a device for
-            what has no choice of it.
+        ConfigError: an engine or a scale was chosen for a model, refinement for one without, or a
+            device for what has no choice of it.
     """
     from scnet_edge.models.cards import is_run
 
@@ -43,8 +48,10 @@ def opened(
         if chosen:
             raise ConfigError("--device is for models; a bundle runs on its --engine")
         from scnet_edge.runtime.pipeline import Pipeline
+        from scnet_edge.runtime.scale import check_scale
 
-        with Pipeline.open(subject, engine=engine) as pipeline:
+        chosen_scale = check_scale(scale or "native")
+        with Pipeline.open(subject, engine=engine, scale=chosen_scale) as pipeline:
             yield Subject(
                 lambda frame: pipeline(frame).probability,
                 pipeline.engine,
@@ -54,6 +61,10 @@ def opened(
     card = crack_model(subject)
     if engine:
         raise ConfigError("--engine is for bundles; a model runs in PyTorch, so leave it out")
+    if scale:
+        raise ConfigError(
+            "--scale is for bundles; a model takes images as they are, so leave it out"
+        )
     if refine and chosen:
         raise ConfigError("--refine runs on the CPU; leave --device out")
     yield _refined(card) if refine else _reference(card, device_of(device))

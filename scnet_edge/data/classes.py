@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-
 from scnet_edge.errors import InputError
 
 MOST_CRACK = 0.5  # of all pixels; data sets of cracks have a few hundredths
 
-logger = logging.getLogger(__name__)
-
 
 def check_classes(crack: int, pixels: int, images: int) -> None:
-    """Refuse masks of one class, and warn of those that seem inverted.
+    """Refuse masks of one class, and those that are inverted.
 
     Args:
         crack: Crack pixels of all masks.
-        pixels: All pixels of them.
+        pixels: All pixels of them that are known.
         images: How many masks there are.
 
     Raises:
-        InputError: no pixel is crack, or every one is.
+        InputError: no pixel is crack, or more than half of them.
     """
     if not crack:
         raise InputError(
@@ -33,9 +29,7 @@ def check_classes(crack: int, pixels: int, images: int) -> None:
             "crack is white, so invert them if they are inverted"
         )
     if crack > MOST_CRACK * pixels:
-        logger.warning(
-            "the masks of %d images call %.0f %% of the pixels crack; crack is white, so they may "
-            "be inverted",
-            images,
-            100 * crack / pixels,
+        raise InputError(
+            f"{100 * crack / pixels:.0f} % of the pixels of {images} images are crack, so their "
+            "masks are inverted; crack is white: invert them"
         )

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-import cv2
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from scnet_edge.data.datasets import Sample
-from scnet_edge.errors import InputError
+from scnet_edge.config import NOT_JSON
+from scnet_edge.data.frames import MAX_PIXELS
+from scnet_edge.data.outlines import (
+    OutlinedSample,
+    Polygon,
+    RunLengths,
+    check_polygon,
+    chosen_categories,
+    drawn_mask,
+    find_image,
+)
+from scnet_edge.errors import ConfigError, InputError, shown
+from scnet_edge.files import read_file
+from scnet_edge.types import Mask
 
+MAX_BYTES = 96 * 2**20  # numbers take sixteen times their text
+LONGEST_SHIFT = 40  # bits of a run: longer numbers take the square of their length
 Side = Annotated[int, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=0)]
+Shape: TypeAlias = "list[Polygon] | RunLengths"
 
 
 class CocoImage(msgspec.Struct):
@@ -29,18 +40,22 @@ class CocoImage(msgspec.Struct):
 
 
 class CocoAnnotation(msgspec.Struct):
-    """An entry of `annotations`: polygons [[x, y, x, y, ...], ...], or run lengths."""
+    """An entry of `annotations`: polygons [[x, y, x, y, ...], ...], or run lengths.
+
+    `iscrowd` is not read: CVAT sets it for what was painted with a brush.
+    """
 
     image_id: int
     id: int | str | None = None
-    segmentation: list[list[float]] | dict[str, Any] = []
+    category_id: int | None = None
+    segmentation: list[list[float]] | dict[str, Any] | None = None
 
 
-class RunLengths(msgspec.Struct):
-    """Pixels down the columns, beside a crack and of it in turns: as numbers, or as text."""
+class CocoCategory(msgspec.Struct):
+    """An entry of `categories`."""
 
-    counts: list[Pixels] | str
-    size: tuple[int, int] | None = None  # (h, w)
+    id: int
+    name: str
 
 
 class CocoFile(msgspec.Struct):
@@ -48,41 +63,32 @@ class CocoFile(msgspec.Struct):
 
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
+    categories: list[CocoCategory] = []
 
 
-@dataclass(frozen=True, slots=True)
-class CocoSample(Sample):
-    """An image whose mask is drawn from its annotations; `mask` is the COCO file."""
+class Lengths(msgspec.Struct):
+    """Run lengths: as numbers, or as text."""
 
-    size_hw: tuple[int, int] = (0, 0)
-    shapes: tuple[Any, ...] = ()
-
-    def read_mask(self) -> npt.NDArray[np.bool_]:
-        """Return (H, W) bool, True inside any annotation."""
-        mask = np.zeros(self.size_hw, np.uint8)
-        for shape in self.shapes:
-            if isinstance(shape, RunLengths):
-                mask |= _filled(shape, self.size_hw)
-                continue
-            for polygon in shape:
-                points = np.asarray(polygon, np.float64).reshape(-1, 2).round().astype(np.int32)
-                cv2.fillPoly(mask, [points], 1)
-        return mask > 0
+    counts: list[Pixels] | str
+    size: tuple[int, int] | None = None  # (h, w)
 
 
-def read_coco(path: Path) -> Iterator[CocoSample]:
-    """Yield the images of a COCO file in its order, each with all its annotations.
+def read_coco(path: Path, categories: frozenset[str] = frozenset()) -> Sequence[OutlinedSample]:
+    """Return the images of a COCO file in its order, each with all its annotations.
+
+    Args:
+        path: The file.
+        categories: The names of those that are crack; empty where there is but one.
 
     Raises:
-        InputError: it is no COCO file, a polygon is cut, run lengths do not fill their image, or
-            an image is missing.
+        InputError: it is no COCO file, categories are to be chosen, an annotation has no outline
+            or a broken one, or an image is missing; the line names the image.
     """
-    for image, shapes in _annotated(path):
-        size_hw = (image.height, image.width)
-        yield CocoSample(_found(path, image.file_name), path, size_hw=size_hw, shapes=shapes)
+    samples = [_sample(path, image, shapes) for image, shapes in _annotated(path, categories)]
+    return _apart(samples, path)
 
 
-def read_coco_masks(path: Path) -> Iterator[tuple[str, npt.NDArray[np.bool_] | None]]:
+def read_coco_masks(path: Path) -> Iterator[tuple[str, Mask | None]]:
     """Yield the name of every image of a COCO file and its mask, (H, W) bool, None without any.
 
     The images themselves need not be there.
@@ -90,53 +96,96 @@ def read_coco_masks(path: Path) -> Iterator[tuple[str, npt.NDArray[np.bool_] | N
     Raises:
         InputError: as `read_coco`, but for images that are missing.
     """
-    for image, shapes in _annotated(path):
-        sample = CocoSample(path, path, size_hw=(image.height, image.width), shapes=shapes)
-        yield image.file_name, sample.read_mask() if shapes else None
+    for image, shapes in _annotated(path, frozenset()):
+        polygons, stored = _parted(shapes)
+        mask = drawn_mask(polygons, stored, (image.height, image.width)) if shapes else None
+        yield image.file_name, mask
 
 
-def _annotated(path: Path) -> list[tuple[CocoImage, tuple[Any, ...]]]:
-    """Return the images of a COCO file, each with the shapes of its annotations."""
+def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
+    """Return the images of a COCO file, each with the shapes of its cracks."""
     try:
-        coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
-    except msgspec.MsgspecError as e:
-        raise InputError(f"{path}: expected a COCO file with images and annotations ({e})") from e
-    sizes_hw = {image.id: (image.height, image.width) for image in coco.images}
-    shapes: dict[int, list[Any]] = {image.id: [] for image in coco.images}
+        coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
+    except (ConfigError, *NOT_JSON) as e:
+        raise InputError(
+            f"{shown(path)}: expected a COCO file with images and annotations ({e})"
+        ) from e
+    for image in coco.images:
+        if image.height * image.width > MAX_PIXELS:
+            raise InputError(
+                f"{shown(path)}: image {image.file_name}: {image.width}x{image.height} px, "
+                f"expected at most {MAX_PIXELS // 10**6} megapixels"
+            )
+    images = {image.id: image for image in coco.images}
+    if len(images) < len(coco.images):
+        raise InputError(f"{shown(path)}: two images have one id; export it again")
+    names = {category.id: category.name for category in coco.categories}
+
+    def name_of(annotation: CocoAnnotation) -> str:
+        number = annotation.category_id
+        return "crack" if number is None else names.get(number, f"category {number}")
+
+    crack = chosen_categories(path, map(name_of, coco.annotations), categories, "coco")
+    shapes: dict[int, list[Shape]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
         if annotation.image_id not in shapes:
-            raise InputError(f"{path}: an annotation is of image {annotation.image_id}, not listed")
-        shape = _shape(annotation, sizes_hw[annotation.image_id], path)
-        shapes[annotation.image_id].append(shape)
-    return [(image, tuple(shapes[image.id])) for image in coco.images]
+            raise InputError(
+                f"{shown(path)}: annotation {annotation.id} is of image {annotation.image_id}, not "
+                "listed; export it again"
+            )
+        if name_of(annotation) in crack:
+            shape = _shape(annotation, images[annotation.image_id], path)
+            shapes[annotation.image_id].append(shape)
+    return [(image, shapes[image.id]) for image in coco.images]
 
 
-def _shape(
-    annotation: CocoAnnotation, size_hw: tuple[int, int], path: Path
-) -> list[list[float]] | RunLengths:
+def _sample(path: Path, image: CocoImage, shapes: Sequence[Shape]) -> OutlinedSample:
+    polygons, stored = _parted(shapes)
+    return OutlinedSample(
+        find_image(path, image.file_name),
+        path,
+        size_hw=(image.height, image.width),
+        polygons=polygons,
+        filled=stored,
+    )
+
+
+def _parted(shapes: Sequence[Shape]) -> tuple[tuple[Polygon, ...], tuple[RunLengths, ...]]:
+    """Return the polygons and the run lengths."""
+    polygons = tuple(p for shape in shapes if isinstance(shape, list) for p in shape)
+    return polygons, tuple(shape for shape in shapes if isinstance(shape, RunLengths))
+
+
+def _apart(samples: Sequence[OutlinedSample], path: Path) -> Sequence[OutlinedSample]:
+    """Refuse a file whose images are one file."""
+    seen: set[Path] = set()
+    for sample in samples:
+        if sample.image in seen:
+            raise InputError(
+                f"{shown(path)}: two of its images are {shown(sample.image)}; keep their folders "
+                "apart, as the file names them"
+            )
+        seen.add(sample.image)
+    return samples
+
+
+def _shape(annotation: CocoAnnotation, image: CocoImage, path: Path) -> Shape:
     """Return the polygons of an annotation as they are, or its run lengths as numbers."""
-    shape = annotation.segmentation
+    where = f"{shown(path)}: annotation {annotation.id} of {image.file_name}"
+    shape, size_hw = annotation.segmentation, (image.height, image.width)
     if isinstance(shape, dict):
-        return _runs(shape, size_hw, f"{path}: annotation {annotation.id}")
-    if any(len(p) < 6 or len(p) % 2 for p in shape):
-        raise InputError(
-            f"{path}: a polygon of image {annotation.image_id} has under 3 points or half a point"
-        )
+        return _runs(shape, size_hw, where)
+    if not shape:
+        raise InputError(f"{where}: no outline, perhaps a box; draw one, or leave it out")
+    for polygon in shape:
+        check_polygon(polygon, size_hw, where)
     return shape
-
-
-def _found(path: Path, name: str) -> Path:
-    places = [path.parent / name, path.parent / "images" / name]
-    for place in places:
-        if place.is_file():
-            return place
-    raise InputError(f"{path}: image {name} is neither at {places[0]} nor at {places[1]}")
 
 
 def _runs(shape: dict[str, Any], size_hw: tuple[int, int], where: str) -> RunLengths:
     """Return run lengths as numbers that fill the image; `where` names them in errors."""
     try:
-        lengths = msgspec.convert(shape, RunLengths)
+        lengths = msgspec.convert(shape, Lengths)
     except msgspec.ValidationError as e:
         raise InputError(
             f"{where}: expected run lengths as counts and size, found others ({e}); export it again"
@@ -153,7 +202,7 @@ def _runs(shape: dict[str, Any], size_hw: tuple[int, int], where: str) -> RunLen
             f"{where}: run lengths do not fill its image: expected {size_hw[0] * size_hw[1]} "
             f"pixels, found {sum(runs)}; export it again"
         )
-    return RunLengths(counts=runs)
+    return RunLengths(runs)
 
 
 def _unpacked(text: str, where: str) -> list[int]:
@@ -166,7 +215,7 @@ def _unpacked(text: str, where: str) -> list[int]:
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
-        if not 0 <= bits < 64:
+        if not 0 <= bits < 64 or shift > LONGEST_SHIFT:
             break
         value |= (bits & 31) << shift
         shift += 5
@@ -180,10 +229,3 @@ def _unpacked(text: str, where: str) -> list[int]:
     raise InputError(
         f"{where}: expected compressed run lengths, found text that is none; export it again"
     )
-
-
-def _filled(lengths: RunLengths, size_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Return the (H, W) mask of run lengths, which go down the columns and begin with 0."""
-    runs = np.asarray(lengths.counts, np.int64)
-    flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
-    return flat.reshape(size_hw, order="F")

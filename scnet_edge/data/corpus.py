@@ -29,7 +29,8 @@ from typing import Annotated
 import msgspec
 
 from scnet_edge.config import read_toml
-from scnet_edge.data.datasets import Sample, Split, open_dataset
+from scnet_edge.data.datasets import Split, open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 
 Share = Annotated[float, msgspec.Meta(ge=0)]

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.masks import Truth
+from scnet_edge.data.samples import Sample
 from scnet_edge.types import Frame, Mask
 
 PASTED = 120  # how many images are made
@@ -30,9 +31,9 @@ class MadeSample(Sample):
         """Return the image as (H, W, 3) uint8, BGR."""
         return self.frame
 
-    def read_mask(self) -> Mask:
-        """Return (H, W) bool, True on the crack."""
-        return self.truth
+    def read_truth(self) -> Truth:
+        """Return where the crack is."""
+        return Truth(self.truth)
 
 
 def pasted_samples(
@@ -50,7 +51,7 @@ def pasted_samples(
         if len(samples) == count:
             break
         place, lender = onto[attempt % len(onto)], cracks[int(order[attempt % len(order)])]
-        made = _paste(place.read_frame(), *lender.read_pair(), rng)
+        made = _paste(place.read_frame(), lender.read_frame(), lender.read_mask(), rng)
         if made is not None:
             samples.append(MadeSample(place.image, lender.image, frame=made[0], truth=made[1]))
     return samples

@@ -15,7 +15,7 @@ from pathlib import Path
 from scnet_edge.doctor.machine_checks import Check, check_machine
 from scnet_edge.doctor.tensorrt_checks import check_tensorrt
 from scnet_edge.engines.base import CPU_REMEDY, ENGINES, default_engine, installed_engines
-from scnet_edge.errors import EngineError, ModelError, one_line
+from scnet_edge.errors import EngineError, ModelError, install_extra, one_line
 from scnet_edge.machine.description import read_cuda, read_machine
 from scnet_edge.models.cards import shipped_models
 
@@ -101,7 +101,7 @@ def check_build_package(name: str) -> Check:
             name=name,
             verdict="missing",
             found="not installed",
-            remedy="only to build bundles: pip install 'scnet-edge[build]'",
+            remedy=f"only to build bundles: {install_extra('build')}",
         )
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.engines.compiled import COMPILED, Arithmetic, check_compiled, identity
 from scnet_edge.engines.graph_file import check_graph
-from scnet_edge.errors import EngineError, one_line
-from scnet_edge.types import Frame
+from scnet_edge.errors import EngineError, install_extra, one_line
 
 Array = npt.NDArray[Any]
-CPU_REMEDY = "pip install 'scnet-edge[cpu]'"
+CPU_REMEDY = install_extra("cpu")
 CUDA_PACKAGES = ("cuda", "pycuda")  # cuda-python and PyCUDA
 GPU_DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0/ctrl")  # PC, Jetson <= 5, 6
 MIN_TURNS, TIMED_S = 8, 2.0
@@ -40,6 +40,24 @@ class Backend(Protocol):
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
         ...
+
+
+@runtime_checkable
+class Streaming(Backend, Protocol):
+    """A backend that computes several feeds at a time when it is given a row of them."""
+
+    def stream(self, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+        """Yield the outputs of each feed, in order; a few feeds are taken ahead."""
+        ...
+
+
+def run_all(backend: Backend, feeds: Iterable[Mapping[str, Array]]) -> Iterator[dict[str, Array]]:
+    """Yield the outputs of each feed, in order: several under way at once where a backend can."""
+    ahead = iter(feeds)
+    first = list(islice(ahead, 2))
+    if len(first) < 2 or not isinstance(backend, Streaming):
+        return map(backend.run, chain(first, ahead))
+    return backend.stream(chain(first, ahead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +93,11 @@ def check_graph_file(graph: Path) -> None:
 # engine -> (our module, the packages either of which it needs, how to get one)
 ENGINES = {
     "openvino": ("scnet_edge.engines.openvino.cpu", ("openvino",), CPU_REMEDY),
-    "onnxruntime": ("scnet_edge.engines.onnx_runtime", ("onnxruntime",), CPU_REMEDY),
+    "onnxruntime": (
+        "scnet_edge.engines.onnx_runtime",
+        ("onnxruntime",),
+        install_extra("onnxruntime"),
+    ),
     "tensorrt": (
         "scnet_edge.engines.tensorrt.execution",
         ("tensorrt", "tensorrt_rtx"),
@@ -164,27 +186,28 @@ def open_backend(
     return load(graph, threads=threads, cache=cache, arithmetic=arithmetic)
 
 
-def quickest_ms(one: Backend, other: Backend, frames: Sequence[Frame]) -> tuple[float, float]:
-    """Return each backend's shortest milliseconds for a frame, the two taking turns.
+def quickest_ms(
+    one: Backend, other: Backend, feeds: Sequence[Mapping[str, Array]]
+) -> tuple[float, float]:
+    """Return each backend's shortest milliseconds for one of several feeds, the two in turns.
 
     The shortest and not the median: other programs, and a first run, only add to a time, and a
     machine that is busy while a bundle is built must not decide what runs when it is not.
 
     Args:
-        one, other: Backends of the input `frame`.
-        frames: (h, w, 3) uint8 BGR each, of the size that both take, in turn.
+        one, other: Backends of the same inputs.
+        feeds: What both are given, in turn.
     """
     shortest = [float("inf")] * 2
     start_s, turn = time.perf_counter(), 0
     while turn < MIN_TURNS or time.perf_counter() - start_s < TIMED_S:
-        feeds = {"frame": frames[turn % len(frames)][None]}
         for i, backend in enumerate((one, other)):
-            shortest[i] = min(shortest[i], _run_ms(backend, feeds))
+            shortest[i] = min(shortest[i], _run_ms(backend, feeds[turn % len(feeds)]))
         turn += 1
     return shortest[0], shortest[1]
 
 
-def _run_ms(backend: Backend, feeds: dict[str, Array]) -> float:
+def _run_ms(backend: Backend, feeds: Mapping[str, Array]) -> float:
     start_s = time.perf_counter()
     backend.run(feeds)
     return 1e3 * (time.perf_counter() - start_s)

@@ -41,7 +41,7 @@ class SplitBackend:
     """A `Backend` with the inputs and outputs of a fused graph, over its two split_graphs.
 
     Args:
-        hed: `frame` (1, H, W, 3) uint8 -> `edges` (1, h, w) and `prior` (1, 1, h, w).
+        hed: `frame` (N, H, W, 3) uint8 -> `edges` (N, h, w) and `prior` (N, 1, h, w).
         scnet: `frame` and `prior` -> `probability`.
         every: HED runs on the first frame and every so many; in between its edges are reused.
         hed_frame_hw: Size of the frames HED takes.
@@ -85,7 +85,7 @@ class SplitBackend:
         return self._age > 0
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Map `frame` to `probability` and `edges`, both (1, h, w)."""
+        """Map `frame` to `probability` and `edges`, both (N, h, w)."""
         self._age = (self._age + 1) % self._every if self._edges is not None else 0
         if self._edges is None or not self.reused:
             self._edges, self._prior = self._look(feeds["frame"])
@@ -99,12 +99,14 @@ class SplitBackend:
         self._scnet.close()
 
     def _look(self, frames: Array) -> tuple[Array, Array]:
-        """Return edges (1, h, w) and prior (1, 1, h, w) at SCNet's size."""
-        outputs = self._hed.run({"frame": resized(frames[0], self._hed_frame_hw)[None]})
+        """Return edges (N, h, w) and prior (N, 1, h, w) at SCNet's size."""
+        fed = np.stack([resized(frame, self._hed_frame_hw) for frame in frames])  # (N, H, W, 3)
+        outputs = self._hed.run({"frame": fed})
         edges, prior = outputs["edges"], outputs["prior"]
         if edges.ndim != 3 or not np.isfinite(edges).all():
             raise EngineError(f"{self._hed.name}: expected finite edges (1, h, w), {edges.shape}")
         if edges.shape[1:] == self._size_hw:
             return edges, prior.astype(np.float32, copy=False)  # TensorRT's comes as FP16
-        scaled = resized(edges[0].astype(np.float32, copy=False), self._size_hw)[None]  # (1, h, w)
-        return scaled, (scaled[:, None] > self._edge_threshold).astype(np.float32)  # (1, 1, h, w)
+        whole = edges.astype(np.float32, copy=False)
+        scaled = np.stack([resized(each, self._size_hw) for each in whole])  # (N, h, w)
+        return scaled, (scaled[:, None] > self._edge_threshold).astype(np.float32)  # (N, 1, h, w)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_alarms
 from scnet_edge.evaluation.bootstrap import interval
@@ -162,22 +162,24 @@ def tally(
     index = threshold_index(threshold)  # refused now rather than after the last image
     counted = Tally(threshold)
     for sample, probability in predicted:
-        truth = sample.read_mask()
+        truth, ignored = sample.read_truth()
         if truth.shape != probability.shape:
             raise InputError(
                 f"{sample.mask}: expected the size of its image, {probability.shape}, "
                 f"found {truth.shape}; replace one of them"
             )
-        reached = levels(probability)
+        reached = levels(probability, ignored)
         if not truth.any():
-            counted.quiet.append(count_alarms(probability, threshold))
+            known = probability if ignored is None else probability * ~ignored
+            counted.quiet.append(count_alarms(known, threshold))
         counted.names.append(sample.name)
         counted.crack.append(probability[truth])
-        counted.beside.append(probability[~truth])
+        counted.beside.append(probability[~truth if ignored is None else ~(truth | ignored)])
         counted.pixels.append(count_levels(reached, truth))
         counted.patches.append(count_patches(reached, truth))
         counted.thin.append(count_thin(reached, truth))
-        counted.boundary += count_boundaries(probability >= THRESHOLDS[index], truth)
+        above = probability >= THRESHOLDS[index]
+        counted.boundary += count_boundaries(above, truth, ignored=ignored)
         for px in tolerances_px:
             here = count_levels(reached, truth, tolerance_px=px) if px else counted.pixels[-1]
             counted.tolerant[px] = counted.tolerant[px] + here if px in counted.tolerant else here

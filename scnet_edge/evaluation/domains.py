@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_alarms, count_areas
 from scnet_edge.evaluation.bootstrap import interval
@@ -85,11 +85,13 @@ class DomainTally:
         if sample.role == "image-level":
             self.flagged.append(count_areas(mask) > 0)
             return
-        truth = sample.read_mask()
+        truth, ignored = sample.read_truth()
+        if ignored is not None:
+            mask, probability = mask & ~ignored, probability * ~ignored
         if not truth.any():
             self.quiet.append(count_alarms(probability, self.threshold))
         if sample.role != "negative":
-            self.counts.append(count(probability, truth))
+            self.counts.append(count(probability, truth, ignored=ignored))
             self.found = self.found.plus(count_objects(mask, truth))
 
     def score(self) -> DomainScore:

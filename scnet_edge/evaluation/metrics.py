@@ -88,12 +88,15 @@ class Score:
     f1: float
 
 
-def count(probability: Map, truth: Mask, *, tolerance_px: int = 0) -> Counts:
+def count(
+    probability: Map, truth: Mask, *, ignored: Mask | None = None, tolerance_px: int = 0
+) -> Counts:
     """Return one image's counts at every threshold.
 
     Args:
         probability: (h, w) float32 in [0, 1].
         truth: (h, w) bool, True on cracks.
+        ignored: (h, w) bool, True where nobody knows; None: all is known.
         tolerance_px: How far a prediction may lie from the crack.
 
     Raises:
@@ -104,20 +107,22 @@ def count(probability: Map, truth: Mask, *, tolerance_px: int = 0) -> Counts:
             f"expected a mask of the image's size {probability.shape}, found {truth.shape}; "
             "replace the image or its mask"
         )
-    return count_levels(levels(probability), truth, tolerance_px=tolerance_px)
+    return count_levels(levels(probability, ignored), truth, tolerance_px=tolerance_px)
 
 
-def levels(probability: Map) -> Levels:
+def levels(probability: Map, ignored: Mask | None = None) -> Levels:
     """Return how many thresholds each pixel reaches; all counts are histograms of these.
 
     Bit-equal to comparing the float32 probability with each threshold, at a tenth of the cost.
+    What is ignored reaches none, not even 0, so that no count has it.
     """
     bounded = np.clip(probability, 0, 1)
     guess = (bounded * np.float32(100)).astype(np.uint8)  # off by at most one, by rounding
     above = np.append(THRESHOLDS, np.float32(np.inf))[guess + 1] <= bounded
     below = THRESHOLDS[guess] > bounded
     reached = guess + 1 + above.astype(np.uint8) - below.astype(np.uint8)
-    return np.where(probability >= 0, reached, 0).astype(np.uint8)
+    counts = probability >= 0 if ignored is None else (probability >= 0) & ~ignored
+    return np.where(counts, reached, 0).astype(np.uint8)
 
 
 def count_levels(reached: Levels, truth: Mask, *, tolerance_px: int = 0) -> Counts:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from scnet_edge.data.corpus import Corpus, by_domain
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import plain_frame
 from scnet_edge.data.pasted import MadeSample, pasted_samples
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.domains import DomainScores, score_domain
 from scnet_edge.evaluation.predict import Run, predictions
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import THRESHOLDS, Counts, add_up, count
@@ -55,7 +55,8 @@ def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
         if sample.role == "negative":
             quiet.append(alarm_levels(probability, GRID))
         elif sample.role != "image-level":
-            counts.append(count(probability, sample.read_mask()))
+            truth = sample.read_truth()
+            counts.append(count(probability, truth.crack, ignored=truth.ignored))
     total = add_up(counts) if counts else None
     return DomainCounts(
         counts=total if total is not None and total.truth else None,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, resized
+from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import Backend
 from scnet_edge.errors import EngineError
 from scnet_edge.models.sizes import fitting

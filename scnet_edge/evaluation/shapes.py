@@ -27,13 +27,13 @@ def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> 
     n = rows * columns
     key = (patch * 2 + truth) * BINS + reached
     histogram = np.bincount(key.ravel(), minlength=n * 2 * BINS).reshape(n, 2, BINS)
-    area = histogram.sum((1, 2))  # (n,)
+    area = histogram[..., 1:].sum((1, 2))  # (n,), without what is ignored
     crack = histogram[:, 1].sum(1)
     on_crack = at_least(histogram[:, 1])  # (n, 101)
     predicted = on_crack + at_least(histogram[:, 0])
-    cracked = crack >= CRACKED_SHARE * area
+    cracked = (crack >= CRACKED_SHARE * area) & (crack > 0)
     found = cracked[:, None] & (on_crack >= FOUND_SHARE * crack[:, None])
-    alarm = ~cracked[:, None] & (predicted >= CRACKED_SHARE * area[:, None])
+    alarm = ~cracked[:, None] & (predicted >= CRACKED_SHARE * area[:, None]) & (predicted > 0)
     hits = found.sum(0).astype(np.int64)
     return Counts(
         predicted=hits + alarm.sum(0).astype(np.int64),
@@ -59,9 +59,17 @@ def count_thin(reached: Levels, truth: Mask) -> Counts:
     return count_levels(reached, thin(truth))
 
 
-def count_boundaries(mask: Mask, truth: Mask, *, tolerance_px: int = BOUNDARY_PX) -> PixelCounts:
-    """Return how well the outline of a mask follows that of the truth, within `tolerance_px`."""
+def count_boundaries(
+    mask: Mask, truth: Mask, *, ignored: Mask | None = None, tolerance_px: int = BOUNDARY_PX
+) -> PixelCounts:
+    """Return how well the outline of a mask follows that of the truth, within `tolerance_px`.
+
+    Where the truth is ignored, and right beside it, nobody knows where an outline is.
+    """
     ours, theirs = _boundary(mask), _boundary(truth)
+    if ignored is not None:
+        unknown = cv2.dilate(ignored.view(np.uint8), disc(1)) > 0
+        ours, theirs = ours & ~unknown, theirs & ~unknown
     kernel = disc(tolerance_px)
     near_ours = cv2.dilate(ours.view(np.uint8), kernel) > 0
     near_theirs = cv2.dilate(theirs.view(np.uint8), kernel) > 0

@@ -18,10 +18,15 @@ _COVERED = 0.9  # of the film; where less is covered, it is said
 
 
 class FilmSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a film is, about; None where nobody knows."""
+    """How long a film is, about; None where nobody knows.
+
+    Attributes:
+        utc: its frames have the time of the day, as in a ROS bag.
+    """
 
     seconds: float | None
     frames: int | None
+    utc: bool = False
 
 
 def check_units(path: Path, file: OdometryFile, max_speed_mps: float) -> None:
@@ -55,6 +60,8 @@ def check_span(path: Path, file: OdometryFile, film: FilmSpan) -> tuple[str, ...
             milliseconds.
     """
     first, last = file.rows[0], file.rows[-1]
+    if file.clock == "utc_ns" and film.utc:
+        return ()
     if file.clock in ("mono_ns", "utc_ns"):
         raise ConfigError(
             f"{path}: a film has no {file.clock}; expected a column time_s, seconds since its "

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.errors import ConfigError, CutShort
+from scnet_edge.errors import ConfigError, CutShort, install_extra
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.sources import open_source
 
@@ -80,6 +80,12 @@ def parse_counter(uri: str) -> Counter:
         raise ConfigError(f"{uri}: expected osd://x,y,width,height in pixels, ?unit=m or ft")
     x, y, width, height = map(int, match.groups())
     return Counter(x=x, y=y, width=width, height=height, unit_m=unit_m)
+
+
+def check_recogniser() -> None:
+    """Raise ConfigError unless RapidOCR is installed."""
+    if find_spec("rapidocr") is None:
+        raise ConfigError(f"osd:// needs RapidOCR; {install_extra('archive')}")
 
 
 def read_counter(film: Path, counter: Counter) -> list[tuple[float, float]]:
@@ -210,8 +216,7 @@ def _until_cut(frames: Iterable[Captured]) -> Iterator[Captured]:
 
 def _recogniser() -> Callable[[Frame], str]:
     """Return what reads the text of a crop; on one thread, without finding or turning it."""
-    if find_spec("rapidocr") is None:
-        raise ConfigError("osd:// needs RapidOCR; pip install 'scnet-edge[archive]'")
+    check_recogniser()
     from rapidocr import RapidOCR
 
     threads = "EngineConfig.onnxruntime.intra_op_num_threads"

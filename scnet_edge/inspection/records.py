@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from scnet_edge.types import Photograph
+
 Kind = Literal["longitudinal", "circumferential", "spiral", "multiple"]
 Review = Literal["needs_review", "accepted", "rejected"]
 
@@ -72,6 +74,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             `clock_unsynced`, `degraded`, `edge_of_view`, `short` (less than 5 % of the frame's
             diagonal), `seen_once` (in one frame, although two later ones had its place in view).
         snapshot: file name inside the survey's snapshots folder; None before it is written.
+        photograph: of a picture file, what it says of itself.
     """
 
     seq: int
@@ -112,10 +115,16 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     snapshot: str | None
     review: Review = "needs_review"
     remarks: str = ""
+    photograph: Photograph | None = None
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stretch that was not inspected, and why: `camera_lost`, `engine_crashed`, a fault, ..."""
+    """A stretch that was not inspected, and why: `camera_lost`, `engine_crashed`, a fault, ...
+
+    Attributes:
+        file: of a picture that could not be read, the file.
+        detail: what is wrong with it.
+    """
 
     reason: str
     segment: int
@@ -125,3 +134,5 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     end_m: float | None
     mono_from_ns: int
     mono_to_ns: int
+    file: str = ""
+    detail: str = ""

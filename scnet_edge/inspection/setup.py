@@ -11,6 +11,7 @@ import msgspec
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.lens import Lens, read_lens
+from scnet_edge.runtime.ignore import Polygon
 
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
 Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -77,6 +78,9 @@ class Setup(Site, frozen=True, kw_only=True, forbid_unknown_fields=True):
         max_speed_mps: what moves faster is a jump of the odometer, not a robot.
         odometry_sigma_share: standard deviation of a travelled distance, as a share of it.
         join_mm: ends of two pieces this close, and in line, are one crack.
+        ignore: regions not to look at, as in robot.toml: each a list of its corners [x, y], in
+            pixels, or in shares of width and height where all are within 0 to 1.
+        ignore_mask: a picture, beside this file, white where not to look.
         simulated: the footage was rendered; the report says so.
     """
 
@@ -106,6 +110,8 @@ class Setup(Site, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_speed_mps: Positive = 1.0
     odometry_sigma_share: Share = 0.005
     join_mm: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    ignore: tuple[Polygon, ...] = ()
+    ignore_mask: str | None = None
     simulated: bool = False
 
     def __post_init__(self) -> None:
@@ -164,6 +170,9 @@ def read_setup(path: Path) -> Setup:
             where the mode needs one; one line that names the key.
     """
     setup = read_toml(path, Setup)
+    if setup.ignore_mask is not None:
+        beside = str(path.parent / setup.ignore_mask)
+        setup = msgspec.structs.replace(setup, ignore_mask=beside)
     if setup.camera is None:
         return setup
     lens = read_lens(path.parent / setup.camera)

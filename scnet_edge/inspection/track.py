@@ -39,6 +39,7 @@ class Track:
         cloud: its points on the wall.
         places: (n, 2), where it is looked for on the wall in the next frame.
         recent: where it was in the film, for want of a wall.
+        frame_ids: the frames that have shown it; pieces of it in one frame are one sighting.
         unseen: frames after its only sighting that had its place in view and did not show it.
     """
 
@@ -51,7 +52,8 @@ class Track:
         self.places = self.cloud.wall_mm
         self.recent = recent
         self.segment = pose.segment
-        self.sightings = self.unseen = 0
+        self.frame_ids: set[int] = set()
+        self.unseen = 0
         self.branches = 0
         self.flags: dict[str, None] = {}
         self.sigma_m = 0.0
@@ -70,7 +72,7 @@ class Track:
         """Take in a sighting; `near_mm` as `merged` has it, of the cloud's points."""
         if not placed.rim.any() and (self.whole is None or _merit(placed) > _merit(self.whole)):
             self.whole = placed
-        if self.sightings:
+        if self.frame_ids:
             better = _merit(placed) > _merit(self.best)
             self.best = placed if better else self.best
             if self.located:
@@ -79,12 +81,17 @@ class Track:
                 self.cloud = cloud
         # The cloud drops what lies beside its points; the last sighting has all of it.
         self.places = np.concatenate([self.cloud.wall_mm, cloud.wall_mm])
-        self.sightings += 1
+        self.frame_ids.add(placed.sighting.frame_id)
         self.branches = max(self.branches, placed.sighting.branches)
         self.flags |= dict.fromkeys(pose.flags)
         self.sigma_m = max(self.sigma_m, pose.sigma_m or 0.0)
         self.last_frame_id = placed.sighting.frame_id
         self.last_chainage_m = pose.chainage_m or 0.0
+
+    @property
+    def sightings(self) -> int:
+        """How many frames have shown it."""
+        return len(self.frame_ids)
 
     def join(self, other: Track, around_mm: float | None) -> None:
         """Take in another track of what has turned out to be the same crack."""
@@ -98,7 +105,7 @@ class Track:
         self.best = max(self.best, other.best, key=_merit)
         self.whole = max(filter(None, (self.whole, other.whole)), key=_merit, default=None)
         self.last_frame_id = max(self.last_frame_id, other.last_frame_id)
-        self.sightings += other.sightings
+        self.frame_ids |= other.frame_ids
         self.branches = max(self.branches, other.branches)
         self.flags |= other.flags
         self.sigma_m = max(self.sigma_m, other.sigma_m)

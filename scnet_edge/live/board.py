@@ -53,13 +53,17 @@ class Board:
 
 
 def _draw(frame_result: FrameResult) -> bytes:
-    frame, mask = frame_result.captured.frame, frame_result.result.mask
+    frame, result = frame_result.captured.frame, frame_result.result
+    mask, ignored = result.mask, result.ignored
     scale = min(1.0, MAX_SIDE_PX / max(frame.shape[:2]))
     if scale < 1:
         size_wh = (round(scale * frame.shape[1]), round(scale * frame.shape[0]))
         frame = cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA).astype(np.uint8)
         share = cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
         mask = share > 0.2  # a crack of two pixels stays visible
-    drawn = draw_overlay(frame, mask)
+        if ignored is not None:
+            nearest = cv2.INTER_NEAREST
+            ignored = cv2.resize(ignored.astype(np.uint8), size_wh, interpolation=nearest) > 0
+    drawn = draw_overlay(frame, mask, ignored=ignored)
     encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return encoded.tobytes()

@@ -45,29 +45,29 @@ class Chain(nn.Module):
         self.frame_hw, self.size_hw, self.edge_threshold = frame_hw, size_hw, edge_threshold
 
     def image(self, frame: Tensor) -> Tensor:
-        """Map (1, H, W, 3) uint8 BGR to (1, 3, h, w) float32 BGR in [0, 255]."""
+        """Map (N, H, W, 3) uint8 BGR to (N, 3, h, w) float32 BGR in [0, 255]."""
         # The cast comes first: TensorRT takes a uint8 input only into a Cast.
-        image = frame.to(torch.float32).permute(0, 3, 1, 2)  # (1, 3, H, W)
+        image = frame.to(torch.float32).permute(0, 3, 1, 2)  # (N, 3, H, W)
         if self.frame_hw != self.size_hw:
             image = F.interpolate(image, size=self.size_hw, mode="bilinear", align_corners=False)
         return image
 
     def prior(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (1, 3, h, w) BGR in [0, 255] to prior (1, 1, h, w) in {0, 1} and edges (1, h, w)."""
+        """Map (N, 3, h, w) BGR in [0, 255] to prior (N, 1, h, w) in {0, 1} and edges (N, h, w)."""
         if self.hed is None:
             raise ModelError("this chain has no prior")
-        edges = torch.sigmoid(self.hed(image)[0])  # (1, 1, h, w)
+        edges = torch.sigmoid(self.hed(image)[0])  # (N, 1, h, w)
         return (edges > self.edge_threshold).to(image.dtype), edges[:, 0]
 
     def probability(self, image: Tensor, prior: Tensor | None) -> Tensor:
-        """Map (1, 3, h, w) BGR in [0, 255] and the prior to the crack probability (1, h, w)."""
+        """Map (N, 3, h, w) BGR in [0, 255] and the prior to the crack probability (N, h, w)."""
         x = image.flip(1) / 127.5 - 1  # RGB in [-1, 1]
         if prior is not None:
-            x = torch.cat([x, prior], 1)  # (1, 4, h, w)
+            x = torch.cat([x, prior], 1)  # (N, 4, h, w)
         return torch.sigmoid(self.scnet(x)[0])[:, 0]
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
-        """Map (1, H, W, 3) uint8 BGR to probability (1, h, w); with a prior also edges, prior."""
+        """Map (N, H, W, 3) uint8 BGR to probability (N, h, w); with a prior also edges, prior."""
         image = self.image(frame)
         if self.hed is None:
             return (self.probability(image, None),)

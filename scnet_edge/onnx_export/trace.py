@@ -18,13 +18,15 @@ from scnet_edge.onnx_export.upsample import fold_upsampling
 OPSET = 17  # the highest that TensorRT 8.5 reads
 
 
-def trace_chain(chain: Chain) -> onnx.ModelProto:
+def trace_chain(chain: Chain, *, batch: int = 1) -> onnx.ModelProto:
     """Return the fused graph of a rewritten chain: frame -> probability and, with a prior, edges.
+
+    It takes `batch` frames at once, and its nodes have the same names for any batch.
 
     Each convolution node is named after its module, `hed.blocks.0.2` or `scnet.sides.1`, and the
     prior between the two networks is the tensor `prior`, where `split_graphs` cuts.
     """
-    frame = torch.zeros((1, *chain.frame_hw, 3), dtype=torch.uint8)
+    frame = torch.zeros((batch, *chain.frame_hw, 3), dtype=torch.uint8)
     outputs = ["probability"] if chain.hed is None else ["probability", "edges", "prior"]
     model = _export(chain, frame, outputs)
     if chain.hed is not None:

@@ -10,8 +10,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.errors import InputError
+from scnet_edge.config import NOT_JSON, read_text
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.masks import Truth
+from scnet_edge.data.samples import Sample
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import render_stills
 from scnet_edge.types import Frame, Mask
 
@@ -27,14 +30,14 @@ class Annotated:
 
     Attributes:
         data: The data set it is from, no two of them alike.
-        read: Returns the frame, (h, w, 3) uint8 BGR, and its mask, (h, w) bool; None for the mask
-            where what FP32 finds is the truth.
+        read: Returns the frame, (h, w, 3) uint8 BGR, and what is known of it; None where what FP32
+            finds is the truth.
         tags: Strata that a user assigned, such as `wet`.
     """
 
     data: str
     name: str
-    read: Callable[[], tuple[Frame, Mask | None]]
+    read: Callable[[], tuple[Frame, Truth | None]]
     tags: frozenset[str] = frozenset()
 
 
@@ -85,7 +88,8 @@ def mean_width_px(mask: Mask) -> float:
 
 
 def _held(data: str, name: str, frame: Frame, mask: Mask | None) -> Annotated:
-    return Annotated(data=data, name=name, read=lambda: (frame, mask))
+    truth = None if mask is None else Truth(mask)
+    return Annotated(data=data, name=name, read=lambda: (frame, truth))
 
 
 def _labels(data: Sequence[str]) -> list[str]:
@@ -122,8 +126,8 @@ def _strata(spec: str, labels: Sequence[str]) -> dict[str, list[str]]:
     if not path.is_file():
         return {}
     try:
-        strata = msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
-    except (OSError, msgspec.MsgspecError) as e:
+        strata = msgspec.json.decode(read_text(path), type=dict[str, list[str]])
+    except (ConfigError, *NOT_JSON) as e:
         raise InputError(
             f'{path}: expected a list of image names by stratum, as {{"wet": ["a"]}} ({e})'
         ) from e

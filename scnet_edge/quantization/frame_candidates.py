@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,15 +17,16 @@ from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.preprocess import resized
-from scnet_edge.errors import CutShort, InputError
+from scnet_edge.errors import CutShort, InputError, shown
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.types import Frame, Map
-from scnet_edge.video.frames import read_image
 from scnet_edge.video.sources import open_source
+
+logger = logging.getLogger(__name__)
 
 PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced
 Probability = Callable[[Frame], Map]
@@ -88,7 +90,6 @@ def read_candidates(
     found = []
     for number, source in enumerate(data, 1):
         prefix = f"{number}/" if len(data) > 1 else ""
-        _check_utf8(source)
         with _opened(source) as (frames, count):
             step = max(1, -(-(count or 0) // limit))
             kept = _thinned(source, frames, limit, step, size_hw)
@@ -110,7 +111,6 @@ def _thinned(
             if seen % step == 0 and len(kept) == limit:
                 kept, step = kept[::2], 2 * step
             if seen % step == 0:
-                _check_utf8(name)
                 kept.append((name, resized(frame, size_hw)))
     except CutShort as e:
         raise InputError(
@@ -120,18 +120,15 @@ def _thinned(
     return kept
 
 
-def _check_utf8(name: str) -> None:
-    if not name.isascii() and name.encode(errors="ignore").decode() != name:
-        raise InputError(f"{name!a}: expected a name in UTF-8, found other bytes; rename it")
-
-
 @contextmanager
 def _opened(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None]]:
     if ":" in source and not Path(source).exists():
         samples = open_dataset(source, "train")
-        yield ((s.name, read_image(s.image)) for s in samples), len(samples)
+        yield ((s.name, s.read_frame()) for s in samples), len(samples)
         return
     with open_source(source) as opened:
+        if opened.left_out:
+            logger.warning("%s: %s", shown(source), opened.left_out)
         yield ((shot.name, shot.frame) for shot in opened), opened.count
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scnet_edge.data.datasets import Sample, open_dataset
-from scnet_edge.errors import InputError
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
+from scnet_edge.errors import InputError, shown
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.annotated_frames import (
     Annotated,
@@ -142,4 +143,4 @@ def _stand_ins(
 
 
 def _short(sources: Sequence[str]) -> str:
-    return ", ".join("/".join(Path(source).parts[-2:]) for source in sources)
+    return shown(", ".join("/".join(Path(source).parts[-2:]) for source in sources))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.masks import Truth
 from scnet_edge.data.preprocess import resized
 from scnet_edge.engines.base import Backend
 from scnet_edge.evaluation.bootstrap import paired_interval
@@ -84,8 +85,8 @@ def score(
         probability = resized(_finite(outputs["probability"][0], scores), frame.shape[:2])
         if truth is None:
             found = probability if reference is None else reference.probabilities[i]
-            truth = mask_of(found, threshold)
-        scores.counts.append(count(probability, truth))
+            truth = Truth(mask_of(found, threshold))
+        scores.counts.append(count(probability, truth.crack, ignored=truth.ignored))
         scores.probabilities.append(probability.astype(np.float16))
         if keep_edges and "edges" in outputs:
             scores.edges.append(outputs["edges"][0])
@@ -105,7 +106,7 @@ def traits(frames: Sequence[Annotated]) -> list[Traits]:
     found = []
     for annotated in frames:
         frame, truth = annotated.read()
-        width_px = 0.0 if truth is None else mean_width_px(truth)
+        width_px = 0.0 if truth is None else mean_width_px(truth.crack)
         found.append(
             Traits(
                 data=annotated.data,

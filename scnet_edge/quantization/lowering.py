@@ -17,8 +17,10 @@ from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import CalibrationFile
 
 
-def fp32_graph(chain: Chain, calibration: CalibrationFile | None = None) -> onnx.ModelProto:
-    """Return the traced FP32 graph, its layers equalised where the calibration was made so.
+def fp32_graph(
+    chain: Chain, calibration: CalibrationFile | None = None, *, batch: int = 1
+) -> onnx.ModelProto:
+    """Return the FP32 graph of `batch` frames, its layers equalised where the calibration was.
 
     Raises:
         GraphError: the ranges are not exactly those of the graph's quantisable convolutions.
@@ -26,7 +28,7 @@ def fp32_graph(chain: Chain, calibration: CalibrationFile | None = None) -> onnx
     rewritten = exportable(chain)
     if calibration is not None and calibration.equalised:
         equalise(rewritten)
-    fused = trace_chain(rewritten)
+    fused = trace_chain(rewritten, batch=batch)
     if calibration is not None and set(calibration.ranges) != set(quantisable(fused)):
         odd = sorted(set(calibration.ranges) ^ set(quantisable(fused)))
         raise GraphError(

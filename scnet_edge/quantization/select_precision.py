@@ -216,7 +216,7 @@ def _faster(context: GateContext, int8: Buildable, tried: Tried) -> tuple[Builda
     context.report("timing INT8 against FP16")
     with in_engine(context.graph(int8)) as a, in_engine(context.graph(FP16)) as b:
         noise = np.random.default_rng(0).integers(0, 256, (*context.frame_hw, 3), dtype=np.uint8)
-        int8_ms, fp16_ms = quickest_ms(a, b, [noise])
+        int8_ms, fp16_ms = quickest_ms(a, b, [{"frame": noise[None]}])
     times_ms = {int8.name: int8_ms, FP16.name: fp16_ms}
     for i, (step, candidate) in enumerate(tried):
         if step.name in times_ms:

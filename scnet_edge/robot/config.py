@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from scnet_edge.config import NotToml, parse_toml, read_text
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import PointName
+from scnet_edge.runtime.ignore import Polygon
+from scnet_edge.runtime.scale import Scale
 from scnet_edge.video.frame_checks import Limits
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.1, le=3600.0)]
@@ -49,6 +46,14 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         isolate: run the engine in a process of its own, so that a crash of its native code costs
             one frame. Left out: yes for cameras, no for files.
         threads: CPU threads of the engine. Left out: its own choice.
+        scale: how frames larger than the model are brought to it: `native` in tiles, `fit` whole,
+            `auto` in tiles where something may be. Left out: `native` for pictures, `fit` for
+            videos and cameras.
+        ignore: regions not to look at, each a list of its corners [x, y], in pixels, or in shares
+            of width and height where all are within 0 to 1. Those of a pipe.toml count as well.
+        ignore_mask: a picture of the frames' aspect ratio, white where not to look.
+        ignore_still: do not look at borders, boxes and text that stand still while the rest of
+            the footage moves. Left out: yes for videos and cameras.
         sinks: where results go, as `run --sink` takes them.
         require_signature: a public key; bundles without its owner's signature are refused.
         fail_closed: end the run with exit status 74 when a sink cannot write. Otherwise what is
@@ -89,6 +94,10 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     operating_point: PointName | None = None
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
+    scale: Scale | None = None
+    ignore: tuple[Polygon, ...] = ()
+    ignore_mask: str | None = None
+    ignore_still: bool | None = None
     sinks: tuple[str, ...] = ()
     require_signature: str | None = None
     fail_closed: bool = False
@@ -136,12 +145,8 @@ def read_robot(path: Path) -> Robot:
             never repeated, since one of them may be a password.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: cannot be read as a text file ({e})") from e
-    try:
-        return msgspec.convert(tomllib.loads(text), Robot)
-    except tomllib.TOMLDecodeError as e:
+        return msgspec.convert(parse_toml(read_text(path)), Robot)
+    except NotToml as e:
         where = re.search(r"\(at .*\)$", str(e))
         raise ConfigError(f"{path}: not TOML {where[0] if where else ''}".rstrip()) from None
     except msgspec.ValidationError as e:
@@ -150,7 +155,7 @@ def read_robot(path: Path) -> Robot:
 
 def _explained(message: str) -> str:
     """Return msgspec's message with the key first and its whole range."""
-    if unknown := re.search(r"unknown field `(.*)`", message):
+    if unknown := re.search(r"unknown field `(.*)`", message, re.DOTALL):
         close = difflib.get_close_matches(unknown[1], Robot.__struct_fields__, 1, 0.6)
         meant = (
             f"did you mean {close[0]!r}?"

@@ -18,6 +18,7 @@ from scnet_edge.inspection.odometry import (
 from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.machine.description import machine_name
+from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
@@ -26,7 +27,6 @@ from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Captured
 from scnet_edge.video.sources import Source
-from scnet_edge.video.uris import redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +37,14 @@ class Inspection:
     inspector: Inspector
     odometry: Odometry
     live: bool
+    files: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
-        """Whether an earlier run has seen all of a file."""
+        """Whether an earlier run has seen all of a file, or every picture of a folder."""
         progress = self.journal.progress
-        return progress is not None and progress.finished and not self.live
+        done = progress is not None and progress.finished and not self.live
+        return done and set(self.files) <= self.journal.pictures.keys()
 
     def moving(self, captured: Captured) -> bool | None:
         """Return whether the odometer moves when a frame is taken; None where there is none."""
@@ -64,7 +66,7 @@ def open_inspection(
         pipeline.manifest,
         setup,
         source=redacted(robot.source),
-        odometry=robot.odometry,
+        odometry=None if robot.odometry is None else redacted(robot.odometry),
         engine=pipeline.engine,
         machine=machine_name(),
         version=__version__,
@@ -74,8 +76,13 @@ def open_inspection(
     separate = source.fps is None and not source.live and robot.odometry is None
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
     with open_survey(folder, facts, live=source.live) as journal:
-        first_segment = next_segment(read_survey(folder)) if source.live else 0
-        span = FilmSpan(seconds=source.length_s, frames=source.count) if source.step_s else None
+        before = read_survey(folder)
+        first_segment = next_segment(before) if source.live else 0
+        if source.left_out and source.left_out not in {alarm.detail for alarm in before.alarms}:
+            journal.alarm("files", source.left_out)
+        bag = robot.source.startswith("rosbag:")
+        whole = FilmSpan(seconds=source.length_s, frames=source.count, utc=bag)
+        span = whole if source.step_s else None
         with open_odometry(
             uri, setup, first_segment=first_segment, film=robot.source, span=span
         ) as odometry:
@@ -83,5 +90,9 @@ def open_inspection(
                 journal.alarm("odometry", note)
             inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
             yield Inspection(
-                journal=journal, inspector=inspector, odometry=odometry, live=source.live
+                journal=journal,
+                inspector=inspector,
+                odometry=odometry,
+                live=source.live,
+                files=source.files,
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from scnet_edge.errors import ConfigError, SinkError
+from scnet_edge.errors import ConfigError, SinkError, install_extra
 from scnet_edge.machine.telemetry import Telemetry, TelemetrySampler
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
@@ -140,7 +140,7 @@ def _serve(
         from scnet_edge.live.server import open_live
     except ModuleNotFoundError as e:
         raise ConfigError(
-            f"the live page needs the package {e.name}; pip install 'scnet-edge[live]'"
+            f"the live page needs the package {e.name}; {install_extra('live')}"
         ) from e
     show = Show(Board(), monitor, facts)
     pages = [stack.enter_context(open_live(address, show)) for address in addresses]

@@ -19,11 +19,12 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
-from scnet_edge.errors import ConfigError, CutShort, InputError
+from scnet_edge.errors import ConfigError, Incomplete, InputError, shown
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
+from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection, open_inspection
 from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stopped_by_signals
@@ -32,12 +33,12 @@ from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
+from scnet_edge.runtime.scale import Scale as ModelScale
 from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
-from scnet_edge.video.uris import redacted
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,8 @@ class Run:
         inspector = self.inspection and self.inspection.inspector
         sinks = [s for s in (inspector, self.results, *self.monitoring.sinks, self.terminal) if s]
         if self.terminal:
-            self.terminal.begin(_total(self.source, self.options.frames), self.source.changed)
+            known = (n for n in (self.source.count, self.options.frames) if n is not None)
+            self.terminal.begin(min(known, default=None), self.source.changed)
         trouble: InputError | None = None
         try:
             run_loop(
@@ -124,7 +126,7 @@ class Run:
                 counters=self.counters,
                 event_queue=self.event_queue,
             )
-        except CutShort as e:
+        except Incomplete as e:
             trouble = e
         finally:
             if inspector:
@@ -178,6 +180,12 @@ def open_run(
         enter(stopped_by_signals(source.stop))
         if robot.isolate is None:
             robot = msgspec.structs.replace(robot, isolate=source.live)
+        footage = source.live or source.fps is not None
+        if robot.scale is None:  # pictures have time, what comes by the second has not
+            usual: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
+            robot = msgspec.structs.replace(robot, scale=usual)
+        if robot.ignore_still is None:
+            robot = msgspec.structs.replace(robot, ignore_still=footage)
         segmentation = enter(
             open_segmentation(
                 bundle,
@@ -196,7 +204,9 @@ def open_run(
         if source.live or source.step_s:
             moving = inspection.moving if inspection else lambda captured: None
             source = watched(source, limits=robot.limits, moving=moving)
-        facts = run_facts(bundle, robot.source, segmentation)
+        facts = run_facts(bundle, robot.source, segmentation, source.left_out)
+        if source.left_out and inspection is None:  # whose journal says it
+            logger.warning("%s: %s", facts["Source"], source.left_out)
         monitoring = enter(
             open_monitoring(
                 counters,
@@ -264,13 +274,16 @@ def inspect(
     return read_survey(out)
 
 
-def run_facts(bundle: Path, source: str, segmentation: Segmentation) -> dict[str, str]:
+def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) -> dict[str, str]:
     """Return what a run's page and records say of it, label -> text, without passwords."""
     manifest = segmentation.pipeline.manifest
     (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
+    rendered = {"Footage": "simulated: rendered by a program"} if uri.startswith("sim:") else {}
     return {
-        "Source": redacted(source),
-        "Bundle": str(bundle),
+        "Source": redacted(uri),
+        **rendered,
+        **({"Files": files} if files else {}),
+        "Bundle": shown(bundle),
         "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",
@@ -287,10 +300,6 @@ def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:
     if robot.mm_per_px is not None:
         scale = Scale(mm_per_px=robot.mm_per_px, sigma_mm_per_px=robot.sigma_mm_per_px)
     return lambda mask, frame: measure_cracks(mask, frame=frame, scale=scale)
-
-
-def _total(source: Source, frames: int | None) -> int | None:
-    return min((n for n in (source.count, frames) if n is not None), default=None)
 
 
 def _hottest_c() -> float | None:

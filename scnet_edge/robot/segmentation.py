@@ -16,11 +16,14 @@ from scnet_edge.engines.isolated.worker import open_one
 from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
+from scnet_edge.inspection.setup import read_setup
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.cascade import Cascade
 from scnet_edge.runtime.degradation import Degradation, Rule, Step
+from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.loop import Segment, Skip
 from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.runtime.scale import Scale
 from scnet_edge.types import Captured, Frame, Result
 
 
@@ -47,17 +50,18 @@ def open_segmentation(
     Raises:
         BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs,
             or without the signature that is required.
-        ConfigError: a rule without a step, or a step without a rule.
+        ConfigError: a rule without a step, a step without a rule, or tiles with `hed_every`.
     """
     _check_rule(robot)
     _check_signatures(bundle, robot)
+    ignore = _ignore(robot)
     with ExitStack() as stack:
 
         def opened(path: Path, point: str | None = robot.operating_point) -> Pipeline:
-            return stack.enter_context(_open_pipeline(path, robot, cache, point))
+            return stack.enter_context(_open_pipeline(path, robot, cache, point, ignore))
 
         if robot.hed_every > 1 or robot.hed_bundle:
-            pipeline, full = _open_split(bundle, robot, cache)
+            pipeline, full = _open_split(bundle, robot, cache, ignore)
             stack.enter_context(pipeline)
         else:
             full = pipeline = opened(bundle)
@@ -91,7 +95,9 @@ def _check_signatures(bundle: Path, robot: Robot) -> None:
         require_signature(path, Path(robot.require_signature))
 
 
-def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None, point: str | None) -> Pipeline:
+def _open_pipeline(
+    bundle: Path, robot: Robot, cache: Path | None, point: str | None, ignore: Ignore
+) -> Pipeline:
     return Pipeline.open(
         bundle,
         engine=robot.engine,
@@ -101,10 +107,14 @@ def _open_pipeline(bundle: Path, robot: Robot, cache: Path | None, point: str | 
         fallback=robot.fallback,
         operating_point=point,
         timeout_s=robot.engine_timeout_s,
+        scale=_scale(robot),
+        ignore=ignore,
     )
 
 
-def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipeline, Segment]:
+def _open_split(
+    bundle: Path, robot: Robot, cache: Path | None, ignore: Ignore
+) -> tuple[Pipeline, Segment]:
     """Return a pipeline over the two split_graphs, and it with `prior_reused` flagged."""
     manifest = _halved(bundle, (HED, SCNET))
     hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
@@ -118,7 +128,8 @@ def _open_split(bundle: Path, robot: Robot, cache: Path | None) -> tuple[Pipelin
         size_hw=manifest.input.size_hw,
         edge_threshold=manifest.edge_threshold,
     )
-    pipeline = Pipeline(at_operating_point(manifest, robot.operating_point), split)
+    manifest = at_operating_point(manifest, robot.operating_point)
+    pipeline = Pipeline(manifest, split, scale=_scale(robot), ignore=ignore)
 
     def segment(frame: Frame) -> Result:
         result = pipeline(frame)
@@ -148,6 +159,25 @@ def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:
             "build it with --split-graphs"
         )
     return manifest
+
+
+def _scale(robot: Robot) -> Scale:
+    """Return how frames are brought to the model; the edges of one tile say nothing of the next."""
+    if robot.hed_every == 1:
+        return robot.scale or "native"
+    if robot.scale not in (None, "fit"):
+        raise ConfigError(f'hed_every: needs scale "fit", found "{robot.scale}"; drop one of them')
+    return "fit"
+
+
+def _ignore(robot: Robot) -> Ignore:
+    """Return where not to look, by what the robot and its pipe say."""
+    polygons, mask = robot.ignore, robot.ignore_mask
+    if robot.pipe is not None:
+        setup = read_setup(Path(robot.pipe))
+        polygons, mask = polygons + setup.ignore, mask or setup.ignore_mask
+    still = bool(robot.ignore_still)
+    return Ignore(polygons, mask=None if mask is None else Path(mask), still=still)
 
 
 def _skip(robot: Robot) -> Skip:

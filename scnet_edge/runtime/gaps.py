@@ -8,6 +8,7 @@ from scnet_edge.events import Event, event_now
 from scnet_edge.types import Captured
 
 LEAST_S = 0.5  # a shorter one is a frame or two, which the frames on either side still show
+TOLD_S = 3.0  # so long a camera may give nothing usable before that is told
 DECAY = 0.9  # how fast a film's usual step may become shorter
 STALL = 2  # times the usual step from frame to frame; less is an engine that is merely slow
 
@@ -30,6 +31,7 @@ class GapWatch:
         """
         self._live, self._film = live, step_s is not None
         self._gap: Event | None = None
+        self._told = False  # that the gap lasts
         self._inspected: tuple[int, int] | None = None  # the last one's id and time
         # From one inspected frame to the next, of a film from any frame to the next.
         self._usual_ns = max(LEAST_S / STALL, step_s or 0.0) * 1e9
@@ -44,13 +46,17 @@ class GapWatch:
         if event.kind in ("camera_lost", "camera_waiting"):
             self._begin("camera_lost", event.mono_ns)
 
-    def miss(self, captured: Captured, reason: str) -> None:
-        """Take a frame that was not inspected, and why."""
+    def miss(self, captured: Captured, reason: str) -> tuple[Event, ...]:
+        """Take a frame that was not inspected, and why; return, once, that a gap lasts.
+
+        A camera may be black for hours, and the gap is told when it ends.
+        """
         self._note_time(captured)
         self._missed += 1
         if reason != "rate":  # thinned out on purpose: its neighbours are inspected
             self._begin(reason, captured.mono_ns, still_since_ns=captured.still_since_ns)
             self._extend(captured.frame_id, captured.frame_id)
+        return self._lasting(captured.mono_ns)
 
     def inspect(self, captured: Captured) -> tuple[Event, ...]:
         """Take a frame that was inspected; return the gap it ends."""
@@ -62,7 +68,7 @@ class GapWatch:
 
     def end(self, mono_ns: int | None = None) -> tuple[Event, ...]:
         """Close the gap that is open, by default at the latest item; nothing if it is too short."""
-        gap, self._gap = self._gap, None
+        gap, self._gap, self._told = self._gap, None, False
         end_ns = self._latest_ns if mono_ns is None else mono_ns
         if gap is None or gap.from_mono_ns is None or end_ns is None:
             return ()
@@ -102,6 +108,15 @@ class GapWatch:
             if still_since_ns is not None:  # all that was inspected since then was one picture
                 since_ns = min(since_ns, still_since_ns)
             self._gap = replace(event_now("gap", reason), from_mono_ns=since_ns)
+
+    def _lasting(self, now_ns: int) -> tuple[Event, ...]:
+        gap = self._gap
+        if not self._live or self._told or gap is None or gap.from_mono_ns is None:
+            return ()
+        if now_ns - gap.from_mono_ns < TOLD_S * 1e9:
+            return ()
+        self._told = True
+        return (event_now("gap_began", gap.reason, f"no frame could be used for {TOLD_S:g} s"),)
 
     def _extend(self, first_id: int, last_id: int) -> None:
         assert self._gap is not None

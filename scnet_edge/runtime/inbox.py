@@ -100,6 +100,11 @@ def arriving(source: Source, policy: Policy, counters: Counters) -> Iterator[Inb
                     counters.capture(missing + 1, faults=item.faults)
                     counters.drop("overrun", missing)
                     next_id = item.frame_id + 1
+                elif item.last_frame_id is not None:  # frames that the source itself gave up
+                    lost = item.last_frame_id + 1 - next_id
+                    counters.capture(lost)
+                    counters.drop(item.reason, lost)
+                    next_id += lost
                 inbox.put(item)
                 if source.stop.is_set():
                     break

@@ -93,8 +93,9 @@ def run_loop(
                 gaps.note(item)
                 deliver(item)
             elif reason := skip(item):
-                gaps.miss(item, reason)
                 counters.drop(reason)
+                for event in gaps.miss(item, reason):
+                    deliver(event)
             else:
                 try:
                     with counters.dropped_on_error():
@@ -103,8 +104,9 @@ def run_loop(
                             deliver(event)
                         deliver(frame_result)
                 except EngineCrash as e:  # an isolated engine: the next frame starts it again
-                    gaps.miss(item, "engine_crashed")
                     deliver(event_now("engine_crashed", detail=str(e)))
+                    for event in gaps.miss(item, "engine_crashed"):
+                        deliver(event)
                     continue
                 segmented += 1
                 if segmented == frames:

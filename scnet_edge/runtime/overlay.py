@@ -10,11 +10,20 @@ from scnet_edge.types import Frame, Map, Mask
 
 CRACK_BGR = (92, 38, 255)
 TRUTH_BGR = (214, 214, 0)
+IGNORED_BGR = (160, 160, 160)
+HATCH_PX = 8  # from line to line
 FILL_OPACITY = 0.62
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw_overlay(frame: Frame, mask: Mask, *, caption: str = "", edges: Map | None = None) -> Frame:
+def draw_overlay(
+    frame: Frame,
+    mask: Mask,
+    *,
+    caption: str = "",
+    edges: Map | None = None,
+    ignored: Mask | None = None,
+) -> Frame:
     """Return a copy of the frame with the cracks filled and outlined, a caption and an inset.
 
     Args:
@@ -22,8 +31,11 @@ def draw_overlay(frame: Frame, mask: Mask, *, caption: str = "", edges: Map | No
         mask: (h, w) bool, of the frame's size.
         caption: One ASCII line along the bottom; empty for none.
         edges: (h, w) float32 in [0, 1], shown small in the upper right corner.
+        ignored: (h, w) bool, hatched: nothing was inspected there.
     """
     drawn = frame.copy()
+    if ignored is not None:
+        drawn[_hatched(ignored)] = IGNORED_BGR
     fill = np.array(CRACK_BGR, np.float32) * FILL_OPACITY
     drawn[mask] = (frame[mask] * (1 - FILL_OPACITY) + fill).astype(np.uint8)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -35,9 +47,14 @@ def draw_overlay(frame: Frame, mask: Mask, *, caption: str = "", edges: Map | No
     return drawn
 
 
-def fill_layer(mask: Mask) -> npt.NDArray[np.uint8]:
-    """Return (h, w, 4) uint8 BGRA to lay over a frame: cracks filled and outlined, else clear."""
+def fill_layer(mask: Mask, ignored: Mask | None = None) -> npt.NDArray[np.uint8]:
+    """Return (h, w, 4) uint8 BGRA to lay over a frame: cracks filled and outlined, else clear.
+
+    What was ignored is hatched.
+    """
     layer = np.zeros((*mask.shape, 4), np.uint8)
+    if ignored is not None:
+        layer[_hatched(ignored)] = (*IGNORED_BGR, 255)
     layer[mask] = (*CRACK_BGR, round(255 * FILL_OPACITY))
     return _outlined(layer, mask, CRACK_BGR)
 
@@ -45,6 +62,14 @@ def fill_layer(mask: Mask) -> npt.NDArray[np.uint8]:
 def outline_layer(mask: Mask) -> npt.NDArray[np.uint8]:
     """Return (h, w, 4) uint8 BGRA with the outline of the true cracks, else clear."""
     return _outlined(np.zeros((*mask.shape, 4), np.uint8), mask, TRUTH_BGR)
+
+
+def _hatched(ignored: Mask) -> Mask:
+    """Return diagonal lines over what was ignored, and its outline."""
+    y, x = np.ogrid[: ignored.shape[0], : ignored.shape[1]]
+    within = cv2.erode(ignored.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
+    lines = np.asarray((x + y) % HATCH_PX == 0)
+    return np.asarray(ignored & (lines | ~within), np.bool_)
 
 
 def _outlined(

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
+from scnet_edge.data.frames import as_bgr
 from scnet_edge.data.preprocess import resized
-from scnet_edge.engines.base import Array, Backend, default_engine
+from scnet_edge.engines.base import Array, Backend, default_engine, run_all
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
-from scnet_edge.types import Frame, Map, Result
-from scnet_edge.video.frames import as_bgr
+from scnet_edge.runtime.ignore import Ignore
+from scnet_edge.runtime.scale import Scale, check_scale, look
+from scnet_edge.runtime.tiles import Maps
+from scnet_edge.types import Frame, Result
+
+Batch: TypeAlias = npt.NDArray[np.float32]  # (N, k, H, W)
 
 
 class Pipeline:
-    """A loaded bundle; call it on a frame. One thread at a time.
+    """A loaded bundle; call it on a frame. Threads may share it: their calls wait for each other.
 
-    Attributes:
+    Args:
         manifest: What the bundle says of itself.
         backend: The engine.
+        scale: How a frame of another size than the model's is brought to it, see `scale.look`.
+        ignore: Where not to look; None for everywhere.
+
+    Attributes:
+        manifest, backend, scale, ignore: As given.
     """
 
-    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        backend: Backend,
+        *,
+        scale: Scale = "native",
+        ignore: Ignore | None = None,
+    ) -> None:
         self.manifest = manifest
+        self.scale = check_scale(scale)
+        self.ignore = ignore or Ignore()
         self.backend = backend
+        self._one_call = Lock()
 
     @property
     def engine(self) -> str:
@@ -48,6 +73,8 @@ class Pipeline:
         fallback: str | None = None,
         operating_point: str | None = None,
         timeout_s: float = RUN_TIMEOUT_S,
+        scale: Scale = "native",
+        ignore: Ignore | None = None,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.
 
@@ -63,6 +90,10 @@ class Pipeline:
             operating_point: One that the bundle has: `sensitive`, `balanced` or `strict`; None for
                 the threshold that it ships with.
             timeout_s: How long an isolated engine may take over a frame before it is replaced.
+            scale: How a frame of another size than the model's is brought to it: `native`, at its
+                own scale, in overlapping tiles; `fit`, whole; `auto`, in tiles where the whole
+                frame, made smaller, shows that something may be.
+            ignore: Where not to look; None for everywhere.
 
         Raises:
             BundleError: not a bundle, incomplete or altered.
@@ -70,6 +101,7 @@ class Pipeline:
                 or not for this machine.
         """
         manifest = at_operating_point(read_manifest(Path(bundle)), operating_point)
+        scale = check_scale(scale)
 
         def opening(engine: str) -> Opening:
             return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)
@@ -77,41 +109,49 @@ class Pipeline:
         first = opening(engine or default_engine())
         if isolate or fallback:
             others = [opening(fallback)] if fallback else []
-            return cls(manifest, IsolatedBackend([first, *others], run_timeout_s=timeout_s))
-        return cls(manifest, open_one(first))
+            isolated = IsolatedBackend([first, *others], run_timeout_s=timeout_s)
+            return cls(manifest, isolated, scale=scale, ignore=ignore)
+        return cls(manifest, open_one(first), scale=scale, ignore=ignore)
 
     def __call__(self, frame_bgr: Frame) -> Result:
-        """Return mask and maps of the frame's own size; `timing` has resize, engine and mask.
+        """Return mask and maps of the frame's own size; `timing` has engine and mask.
 
         Args:
             frame_bgr: (h, w, 3) uint8 BGR of any size; grey, BGRA and 16 bit as `as_bgr` says.
 
         Raises:
             InputError: not an image, or one too small or too large.
+            ConfigError: what to ignore does not fit the frame, or is all of it.
             EngineError: the engine fails, or its output is not finite.
         """
         frame = as_bgr(frame_bgr)
-        frame_hw = (frame.shape[0], frame.shape[1])
-        clock_s = [perf_counter()]
-
-        fed = resized(frame, self.manifest.input.frame_hw)
-        clock_s.append(perf_counter())
-
-        outputs = self.backend.run({"frame": fed[None]})  # (1, H, W, 3) uint8
-        clock_s.append(perf_counter())
-
-        probability = self._map(outputs, "probability", frame_hw)
-        edges = self._map(outputs, "edges", frame_hw) if "edges" in outputs else None
-        mask = probability >= self.manifest.threshold
-        clock_s.append(perf_counter())
-
-        stages_ms = (1e3 * np.diff(clock_s)).tolist()
-        timing = dict(zip(("resize", "engine", "mask"), stages_ms, strict=True))
-        return Result(mask=mask, probability=probability, edges=edges, timing=timing)
+        tile_hw, threshold = self.manifest.input.frame_hw, self.manifest.threshold
+        with self._one_call:  # an engine has one place for its input and its output
+            begun_s = perf_counter()
+            ignored = self.ignore(frame)
+            looked = look(
+                frame, self._run, tile_hw, self.scale, threshold=threshold, ignored=ignored
+            )
+            done_s = perf_counter()
+        probability, *edges = looked.maps  # (h, w) float32
+        if ignored is not None:
+            probability[ignored] = 0
+        mask = probability >= threshold
+        timing = {"engine": 1e3 * (done_s - begun_s), "mask": 1e3 * (perf_counter() - done_s)}
+        return Result(
+            mask=mask,
+            probability=probability,
+            edges=edges[0] if edges else None,
+            timing=timing,
+            scale=looked.scale,
+            tiles=looked.tiles,
+            ignored=ignored,
+        )
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""
-        self.backend.close()
+        with self._one_call:
+            self.backend.close()
 
     def __enter__(self) -> Pipeline:
         """Return itself."""
@@ -121,16 +161,38 @@ class Pipeline:
         """Release the engine."""
         self.close()
 
-    def _map(self, outputs: Mapping[str, Array], name: str, frame_hw: tuple[int, int]) -> Map:
-        """Return one output as (h, w) float32 of the frame's size."""
-        expected = (1, *self.manifest.input.size_hw)
-        if name not in outputs or outputs[name].shape != expected:
-            found = {key: value.shape for key, value in outputs.items()}
-            raise EngineError(f"{self.engine}: expected output {name} {expected}, found {found}")
-        values = outputs[name][0].astype(np.float32, copy=False)
-        if not np.isfinite(values).all():
-            raise EngineError(
-                f"{self.engine}: {name} is not finite; run 'scnet-edge verify' on the bundle, "
-                "or use a bundle of higher precision"
-            )
-        return resized(values, frame_hw)
+    def _run(self, tiles: Iterable[Frame]) -> Iterator[Maps]:
+        """Yield the maps (k, H, W) of tiles (H, W, 3), as many at a time as the graph takes."""
+        batch = self.manifest.input.batch
+        counts: deque[int] = deque()
+
+        def feeds() -> Iterator[Mapping[str, Array]]:
+            waiting = iter(tiles)
+            while some := list(islice(waiting, batch)):
+                counts.append(len(some))
+                some += [np.zeros_like(some[0])] * (batch - len(some))
+                yield {"frame": np.stack(some)}  # (N, H, W, 3) uint8
+
+        for outputs in run_all(self.backend, feeds()):
+            yield from self._maps(outputs)[: counts.popleft()]
+
+    def _maps(self, outputs: Mapping[str, Array]) -> Batch:
+        """Return the maps of N tiles, (N, k, H, W) float32, checked."""
+        contract = self.manifest.input
+        names = ["probability", *(["edges"] if "edges" in outputs else [])]
+        expected = (contract.batch, *contract.size_hw)
+        for name in names:
+            if name not in outputs or outputs[name].shape != expected:
+                found = {key: value.shape for key, value in outputs.items()}
+                raise EngineError(
+                    f"{self.engine}: expected output {name} {expected}, found {found}"
+                )
+            if not np.isfinite(outputs[name]).all():
+                raise EngineError(
+                    f"{self.engine}: {name} is not finite; run 'scnet-edge verify' on the bundle, "
+                    "or use a bundle of higher precision"
+                )
+        maps = np.stack([outputs[name] for name in names], axis=1).astype(np.float32, copy=False)
+        if contract.size_hw == contract.frame_hw:
+            return maps
+        return np.stack([[resized(m, contract.frame_hw) for m in each] for each in maps])

@@ -8,10 +8,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, install_extra
+from scnet_edge.redaction import redacted
 from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.records import Recorder
-from scnet_edge.video.uris import redacted
 
 SUPPORTED = (
     "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER or mqtt://HOST/TOPIC"
@@ -85,7 +85,7 @@ def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
     except ModuleNotFoundError as e:
         extra = "ros" if kind == "rosbag" else "robot"
         raise ConfigError(
-            f"sink {redacted(spec)!r} needs the package {e.name}; pip install 'scnet-edge[{extra}]'"
+            f"sink {redacted(spec)!r} needs the package {e.name}; {install_extra(extra)}"
         ) from e
     except OSError as e:
         reason = f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}"

@@ -14,6 +14,7 @@ from scnet_edge.events import Event
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.delivery import FrameResult
+from scnet_edge.types import Photograph
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -43,6 +44,9 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     size_hw: tuple[int, int]
     faults: tuple[str, ...]
     flags: tuple[str, ...]
+    scale: str  # `native`, `fit` or `auto`, as in `Result`
+    tiles: int
+    ignored_px: int  # not inspected
     crack_area_px: int
     cracks: Sequence[Any]
     timing_ms: dict[str, float]
@@ -54,6 +58,7 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     hottest_c: float | None
     total_mw: float | None
     throttled: tuple[str, ...]
+    photograph: Photograph | None = None
 
 
 class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="event"):
@@ -69,6 +74,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     first_frame_id: int | None
     last_frame_id: int | None
     attempt: int | None
+    file: str = ""
 
 
 class Recorder:
@@ -114,6 +120,9 @@ class Recorder:
             size_hw=(captured.frame.shape[0], captured.frame.shape[1]),
             faults=captured.faults,
             flags=result.flags,
+            scale=result.scale,
+            tiles=result.tiles,
+            ignored_px=0 if result.ignored is None else int(result.ignored.sum()),
             crack_area_px=int(result.mask.sum()),
             cracks=msgspec.to_builtins(list(frame_result.cracks)),
             timing_ms=dict(frame_result.timing_ms),
@@ -125,6 +134,7 @@ class Recorder:
             hottest_c=board.hottest_c,
             total_mw=board.total_mw,
             throttled=board.throttled,
+            photograph=captured.photograph,
         )
 
 
@@ -140,4 +150,5 @@ def _event(event: Event) -> EventRecord:
         first_frame_id=event.first_frame_id,
         last_frame_id=event.last_frame_id,
         attempt=event.attempt,
+        file=event.file,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.runtime.latency import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.records import FrameRecord
-from scnet_edge.sinks.run_scores import percentiles_ms
 from scnet_edge.types import Frame, Map, Mask, PixelCounts
 
 TEMPLATE = Path(__file__).with_name("run_page.html")
@@ -61,11 +62,12 @@ class Gallery:
         *,
         edges: Map | None = None,
         truth: Mask | None = None,
+        ignored: Mask | None = None,
     ) -> None:
         """Take frame number `index` (from 0, rising) if it is one of those to show."""
         if index % self._stride:
             return
-        self.shots.append(_shot(index, frame, mask, edges, truth))
+        self.shots.append(_shot(index, frame, mask, edges, truth, ignored))
         while len(self.shots) > 1 and (
             len(self.shots) > self._max_shots
             or sum(shot.size_bytes for shot in self.shots) > self._max_bytes
@@ -80,6 +82,7 @@ def render_page(
     *,
     facts: Mapping[str, str],
     scores: Mapping[int, PixelCounts],
+    latency: Latency,
 ) -> str:
     """Return the page as self-contained HTML.
 
@@ -88,13 +91,14 @@ def render_page(
         gallery: the frames to embed.
         facts: label -> text for the header, `Source` among them.
         scores: tolerance in pixels -> counts over all frames; empty without truth.
+        latency: of all frames, by stage, `total` the last.
     """
     shown, total = len(gallery.shots), len(records)
     data = {
         "facts": dict(facts),
-        "figures": _figures(records, scores),
-        "stages": percentiles_ms([record.timing_ms for record in records]),
-        "names": [record.name for record in records],
+        "figures": _figures(records, scores, latency),
+        "stages": {stage: ms[:2] for stage, ms in latency.summary_ms().items()},
+        "names": [_label(record) for record in records],
         "sizes": [record.size_hw for record in records],
         "areas": [record.crack_area_px for record in records],
         "cracks_per_frame": [len(record.cracks) for record in records],
@@ -111,21 +115,32 @@ def render_page(
     return TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text)
 
 
+def _label(record: FrameRecord) -> str:
+    photograph = record.photograph
+    if photograph is None:
+        return record.name
+    return f"{photograph.file}, {photograph.taken}" if photograph.taken else photograph.file
+
+
 def _figures(
-    records: Sequence[FrameRecord], scores: Mapping[int, PixelCounts]
+    records: Sequence[FrameRecord], scores: Mapping[int, PixelCounts], latency: Latency
 ) -> list[tuple[str, str, str]]:
     """Return (label, value, note) for the top of the page."""
     cracks = [crack for record in records for crack in record.cracks]
     longest_px = max((float(str(crack["length_px"])) for crack in cracks), default=0.0)
-    p50_ms, p95_ms = percentiles_ms([record.timing_ms for record in records])["total"]
+    p50_ms, p95_ms, _ = latency.summary_ms()["total"]
+    each = len(cracks) / len(records)
     with_cracks = sum(bool(record.cracks) for record in records)
     figures = [
         ("Frames", f"{len(records):,}", f"{with_cracks:,} with cracks"),
-        ("Cracks", f"{len(cracks):,}", f"{len(cracks) / len(records):.1f} per frame"),
+        ("Cracks", f"{len(cracks):,}", f"summed over frames, {each:.1f} in each"),
         ("Longest crack", f"{longest_px:,.0f} px", "along its centre line"),
         ("Per frame", f"{p50_ms:,.1f} ms", f"95 % within {p95_ms:,.1f} ms"),
         ("Frames per second", f"{1e3 / p50_ms:,.1f}", "at the median time"),
     ]
+    if ignored_px := sum(record.ignored_px for record in records):
+        share = ignored_px / sum(math.prod(record.size_hw) for record in records)
+        figures.append(("Not inspected", f"{share:.1%}", "of all pixels, hatched in the frames"))
     for tolerance_px, counts in scores.items():
         label = f"F1 within {tolerance_px} px" if tolerance_px else "F1, pixel exact"
         note = f"precision {counts.precision:.3f}, recall {counts.recall:.3f}"
@@ -140,12 +155,20 @@ def _cracks(records: Sequence[FrameRecord]) -> dict[str, Any]:
     return {"cracks": found[:MAX_TABLE_ROWS], "cracks_total": len(found)}
 
 
-def _shot(index: int, frame: Frame, mask: Mask, edges: Map | None, truth: Mask | None) -> Shot:
+def _shot(
+    index: int,
+    frame: Frame,
+    mask: Mask,
+    edges: Map | None,
+    truth: Mask | None,
+    ignored: Mask | None,
+) -> Shot:
     factor = min(1.0, MAX_SIDE_PX / max(mask.shape))
     size_wh = (max(1, round(mask.shape[1] * factor)), max(1, round(mask.shape[0] * factor)))
+    left_out = None if ignored is None else _shrunk(ignored, size_wh)
     layers = {
         "frame": _jpeg(cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)),
-        "mask": _png(fill_layer(_shrunk(mask, size_wh))),
+        "mask": _png(fill_layer(_shrunk(mask, size_wh), left_out)),
     }
     if edges is not None:
         half_wh = (max(1, size_wh[0] // 2), max(1, size_wh[1] // 2))  # it is a soft map

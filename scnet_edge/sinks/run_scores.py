@@ -1,8 +1,6 @@
-"""What a run's figures come to: pixel scores against known masks, and latency percentiles."""
+"""What a run scores, in pixels against known masks."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -51,27 +49,6 @@ class Scoreboard:
         for tolerance_px in TOLERANCES_PX:
             counts = count_pixels(mask, truth, tolerance_px=tolerance_px)
             self.counts[tolerance_px] = self.counts.get(tolerance_px, PixelCounts()) + counts
-
-
-def percentiles_ms(timings: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Return (p50, p95) milliseconds by stage, the sum of each frame's stages last, as `total`.
-
-    Args:
-        timings: one mapping of stage to milliseconds per frame, at least one; a stage is counted
-            over the frames that had it, since behind a gate not every frame has all.
-    """
-    longest_first = sorted(timings, key=len, reverse=True)  # their stages are in the order they ran
-    durations_ms: dict[str, list[float]] = {stage: [] for t in longest_first for stage in t}
-    for timing in timings:
-        for stage, duration_ms in timing.items():
-            durations_ms[stage].append(duration_ms)
-    durations_ms["total"] = [sum(timing.values()) for timing in timings]
-    return {stage: _median_and_p95(values) for stage, values in durations_ms.items()}
-
-
-def _median_and_p95(values: Sequence[float]) -> tuple[float, float]:
-    p50, p95 = np.percentile(values, (50, 95)).tolist()
-    return p50, p95
 
 
 def _grown(mask: Mask, radius_px: int) -> Mask:

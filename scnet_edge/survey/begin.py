@@ -43,7 +43,7 @@ def facts_of(
         geometry={n: value for n, value in known.items() if n not in Site.__struct_fields__},
         odometry=odometry,
         fps=fps,
-        simulated=setup.simulated,
+        simulated=setup.simulated or source.startswith("sim:"),
     )
 
 

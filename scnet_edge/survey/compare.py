@@ -11,10 +11,17 @@ import numpy.typing as npt
 
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Observation
+from scnet_edge.inspection.setup import Site
 from scnet_edge.survey.codes import SURE_SIGMAS
 from scnet_edge.survey.folder import Survey
 
 Change: TypeAlias = Literal["grown", "shrunk", "unchanged", "not measured"]
+PLACES = (  # of a site, by which two pipes are told apart, where both surveys name them
+    ("pipe", "pipe_id"),
+    ("place", "place"),
+    ("node at the start", "from_node"),
+    ("node at the end", "to_node"),
+)
 Places: TypeAlias = npt.NDArray[np.float64]  # (n, 2), metres along and around
 
 
@@ -63,7 +70,7 @@ def compare(
         offset_m: what to add to the later chainages, whose zero may lie elsewhere.
 
     Raises:
-        InputError: the surveys are not of the same kind, or have no positions.
+        InputError: the surveys are of two pipes or of two kinds, or have no positions.
     """
     _check(before, after)
     around_m = _around_m(before)
@@ -100,11 +107,13 @@ def looked_at(survey: Survey, observation: Observation, offset_m: float) -> bool
 
 
 def _check(before: Survey, after: Survey) -> None:
+    sites = before.facts.site, after.facts.site
     for what, one, other in (
         ("geometry", _kind(before), _kind(after)),
         ("diameter", *(s.facts.geometry.get("diameter_mm") for s in (before, after))),
+        *((label, *(_named(site, name) for site in sites)) for label, name in PLACES),
     ):
-        if one != other:
+        if one != other and not (what in dict(PLACES) and "" in (one, other)):
             raise InputError(
                 f"{before.folder} and {after.folder}: {what} {one} and {other}, expected the same"
             )
@@ -113,6 +122,12 @@ def _check(before: Survey, after: Survey) -> None:
             raise InputError(
                 f"{survey.folder}: no positions to compare by; inspect with --odometry and a scale"
             )
+
+
+def _named(site: Site, name: str) -> str:
+    """Return what a site calls a place, for comparing: letters alone tell them apart."""
+    text: str = getattr(site, name)
+    return " ".join(text.split()).casefold()
 
 
 def _kind(survey: Survey) -> str:

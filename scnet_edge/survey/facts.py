@@ -71,6 +71,18 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     finished: bool = False
 
 
+class SeenPicture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A picture file that was looked at; by its name it is known again when the folder has grown.
+
+    Attributes:
+        file: as its `Photograph` calls it.
+        frame_id: its number in this survey.
+    """
+
+    file: str
+    frame_id: int
+
+
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that a person must know of: a full disk, a damaged journal, a lost picture."""
 

@@ -7,11 +7,9 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace as replaced
 
-import cv2
-import numpy as np
 from msgspec.structs import replace
 
-from scnet_edge.errors import CutShort
+from scnet_edge.errors import Incomplete
 from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.localization import place
@@ -23,9 +21,11 @@ from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.survey.facts import Progress
+from scnet_edge.survey.facts import Progress, SeenPicture
+from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.recorder import with_evidence
+from scnet_edge.survey.recorder import crack_of, with_evidence
+from scnet_edge.survey.seen_pictures import new_pictures, same_pictures, seen_in
 from scnet_edge.types import Captured, Mask
 
 COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks still in view
@@ -66,6 +66,8 @@ class Inspector:
         self._live, self._separate = live, separate
         self._follower: Follower | None = None
         self._views: dict[int, tuple[Captured, Mask]] = {}  # of frames that cracks in view need
+        self._pictures: list[SeenPicture] = []  # looked at since the last commit
+        self._unread = {gap.file for gap in read_survey(journal.folder).gaps if gap.file}
         self._first_id = before.frame_id + 1 if before and live else 0
         self._known_to = before.frame_id if before and not live else -1
         self._resume_at = before.resume_frame_id if before and not live else 0
@@ -80,15 +82,22 @@ class Inspector:
         self._committed_s = time.monotonic()
 
     def unseen(self, items: Generator[Captured | Event]) -> Generator[Captured | Event]:
-        """Yield a source's items without the frames that need not be looked at again."""
+        """Yield a source's items without the frames that need not be looked at again.
+
+        Raises:
+            SurveyError: pictures were put between those of a drive.
+            Incomplete: as the source.
+        """
         try:
             with closing(items):
-                for item in items:
+                if self._separate:
+                    yield from new_pictures(items, self.journal.pictures, self._known_to + 1)
+                for item in same_pictures(items, self.journal.pictures, self._known_to):
                     if isinstance(item, Captured) and item.frame_id < self._resume_at:
                         self._odometry.at(item)  # whose clock may start at the first frame
                     else:
                         yield item
-        except CutShort:
+        except Incomplete:
             self.exhausted = True
             raise
         self.exhausted = True
@@ -101,7 +110,7 @@ class Inspector:
 
     def note(self, event: Event) -> None:
         """Take what happened between two frames: gaps, engines that crash, degraded working."""
-        if event.kind == "gap":
+        if event.kind == "gap" and event.file not in self._unread:
             self._gaps.append((event, self._pose))
         elif event.kind == "clock_jump":
             self.journal.alarm("clock_jump", event.detail)
@@ -138,6 +147,7 @@ class Inspector:
         )
         closed += follower.see(captured, placed, pose)
         self._views[captured.frame_id] = (captured, mask)
+        self._pictures += seen_in(captured)
         if self._separate:
             closed += follower.finish()
         self._advance(captured.frame_id, pose)
@@ -178,12 +188,22 @@ class Inspector:
         for seq, observation in enumerate(closed, start=self.journal.next_seq):
             captured, mask = self._views.get(observation.best_frame_id, (None, None))
             crack = None if mask is None else crack_of(mask, observation)
-            frame, time_s = (captured.frame, captured.time_s) if captured else (None, None)
-            circumstances = self._circumstances(observation)
-            numbered = replace(observation, seq=seq, time_s=time_s, **circumstances)
+            frame = captured.frame if captured else None
+            numbered = replace(
+                observation,
+                seq=seq,
+                time_s=captured.time_s if captured else None,
+                photograph=captured.photograph if captured else None,
+                **self._circumstances(observation),
+            )
             observations.append(with_evidence(self.journal, numbered, frame, crack))
-        progress = self._progress(finished=finished)
-        self.journal.commit(observations=observations, gaps=gaps, progress=progress)
+        self.journal.commit(
+            observations=observations,
+            gaps=gaps,
+            pictures=self._pictures,
+            progress=self._progress(finished=finished),
+        )
+        self._pictures = []
         self._committed_s = time.monotonic()
 
     def _circumstances(self, observation: Observation) -> dict[str, object]:
@@ -235,21 +255,11 @@ class Inspector:
             end_m=known[-1] if known else None,
             mono_from_ns=event.from_mono_ns or event.mono_ns,
             mono_to_ns=event.mono_ns,
+            file=event.file,
+            detail=event.detail if event.file else "",
         )
 
     def _pose_at(self, mono_ns: int | None, frame_id: int) -> Pose | None:
         if mono_ns is None or self._latest is None:
             return None
         return pose_without_frame(self._odometry, self._latest, mono_ns=mono_ns, frame_id=frame_id)
-
-
-def crack_of(mask: Mask, observation: Observation) -> Mask:
-    """Return the one crack of a frame's mask that an observation is about, (h, w) bool."""
-    left, top, right, bottom = observation.bbox_xyxy
-    inside = mask[top:bottom, left:right].astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    alike = np.abs(stats[:, cv2.CC_STAT_AREA] - observation.area_px)
-    alike[0] = np.iinfo(alike.dtype).max  # the background
-    crack = np.zeros_like(mask)
-    crack[top:bottom, left:right] = labels == int(alike.argmin())
-    return crack

@@ -18,15 +18,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from scnet_edge.errors import SurveyError
+from scnet_edge.files import make_subfolder, sweep_partial
+from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
-from scnet_edge.survey.facts import Alarm, Facts, Progress
-from scnet_edge.survey.files import lock_survey, sweep_partial
+from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture
+from scnet_edge.survey.mend import Mended, decode_row, mend_records
 from scnet_edge.survey.space import Limits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
@@ -34,6 +37,21 @@ JOURNAL, RESERVE = "survey.db", "reserve"
 REFUSALS = ("full", "I/O error", "readonly", "unable to open", "locked")
 
 logger = logging.getLogger(__name__)
+
+
+def gone(folder: Path) -> str:
+    """Return what is to be said of a survey whose files are gone while it is written."""
+    return f"{folder}: the survey was removed while it was written; inspect into another folder"
+
+
+def lock_survey(folder: Path) -> IO[bytes]:
+    """Return the open lock file of a survey, which no other process can have.
+
+    Raises:
+        SurveyError: another process writes this survey.
+    """
+    reason = "another process is writing this survey; wait for it or stop it first"
+    return lock_folder(folder, SurveyError(f"{folder}: {reason}"))
 
 
 class Journal:
@@ -44,6 +62,7 @@ class Journal:
         facts: what the survey says of itself.
         progress: how far it has come; None at the start.
         acknowledged: the highest `seq` that is on the disk; 0 for none.
+        pictures: the picture files that were looked at, with their numbers.
         pending: what the disk has refused so far, kept in memory.
     """
 
@@ -70,19 +89,31 @@ class Journal:
         self.folder, self.facts, self.limits = folder, facts, limits
         self.progress: Progress | None = None
         self.acknowledged = 0
-        self.pending: list[Observation | Gap | Alarm | Progress] = []
+        self.pending: list[Observation | Gap | Alarm | SeenPicture | Progress] = []
         self._last_alarm: tuple[str, str] | None = None
         self._db: sqlite3.Connection | None = None
-        (folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
+        make_subfolder(folder, SNAPSHOTS)
         self._lock = lock_survey(folder)
         sweep_partial(folder / SNAPSHOTS)
-        moved = set_aside_if_corrupt(folder / JOURNAL)
-        self._resume()
-        self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
-        if not self.reserve.fill():
+        try:
+            moved = set_aside_if_corrupt(folder / JOURNAL)
+            mended = self._resume()
+            self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
+            reserved = self.reserve.fill()
+        except BaseException:
+            self._disconnect()
+            self._lock.close()
+            raise
+        if not reserved:
             self.alarm("disk_full", "no room for the journal's reserve")
         if moved is not None:
             self.alarm("journal_corrupt", f"could not be read, is now {moved.name}")
+        if mended is not None:
+            self.alarm(
+                "journal_corrupt",
+                f"{mended.damaged} damaged records, {mended.restored} of them restored from beside "
+                f"their snapshots; the journal as it was is {mended.kept_as.name}",
+            )
         if moved is None and replays:
             remove_evidence(folder, after_seq=self.acknowledged)
         else:
@@ -99,6 +130,7 @@ class Journal:
         *,
         observations: Sequence[Observation] = (),
         gaps: Sequence[Gap] = (),
+        pictures: Sequence[SeenPicture] = (),
         progress: Progress | None = None,
     ) -> bool:
         """Write these and all that is pending, in one transaction, through to the disk.
@@ -108,18 +140,21 @@ class Journal:
         """
         for observation in observations:
             assert observation.seq > self.acknowledged, "a record that is on the disk stays"
-        self.pending += [*observations, *gaps, *([] if progress is None else [progress])]
+        self.pending += [*observations, *gaps, *pictures]
+        self.pending += [] if progress is None else [progress]
         if not self.pending:
             return True
         refused = self._attempt()
         while refused is not None and "full" in str(refused) and self.reserve.release():
             refused = self._attempt()
         if refused is None:
-            written = [o.seq for o in self.pending if isinstance(o, Observation)]
-            self.acknowledged = max([self.acknowledged, *written])
+            self.acknowledged = self.next_seq - 1
             self.progress = next(
                 (p for p in reversed(self.pending) if isinstance(p, Progress)), self.progress
             )
+            self.pictures |= {
+                seen.file: seen.frame_id for seen in self.pending if isinstance(seen, SeenPicture)
+            }
             self.pending.clear()
         else:
             logger.warning("%s: %d records wait: %s", self.folder, len(self.pending), refused)
@@ -141,9 +176,11 @@ class Journal:
         Raises:
             SurveyError: the disk still refuses, so that records are lost.
         """
-        written = self.commit()
-        self._disconnect()
-        self._lock.close()
+        try:
+            written = self.commit()
+        finally:
+            self._disconnect()
+            self._lock.close()
         if not written:
             raise SurveyError(
                 f"{self.folder / JOURNAL}: the disk refuses {len(self.pending)} records, "
@@ -158,25 +195,26 @@ class Journal:
         """Close it."""
         self.close()
 
-    def _resume(self) -> None:
-        """Bring the tables up to date and read where the survey stood."""
+    def _resume(self) -> Mended | None:
+        """Bring the tables up to date and read where the survey stood; return what was mended."""
         try:
             db = self._connect()
             migrate(db)
+            mended = mend_records(db, self.folder, self.folder / JOURNAL)
             stored = db.execute("SELECT facts FROM survey").fetchone()
             if stored is None:
                 db.execute("INSERT INTO survey VALUES (1, ?)", (_json(self.facts),))
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no torn log can take its name
             row = db.execute("SELECT record FROM progress").fetchone()
             last = db.execute("SELECT ifnull(max(seq), 0) FROM observation").fetchone()[0]
+            self.pictures = dict(db.execute("SELECT file, frame_id FROM picture"))
         except (SurveyError, sqlite3.OperationalError) as e:
-            self._disconnect()
-            self._lock.close()
             raise SurveyError(f"{self.folder / JOURNAL}: {e}") from None
         if stored is not None:
-            self.facts = msgspec.json.decode(stored[0], type=Facts)
-        self.progress = None if row is None else msgspec.json.decode(row[0], type=Progress)
+            self.facts = decode_row(stored[0], Facts)
+        self.progress = None if row is None else decode_row(row[0], Progress)
         self.acknowledged = int(last)
+        return mended
 
     def _adopt(self, *, rewound: bool) -> None:
         """Take in the records beside the snapshots that the journal does not hold."""
@@ -191,7 +229,12 @@ class Journal:
             frames=frame_id + 1,
             chainage_m=chainage_m,
         )
-        self.commit(observations=found, progress=progress if rewound else None)
+        seen = [
+            SeenPicture(file=o.photograph.file, frame_id=o.best_frame_id)
+            for o in found
+            if o.photograph is not None
+        ]
+        self.commit(observations=found, pictures=seen, progress=progress if rewound else None)
         self.alarm(
             "records_restored",
             f"{len(found)} observations, up to frame {frame_id}, from the files beside their "
@@ -200,6 +243,8 @@ class Journal:
 
     def _attempt(self) -> sqlite3.OperationalError | None:
         """Write all that is pending; return what the disk says where it refuses."""
+        if not (self.folder / JOURNAL).exists():  # SQLite would write on, into nothing
+            raise SurveyError(gone(self.folder))
         try:
             db = self._connect()
             db.execute("BEGIN IMMEDIATE")
@@ -228,6 +273,8 @@ class Journal:
 _INSERT: dict[type, str] = {
     Observation: "INSERT OR REPLACE INTO observation VALUES (json_extract(?1, '$.seq'), ?1)",
     Gap: "INSERT INTO gap (record) VALUES (?)",
+    SeenPicture: "INSERT OR REPLACE INTO picture VALUES "
+    "(json_extract(?1, '$.file'), json_extract(?1, '$.frame_id'))",
     Alarm: "INSERT INTO alarm (record) VALUES (?)",
     Progress: "INSERT OR REPLACE INTO progress VALUES (1, ?)",
 }

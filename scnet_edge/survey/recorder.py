@@ -5,20 +5,21 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
+import cv2
+import numpy as np
 from msgspec.structs import replace
 
+from scnet_edge.errors import SurveyError
+from scnet_edge.files import free_bytes
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import (
-    SNAPSHOTS,
     snapshot_name,
     write_crack_mask,
     write_picture,
     write_sidecar,
 )
 from scnet_edge.survey.facts import Progress
-from scnet_edge.survey.files import sync_folder
-from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.space import free_bytes
+from scnet_edge.survey.journal import Journal, gone
 from scnet_edge.types import Frame, Mask
 
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -45,7 +46,6 @@ def with_evidence(
         flags = dict.fromkeys((*observation.flags, "no_snapshot"))
         observation = replace(observation, snapshot=None, flags=tuple(flags))
     _written(journal, 0, lambda: write_sidecar(folder, observation))
-    _written(journal, 0, lambda: sync_folder(folder / SNAPSHOTS))
     return observation
 
 
@@ -70,6 +70,8 @@ def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> b
             return False
         write()
     except OSError as e:
+        if e.errno == errno.ENOENT:
+            raise SurveyError(gone(journal.folder)) from None
         if e.errno not in REFUSALS:
             raise
         if e.errno == errno.ENOSPC:
@@ -78,3 +80,15 @@ def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> b
             journal.alarm("disk_error", f"the disk refuses to write: {e.strerror}")
         return False
     return True
+
+
+def crack_of(mask: Mask, observation: Observation) -> Mask:
+    """Return the one crack of a frame's mask that an observation is about, (h, w) bool."""
+    left, top, right, bottom = observation.bbox_xyxy
+    inside = mask[top:bottom, left:right].astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    alike = np.abs(stats[:, cv2.CC_STAT_AREA] - observation.area_px)
+    alike[0] = np.iinfo(alike.dtype).max  # the background
+    crack = np.zeros_like(mask)
+    crack[top:bottom, left:right] = labels == int(alike.argmin())
+    return crack

@@ -11,9 +11,9 @@ import numpy as np
 
 from scnet_edge.data.blend import blend, shading
 from scnet_edge.data.corpus import Corpus, CorpusSet, by_domain
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import plain_frame
 from scnet_edge.data.pasted import MadeSample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.training.images import TrainingImage, load_images, sharing
 from scnet_edge.training.material import HELD_OUT, drawn_pipes, is_twin

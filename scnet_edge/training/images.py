@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from scnet_edge.data.augment import training_crop
 from scnet_edge.data.blend import shading
 from scnet_edge.data.classes import check_classes
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.edge_maps import EdgeMap, MapOf
@@ -92,15 +92,17 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
     if all(sample.role == "negative" for sample in samples):
         return images
     crack = sum(int(image.mask.sum()) for image in images)
-    check_classes(crack, sum(image.mask.size for image in images), len(images))
+    ignored = sum(int(image.ignored.sum()) for image in images if image.ignored is not None)
+    check_classes(crack, sum(image.mask.size for image in images) - ignored, len(images))
     return images
 
 
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
-    frame, mask = sample.read_pair()
-    ignored = None
+    frame, (mask, ignored) = sample.read_pair()
     if sample.role == "coarse":
-        mask, ignored = believed(frame, mask)
+        mask, unsure = believed(frame, mask)
+        ignored = unsure if ignored is None else unsure | ignored
+        mask = mask & ~ignored
     return TrainingImage(frame, mask, map_of and map_of(frame), ignored)
 
 

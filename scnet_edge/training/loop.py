@@ -164,6 +164,7 @@ def objective(
         if soft is None:
             return loss
         # Hinton 2015, temperature 1.
+        soft = soft.masked_fill(ignored, 0)
         return loss + schedule.distil_weight * F.binary_cross_entropy_with_logits(fused, soft)
 
     return loss_of

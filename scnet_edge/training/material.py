@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.simulation.optics import MODES

@@ -21,15 +21,16 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import InputError, shown
 from scnet_edge.types import Frame
+from scnet_edge.video.damage import Damage
 from scnet_edge.video.declared import declared_s
 from scnet_edge.video.film_clock import FilmClock, Seam, Seams
 from scnet_edge.video.upright import Look, Upright, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
+HIGHEST_FPS = 1000
 USUAL_FPS = 25.0  # of a file that states no rate, for pictures without a time
-DOUBT_S = 12.0  # after damage pictures may be smeared until the next key frame; no longer
 READ_ERRORS = 50  # in a row, after which the rest of a file is given up
 CUT_SHARE = 0.02  # of its length may be missing at a file's end: headers round
 MAX_PIXELS = 100_000_000
@@ -105,7 +106,9 @@ def open_film(path: Path) -> Film:
         if isinstance(item, Picture) and item.frame.size:
             break
     else:
-        raise InputError(f"{path}: no picture could be decoded; convert it to H.264 or MJPEG")
+        raise InputError(
+            f"{shown(path)}: no picture could be decoded; convert it to H.264 or MJPEG"
+        )
     return Film(
         items=_continued(before, items),
         count=reader.count,
@@ -117,10 +120,10 @@ def open_film(path: Path) -> Film:
 def _open(path: Path) -> InputContainer:
     try:
         if not path.stat().st_size:
-            raise InputError(f"{path}: empty file, expected a video")
+            raise InputError(f"{shown(path)}: empty file, expected a video")
         path.open("rb").close()
     except OSError as e:
-        raise InputError(f"{path}: cannot be read ({e.strerror})") from e
+        raise InputError(f"{shown(path)}: cannot be read ({e.strerror})") from e
     av.logging.set_libav_level(av.logging.PANIC)  # what matters, we raise
     try:
         return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
@@ -144,7 +147,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 def _no_film(path: Path, found: str) -> str:
     expected = "expected an image, a folder of images or a video"
-    return f"{path}: {expected}, FFmpeg finds no video in it {found}; export it again"
+    return f"{shown(path)}: {expected}, FFmpeg finds no video in it {found}; export it again"
 
 
 def _continued(before: list[Item], items: Generator[Item]) -> Generator[Item]:
@@ -160,7 +163,10 @@ class _Reader:
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
-        self.fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
+        rates = (stream.average_rate, stream.guessed_rate)
+        self.fps = next((float(r) for r in rates if r and 0 < r <= HIGHEST_FPS), USUAL_FPS)
+        # An AVI has times of decoding alone: FFmpeg's guess at those of showing is out of order.
+        self._by_dts = container.format.name == "avi"
         self.look: Look | None = None  # of the first picture
         self._declared_s = declared_s(path, container, stream)
         start_s = None
@@ -172,8 +178,7 @@ class _Reader:
         self._upright: Upright[float] = Upright()
         self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
         self._order = count()
-        self._corrupt = set[int | None]()  # the pts of packets that are not whole
-        self._doubt_from_s: float | None = None  # the time of damage; None without doubt
+        self._damage = Damage()
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
         self._byte_end: int | None = None  # of the packet before
@@ -192,7 +197,7 @@ class _Reader:
         with self._container:
             for packet in self._packets():
                 if self._skips_bytes(packet):
-                    self._doubt(self._clock.of_packet(None))
+                    self._damage.note(self._clock.of_packet(None))
                 self._note_end(packet)
                 if packet.stream_index == self._stream.index:
                     yield from self._decoded(packet)
@@ -211,7 +216,7 @@ class _Reader:
                 return
             except av.error.FFmpegError:
                 errors += 1
-                self._doubt(self._clock.of_packet(None))
+                self._damage.note(self._clock.of_packet(None))
 
     def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
         seam = self._seams.close(packet) if self._seams else Seam()
@@ -223,13 +228,13 @@ class _Reader:
             )
             self._wait(Jump(detail=detail, time_s=time_s))
         if packet.is_corrupt:
-            self._corrupt.add(packet.pts)
-        if packet.is_corrupt or (seam.skips and not packet.is_keyframe):
-            self._doubt(time_s)
+            self._damage.note(time_s, packet.pts)
+        if seam.skips and not packet.is_keyframe:
+            self._damage.note(time_s)
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
-            self._doubt(time_s)
+            self._damage.note(time_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
             return
         for frame in frames:
@@ -238,9 +243,9 @@ class _Reader:
 
     def _shown(self, frame: av.VideoFrame) -> Iterator[Item]:
         """Yield what is ready once a frame is there: it, or those before it."""
-        stated_s = _seconds(frame.pts, frame.time_base)
+        stated_s = _seconds(frame.dts if self._by_dts else frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
-        if self._is_doubtful(frame, about_s):
+        if self._damage.touches(frame, about_s):
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return
         time_s = self._clock.at(stated_s)
@@ -267,19 +272,6 @@ class _Reader:
         if before is None or packet.pos is None or self._container.format.name not in SEAMLESS:
             return False
         return packet.pos - before > SEAM_BYTES
-
-    def _doubt(self, time_s: float) -> None:
-        self._doubt_from_s = time_s
-
-    def _is_doubtful(self, frame: av.VideoFrame, time_s: float) -> bool:
-        """Return whether a frame is damaged, or made from one that was."""
-        if frame.is_corrupt or (frame.pts is not None and frame.pts in self._corrupt):
-            self._doubt(time_s)
-            return True
-        since_s = self._doubt_from_s
-        if since_s is not None and (frame.key_frame or time_s - since_s > DOUBT_S):
-            self._doubt_from_s = since_s = None
-        return since_s is not None
 
     def _wait(self, item: Picture | Jump) -> None:
         heappush(self._waiting, (item.time_s, next(self._order), item))

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.frames import MIN_SIDE_PX
 from scnet_edge.events import Event, event_now
 from scnet_edge.types import Captured, Frame
-from scnet_edge.video.frames import MIN_SIDE_PX
 from scnet_edge.video.sources import Source
 
 Moving: TypeAlias = Callable[[Captured], bool | None]

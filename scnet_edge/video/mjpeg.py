@@ -10,9 +10,9 @@ from email.message import Message
 from typing import IO
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.frames import decode_image
 from scnet_edge.video.trouble import CameraTrouble
 
 MAX_PART_BYTES = 2**25

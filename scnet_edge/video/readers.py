@@ -15,10 +15,11 @@ from typing import IO
 import cv2
 import numpy as np
 
+from scnet_edge.data.frames import as_bgr, check_size
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.frames import as_bgr, check_size
 from scnet_edge.video.mjpeg import mjpeg_frames
+from scnet_edge.video.network import rtsp_frames
 from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.uris import Camera
 
@@ -28,8 +29,6 @@ GST_TAIL = (
     "! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 "
     "! videoconvert ! video/x-raw,format=RGB ! pnmenc ! fdsink fd=1 sync=false"
 )
-NO_TIMEOUT_MS = 0  # OpenCV's own would be 30 s
-RTSP_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
 
 
 def grab(camera: Camera) -> Generator[Frame | None]:
@@ -43,7 +42,7 @@ def grab(camera: Camera) -> Generator[Frame | None]:
     if camera.kind == "v4l2":
         return _v4l2_frames(camera)
     if camera.kind == "rtsp":
-        return _rtsp_frames(camera)
+        return rtsp_frames(camera)
     return gst_frames(gst_pipeline(camera))
 
 
@@ -123,16 +122,6 @@ def _v4l2_frames(camera: Camera) -> Generator[Frame | None]:
         if value is not None:
             capture.set(wish, value)
     return _opencv_frames(capture, "no camera there that gives pictures, or it is in use")
-
-
-def _rtsp_frames(camera: Camera) -> Generator[Frame | None]:
-    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = RTSP_OPTIONS
-    limits = [
-        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, NO_TIMEOUT_MS),
-        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, NO_TIMEOUT_MS),
-    ]
-    capture = cv2.VideoCapture(camera.target, cv2.CAP_FFMPEG, limits)
-    return _opencv_frames(capture, "no video stream there, or the password is wrong")
 
 
 def _opencv_frames(capture: cv2.VideoCapture, if_closed: str) -> Generator[Frame | None]:

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.frames import as_bgr, check_size
+from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.frames import as_bgr, check_size, decode_image
 
 # Encoding -> channels, bits of a channel, OpenCV's conversion to BGR; None where there is none.
 ENCODINGS: Final[dict[str, tuple[int, int, int | None]]] = {

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
 
-from scnet_edge.errors import CutShort, InputError
+from scnet_edge.data.frames import as_bgr
+from scnet_edge.data.picture_files import (
+    FOREIGN_SUFFIXES,
+    PICTURE_SUFFIXES,
+    RAW_SUFFIXES,
+    find_pictures,
+)
+from scnet_edge.errors import CutShort, InputError, shown
 from scnet_edge.events import Event, event_now
-from scnet_edge.types import Captured, Frame
+from scnet_edge.redaction import redacted
+from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.video.film import Film, Jump, Missing, open_film
-from scnet_edge.video.frames import as_bgr, read_image
+from scnet_edge.video.photographs import captured, photographs
 from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
-
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-
-Named: TypeAlias = tuple[str, Frame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Frames, read once, and what happens between them; iterating gives the frames alone.
+    """Frames, read once, and what happens between them; iterating gives the pictures alone.
 
     Attributes:
         items: `Captured` frames and `Event`s, in the order they happened.
@@ -36,6 +38,8 @@ class Source:
             made square, turned upright), for people; empty where nothing is.
         live: a camera, whose frames are lost when nobody takes them.
         stop: set it, from any thread, to end the items soon; a camera that hangs included.
+        files: of a folder, its pictures, as their `Photograph` calls them.
+        left_out: one line on the files of a folder that are no pictures; empty where all are.
     """
 
     items: Generator[Captured | Event]
@@ -44,6 +48,8 @@ class Source:
     changed: str = ""
     live: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    files: tuple[str, ...] = ()
+    left_out: str = ""
 
     @property
     def length_s(self) -> float | None:
@@ -56,8 +62,8 @@ class Source:
         return 1 / self.fps if self.fps and not self.live else None
 
     def __iter__(self) -> Iterator[Captured]:
-        """Yield the frames."""
-        return (item for item in self.items if isinstance(item, Captured))
+        """Yield the frames that could be decoded."""
+        return (i for i in self.items if isinstance(i, Captured) and i.frame.size)
 
 
 @contextmanager
@@ -80,18 +86,6 @@ def open_source(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -
         yield source
 
 
-def natural_key(path: Path) -> list[str | int]:
-    """Return a sort key by which `frame-9` comes before `frame-10`."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return the visible image files of a folder, by suffix, in natural order."""
-    files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
-    return sorted((p for p in files if not p.name.startswith(".")), key=natural_key)
-
-
 def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
     stop = threading.Event()
     items = camera_items(camera, stop, open_s=open_s, frame_s=frame_s)
@@ -101,39 +95,34 @@ def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
 def _open_file(uri: str) -> Source:
     path = Path(uri)
     if not path.exists():
-        raise InputError(f"{uri}: no such file or folder, expected {SUPPORTED}")
+        raise InputError(f"{shown(redacted(uri))}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
         return _open_folder(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return Source(items=_captured(_images([path], [path.stem])), count=1)
+    if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES | FOREIGN_SUFFIXES:
+        return Source(items=_one_picture(path), count=1)
     film = open_film(path)
     items = _film_items(path, film)
     return Source(items=items, count=film.count, fps=film.fps, changed=film.changed)
 
 
 def _open_folder(folder: Path) -> Source:
-    try:
-        files = image_files(folder)
-    except OSError as e:
-        raise InputError(f"{folder}: cannot be listed ({e.strerror})") from e
-    if not files:
-        known = " ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{folder}: no image in this folder, expected files named {known}")
-    stems = [path.stem for path in files]
-    names = stems if len(set(stems)) == len(stems) else [path.name for path in files]
-    return Source(items=_captured(_images(files, names)), count=len(files))
+    files = find_pictures(folder)
+    if not files.pictures:
+        known = " ".join(sorted(PICTURE_SUFFIXES))
+        also = f"; {files.left_out()}" if files.others else ""
+        raise InputError(
+            f"{shown(folder)}: no image in this folder, expected files named {known}{also}"
+        )
+    return Source(
+        items=photographs(files),
+        count=len(files.pictures),
+        files=tuple(map(files.relative, files.pictures)),
+        left_out=files.left_out(),
+    )
 
 
-def _captured(named: Generator[Named]) -> Generator[Captured]:
-    """Number the images."""
-    with closing(named):
-        for i, (name, frame) in enumerate(named):
-            yield Captured(frame_id=i, name=name, frame=frame, mono_ns=time.monotonic_ns())
-
-
-def _images(files: list[Path], names: list[str]) -> Generator[Named]:
-    for path, name in zip(files, names, strict=True):
-        yield name, read_image(path)
+def _one_picture(path: Path) -> Generator[Captured]:
+    yield captured(path, 0, shown(path.stem), shown(path))
 
 
 def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
@@ -143,6 +132,7 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
         CutShort: after the last one, where the file ends before the length that it states.
     """
     start_ns, number, frames = time.monotonic_ns(), 0, 0
+    stem, label = shown(path.stem), f"{shown(path)}, frame"
 
     def mono_ns(time_s: float) -> int:
         return start_ns + round(time_s * 1e9)
@@ -154,7 +144,7 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                 gap = event_now("gap", "cut", f"{missing_s:.1f} s are missing in the file")
                 yield replace(gap, from_mono_ns=mono_ns(item.from_s), mono_ns=mono_ns(item.to_s))
                 raise CutShort(
-                    f"{path}: ends after {frames} of about {film.count} frames, "
+                    f"{shown(path)}: ends after {frames} of about {film.count} frames, "
                     f"{missing_s:.1f} s are missing, the file is cut or damaged; copy it again, "
                     f"or pass --frames {frames}"
                 )
@@ -165,8 +155,8 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
             seen = item.frame.size > 0
             yield Captured(
                 frame_id=number,
-                name=f"{path.stem}-{number:05d}",
-                frame=as_bgr(item.frame, where=f"{path}, frame {number}") if seen else item.frame,
+                name=f"{stem}-{number:05d}",
+                frame=as_bgr(item.frame, where=f"{label} {number}") if seen else item.frame,
                 mono_ns=mono_ns(item.time_s),
                 time_s=item.time_s,
                 faults=() if seen else ("corrupt",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -194,6 +195,17 @@ def test_results_are_never_mixed(films: Path, job: Job, tmp_path: Path) -> None:
     (tmp_path / "thesis" / "one.txt").write_text("years of work")
     with pytest.raises(ConfigError, match=r"one\.txt"):
         run_archive(path, job, tmp_path / "thesis", workers=1)
+
+
+@pytest.mark.parametrize("odometry", ["osd://1,2,3", "nowhere.csv", "tape://1"])
+def test_an_odometry_that_cannot_be_is_said_before_the_first_film(
+    tmp_path: Path, odometry: str
+) -> None:
+    write_manifest(tmp_path / "a.parquet", Manifest(root=tmp_path, rows=()))
+    job = Job(root=str(tmp_path), bundle="b", sha256="0", odometry=odometry)
+    with pytest.raises(ConfigError, match=re.escape(odometry)):
+        run_archive(tmp_path / "a.parquet", job, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def noted(*readings: tuple[float, float]) -> Inspection:

@@ -84,8 +84,14 @@ def write_grey(folder: Path) -> Path:
 
 
 def write_colour(folder: Path) -> Path:
-    cv2.imwrite(str(folder / "colour.png"), np.full((32, 32, 3), (0, 0, 255), np.uint8))
+    colours = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    cv2.imwrite(str(folder / "colour.png"), colours)
     return folder / "colour.png"
+
+
+def write_inverted(folder: Path) -> Path:
+    cv2.imwrite(str(folder / "inverted.png"), ~(np.eye(32, dtype=np.uint8) * 255))
+    return folder / "inverted.png"
 
 
 def write_truncated(folder: Path) -> Path:
@@ -100,6 +106,7 @@ def write_truncated(folder: Path) -> Path:
         (lambda folder: folder / "absent.png", "No such file"),
         (write_text, "image"),
         (write_grey, "256 values (0, 1, 2, 3, 4, ...)"),
+        (write_inverted, "inverted"),
         (write_colour, "colour"),
         (write_truncated, "cut.png"),
         (lambda folder: folder, "cannot be read"),

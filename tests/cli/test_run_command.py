@@ -63,10 +63,36 @@ def test_images_with_truth(command_line: Run, bundle: Path, images: Path, tmp_pa
         assert found["length_px"] == pytest.approx(60, abs=5)
     rows = {line.split("│")[0].strip(): line for line in done.stdout.splitlines()}
     assert "1.000" in rows["F1 within 0 px"]
-    assert "3" in rows["cracks found"]
+    assert "3" in rows["cracks, summed over frames"]
     for name in OUTPUTS:
         assert str(out / name) in done.stdout
     assert "wall-1" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_bad_picture_costs_its_own_result_alone(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "Ri\udcdf.png").write_bytes((images / "wall-0.png").read_bytes())
+    bad = images / "wall-1.png"
+    bad.write_bytes(bad.read_bytes()[:90])
+    (images / "notes.txt").write_text("seen on Monday")
+    out = tmp_path / "out"
+    done = command_line("run", str(bundle), "--source", str(images), "--out", str(out))
+    assert done.returncode == 1
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    names = {path.name for path in (out / "masks").iterdir()}
+    assert names == {"wall-0.png", "wall-2.png", "Ri\\xdf.png"}
+    assert "dropped: unreadable" in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert "1 of 4 pictures could not be read, the others were: wall-1.png (" in last
+    assert "1 file of other kinds (notes.txt)" in done.stderr
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "notes.txt" in page
+    assert "wall-1.png: " in page
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    files = [line["photograph"]["file"] for line in lines if line["kind"] == "frame"]
+    assert files == ["Ri\\xdf.png", "wall-0.png", "wall-2.png"]
+    assert [line["file"] for line in lines if line["kind"] == "event"] == ["wall-1.png"]
 
 
 def test_a_clip_with_packed_truth(command_line: Run, bundle: Path, tmp_path: Path) -> None:
@@ -135,7 +161,7 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(
     assert not out.exists()
 
 
-def test_a_truth_that_does_not_fit_leaves_nothing(
+def test_a_truth_that_does_not_fit_costs_the_page_and_not_what_was_done(
     command_line: Run, bundle: Path, images: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "truth" / "wall-1.png").unlink()
@@ -145,7 +171,7 @@ def test_a_truth_that_does_not_fit_leaves_nothing(
     assert done.returncode == 1
     assert "no mask for frame wall-1" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not out.exists()
+    assert {path.name for path in out.iterdir()} == OUTPUTS - {"report.html"}
 
 
 def test_an_earlier_run_is_kept_unless_told_otherwise(
@@ -158,6 +184,64 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(
     assert "--overwrite" in again.stderr
     assert command_line(*arguments, "--frames", "1", "--overwrite").returncode == 0
     assert len(list((tmp_path / "out" / "masks").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ((), "native, 90 tiles a frame"),
+        (("--scale", "fit"), "fit, 6.7 times smaller"),
+        (("--scale", "auto"), "auto, "),
+    ],
+)
+def test_large_pictures_are_seen_in_tiles_and_the_line_says_so(
+    command_line: Run, bundle: Path, tmp_path: Path, options: tuple[str, ...], line: str
+) -> None:
+    """A crack of 2 px in a picture six times as large as the model is found unless it is shrunk."""
+    mask = np.zeros((400, 640), bool)
+    mask[190:192, 100:500] = True
+    picture, out = tmp_path / "wall.png", tmp_path / "out"
+    cv2.imwrite(str(picture), np.where(mask, 20, 200).astype(np.uint8))
+    done = command_line("run", str(bundle), "--source", str(picture), "--out", str(out), *options)
+    assert done.returncode == 0, done.stderr
+    assert line in " ".join(done.stdout.split())
+    rows = [json.loads(row) for row in (out / "results.jsonl").read_text().splitlines()]
+    [record] = [row for row in rows if row["kind"] == "frame"]
+    assert record["scale"] == line.partition(",")[0]
+    assert record["tiles"] == {"native": 90, "fit": 1}.get(record["scale"], record["tiles"])
+    assert record["crack_area_px"] == (0 if "fit" in options else 800)
+
+
+def test_a_film_is_looked_at_whole(command_line: Run, bundle: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"MJPG"), 10, (192, 128))
+    for _ in range(3):
+        writer.write(np.full((128, 192, 3), 200, np.uint8))
+    writer.release()
+    done = command_line("run", str(bundle), "--source", str(film))
+    assert done.returncode == 0, done.stderr
+    assert "fit, 2.0 times smaller" in " ".join(done.stdout.split())
+
+
+def test_what_is_ignored_is_counted_and_shown(
+    command_line: Run, bundle: Path, images: Path, tmp_path: Path
+) -> None:
+    out, config = tmp_path / "out", tmp_path / "robot.toml"
+    config.write_text("ignore = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]\n")
+    options = ("--source", str(images), "--out", str(out), "--config", str(config))
+    done = command_line("run", str(bundle), *options)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(row) for row in (out / "results.jsonl").read_text().splitlines()]
+    frames = [row for row in rows if row["kind"] == "frame"]
+    assert {row["ignored_px"] for row in frames} == {SIZE_HW[0] * 49}
+    assert all(crack["bbox_xyxy"][0] == 49 for row in frames for crack in row["cracks"])
+    assert "51.0% of the pixels" in " ".join(done.stdout.split())
+    assert "Not inspected" in (out / "report.html").read_text()
+
+    config.write_text("ignore = [[[0, 0], [1, 0], [1, 1], [0, 1]]]\n")
+    done = command_line("run", str(bundle), *options, "--overwrite")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "covers the whole frame" in done.stderr
 
 
 def write_dark_film(path: Path, black: slice, *, cut_share: float = 1.0) -> None:

@@ -21,7 +21,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "pictures" / "images"
     folder.mkdir(parents=True)
     for i in range(10):
-        cv2.imwrite(str(folder / f"run-{i}.png"), np.full((8, 12, 3), 10 * i, np.uint8))
+        cv2.imwrite(str(folder / f"run-{i}.png"), np.full((18, 22, 3), 10 * i, np.uint8))
     monkeypatch.setenv("PICTURES", str(folder.parent))
     return folder.parent
 
@@ -35,8 +35,8 @@ def written(folder: Path, text: str) -> Path:
 def test_images_without_a_crack_have_black_masks_and_no_mask_files(pictures: Path) -> None:
     train, test = (open_dataset(f"negative:{pictures}", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (8, 2)
-    frame, mask = train[0].read_pair()
-    assert mask.shape == frame.shape[:2] == (8, 12)
+    frame, mask = train[0].read_frame(), train[0].read_mask()
+    assert mask.shape == frame.shape[:2] == (18, 22)
     assert not mask.any()
     assert open_dataset(f"negative:{pictures / 'images'}", "all")[3].name == "run-3"
 

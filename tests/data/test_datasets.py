@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from scnet_edge.data.datasets import Sample, open_dataset
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 
 SIZE = (20, 30)
@@ -167,16 +168,10 @@ def test_unreadable_image_and_mask(tmp_path: Path) -> None:
     for name in ("image.jpg", "mask.png"):
         (tmp_path / name).write_bytes(b"no image at all")
     sample = Sample(tmp_path / "image.jpg", tmp_path / "mask.png")
-    with pytest.raises(InputError, match="expected an image"):
+    with pytest.raises(InputError, match=r"image\.jpg: not an image"):
         sample.read_frame()
-    with pytest.raises(InputError, match="expected a mask image"):
+    with pytest.raises(InputError, match=r"mask\.png: not an image"):
         sample.read_mask()
-
-
-def test_mask_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -> None:
-    write(tmp_path / "mask.png", truth() // 255)
-    with pytest.raises(InputError, match="expected 0 and 255"):
-        Sample(tmp_path / "mask.png", tmp_path / "mask.png").read_mask()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from scnet_edge.data.blend import blend, shading
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.filming import filmed, plain_frame
 from scnet_edge.data.pasted import pasted_samples
+from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.alarms import LEAST_PX
 
 
@@ -73,7 +73,7 @@ def test_pasted_cracks_are_dark_seen_and_always_the_same(
     made, again = (pasted_samples([lender], [place], count=4) for _ in range(2))
     assert len(made) == 4
     for one, other in zip(made, again, strict=True):
-        frame, mask = one.read_pair()
+        frame, mask = one.read_frame(), one.read_mask()
         assert np.array_equal(frame, other.read_frame())
         assert frame[mask].mean() < 0.88 * frame[~mask].mean()
         assert one.role == "crack"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.data.augment import Augmentation
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.data.statistics import statistics
 from scnet_edge.errors import InputError
 
@@ -39,7 +39,7 @@ def test_classes_that_are_empty(tmp_path: Path) -> None:
     nothing, all_of_it = np.zeros((40, 50), np.bool_), np.ones((40, 50), np.bool_)
     with pytest.raises(InputError, match="expected cracks in the masks of 1 images"):
         statistics([sample(tmp_path, "a", nothing)], how=PLAIN)
-    with pytest.raises(InputError, match="all of it is crack"):
+    with pytest.raises(InputError, match=r"b_mask\.png: 100 % of it is crack, .*invert"):
         statistics([sample(tmp_path, "b", all_of_it)], how=PLAIN)
 
 
@@ -51,17 +51,29 @@ def test_images_without_masks_are_counted_as_what_they_are(tmp_path: Path) -> No
     assert (somewhere.images, somewhere.cracked, somewhere.sizes) == (1, 1, {"40x50": 1})
 
 
-def test_masks_that_seem_inverted_are_told_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_inverted_masks_are_refused(tmp_path: Path) -> None:
     mask = np.ones((40, 50), np.bool_)
     mask[:, 10:14] = False
-    assert statistics([sample(tmp_path, "a", mask)], how=PLAIN).crack_percent == 92
-    assert "call 92 % of the pixels crack" in caplog.text
+    with pytest.raises(InputError, match=r"a_mask\.png: 92 % of it is crack, .*invert"):
+        statistics([sample(tmp_path, "a", mask)], how=PLAIN)
+    mask[:, 10:28] = False
+    with pytest.raises(InputError, match=r"64 % of the pixels of 1 images are crack, .*invert"):
+        statistics([sample(tmp_path, "b", mask)], how=PLAIN)
+
+
+def test_what_is_ignored_is_no_pixel_of_either_kind(tmp_path: Path) -> None:
+    one = sample(tmp_path, "a", np.zeros((40, 50), np.bool_))
+    labels = np.zeros((40, 50), np.uint8)
+    labels[:, 10:20], labels[:, 20:25] = 255, 1
+    cv2.imwrite(str(one.mask), labels)
+    counted = statistics([one], how=PLAIN)
+    assert counted.crack_percent == pytest.approx(100 * 5 / 40)
+    assert counted.background_percent == pytest.approx(100 * 35 / 40)
+    assert counted.ignored_percent == pytest.approx(20)
 
 
 def test_size_that_differs(tmp_path: Path) -> None:
     small = sample(tmp_path, "a", np.zeros((40, 50), np.bool_))
     other = sample(tmp_path, "b", np.zeros((40, 51), np.bool_))
-    with pytest.raises(InputError, match="expected size"):
+    with pytest.raises(InputError, match=r"a\.png: expected .* 51x40 px, found 50x40 px"):
         statistics([Sample(small.image, other.mask)], how=PLAIN)

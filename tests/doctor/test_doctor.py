@@ -29,6 +29,7 @@ from scnet_edge.doctor.machine_checks import (
     check_memory,
 )
 from scnet_edge.engines.compiled import identity
+from scnet_edge.errors import install_extra
 from scnet_edge.machine.description import (
     BF16_FLAGS,
     INT8_FLAGS,
@@ -248,7 +249,7 @@ def test_another_engine_is_advised_only_where_it_works() -> None:
     tensorrt = Check(name="tensorrt", verdict="warn", found="tensorrt 10.2.0")
     works = Check(name="onnxruntime", verdict="ok", found="1.23.2, CPUExecutionProvider")
     assert check_default_engine([tensorrt, works]).remedy.endswith("--engine onnxruntime")
-    assert check_default_engine([tensorrt]).remedy.endswith("pip install 'scnet-edge[cpu]'")
+    assert check_default_engine([tensorrt]).remedy.endswith(install_extra("cpu"))
 
 
 def test_an_engine_under_another_package_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from scnet_edge.quantization.qdq import quantise
 
 Array = npt.NDArray[np.float32]
 SIDE = 64
+BATCH = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Case:
 
     frame: npt.NDArray[np.uint8]  # (1, 64, 64, 3)
     graphs: Mapping[str, Path]  # fp32, fp16, int8, and typed: INT8 with FP16 around it
+    batched: Mapping[str, Path]  # fp32, int8 and typed, of `BATCH` frames
     quantised: list[str]  # convolutions that run in INT8
     reference: Mapping[str, Array]
 
@@ -101,12 +103,18 @@ def _make(chain: Chain, frame: npt.NDArray[np.uint8], folder: Path) -> Case:
     ranges = minmax_ranges(fp32, [frame[0]], _run_of)
     int8 = quantise(fp32, ranges)
     models = {"fp32": fp32, "fp16": to_half(fp32), "int8": int8, "typed": to_half(int8)}
+    several = trace_chain(exportable(chain), batch=BATCH)
+    int8s = quantise(several, ranges)
+    batched = {"fp32": several, "int8": int8s, "typed": to_half(int8s)}
     for precision, model in models.items():
         onnx.save(model, folder / f"{precision}.onnx")
+    for precision, model in batched.items():
+        onnx.save(model, folder / f"{precision}-batch.onnx")
     names = [o.name for o in fp32.graph.output]
     return Case(
         frame=frame,
         graphs={precision: folder / f"{precision}.onnx" for precision in models},
+        batched={precision: folder / f"{precision}-batch.onnx" for precision in batched},
         quantised=list(ranges),
         reference={name: o.numpy() for name, o in zip(names, outputs, strict=False)},
     )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 
-from scnet_edge.engines.base import open_backend
+from scnet_edge.engines.base import Streaming, open_backend, run_all
 from scnet_edge.errors import EngineError
 
 Array = npt.NDArray[Any]
@@ -307,3 +307,68 @@ def test_bf16_for_the_rest_stays_near_fp32(network: str, cases: Callable[[str], 
 def test_only_openvino_takes_bf16(cases: Callable[[str], Any]) -> None:
     with pytest.raises(EngineError, match="computes what the graph states"):
         open_backend("onnxruntime", cases("batch").graphs["fp32"], arithmetic="bf16")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_a_row_of_frames_comes_out_in_order(
+    count: int, engine: str, cases: Callable[[str], Any]
+) -> None:
+    case = cases("batch")
+    frames = [np.roll(case.frame, shift, axis=2) for shift in range(count)]
+    backend = open_backend(engine, case.graphs["int8"], threads=2)
+    one_by_one = [backend.run({"frame": frame})["probability"] for frame in frames]
+    # each frame's memory may be written over as soon as its result is there
+    in_a_row = list(run_all(backend, ({"frame": frame.copy()} for frame in frames)))
+    backend.close()
+    assert len(in_a_row) == count
+    for found, expected in zip(in_a_row, one_by_one, strict=True):
+        np.testing.assert_array_equal(found["probability"], expected)
+
+
+def test_openvino_has_as_many_frames_under_way_as_threads(cases: Callable[[str], Any]) -> None:
+    case, taken = cases("batch"), 0
+
+    def feeds() -> Iterator[dict[str, Array]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield {"frame": case.frame}
+
+    backend = open_backend("openvino", case.graphs["int8"], threads=3)
+    assert isinstance(backend, Streaming)
+    outputs = run_all(backend, feeds())
+    for k in range(4):
+        next(outputs)
+        assert taken <= k + 4
+    outputs.close()  # a row that is left waits for the frames under way
+    backend.close()
+    with pytest.raises(EngineError, match="closed"):
+        next(backend.stream([{"frame": case.frame}] * 2))
+
+
+def test_a_row_with_a_wrong_frame_is_one_line(cases: Callable[[str], Any]) -> None:
+    case = cases("batch")
+    backend = open_backend("openvino", case.graphs["int8"], threads=2)
+    feeds = [{"frame": case.frame}, {"frame": case.frame[:, :-1]}, {"frame": case.frame}]
+    with pytest.raises(EngineError, match="expected"):
+        list(run_all(backend, feeds))
+    backend.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_frames_at_once_are_the_frames_one_by_one(
+    precision: str, network: str, engine: str, cases: Callable[[str], Any]
+) -> None:
+    """Instance norms included: each frame has its own statistics."""
+    case = cases(network)
+    frames = np.concatenate([np.roll(case.frame, 9 * k, axis=1) // (k + 1) for k in range(3)])
+    at_once = run(engine, case.batched[precision], frames)
+    ones = [run(engine, case.graphs[precision], frame[None]) for frame in frames]
+    for name, found in at_once.items():
+        assert found.shape[0] == 3
+        expected = np.concatenate([one[name] for one in ones])
+        assert np.abs(found - expected).mean() < 1e-5
+        assert np.mean((found > 0.5) != (expected > 0.5)) < 1e-3

@@ -59,6 +59,18 @@ def convolutions_of(graph: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
+def test_a_plan_of_several_frames_computes_the_same_layers_in_int8(
+    network: str, built: Callable[..., Built], cases: Callable[[str], Any]
+) -> None:
+    case = cases(network)
+    several = build_plan(case.batched["typed"], BuildSettings(target=TARGET))
+    assert several.tensors["frame"] == "3x64x64x3 uint8"
+    assert several.tensors["probability"].startswith("3x64x64 ")
+    assert summarise(several.layers, case.quantised).convolutions == {"INT8": len(case.quantised)}
+    assert summarise(several.layers, case.quantised).lone_qdq == ()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 def test_fp32_stays_fp32(network: str, built: Callable[..., Built]) -> None:
     layers = built(network, "fp32").layers
     assert len(layers) > 10

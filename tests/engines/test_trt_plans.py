@@ -146,4 +146,4 @@ def test_a_report_of_something_else_is_refused(plans: ModuleType, key: str, tmp_
     report = json.loads(REPORT.read_text()) | {key: "another"}
     (tmp_path / "r.json").write_text(json.dumps(report))
     with pytest.raises(SystemExit, match=f"of {key} another, found"):
-        plans.read(tmp_path / "r.json", "384x544")
+        plans.read(tmp_path / "r.json", {"size": "384x544", "batch": 1})

@@ -10,7 +10,7 @@ import pytest
 from skimage.morphology import skeletonize
 from sklearn.metrics import fbeta_score
 
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import LEAST_PX, add_alarms, alarm_levels, count_alarms
 from scnet_edge.evaluation.domains import score_domain

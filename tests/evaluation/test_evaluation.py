@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from scnet_edge.config import read_json, write_json
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 
@@ -80,7 +80,7 @@ def test_no_images() -> None:
         evaluate([], threshold=0.5, **FACTS)
 
 
-@pytest.mark.parametrize(("value", "line"), [(0, "expected cracks"), (255, "invert them")])
+@pytest.mark.parametrize(("value", "line"), [(0, "expected cracks"), (255, "invert the masks")])
 def test_masks_of_one_class_have_no_score(tmp_path: Path, value: int, line: str) -> None:
     """They would score 1, whatever is predicted: at the highest threshold, or the lowest."""
     pairs = predicted(tmp_path)
@@ -90,14 +90,31 @@ def test_masks_of_one_class_have_no_score(tmp_path: Path, value: int, line: str)
         evaluate(pairs, threshold=0.5, **FACTS)
 
 
-def test_masks_that_seem_inverted_are_told_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_inverted_masks_are_refused(tmp_path: Path) -> None:
     pairs = predicted(tmp_path)
     for sample, _ in pairs:
         cv2.imwrite(str(sample.mask), ~cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE))
-    evaluate(pairs, threshold=0.4, **FACTS)
-    assert "94 % of the pixels crack" in caplog.text
+    with pytest.raises(InputError, match=r"94 % of it is crack, .*inverted"):
+        evaluate(pairs, threshold=0.4, **FACTS)
+
+
+def test_what_is_ignored_counts_for_nothing(tmp_path: Path) -> None:
+    pairs = predicted(tmp_path)
+    known, ours, scores = [], [], []
+    for sample, probability in pairs:
+        crack = sample.read_mask()
+        labels = crack.astype(np.uint8)
+        labels[:, 20:] = 255
+        cv2.imwrite(str(sample.mask), labels)
+        known.append(crack[:, :20].ravel())
+        ours.append(probability[:, :20].ravel() >= np.float32(0.4))
+    for said in (0.0, 1.0):
+        for _, probability in pairs:
+            probability[:, 20:] = said
+        scores.append(evaluate(pairs, threshold=0.4, **FACTS))
+    expected = f1_score(np.concatenate(known), np.concatenate(ours))
+    assert scores[0] == scores[1]
+    assert scores[0].shipped.f1 == pytest.approx(expected)
 
 
 def test_threshold_is_refused_before_any_image_runs() -> None:

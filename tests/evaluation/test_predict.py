@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from scnet_edge.data.datasets import Sample
 from scnet_edge.data.preprocess import scnet_input
+from scnet_edge.data.samples import Sample
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import EngineError, InputError
 from scnet_edge.evaluation.predict import backend_run, predictions, reference_run, refined_run

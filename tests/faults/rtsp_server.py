@@ -1,6 +1,7 @@
 """GStreamer's RTSP server with a moving test picture; run by the system's Python, which has `gi`.
 
 usage: rtsp_server.py PORT WIDTH HEIGHT [USER PASSWORD]
+       rtsp_server.py PORT film FILE.ts       a transport stream of H.264, as fast as it was filmed
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ port, width, height, *login = sys.argv[1:]
 Gst.init(None)
 server = GstRtspServer.RTSPServer(service=port, address="127.0.0.1")
 factory = GstRtspServer.RTSPMediaFactory(shared=True)
-factory.set_launch(
+played = (
+    f"( filesrc location={height} ! tsdemux ! h264parse ! rtph264pay config-interval=-1 name=pay0 )"
+)
+drawn = (
     "( videotestsrc is-live=true pattern=ball "
     f"! video/x-raw,format=I420,width={width},height={height},framerate=30/1 "
     "! jpegenc ! rtpjpegpay name=pay0 )"
 )
+factory.set_launch(played if width == "film" else drawn)
 if login:
     user, password = login
     auth = GstRtspServer.RTSPAuth()

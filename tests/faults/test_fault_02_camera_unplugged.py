@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from films import walls, write_film
 from misbehaving import picture
 
 from scnet_edge.events import Event
@@ -75,7 +76,13 @@ class RtspCamera:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, width_px: int, height_px: int) -> None:
-        command = [PYTHON, str(SERVER), self._port, str(width_px), str(height_px), "joe", "s3cret"]
+        self._run(str(width_px), str(height_px), "joe", "s3cret")
+
+    def play(self, film: Path) -> None:
+        self._run("film", str(film))
+
+    def _run(self, *arguments: str) -> None:
+        command = [PYTHON, str(SERVER), self._port, *arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
         assert self._process.stdout.readline() == "ready\n"
@@ -95,12 +102,12 @@ def rtsp_camera() -> Iterator[RtspCamera]:
             "needs GStreamer's RTSP server: apt install gir1.2-gst-rtsp-server-1.0 python3-gi"
         )
     camera = RtspCamera()
-    camera.start(320, 240)
     yield camera
     camera.kill()
 
 
 def test_a_real_rtsp_server_killed_and_restarted(rtsp_camera: RtspCamera) -> None:
+    rtsp_camera.start(320, 240)
     frames: list[FrameResult] = []
     events: list[Event] = []
     killed = threading.Event()
@@ -131,3 +138,27 @@ def test_a_real_rtsp_server_killed_and_restarted(rtsp_camera: RtspCamera) -> Non
     assert all(a < b for a, b in pairwise(ids))
     assert all("s3cret" not in event.detail for event in events)
     assert counters.in_flight == 0
+
+
+def test_a_stream_that_changes_its_size_is_not_stretched(
+    rtsp_camera: RtspCamera, tmp_path: Path
+) -> None:
+    parts = [
+        write_film(tmp_path / f"{height_px}.ts", walls(30, (height_px, 128)), options={"g": "10"})
+        for height_px in (96, 64)
+    ]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    rtsp_camera.play(joined)
+    shapes, events = set[tuple[int, ...]](), list[Event]()
+    with open_source(rtsp_camera.uri) as source:
+        for item in source.items:
+            if isinstance(item, Event):
+                events.append(item)
+                if item.kind == "camera_lost":
+                    break
+            else:
+                shapes.add((*item.frame.shape[:2], *item.faults))
+    assert shapes == {(96, 128), (0, 0, "geometry")}
+    assert (events[-1].reason, events[-1].kind) == ("geometry", "camera_lost")
+    assert "the frames have become 128x64 px" in events[-1].detail

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from misbehaving import picture
 
+from scnet_edge.data.frames import MAX_PIXELS
+from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import InputError
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.types import Frame, Result
-from scnet_edge.video.frames import MAX_PIXELS, decode_image
 from scnet_edge.video.sources import open_source
 
 SIDE_PX = 50_000
@@ -25,7 +26,7 @@ GROWTH = """
 import resource, sys
 from pathlib import Path
 from scnet_edge.errors import InputError
-from scnet_edge.video.frames import read_image
+from scnet_edge.data.pictures import read_image
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
     try:

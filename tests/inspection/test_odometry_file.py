@@ -180,7 +180,7 @@ def test_a_film_that_is_hardly_covered_is_said(file: OdometryFile, notes: int) -
 def test_notes_reach_who_opens_the_odometry(tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     path.write_text(PLAIN + "1.2")
-    with open_odometry(str(path), Setup(mode="wall"), film=FILM) as odometry:
+    with open_odometry(str(path), Setup(mode="wall"), span=FILM) as odometry:
         torn, short = notes_of(odometry)
     assert "torn" in torn
     assert "95% of the film has no chainage" in short

@@ -109,3 +109,14 @@ def driven_past(shown: dict[int, np.ndarray], lefts_px: list[int]) -> list[Obser
         placed = place(frame_id, trace_cracks(mask), None, geometry, pose)
         found += follower.see(captured(frame_id), placed, pose)
     return found + follower.finish()
+
+
+def test_a_crack_is_seen_in_as_many_frames_as_show_it_however_its_pieces_were_joined() -> None:
+    """Three pieces in line, 4 px apart, are one crack: each frame that shows any of it is one."""
+    wall = wall_with((400, 78, 500, 84), (504, 78, 600, 84), (604, 78, 700, 84))
+    lefts_px = list(range(0, 1500, 30))
+    found = driven(wall, lefts_px)
+    showing = [left for left in lefts_px if wall[:, left : left + SIZE_HW[1]].any()]
+    assert sum(1 for _ in found) == 1
+    assert found[0].sightings <= len(showing)
+    assert found[0].sightings >= len(showing) - 3  # slivers at the border of the view

@@ -111,8 +111,8 @@ def test_int8_that_passes_ships_where_it_is_faster_too(
 ) -> None:
     timed: list[tuple[str, str]] = []
 
-    def quickest_ms(one: Any, other: Any, frames: list[np.ndarray]) -> tuple[float, float]:
-        assert frames[0].shape == (*SIZE, 3)
+    def quickest_ms(one: Any, other: Any, feeds: Any) -> tuple[float, float]:
+        assert feeds[0]["frame"].shape == (1, *SIZE, 3)
         timed.append((one.name, other.name))
         return int8_ms, fp16_ms
 

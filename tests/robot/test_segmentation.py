@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -108,6 +109,40 @@ def test_hed_every_second_frame(halved: Path) -> None:
     assert all(r.edges is not None for r in found)
 
 
+def test_tiles_and_reused_edges_do_not_go_together(halved: Path) -> None:
+    with pytest.raises(ConfigError, match="needs scale"):
+        results(halved, Robot(hed_every=2, scale="native"), [])
+
+
+@pytest.mark.parametrize(("scale", "tiles"), [("native", 9), ("fit", 1), (None, 9)])
+def test_the_scale_is_what_the_robot_says(
+    darkness_bundle: Callable[..., Path], scale: Literal["native", "fit"] | None, tiles: int
+) -> None:
+    bundle, large = darkness_bundle(SIZE_HW), np.full((130, 200, 3), 200, np.uint8)
+    large[70:72, 30:170] = 20
+    robot = Robot(scale=scale)
+    with open_segmentation(bundle, robot, event_queue=SimpleQueue()) as opened:
+        found = opened.segment(large)
+    assert (found.scale, found.tiles) == (scale or "native", tiles)
+    if tiles > 1:
+        np.testing.assert_array_equal(found.mask, large[..., 0] == 20)
+
+
+def test_regions_of_the_robot_and_of_its_pipe_are_both_left_out(
+    darkness_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "pipe.toml").write_text(
+        'mode = "wall"\nignore = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]\n'
+    )
+    corner = ((80.0, 0.0), (96.0, 0.0), (96.0, 64.0), (80.0, 64.0))
+    robot = Robot(pipe=str(tmp_path / "pipe.toml"), ignore=(corner,))
+    with open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
+        found = opened.segment(np.zeros((*SIZE_HW, 3), np.uint8))
+    assert found.mask[:, 50:79].all()
+    assert not found.mask[:, :48].any()
+    assert not found.mask[:, 81:].any()
+
+
 def with_golden(bundle: Path) -> Path:
     """Add golden frames, which three graphs of darkness answer alike, and seal the bundle again."""
     frames = np.stack([frame(px) for px in (0, 200, 5000)])
@@ -133,7 +168,9 @@ def test_halves_run_as_they_were_compiled_on_the_device(halved: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in (bundle / "device").rglob("*.blob")} == code
     for path in code:
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(EngineError, match=r"altered or damaged, not loaded; run 'scnet-edge build"):
+    with pytest.raises(
+        EngineError, match=r"altered or damaged, not loaded; run 'scnet-edge compile"
+    ):
         results(bundle, robot, [300])
 
 

@@ -143,3 +143,39 @@ def filmed(count: int, *, fps: float) -> Source:
         for i, frame in enumerate(drawn_frames(count))
     )
     return Source(items=items, count=count, fps=fps)
+
+
+def test_a_camera_that_is_black_from_its_first_frame_is_told_within_seconds() -> None:
+    watch = GapWatch()
+    told = [event for i in range(60) for event in watch.miss(frame(i, i / 10), "black")]
+    [began] = told
+    assert (began.kind, began.reason) == ("gap_began", "black")
+    assert began.detail == "no frame could be used for 3 s"
+    [gap] = watch.inspect(frame(60, 6.0))
+    assert summary(gap) == ("black", 0.0, 6.0, 0, 59)
+    assert [watch.miss(frame(61 + i, 6.1 + i), "frozen") for i in range(3)] == [()] * 3
+    [again] = watch.miss(frame(64, 9.2), "frozen")
+    assert again.reason == "frozen"
+
+
+def test_a_film_is_read_too_fast_to_be_told_of_a_gap_before_it_ends() -> None:
+    watch = GapWatch(live=False, step_s=0.1)
+    assert [watch.miss(frame(i, i / 10), "black") for i in range(60)] == [()] * 60
+
+
+def test_a_film_without_pictures_for_a_while_has_a_gap_there() -> None:
+    watch = GapWatch(live=False, step_s=0.1)
+    times_s = [0.0, 0.1, 0.2, 3.2, 3.3]
+    gaps = [gap for i, t in enumerate(times_s) for gap in watch.inspect(frame(i, t))]
+    assert [summary(gap) for gap in gaps] == [("no_picture", 0.2, 3.2, None, None)]
+    slow = GapWatch(live=False, step_s=2.0)  # a time lapse
+    assert [gap for i in range(9) for gap in slow.inspect(frame(i, 2.0 * i))] == []
+
+
+def test_a_frozen_gap_begins_with_its_first_picture() -> None:
+    watch = GapWatch(live=False, step_s=0.1)
+    watch.inspect(frame(0, 1.0))
+    watch.inspect(frame(1, 3.0))
+    watch.miss(replace(frame(2, 3.1), still_since_ns=1 * S), "frozen")
+    [gap] = watch.inspect(frame(3, 4.0))
+    assert summary(gap) == ("frozen", 1.0, 4.0, 2, 2)

@@ -2,7 +2,9 @@ import hashlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.errors import BundleError, ConfigError, EngineCrash, EngineError, InputError
 from scnet_edge.models.cards import OperatingPoint
+from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Parity
 
@@ -98,7 +101,7 @@ def test_a_bundle_on_a_real_engine(bundle: Path, engine: str) -> None:
     clear = np.abs(expected - THRESHOLD) > 1e-5
     np.testing.assert_array_equal(result.mask[clear], (expected >= THRESHOLD)[clear])
     assert (result.mask.dtype, result.probability.dtype, result.edges) == (bool, np.float32, None)
-    assert list(result.timing) == ["resize", "engine", "mask"]
+    assert list(result.timing) == ["engine", "mask"]
     assert all(type(ms) is float and ms >= 0 for ms in result.timing.values())
 
 
@@ -195,6 +198,19 @@ def test_the_threshold_itself_is_crack() -> None:
     ).mask.all()
 
 
+def test_what_is_ignored_is_no_crack_and_its_tiles_are_not_looked_at() -> None:
+    frame = np.zeros((4 * SIZE_HW[0], 4 * SIZE_HW[1], 3), np.uint8)
+    everything = Pipeline(MANIFEST, FakeBackend(SIZE_HW))(frame)
+    left = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    some = Pipeline(MANIFEST, FakeBackend(SIZE_HW), ignore=Ignore([left]))(frame)
+    assert everything.mask.all()
+    assert everything.ignored is None
+    assert some.ignored is not None
+    np.testing.assert_array_equal(some.mask, ~some.ignored)
+    assert not some.probability[some.ignored].any()
+    assert some.tiles < everything.tiles
+
+
 def test_leaving_closes_the_engine() -> None:
     backend = Answering()
     with pytest.raises(ZeroDivisionError), Pipeline(MANIFEST, backend):
@@ -260,3 +276,44 @@ except AttributeError:
     done = python(code, [])
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:3] == ["", "", "no such name"]
+
+
+@pytest.fixture
+def isolated_fake() -> Callable[[], IsolatedBackend]:
+    """Return a function that opens a fake engine in a process of its own."""
+    arguments = {"frame_hw": SIZE_HW, "edges": False}
+    opening = Opening(factory="scnet_edge.engines.fake:FakeBackend", arguments=arguments)
+    return lambda: IsolatedBackend([opening])
+
+
+class OnePlace:
+    """An engine as they are: it writes every answer to one place, and takes its time."""
+
+    name = "one place"
+
+    def __init__(self) -> None:
+        self.place = np.zeros((1, *SIZE_HW), np.float32)
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        self.place[...] = feeds["frame"][..., 0] / np.float32(255)
+        time.sleep(0.002)
+        return {"probability": self.place.copy()}
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("make", [OnePlace, None], ids=["in this process", "isolated"])
+def test_threads_that_share_a_pipeline_get_their_own_masks(
+    make: Callable[[], OnePlace] | None, isolated_fake: Callable[[], IsolatedBackend]
+) -> None:
+    with Pipeline(MANIFEST, make() if make else isolated_fake()) as pipeline:
+
+        def wrong(value: int) -> int:
+            frame = np.full((*SIZE_HW, 3), value, np.uint8)
+            truth = pipeline(frame).probability
+            expected = value / 255 if make else 1 - value / 255
+            assert np.allclose(truth, expected, atol=0.01)
+            return sum(not np.array_equal(pipeline(frame).probability, truth) for _ in range(25))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(wrong, (0, 80, 160, 250))) == [0, 0, 0, 0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sink_frames import frame_result, recorder
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError
 from scnet_edge.sinks.media import video_writer
 from scnet_edge.sinks.run_folder import open_run_folder, output_folder
 
@@ -43,31 +43,45 @@ def test_a_run_leaves_masks_overlay_lines_and_page(tmp_path: Path) -> None:
     assert video.get(cv2.CAP_PROP_FPS) == 10
 
 
-def fail_halfway(out: Path, *, overwrite: bool = False) -> None:
-    with output_folder(out, overwrite=overwrite) as folder:
-        (folder / "masks").mkdir()
-        (folder / "results.jsonl").write_text("half")
+def fail_after(frames: int, out: Path, *, overwrite: bool = False) -> None:
+    with (
+        output_folder(out, overwrite=overwrite) as folder,
+        open_run_folder(folder, recorder(), fps=10) as results,
+    ):
+        for i in range(frames):
+            results.write(frame_result(i))
         raise ZeroDivisionError
 
 
-def test_a_failed_run_leaves_nothing(tmp_path: Path) -> None:
+def test_a_run_that_fails_before_its_first_frame_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        fail_halfway(tmp_path / "out")
+        fail_after(0, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_overwrite_keeps_the_earlier_run(tmp_path: Path) -> None:
+def test_a_run_that_fails_later_leaves_what_it_had(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        fail_after(2, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == NAMES - {"report.html"}
+    assert len(list((tmp_path / "masks").iterdir())) == 2
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 3
+    assert cv2.VideoCapture(str(tmp_path / "overlay.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 2
+
+
+def test_an_overwrite_that_fails_before_its_first_frame_keeps_the_earlier_run(
+    tmp_path: Path,
+) -> None:
     write_run(tmp_path)
     before = (tmp_path / "results.jsonl").read_text()
     with pytest.raises(ZeroDivisionError):
-        fail_halfway(tmp_path, overwrite=True)
+        fail_after(0, tmp_path, overwrite=True)
     assert {path.name for path in tmp_path.iterdir()} == NAMES
     assert (tmp_path / "results.jsonl").read_text() == before
 
 
 def test_overwriting_replaces_all_of_the_earlier_run(tmp_path: Path) -> None:
     write_run(tmp_path, frames=5)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(ConfigError, match="--overwrite"):
         write_run(tmp_path)
     write_run(tmp_path, frames=2, overwrite=True)
     assert len(list((tmp_path / "masks").iterdir())) == 2
@@ -75,7 +89,7 @@ def test_overwriting_replaces_all_of_the_earlier_run(tmp_path: Path) -> None:
 
 def test_what_no_run_wrote_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"):
+    with pytest.raises(ConfigError, match=r"thesis\.tex"):
         write_run(tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -83,7 +97,7 @@ def test_what_no_run_wrote_is_never_overwritten(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     for out in (tmp_path / "out", tmp_path / "out" / "below"):
-        with pytest.raises(InputError, match="out"):
+        with pytest.raises(ConfigError, match="out"):
             write_run(out)
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from scnet_edge.runtime.latency import Latency
 from scnet_edge.sinks.records import FrameRecord
 from scnet_edge.sinks.run_page import Gallery, render_page
 from scnet_edge.types import PixelCounts
@@ -34,6 +35,9 @@ def record(index: int, cracks: int = 1, name: str = HOSTILE) -> FrameRecord:
         clock_synced=None,
         faults=(),
         flags=(),
+        scale="native",
+        tiles=1,
+        ignored_px=0,
         age_ms=None,
         camera_to_mask_ms=None,
         power_mode=None,
@@ -54,8 +58,15 @@ def page_of(frames: int, gallery: Gallery | None = None) -> str:
     for i in range(frames):
         gallery.add(i, FRAME, MASK, edges=MASK.astype(np.float32), truth=MASK)
     records = [record(i) for i in range(frames)]
-    counts = PixelCounts(predicted=2, right=1, true=2, found=1)
-    return render_page(records, gallery, facts=FACTS, scores={0: counts})
+    scores = {0: PixelCounts(predicted=2, right=1, true=2, found=1)}
+    return render_page(records, gallery, facts=FACTS, scores=scores, latency=latency_of(records))
+
+
+def latency_of(records: list[FrameRecord]) -> Latency:
+    latency = Latency()
+    for each in records:
+        latency.add({**each.timing_ms, "total": sum(each.timing_ms.values())})
+    return latency
 
 
 class Scripts(HTMLParser):
@@ -111,12 +122,16 @@ def test_layers_decode_to_the_frame_and_the_mask() -> None:
 
 
 def test_figures_are_those_of_the_records() -> None:
-    figures = {label: value for label, value, _ in data_of(page_of(4))["figures"]}
+    data = data_of(page_of(4))
+    figures = {label: value for label, value, _ in data["figures"]}
+    assert ["Cracks", "4", "summed over frames, 1.0 in each"] in data["figures"]
+    p50_ms, p95_ms, _ = latency_of([record(0)]).summary_ms()["total"]  # as the terminal has it
+    assert data["stages"]["total"] == [p50_ms, p95_ms]
     assert figures["Frames"] == "4"
     assert figures["Cracks"] == "4"
     assert figures["Longest crack"] == "13 px"
     assert figures["Per frame"] == "4.0 ms"
-    assert figures["Frames per second"] == "250.0"
+    assert figures["Frames per second"] == f"{1e3 / p50_ms:.1f}"
     assert figures["F1, pixel exact"] == "0.500"
 
 
@@ -146,7 +161,8 @@ def test_the_table_holds_the_longest_fifty() -> None:
 def test_a_page_without_a_crack() -> None:
     gallery = Gallery()
     gallery.add(0, FRAME, np.zeros_like(MASK))
-    page = render_page([record(0, cracks=0)], gallery, facts=FACTS, scores={})
+    records = [record(0, cracks=0)]
+    page = render_page(records, gallery, facts=FACTS, scores={}, latency=latency_of(records))
     assert data_of(page)["cracks"] == []
 
 

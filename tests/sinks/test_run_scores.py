@@ -4,7 +4,7 @@ from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from scnet_edge.errors import InputError
-from scnet_edge.sinks.run_scores import Scoreboard, count_pixels, percentiles_ms
+from scnet_edge.sinks.run_scores import Scoreboard, count_pixels
 from scnet_edge.types import PixelCounts
 
 RNG = np.random.default_rng(3)
@@ -49,20 +49,3 @@ def test_nothing_predicted_and_nothing_there_is_perfect() -> None:
 def test_a_truth_of_another_size_is_refused() -> None:
     with pytest.raises(InputError, match="pipe-3: truth mask has shape"):
         Scoreboard().add(np.zeros((4, 4), bool), np.zeros((4, 5), bool), where="pipe-3")
-
-
-def test_percentiles_of_the_total_are_those_of_the_sums() -> None:
-    timings = [{"engine": float(i), "mask": float(100 - i)} for i in range(101)]
-    assert percentiles_ms(timings) == {
-        "engine": (50.0, 95.0),
-        "mask": (50.0, 95.0),
-        "total": (100.0, 100.0),
-    }
-
-
-def test_a_stage_is_counted_over_the_frames_that_had_it() -> None:
-    gated = {"gate_engine": 1.0, "measure": 1.0}
-    woken = {"gate_engine": 1.0, "engine": 10.0, "measure": 3.0}
-    found = percentiles_ms([gated, gated, woken])
-    assert list(found) == ["gate_engine", "engine", "measure", "total"]
-    assert [p50 for p50, _ in found.values()] == [1.0, 10.0, 1.0, 2.0]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from hand_made import facts, gap, observation, unscaled
+from msgspec.structs import replace
 
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Observation
@@ -84,3 +85,14 @@ def test_surveys_that_cannot_be_compared() -> None:
         compare(survey(), survey(facts=facts(geometry={"diameter_mm": 400.0})))
     with pytest.raises(InputError, match="no positions"):
         compare(survey(crack(1, 1.0)), survey(unscaled()))
+
+
+@pytest.mark.parametrize("name", ["pipe_id", "place", "from_node", "to_node"])
+def test_two_pipes_are_not_compared(name: str) -> None:
+    other = replace(facts().site, **{name: "another"})
+    with pytest.raises(InputError, match=r"another, expected the same"):
+        compare(survey(crack(1, 1.0)), survey(crack(1, 1.0), facts=facts(site=other)))
+    unnamed = facts(site=replace(facts().site, **{name: ""}))
+    assert compare(survey(crack(1, 1.0)), survey(crack(1, 1.0), facts=unnamed)).pairs
+    loud = facts(site=replace(facts().site, **{name: f"  {getattr(facts().site, name).upper()}"}))
+    assert compare(survey(crack(1, 1.0)), survey(crack(1, 1.0), facts=loud)).pairs

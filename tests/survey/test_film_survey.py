@@ -27,7 +27,7 @@ from scnet_edge.runtime.loop import run_loop
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.report.page import gap_m, length_m
+from scnet_edge.survey.report.page import gap_m
 from scnet_edge.survey.space import Limits
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.frame_checks import watched
@@ -161,7 +161,7 @@ def test_a_black_stretch_is_a_gap_and_nobody_vouches_for_it(tmp_path: Path, wher
     assert gap.end_m == pytest.approx(min(59, ids[-1] + 1) * step_m, abs=0.001)
     assert found.progress is not None
     assert found.progress.frames == 40
-    seen_m = (length_m(found) or 0.0) - gap_m(found)
+    seen_m = (found.length_m or 0.0) - gap_m(found)
     assert seen_m == pytest.approx((40 - 1) * step_m, abs=1.5 * step_m)
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_images
 
 from scnet_edge.data.augment import Augmentation
-from scnet_edge.data.datasets import Sample
+from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.hed import HED
@@ -410,3 +410,39 @@ def test_narrower_encoder_starts_as_the_first_channels_of_hed() -> None:
     theirs = hed.blocks[1][0].weight[:32, :16]  # type: ignore[index]
     assert torch.equal(model.encoder[1][0].weight, theirs)  # type: ignore[index]
     assert not model.encoder[0][0].weight[:, 3].any()  # type: ignore[index]  # the edge map
+
+
+class Said(torch.nn.Module):
+    """A model that says the same of every frame."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return self.logits, [self.logits]
+
+
+@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "none"])
+@pytest.mark.parametrize("teachers", [0, 1])
+def test_what_is_ignored_teaches_nothing(region: str, teachers: int) -> None:
+    image = toy_images()[0]
+    near = cv2.dilate(image.mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    told = dataclasses.replace(image, ignored=near & ~image.mask)
+    schedule = dataclasses.replace(SCHEDULE, region=region, distil_weight=float(teachers))
+    batch = batch_at(0, [told], schedule)
+    assert batch.ignored.any()
+    assert not (batch.mask.bool() & batch.ignored).any()
+    material = Material(images=[told], teachers=[new_model().eval()] * teachers)
+    loss_of = objective(material, schedule, "cpu")
+    losses = []
+    for said in (-5.0, 5.0):
+        model = Said(torch.randn(batch.mask.shape, generator=torch.manual_seed(0)))
+        model.logits.data[batch.ignored] = said
+        loss = loss_of(model, batch)
+        loss.backward()
+        assert model.logits.grad is not None
+        assert not model.logits.grad[batch.ignored].any()
+        assert model.logits.grad[~batch.ignored].any()
+        losses.append(loss.item())
+    assert losses[0] == losses[1]

@@ -28,6 +28,7 @@ FFMPEG_KNOWS = [
     ("a.avi", "mjpeg", {}),
     ("b.avi", "mpeg4", {"bf": "2", "b": "2M"}),
     ("c.avi", "ffv1", {}),
+    ("d.avi", "libx264", {"bf": "3"}),
     ("a.wmv", "wmv2", {"b": "2M"}),
     ("a.asf", "wmv1", {"b": "2M"}),
     ("a.flv", "flv", {"b": "2M"}),
@@ -38,6 +39,8 @@ FFMPEG_KNOWS = [
     ("a.m2ts", "mpeg2video", {"b": "2M"}),
     ("a.mxf", "mpeg2video", {"b": "2M"}),
     ("a.gif", "gif", {}),
+    ("b.ts", "libx264", {"bf": "3", "g": "6", "x264-params": "open-gop=1"}),
+    ("c.ts", "libx264", {"g": "6", "x264-params": "intra-refresh=1"}),
     ("a.h264", "libx264", {}),
     ("a.mystery", "libx264", {}),
 ]

@@ -4,8 +4,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from films import walls, write_film
 
 from scnet_edge.errors import InputError
+from scnet_edge.types import Captured
 from scnet_edge.video.sources import open_source
 
 SHAPE = (48, 64, 3)
@@ -118,3 +120,20 @@ def test_leaving_early_ends_the_frames(tmp_path: Path) -> None:
     with open_source(str(tmp_path)) as source:
         assert next(iter(source)).name == "0"
     assert list(source) == []
+
+
+def test_iterating_gives_no_frame_without_pixels(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.ts", walls(60), fps=25, options={"g": "12"})
+    data = bytearray(path.read_bytes())
+    at = len(data) // 2
+    data[at : at + len(data) // 20] = bytes(len(data) // 20)
+    path.write_bytes(data)
+    with open_source(str(path)) as source:
+        items = [item for item in source.items if isinstance(item, Captured)]
+    with open_source(str(path)) as source:
+        frames = list(source)
+    assert len(frames) < len(items)
+    assert [item.frame_id for item in items] == list(range(len(items)))
+    for item in items:
+        assert (item.frame.size == 0) == (item.faults == ("corrupt",))
+    assert all(frame.frame.shape == (96, 128, 3) for frame in frames)

@@ -219,3 +219,33 @@ def test_pictures_are_ffmpeg_s_own(tmp_path: Path) -> None:
             graph.vpush(decoded)
             expected = np.asarray(graph.vpull().to_ndarray())
             assert np.abs(frame.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "size_hw", "fps", "pixel_format", "square_hw"),
+    [
+        ("pal.avi", (576, 720), Fraction(25), "yuv420p", (576, 768)),
+        ("pal.dv", (576, 720), Fraction(25), "yuv420p", (576, 768)),
+        ("ntsc.avi", (480, 720), Fraction(30000, 1001), "yuv411p", (480, 640)),
+    ],
+)
+def test_dv_is_interlaced_and_not_square(
+    tmp_path: Path,
+    name: str,
+    size_hw: tuple[int, int],
+    fps: Fraction,
+    pixel_format: str,
+    square_hw: tuple[int, int],
+) -> None:
+    frames = walls(4, size_hw)
+    path = write_film(
+        tmp_path / name, frames, "dvvideo", fps=fps, pixel_format=pixel_format, interlaced=True
+    )
+    film = open_film(path)
+    found = [i for i in film.items if isinstance(i, Picture)]
+    assert film.fps == pytest.approx(float(fps))
+    assert "deinterlaced" in film.changed
+    assert [i.frame.shape[:2] for i in found] == [square_hw] * 4
+    assert [i.time_s for i in found] == pytest.approx([i / fps for i in range(4)], abs=0.001)
+    wide = cv2.resize(frames[2], square_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    assert apart(found[2].frame, wide) < 5

@@ -67,7 +67,7 @@ def read_pacp_access(path: Path) -> list[Inspection]:
     """
     if shutil.which("mdb-export") is None:
         raise InputError("an Access database, which needs mdbtools: apt install mdbtools")
-    tables = set(_run("mdb-tables", "-1", str(path)).split("\n"))
+    tables = set(_run("mdb-tables", "-1", str(path.absolute())).split("\n"))
     prefix = "PACP_" if "PACP_Inspections" in tables else ""
     if f"{prefix}Inspections" not in tables or f"{prefix}Conditions" not in tables:
         raise InputError("an Access database without PACP_Inspections and PACP_Conditions")
@@ -81,8 +81,8 @@ def read_pacp_access(path: Path) -> list[Inspection]:
 def _exported(path: Path, table: str) -> list[Row]:
     """Return the rows of a table, as many as the file says that there are."""
     dates = ("-D", "%Y-%m-%d", "-T", "%Y-%m-%d %H:%M:%S")
-    rows = _table(_run("mdb-export", *dates, str(path), table))
-    expected = number(_run("mdb-count", str(path), table))
+    rows = _table(_run("mdb-export", *dates, str(path.absolute()), table))
+    expected = number(_run("mdb-count", str(path.absolute()), table))
     if expected is not None and expected != len(rows):
         raise InputError(
             f"mdbtools gave {len(rows)} of {expected:.0f} rows of {table}; close the database in "

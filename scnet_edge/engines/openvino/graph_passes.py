@@ -154,13 +154,13 @@ def fold_side_maps(model: ov.Model) -> None:
 
 
 def _planes(x: ov.Output, weights: Floats, bias: Floats) -> ov.Node:
-    """Return a 1x1 convolution of (1, C, H, W) by weights (C', C) as (1, C', H * W)."""
+    """Return a 1x1 convolution of (N, C, H, W) by weights (C', C) as (N, C', H * W)."""
     kind = x.get_element_type().to_dtype()
     kernel = ops.constant(weights[:, :, None, None].astype(kind))
     nothing, one = [0, 0], [1, 1]
     convolved = ops.convolution(x, kernel, one, nothing, nothing, one)
     added = ops.add(convolved, ops.constant(bias.reshape(1, -1, 1, 1).astype(kind)))
-    return ops.reshape(added, ops.constant([1, len(weights), -1]), False)
+    return ops.reshape(added, ops.constant([x.get_shape()[0], len(weights), -1]), False)
 
 
 def _convolved(x: AnyInput | WrapType, weights: WrapType, bias: WrapType) -> WrapType:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from scnet_edge.engines.base import Array
-from scnet_edge.errors import EngineError, one_line
+from scnet_edge.errors import EngineError, install_extra, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ PACKAGES = {
     "cuda": "scnet_edge.engines.tensorrt.cuda_python",
     "pycuda": "scnet_edge.engines.tensorrt.cuda_pycuda",
 }
-REMEDY = "pip install 'scnet-edge[cuda]', or on a Jetson whose CUDA is older 'scnet-edge[jetson]'"
+REMEDY = f"{install_extra('cuda')}, or [jetson] on a Jetson with an older CUDA"
 
 
 def open_device(index: int = 0) -> Device:

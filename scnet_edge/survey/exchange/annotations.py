@@ -3,7 +3,7 @@
 COCO JSON            of CVAT, Label Studio, Roboflow: polygons and run lengths
 Label Studio JSON    polygons; brush strokes are exported as COCO or PNG
 labelme JSON         one file, or a folder of them: polygons
-mask PNG             one file, or a folder of them: white where the crack is
+mask PNG             one file, or a folder of them, as data sets have them
 
 An annotation belongs to the record whose snapshot it is called after, `000012`, whatever folder,
 prefix or suffix a tool has put around it.
@@ -18,25 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.data.coco import read_coco_masks
+from scnet_edge.data.masks import read_mask
+from scnet_edge.data.outlines import Polygon, check_polygon, polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.database import connect
 from scnet_edge.survey.evidence import (
-    SNAPSHOTS,
     read_crack_mask,
     read_picture,
     write_crack_mask,
     write_sidecar,
 )
-from scnet_edge.survey.files import lock_survey, sync_folder
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import JOURNAL
+from scnet_edge.survey.journal import JOURNAL, lock_survey
 from scnet_edge.types import Mask
 
 CORRECTED = "mask_corrected"
@@ -121,7 +120,6 @@ def _write(folder: Path, changed: dict[int, Observation], masks: dict[int, Mask]
         db.execute("COMMIT")
         for record in changed.values():
             write_sidecar(folder, record)
-        sync_folder(folder / SNAPSHOTS)
 
 
 def _check_size(folder: Path, record: Observation, mask: Mask, name: str) -> None:
@@ -141,18 +139,11 @@ def _read(path: Path) -> Named:
         for one in found:
             yield from _read(one)
     elif path.suffix.lower() == ".png":
-        yield path.name, _mask_of(path)
+        yield path.name, read_mask(path).crack
     elif path.suffix.lower() == ".json":
         yield from _of_json(path)
     else:
         raise InputError(f"{path}: expected a folder, .json or .png, found something else")
-
-
-def _mask_of(path: Path) -> Mask:
-    image = cv2.imdecode(np.frombuffer(_bytes(path), np.uint8), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise InputError(f"{path}: not a picture")
-    return np.asarray(image > 127 if image.max(initial=0) > 1 else image > 0, np.bool_)
 
 
 def _of_json(path: Path) -> Named:
@@ -199,15 +190,10 @@ def _filled(polygons: Iterable[Any], size_hw: tuple[int, int]) -> Mask | None:
     """Return the mask of polygons; None without any."""
     if not 0 < min(size_hw) <= max(size_hw) <= 16384:
         raise ValueError(f"a picture of {size_hw[1]}x{size_hw[0]} px")
-    drawn = [
-        np.array(polygon, float).reshape(-1, 2).round().astype(np.int32) for polygon in polygons
-    ]
-    if not drawn:
-        return None
-    mask = np.zeros(size_hw, np.uint8)
+    drawn: list[Polygon] = [np.array(polygon, float).ravel().tolist() for polygon in polygons]
     for polygon in drawn:
-        cv2.fillPoly(mask, [polygon], 1)
-    return mask > 0
+        check_polygon(polygon, size_hw, "an annotation")
+    return polygon_mask(drawn, size_hw) if drawn else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from scnet_edge.files import write_file
+from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes
-from scnet_edge.survey.evidence import SNAPSHOTS, read_crack_mask
+from scnet_edge.survey.evidence import picture_path, read_crack_mask
 from scnet_edge.survey.folder import Survey
 from scnet_edge.types import Mask
 
+IMAGES = "images"
 CRACK = 1  # the only category
 
 
 def write_coco(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
-    """Write `coco.json`, file names relative to the survey's folder.
+    """Write `coco.json`, and its pictures into `images/` beside it.
 
     Masks are exact, as uncompressed run lengths: polygons through pixel centres would take half a
-    pixel off each side of cracks that are three wide. What has no picture and mask is left out.
+    pixel off each side of cracks that are three wide. What has no picture and mask is left out. A
+    picture that shows several cracks is there once; one whose cracks are all rejected shows none.
     """
-    images, annotations = [], []
+    pictures: dict[int, dict[str, Any]] = {}  # by the frame that they are of
+    annotations = []
     for o in survey.observations:
-        mask = read_crack_mask(survey.folder, o)
-        if mask is None or o.snapshot is None or not mask.any():
+        mask, shot = read_crack_mask(survey.folder, o), picture_path(survey.folder, o)
+        if mask is None or shot is None or not mask.any():
             continue
-        height_px, width_px = mask.shape
-        name = f"{SNAPSHOTS}/{o.snapshot}"
-        images.append({"id": o.seq, "file_name": name, "height": height_px, "width": width_px})
-        attributes = {"kind": o.kind, "confidence": o.confidence, "review": o.review}
-        annotations.append(_annotation(o.seq, mask) | {"attributes": attributes})
+        if o.best_frame_id not in pictures:
+            (folder / IMAGES).mkdir(exist_ok=True)
+            shutil.copyfile(shot, folder / IMAGES / shot.name)
+            pictures[o.best_frame_id] = _image(o, shot.name, mask)
+        if o.review != "rejected":
+            attributes = {"kind": o.kind, "confidence": o.confidence, "review": o.review}
+            annotation = _annotation(o.seq, pictures[o.best_frame_id]["id"], mask)
+            annotations.append(annotation | {"attributes": attributes})
     data = {
         "info": {
             "description": f"Survey {survey.facts.survey_id}: found by a model, to be reviewed",
@@ -39,12 +48,22 @@ def write_coco(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
         },
         "licenses": [],
         "categories": [{"id": CRACK, "name": "crack", "supercategory": "defect"}],
-        "images": images,
+        "images": list(pictures.values()),
         "annotations": annotations,
     }
     path = folder / "coco.json"
-    path.write_bytes(msgspec.json.encode(data))
+    write_file(path, msgspec.json.encode(data))
     return [path]
+
+
+def _image(observation: Observation, name: str, mask: Mask) -> dict[str, Any]:
+    photograph = observation.photograph
+    known = {}
+    if photograph is not None:
+        known = {"photograph": photograph.file, "lonlat": photograph.lonlat}
+        known |= {"date_captured": photograph.taken} if photograph.taken else {}
+    size = {"height": mask.shape[0], "width": mask.shape[1]}
+    return {"id": observation.seq, "file_name": name, **size, **known}
 
 
 def run_lengths(mask: Mask) -> list[int]:
@@ -55,12 +74,12 @@ def run_lengths(mask: Mask) -> list[int]:
     return [*([0] if flat[0] else []), *counts.tolist()]
 
 
-def _annotation(seq: int, mask: Mask) -> dict[str, Any]:
+def _annotation(seq: int, image_id: int, mask: Mask) -> dict[str, Any]:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     top, left = int(rows[0]), int(columns[0])
     return {
         "id": seq,
-        "image_id": seq,
+        "image_id": image_id,
         "category_id": CRACK,
         "iscrowd": 0,
         "area": int(mask.sum()),

@@ -1,4 +1,6 @@
-"""Observations for a map (RFC 7946), along the course that pipe.toml gives as `line_lonlat`."""
+"""Observations for a map (RFC 7946): on the course that pipe.toml gives as `line_lonlat`, or where
+their photographs were taken. Properties are flat, so that a map can be styled by any of them.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import msgspec
-
+from scnet_edge.config import write_json
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.codes import Codes, suggest
+from scnet_edge.survey.codes import Codes
+from scnet_edge.survey.exchange.table import row_of
 from scnet_edge.survey.folder import Survey
 
 LonLat: TypeAlias = tuple[float, float]
@@ -20,11 +22,10 @@ DIGITS = 8  # of a degree: about a millimetre
 
 
 def write_geojson(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
-    """Write `observations.geojson`; without a course, or beyond its end, geometries are null."""
+    """Write `observations.geojson`; where no place is known, the geometry is null."""
     features = [_feature(survey, o, codes) for o in survey.observations]
     path = folder / "observations.geojson"
-    data = msgspec.json.encode({"type": "FeatureCollection", "features": features})
-    path.write_bytes(msgspec.json.format(data, indent=1))
+    write_json(path, {"type": "FeatureCollection", "features": features}, indent=1)
     return [path]
 
 
@@ -56,23 +57,21 @@ def _at(line: Sequence[LonLat], ends: Sequence[float], chainage_m: float) -> Lon
 
 
 def _feature(survey: Survey, observation: Observation, codes: Codes) -> dict[str, Any]:
-    hidden = ("outline_m_h", "width_profile_mm", "bbox_xyxy")
-    fields = msgspec.to_builtins(observation)
-    properties = {name: value for name, value in fields.items() if name not in hidden}
-    if survey.facts.mode != "wall":
-        properties["suggested"] = msgspec.to_builtins(suggest(observation, codes))
     return {
         "type": "Feature",
         "id": observation.seq,
         "geometry": _geometry(survey.facts.site.line_lonlat, observation),
-        "properties": properties,
+        "properties": row_of(survey, observation, codes),
     }
 
 
 def _geometry(line: Sequence[LonLat], observation: Observation) -> dict[str, Any] | None:
-    if observation.start_m is None or observation.end_m is None:
-        return None
-    places = along(line, observation.start_m, observation.end_m)
+    places: list[LonLat] = []
+    if observation.start_m is not None and observation.end_m is not None:
+        places = along(line, max(observation.start_m, 0.0), max(observation.end_m, 0.0))
+    photograph = observation.photograph
+    if not places and photograph is not None and photograph.lonlat is not None:
+        places = [photograph.lonlat]
     if not places:
         return None
     if len(set(places)) == 1:

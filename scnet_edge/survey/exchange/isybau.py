@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, located
+from scnet_edge.survey.exchange.located import comment, hour, located, station_m
 from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
 from scnet_edge.survey.folder import Survey
 
@@ -87,7 +87,7 @@ def _inspection(survey: Survey, states: Tree) -> Tree:
     facts, site = survey.facts, survey.facts.site
     diameter = facts.geometry.get("diameter_mm")
     size = None if diameter is None else f"{diameter:.0f}"
-    length_m = survey.progress.chainage_m if survey.progress else None
+    length_m = survey.length_m
     basics: Tree = [
         ("KnotenZulauf", site.from_node[:30]),
         ("KnotenAblauf", site.to_node[:30]),
@@ -122,11 +122,11 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
     main, opening, direction = suggestion.en13508.split()
     width_mm = suggestion.en13508_width_mm
     ends = [(observation.start_m, "A"), (observation.end_m, "B")]
-    for station_m, mark in ends if suggestion.continuous else [(observation.start_m, None)]:
+    for at_m, mark in ends if suggestion.continuous else [(observation.start_m, None)]:
         clock = (observation.clock_from, observation.clock_to)
         first, last = (None if at is None else str(hour(at)) for at in clock)
         yield [
-            ("Station", f"{station_m or 0.0:.2f}"),
+            ("Station", f"{station_m(survey, at_m):.2f}"),
             ("Videozaehler", _counter_s(observation)),
             ("InspektionsKode", main),
             ("Charakterisierung1", None if opening == "?" else opening),

@@ -35,6 +35,11 @@ def located(survey: Survey, format: str) -> list[Observation]:
     return sorted(accepted, key=lambda o: (o.segment, o.start_m or 0.0))
 
 
+def station_m(survey: Survey, chainage_m: float | None) -> float:
+    """Return a chainage within what was surveyed: a camera sees a little behind its start."""
+    return round(min(max(chainage_m or 0.0, 0.0), survey.length_m or 0.0), 2)
+
+
 def hour(clock_h: float) -> int:
     """Return a clock position as a whole hour, 1 to 12."""
     return round(clock_h) % 12 or 12

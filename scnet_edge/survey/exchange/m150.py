@@ -31,7 +31,7 @@ def _pipe(survey: Survey, states: Tree) -> Tree:
     facts, site = survey.facts, survey.facts.site
     diameter = facts.geometry.get("diameter_mm")
     size = None if diameter is None else f"{diameter:.0f}"
-    length_m = survey.progress.chainage_m if survey.progress else None
+    length_m = survey.length_m
     inspection: Tree = [
         ("HI101", WITH_THE_FLOW),
         ("HI104", facts.created[:10]),

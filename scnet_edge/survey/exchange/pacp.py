@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from scnet_edge.files import make_subfolder
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.exchange.located import comment, hour, located, video_time
+from scnet_edge.survey.exchange.located import comment, hour, located, station_m, video_time
 from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.report.words import extent_h
@@ -68,8 +69,8 @@ def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
         "PACP_Media_Inspections": [video],
         "PACP_Media_Conditions": media,
     }
-    (folder / "pacp").mkdir(exist_ok=True)
-    paths = [folder / "pacp" / f"{name}.csv" for name in TABLES]
+    tables = make_subfolder(folder, "pacp")
+    paths = [tables / f"{name}.csv" for name in TABLES]
     for path, (name, columns) in zip(paths, TABLES.items(), strict=True):
         write_rows(path, columns, rows[name])
     return paths
@@ -78,7 +79,6 @@ def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
 def _inspection(survey: Survey) -> dict[str, object]:
     """Return the head of the inspection."""
     facts, site = survey.facts, survey.facts.site
-    length_m = survey.progress.chainage_m if survey.progress else None
     return {
         "InspectionID": INSPECTION,
         "Surveyed_By": site.operator,
@@ -86,6 +86,7 @@ def _inspection(survey: Survey) -> dict[str, object]:
         "Customer": site.client,
         "Inspection_Date": facts.created[:10],
         "Inspection_Time": facts.created[11:19],
+        "PreCleaning": "X",  # not known
         "Inspection_Technology_Used_CCTV": 1,
         "Inspection_Status": "CI" if survey.progress and survey.progress.finished else "",
         "Street": site.place,
@@ -95,7 +96,7 @@ def _inspection(survey: Survey) -> dict[str, object]:
         "Height": facts.geometry.get("diameter_mm", ""),
         "Shape": "C",
         "Material": site.material,
-        "Length_Surveyed": "" if length_m is None else round(length_m, 2),
+        "Length_Surveyed": "" if survey.length_m is None else survey.length_m,
         "Media_Label": facts.source.replace("\\", "/").split("/")[-1],
         "Additional_Info": f"found by scnet-edge {facts.version}, to be reviewed",
         "IsImperial": 0,
@@ -115,7 +116,7 @@ def _conditions(survey: Survey, codes: Codes) -> Iterator[tuple[dict[str, object
                 {
                     "ConditionID": number,
                     "InspectionID": INSPECTION,
-                    "Distance": round(distance_m or 0.0, 2),
+                    "Distance": station_m(survey, distance_m),
                     "Counter": o.best_frame_id,
                     "PACP_Code": suggestion.pacp,
                     "Continuous": mark,

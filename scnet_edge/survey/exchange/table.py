@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from scnet_edge.errors import ConfigError
+from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Figure, Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.folder import Survey
@@ -45,30 +50,76 @@ COLUMNS = (
     *PLAIN,
     *(name for figure in FIGURES for name in (figure, f"{figure}_sigma")),
     *(f"suggested_{name}" for name in SUGGESTED),
+    *("photograph", "taken", "lon", "lat"),
     "flags",
     "remarks",
 )
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins to compute
 
 
-def write_table(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How a spreadsheet wants its files."""
+
+    encoding: str = "utf-8"
+    separator: str = ","
+    decimal: str = "."
+
+
+PLAIN_DIALECT = Dialect()
+# Where a comma parts the decimals, a spreadsheet parts cells at semicolons; without a byte order
+# mark it takes UTF-8 for another encoding.
+COMMA_DIALECT = Dialect(encoding="utf-8-sig", separator=";", decimal=",")
+COMMA_LANGUAGES = ("cs", "da", "de", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt", "sv")
+
+
+def dialect_of(locale: str) -> Dialect:
+    """Return the dialect of a language, such as `de` or `de_DE`.
+
+    Raises:
+        ConfigError: it is not known.
+    """
+    language = re.split(r"[-_.]", locale.lower())[0]
+    if language == "en":
+        return PLAIN_DIALECT
+    if language in COMMA_LANGUAGES:
+        return COMMA_DIALECT
+    known = ", ".join(("en", *COMMA_LANGUAGES))
+    raise ConfigError(f"--locale {locale}: expected one of {known}")
+
+
+def write_table(
+    survey: Survey, codes: Codes, folder: Path, *, dialect: Dialect = PLAIN_DIALECT
+) -> list[Path]:
     """Write `observations.csv`; what is not known is empty."""
     path = folder / "observations.csv"
-    write_rows(path, COLUMNS, (_row(survey, o, codes) for o in survey.observations))
+    rows = (row_of(survey, o, codes) for o in survey.observations)
+    write_rows(path, COLUMNS, rows, dialect=dialect)
     return [path]
 
 
-def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a CSV file of these columns, UTF-8, with the lines that RFC 4180 asks for."""
-    with path.open("w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, list(columns), restval="")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: _cell(value) for name, value in row.items()})
+def write_rows(
+    path: Path,
+    columns: Iterable[str],
+    rows: Iterable[Mapping[str, object]],
+    *,
+    dialect: Dialect = PLAIN_DIALECT,
+) -> None:
+    """Write a CSV file of these columns, with the lines that RFC 4180 asks for."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns), restval="", delimiter=dialect.separator)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value, dialect) for name, value in row.items()})
+    write_file(path, text.getvalue().encode(dialect.encoding))
 
 
-def _row(survey: Survey, observation: Observation, codes: Codes) -> dict[str, object]:
+def row_of(survey: Survey, observation: Observation, codes: Codes) -> dict[str, object]:
+    """Return an observation as column -> number, text or None."""
     row = {name: getattr(observation, name) for name in PLAIN}
+    if (photograph := observation.photograph) is not None:
+        lon, lat = photograph.lonlat or (None, None)
+        row |= {"photograph": photograph.file, "taken": photograph.taken, "lon": lon, "lat": lat}
     for name in FIGURES:
         figure: Figure | None = getattr(observation, name)
         if figure is not None:
@@ -79,8 +130,10 @@ def _row(survey: Survey, observation: Observation, codes: Codes) -> dict[str, ob
     return {**row, "flags": " ".join(observation.flags), "remarks": observation.remarks}
 
 
-def _cell(value: object) -> object:
-    """Return text that no spreadsheet takes for a formula."""
+def _cell(value: object, dialect: Dialect) -> object:
+    """Return text that no spreadsheet takes for a formula, and numbers as it writes them."""
+    if isinstance(value, float):
+        return repr(value).replace(".", dialect.decimal)
     if isinstance(value, str) and value.startswith(FORMULAS):
         return f"'{value}"
     return "" if value is None else value

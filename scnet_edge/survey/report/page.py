@@ -43,6 +43,7 @@ class Defect:
     short_length: str
     width: str
     seen_at: str
+    picture: str  # which frame or photograph stands for it
     notes: list[str]
     plot: Markup | None
     pictures: Pictures | None
@@ -65,6 +66,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
     detailed = _most_severe(survey, limit)
     ordered = sorted(survey.observations, key=_reading_order)
     defects = [_defect(survey, o, codes, limit, seq_in=detailed) for o in ordered]
+    counted = [d for d in defects if d.record.review != "rejected"]
     shown = [*ordered, *(one for one, _ in survey.aside)]
     values = {
         "survey": survey,
@@ -73,10 +75,11 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "sections": [d for d in defects if d.record.seq in detailed],
         "limit_name": limit_name,
         "limit": limit,
-        "verdicts": Counter(d.verdict for d in defects),
-        "rating": _rating(defects),
-        "maps": _maps(survey, {d.record.seq: d.css for d in defects}),
-        "length_m": length_m(survey),
+        "counted": counted,
+        "verdicts": Counter(d.verdict for d in counted),
+        "rating": _rating(counted),
+        "maps": _maps(survey, {d.record.seq: d.css for d in counted}),
+        "length_m": survey.length_m,
         "gap_m": gap_m(survey),
         "words": words,
         "scaled": any(d.record.mm_per_px is not None for d in defects),
@@ -88,17 +91,9 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
     return page_template(FOLDER, "report.html").render(values)
 
 
-def length_m(survey: Survey) -> float | None:
-    """Return how far the survey came, None where no chainage is known."""
-    ends = [o.end_m for o in survey.observations if o.end_m is not None]
-    if survey.progress is not None and survey.progress.chainage_m is not None:
-        ends.append(survey.progress.chainage_m)
-    return max(ends, default=None)
-
-
 def gap_m(survey: Survey) -> float:
-    """Return how much of that way was not seen."""
-    reach_m = length_m(survey) or 0.0
+    """Return how much of what was surveyed was not seen."""
+    reach_m = survey.length_m or 0.0
     return sum(
         max(0.0, min(gap.end_m, reach_m) - gap.start_m)
         for gap in survey.gaps
@@ -116,7 +111,13 @@ def _reading_order(record: Observation) -> tuple[float, ...]:
 def _most_severe(survey: Survey, limit: Limit) -> set[int]:
     """Return the numbers of those that get a section of their own: all, unless too many."""
     ranked = sorted(
-        survey.observations, key=lambda o: (-SEVERITY[judge(o, limit)], -o.width_p95_px, o.seq)
+        survey.observations,
+        key=lambda o: (
+            o.review == "rejected",
+            -SEVERITY[judge(o, limit)],
+            -o.width_p95_px,
+            o.seq,
+        ),
     )
     return {o.seq for o in ranked[:MAX_SECTIONS]}
 
@@ -137,10 +138,23 @@ def _defect(
         short_length=words.length_text(record, sigma=False),
         width=words.width_text(record),
         seen_at="" if record.time_s is None else words.time_text(record.time_s),
+        picture=_picture(survey, record),
         notes=_notes(survey, record),
         plot=_plot(record, limit) if detailed else None,
         pictures=pictures_of(survey.folder, record) if detailed else None,
     )
+
+
+def _picture(survey: Survey, record: Observation) -> str:
+    photograph = record.photograph
+    if photograph is not None:
+        place = photograph.lonlat and f"at {photograph.lonlat[1]:.6f}, {photograph.lonlat[0]:.6f}"
+        taken = photograph.taken and f"taken {photograph.taken.replace('T', ' ')}"
+        return ", ".join(filter(None, (photograph.file, taken, place)))
+    if survey.facts.fps is None:
+        return f"Picture {record.best_frame_id + 1}"
+    frames = "1 frame shows" if record.sightings == 1 else f"{record.sightings} frames show"
+    return f"Frame {record.best_frame_id + 1} of the film; {frames} it"
 
 
 def _notes(survey: Survey, record: Observation) -> list[str]:
@@ -158,19 +172,19 @@ def _plot(record: Observation, limit: Limit) -> Markup | None:
 
 
 def _rating(defects: list[Defect]) -> Rating | None:
-    """Return the ratings of all that is not rejected; None on a flat wall."""
-    suggestions = [d.suggestion for d in defects if d.record.review != "rejected"]
+    """Return the ratings; None on a flat wall."""
+    suggestions = [d.suggestion for d in defects]
     known = [s for s in suggestions if s is not None]
     return rate(known) if len(known) == len(suggestions) else None
 
 
 def _maps(survey: Survey, classes: Mapping[int, str]) -> list[dict[str, Any]]:
     """Return title and SVG of every strip map; a time line where nothing has a place."""
-    observations = survey.observations
+    observations = survey.counted
     maps = strip_maps(
         observations,
         survey.gaps,
-        end_m=survey.progress.chainage_m if survey.progress else None,
+        end_m=survey.length_m,
         around=survey.facts.mode != "wall",
         classes=classes,
     )

@@ -19,7 +19,8 @@ CONTEXT_PX, CLOSE_PX = 520, 720  # the longer side, as shown
 MARGIN = 0.35  # of the crack's own size, around it
 LEAST_PX = 160  # of frame, close up
 JPEG_QUALITY = 82
-BOX_BGR = (46, 208, 255)
+BOX_BGR, WHITE = (46, 208, 255), (255, 255, 255)
+FONT, FONT_SCALE, PLATE_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.6, 8  # of the scale bar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +91,19 @@ def _fitted_mask(mask: Mask, like: Frame) -> Mask:
 
 
 def _draw_scale_bar(drawn: Frame, mm_per_px: float) -> None:
-    """Draw a bar of a round number of millimetres, about a fifth of the picture, lower left."""
+    """Draw a bar of a round number of millimetres, a fifth of the picture, on a dark plate."""
     length_mm = nice_ceiling(0.15 * drawn.shape[1] * mm_per_px)
-    end = (14 + round(length_mm / mm_per_px), drawn.shape[0] - 14)
-    start = (14, end[1])
+    length_px = round(length_mm / mm_per_px)
     text = f"{length_mm:g} mm"
-    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.line(drawn, start, end, colour, thickness)
-        at = (start[0], start[1] - 8)
-        cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, thickness, cv2.LINE_AA)
+    (width_px, height_px), below_px = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+    right, bottom = 2 * PLATE_PX + max(length_px, width_px), drawn.shape[0] - PLATE_PX
+    top = bottom - height_px - below_px - 2 * PLATE_PX
+    drawn[max(top, 0) : bottom, PLATE_PX : right + PLATE_PX] //= 4
+    line_y = bottom - PLATE_PX // 2
+    start, end = (2 * PLATE_PX, line_y), (2 * PLATE_PX + length_px, line_y)
+    cv2.line(drawn, start, end, WHITE, 2)
+    at = (start[0], line_y - below_px - 2)
+    cv2.putText(drawn, text, at, FONT, FONT_SCALE, WHITE, 1, cv2.LINE_AA)
 
 
 def _jpeg(image: Frame) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scnet_edge.inspection.records import Figure, Observation
+from scnet_edge.survey.folder import Survey
 
 FLAGS = {
     "no_scale": "no scale is known here, so sizes are in pixels",
@@ -48,6 +49,13 @@ REASONS = {
 }
 ALL_AROUND, RING_H = "all around", 11.9  # a crack all around is recorded from 0 to 11.99 h
 REVIEWS = {"needs_review": "to review", "accepted": "accepted", "rejected": "rejected"}
+
+
+def nothing_found(survey: Survey) -> str:
+    """Return what may be said of a survey without a crack: nothing of what was not seen."""
+    if survey.progress is not None and not survey.progress.frames:
+        return "Nothing was inspected"
+    return "No crack was found in what was seen" if survey.gaps else "No crack was found"
 
 
 def with_sigma(figure: Figure | None, unit: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hand_made import facts, observation, picture
 
+from scnet_edge.data.outlines import polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.evidence import read_crack_mask, read_sidecars
@@ -37,9 +38,9 @@ def survey(tmp_path: Path) -> Path:
 
 
 def square() -> Mask:
-    mask = np.zeros(SIZE_HW, np.uint8)
-    cv2.fillPoly(mask, [np.array(SQUARE, np.int32)], 1)
-    return mask > 0
+    mask = np.zeros(SIZE_HW, np.bool_)
+    mask[30:50, 20:60] = True
+    return mask
 
 
 def coco(path: Path, names: list[str]) -> Path:
@@ -98,7 +99,9 @@ def test_a_corrected_mask_is_the_record_s_and_accepted(
     ]
     assert "mask_corrected" in second.flags
     assert second.width_p95_mm == observation(2).width_p95_mm
-    np.testing.assert_array_equal(read_crack_mask(survey, second), square())
+    outline = [float(value) for point in SQUARE for value in point]
+    truth = square() if write is masks else polygon_mask([outline], SIZE_HW)  # as pycocotools
+    np.testing.assert_array_equal(read_crack_mask(survey, second), truth)
     assert read_sidecars(survey)[1] == second
     done = import_annotations(survey, path, reject_empty=True)
     assert (done.corrected, done.same, done.rejected) == ((), (2,), (1,))
@@ -121,8 +124,8 @@ def test_tools_rename_pictures_and_some_are_not_ours(survey: Path, tmp_path: Pat
 
 def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: Path) -> None:
     folder = masks(tmp_path / "masks", ["000001.jpg", "000002.jpg"])
-    cv2.imwrite(str(folder / "000003.png"), np.full((5, 7), 255, np.uint8))
-    with pytest.raises(InputError, match="found 7x5"):
+    cv2.imwrite(str(folder / "000003.png"), np.full((25, 37), 255, np.uint8))
+    with pytest.raises(InputError, match="found 37x25"):
         import_annotations(survey, folder)
     assert {o.review for o in read_survey(survey).observations} == {"needs_review"}
 
@@ -134,7 +137,7 @@ def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: 
         ("a.json", b"{}", "expected COCO"),
         ("a.json", b'[{"data": {}}]', "an annotation that is none"),
         ("a.json", b'{"images": [{}], "annotations": []}', "expected a COCO file"),
-        ("a.png", b"x", "not a picture"),
+        ("a.png", b"x", "not an image"),
         ("a.txt", b"x", "expected a folder"),
     ],
 )

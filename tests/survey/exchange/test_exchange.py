@@ -16,7 +16,8 @@ from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
 from lxml import etree
 from pycocotools.coco import COCO
 
-from scnet_edge.errors import InputError
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.survey.codes import read_codes, suggest
 from scnet_edge.survey.exchange import Format, export
 from scnet_edge.survey.exchange.document import document_schema
@@ -26,6 +27,7 @@ from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.space import Limits
+from scnet_edge.types import Photograph
 
 CODES = read_codes()
 SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
@@ -97,6 +99,86 @@ def test_geojson_lies_on_the_course(survey: Survey, tmp_path: Path) -> None:
         assert length_m == pytest.approx(o.end_m - o.start_m, abs=0.01)
 
 
+def test_geojson_properties_are_flat_so_that_a_map_styles_by_them(
+    survey: Survey, tmp_path: Path
+) -> None:
+    [path] = export(survey, CODES, "geojson", tmp_path)
+    for feature, o in zip(
+        json.loads(path.read_text(encoding="utf-8"))["features"], survey.observations, strict=True
+    ):
+        flat = feature["properties"]
+        assert not any(isinstance(value, dict | list) for value in flat.values())
+        assert o.width_p95_mm is not None
+        assert flat["width_p95_mm"] == o.width_p95_mm.value
+        assert flat["suggested_pacp"] == suggest(o, CODES).pacp
+
+
+PHOTOGRAPH = Photograph(
+    file="day 2/PIER_01.jpg", taken="2024-05-06T07:08:09", lonlat=(6.0, 50.00027778)
+)
+
+
+def test_a_photograph_gives_its_name_time_and_place_to_every_format(tmp_path: Path) -> None:
+    with Journal(tmp_path, facts(mode="wall", site=Site()), limits=SMALL) as journal:
+        record(journal, unscaled(1, photograph=PHOTOGRAPH), *picture(1))
+    survey = read_survey(tmp_path)
+    out = tmp_path / "out"
+    for format in ("csv", "json", "geojson", "coco"):
+        [path] = export(survey, CODES, format, out)
+        text = path.read_text(encoding="utf-8")
+        for said in ("PIER_01.jpg", "2024-05-06T07:08:09", "50.00027778"):
+            assert said in text
+    [feature] = json.loads((out / "observations.geojson").read_text())["features"]
+    assert feature["geometry"] == {"type": "Point", "coordinates": [6.0, 50.00027778]}
+    [sample] = open_dataset(f"coco:{out / 'coco.json'}", "all")
+    assert np.array_equal(sample.read_mask(), picture(1)[1])
+
+
+@pytest.mark.parametrize("locale", ["de", "de_DE", "fr", "it-CH"])
+def test_a_table_for_a_spreadsheet_with_decimal_commas(
+    survey: Survey, tmp_path: Path, locale: str
+) -> None:
+    [path] = export(survey, CODES, "csv", tmp_path, locale=locale)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfseq;segment;")
+    with path.open(newline="", encoding="utf-8-sig") as f:
+        rows = list(csv.DictReader(f, delimiter=";"))
+    for row, o in zip(rows, survey.observations, strict=True):
+        assert row["width_p95_mm"] == str(o.width_p95_mm and o.width_p95_mm.value).replace(".", ",")
+        assert row["start_m"] == str(o.start_m).replace(".", ",")
+        assert row["utc_ns"] == str(o.utc_ns)
+
+
+def test_a_locale_that_cannot_be(survey: Survey, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--locale xx: expected one of en, cs"):
+        export(survey, CODES, "csv", tmp_path, locale="xx")
+    with pytest.raises(ConfigError, match="--locale is for csv"):
+        export(survey, CODES, "json", tmp_path, locale="de")
+
+
+@pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml"])
+def test_no_condition_lies_before_the_start_or_beyond_what_was_surveyed(
+    tmp_path: Path, format: Format
+) -> None:
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        record(journal, observation(1, start_m=-0.12, end_m=0.05), None, None)
+        record(journal, observation(2, start_m=1.0, end_m=7.256), None, None)
+        record(journal, observation(3, start_m=9.0, end_m=99.0, review="rejected"), None, None)
+        done = Progress(frame_id=9, resume_frame_id=10, frames=10, chainage_m=5.1)
+        journal.commit(progress=done)
+    survey = read_survey(tmp_path)
+    assert survey.length_m == 7.26
+    paths = {path.stem: path for path in export(survey, CODES, format, tmp_path)}
+    if format == "pacp-csv":
+        stations = [float(row["Distance"]) for row in rows_of(paths["PACP_Conditions"])]
+        length_m = float(rows_of(paths["PACP_Inspections"])[0]["Length_Surveyed"])
+    else:
+        root = etree.parse(paths["isybau"])
+        stations = [float(element.text) for element in root.iterfind(".//d:Station", NS)]
+        length_m = float(root.find(".//d:Inspektionslaenge", NS).text)
+    assert stations == [0.0, 1.0, 7.26]
+    assert length_m == survey.length_m
+
+
 def test_a_course_is_followed_round_its_corners() -> None:
     places = along(LINE, 10.0, 14.0)
     assert len(places) == 3
@@ -115,9 +197,13 @@ def test_coco_masks_are_exact(survey: Survey, tmp_path: Path) -> None:
     assert sorted(coco.getImgIds()) == [1, 2, 4]  # 3 has no picture
     for seq in coco.getImgIds():
         [image] = coco.loadImgs([seq])
-        frame = cv2.imread(str(survey.folder / image["file_name"]))
+        frame = cv2.imread(str(tmp_path / "images" / image["file_name"]))
         assert frame.shape[:2] == (image["height"], image["width"])
-        [annotation] = coco.loadAnns(coco.getAnnIds(imgIds=[seq]))
+        annotations = coco.loadAnns(coco.getAnnIds(imgIds=[seq]))
+        assert len(annotations) == (seq != 4)  # which was rejected: a picture without a crack
+        if not annotations:
+            continue
+        [annotation] = annotations
         true = picture(seq)[1]
         np.testing.assert_array_equal(coco.annToMask(annotation), true)
         assert annotation["area"] == true.sum()
@@ -131,9 +217,13 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_pacp_tables(survey: Survey, tmp_path: Path) -> None:
     paths = {path.stem: rows_of(path) for path in export(survey, CODES, "pacp-csv", tmp_path)}
-    tables = ("Inspections", "Conditions", "Media_Inspections", "Media_Conditions")
+    tables = {"Inspections", "Conditions", "Media_Inspections", "Media_Conditions"}
     assert set(paths) == {f"PACP_{table}" for table in tables}
     [inspection] = paths["PACP_Inspections"]
+    assert int(inspection["InspectionID"]) == 1
+    assert inspection["Inspection_Date"] == "2026-11-20"
+    assert inspection["Inspection_Time"] == "08:30:00"
+    assert inspection["Length_Surveyed"] == "25.0"
     assert inspection["Certificate_Number"] == ""
     assert (inspection["Inspection_Date"], inspection["Inspection_Time"]) == (
         "2026-11-20",

@@ -12,15 +12,17 @@ import pytest
 from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
 
 from scnet_edge.errors import InputError
-from scnet_edge.inspection.records import Figure
-from scnet_edge.survey.codes import find_limit, read_codes
-from scnet_edge.survey.facts import Alarm, BundleIdentity, Progress, Site
+from scnet_edge.inspection.records import Figure, Gap
+from scnet_edge.survey.codes import find_limit, read_codes, suggest
+from scnet_edge.survey.facts import Alarm, BundleIdentity, Progress, SeenPicture, Site
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.report.page import render_report
 from scnet_edge.survey.report.pdf import BROWSERS, print_pdf
+from scnet_edge.survey.report.pictures import pictures_of
 from scnet_edge.survey.space import Limits
+from scnet_edge.types import Photograph
 
 CODES = read_codes()
 SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
@@ -117,7 +119,7 @@ def test_only_the_pages_own_script_may_run(hostile: Survey) -> None:
 def test_the_page_says_what_the_records_say(hostile: Survey) -> None:
     page = Page(rendered(hostile))
     text = page.text()
-    assert "8.2 m inspected, of these 1.5 m not seen" in text
+    assert "8.25 m inspected, of these 1.50 m not seen" in text
     assert "1.00 ± 0.08 mm" in text
     assert [a["id"] for a in page.all("section") if "id" in a] == ["d1", "d2"]
     assert "There is no picture of this crack." in text
@@ -166,6 +168,91 @@ def test_a_survey_without_a_crack(tmp_path: Path) -> None:
     text = Page(rendered(read_survey(tmp_path))).text()
     assert "No crack was found" in text
     assert "0000" in text
+
+
+def test_nothing_is_said_of_what_was_not_seen(tmp_path: Path) -> None:
+    gap = Gap(
+        reason="black",
+        segment=0,
+        first_frame_id=0,
+        last_frame_id=99,
+        start_m=0.0,
+        end_m=2.0,
+        mono_from_ns=0,
+        mono_to_ns=10**10,
+    )
+    for frames, said in ((0, "Nothing was inspected"), (5, "No crack was found in what was seen")):
+        folder = tmp_path / str(frames)
+        with Journal(folder, facts(), limits=SMALL) as journal:
+            progress = Progress(
+                frame_id=99, resume_frame_id=100, frames=frames, chainage_m=3.0, finished=True
+            )
+            journal.commit(gaps=[gap], progress=progress)
+        text = Page(rendered(read_survey(folder))).text()
+        assert said in text
+        assert "of these 2.00 m not seen" in text
+        assert "the picture was black" in text
+
+
+def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> None:
+    """The records are counted here once more, by hand."""
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        record(journal, observation(1, end_m=1.4, sightings=15), *picture(1))
+        record(journal, observation(2, width_p95_mm=Figure(0.2, 0.01), end_m=2.6), *picture(2))
+        worst = {"width_p95_mm": Figure(9.0, 0.1), "end_m": 50.0, "kind": "multiple"}
+        record(journal, observation(3, review="rejected", **worst), *picture(3))
+        done = Progress(frame_id=171, resume_frame_id=172, frames=172, chainage_m=2.5)
+        beyond = gap(start_m=6.0, end_m=7.5)  # of what was surveyed
+        journal.commit(gaps=[gap(start_m=1.0, end_m=1.25), beyond], progress=done)
+    survey = read_survey(tmp_path)
+    kept = [o for o in survey.observations if o.review != "rejected"]
+    page = Page(rendered(survey))
+    text = page.text()
+    length_m = max(2.5, *(o.end_m for o in kept if o.end_m))
+    widest = max(o.width_p95_mm.value for o in kept if o.width_p95_mm)
+    assert "2 cracks recorded; 1 rejected by a reviewer" in text
+    assert f"{length_m:.2f} m inspected, of these 0.25 m not seen" in text
+    assert f"{widest:.2f} ± 0.08 mm widest (95th percentile along the crack), no. 1" in text
+    assert "1 surely wider than 0.3 mm" in text
+    grades = [suggest(o, CODES).grade for o in kept]
+    assert f"pipe rating {sum(grades)}, index {np.mean(grades):.1f}" in text
+    assert f"Frame {kept[0].best_frame_id + 1} of the film; 15 frames show it" in text
+    drawn = [a for a in page.all("g") if "crack" in str(a.get("class")).split()]
+    assert len(drawn) == 2
+    assert "172" in text
+    for o in kept:
+        assert o.sightings <= survey.progress.frames if survey.progress else False
+
+
+def test_a_picture_that_was_not_read_is_named_with_its_reason(tmp_path: Path) -> None:
+    lost = gap(reason="unreadable", file="IMG_2.HEIC", detail="IMG_2.HEIC: needs pillow-heif")
+    with Journal(tmp_path, facts(mode="wall", fps=None), limits=SMALL) as journal:
+        shot = Photograph(file="a/IMG_1.jpg", taken="2024-05-06T07:08:09", lonlat=(6.0, 50.5))
+        record(journal, unscaled(1, photograph=shot), *picture(1))
+        journal.alarm("files", "passed over: 1 file of other kinds (notes.txt)")
+        journal.commit(gaps=[lost])
+    text = Page(rendered(read_survey(tmp_path))).text()
+    assert "a/IMG_1.jpg, taken 2024-05-06 07:08:09, at 50.500000, 6.000000" in text
+    assert "IMG_2.HEIC: needs pillow-heif" in text
+    assert "notes.txt" in text
+    assert "all of the source could be used" not in text
+    with Journal(tmp_path, facts(mode="wall", fps=None), limits=SMALL) as journal:
+        journal.commit(pictures=[SeenPicture(file="IMG_2.HEIC", frame_id=1)])  # mended since
+    assert not read_survey(tmp_path).gaps
+
+
+def test_the_scale_bar_can_be_read(tmp_path: Path) -> None:
+    """The label is light on dark, whatever is behind it."""
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        record(journal, observation(1), *picture(1))
+    [shot] = read_survey(tmp_path).observations
+    pictures = pictures_of(tmp_path, shot)
+    assert pictures is not None
+    assert pictures.marked is not None
+    data = np.frombuffer(base64.b64decode(pictures.marked.split(",")[1]), np.uint8)
+    plate = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)[-40:-8, 8:60].astype(int)
+    assert np.percentile(plate, 25) < 70
+    assert np.percentile(plate, 98) > 190
 
 
 def test_an_alarm_is_shown(hostile: Survey) -> None:

@@ -1,0 +1,129 @@
+"""How a frame is brought to the model: whole and made to fit, or at its own scale in tiles.
+
+`native` looks at every tile, `fit` at the whole frame once, its aspect ratio kept. `auto` looks at
+the frame a third as large first, and then at the tiles in which that shows a pixel of a fifth of
+the threshold: a crack that is too faint to be called one there is still seen. Measured with
+`scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack that `native`
+finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four times smaller it lost 2 to
+9 % of the thin cracks. What is lost is faint and thin at once: of drawn cracks 2 px wide and 25
+grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from scnet_edge.data.preprocess import resized
+from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.tiles import Grid, Maps, Place, blended, grid_of, padded
+from scnet_edge.types import Frame, Map, Mask
+
+Scale: TypeAlias = Literal["native", "fit", "auto"]
+SHRINK = 3  # for the first look of `auto`
+WAKE_SHARE = 0.2  # of the threshold, from which on a pixel of the first look counts
+WAKE_PX = 3  # so many of them wake a tile
+SCALES: tuple[Scale, ...] = ("native", "fit", "auto")
+# (H, W, 3) uint8 tiles of the model's size -> their maps (k, H, W), in the same order
+Run: TypeAlias = Callable[[Iterable[Frame]], Iterator[Maps]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The maps of a frame, (h, w) each, at what scale it was looked at and in how many tiles."""
+
+    maps: Sequence[Map]
+    scale: Scale
+    tiles: int
+
+
+def check_scale(scale: str) -> Scale:
+    """Return a scale by its name."""
+    for known in SCALES:
+        if scale == known:
+            return known
+    raise ConfigError(f"scale {scale!r}: expected one of {', '.join(SCALES)}")
+
+
+def look(
+    frame: Frame,
+    run: Run,
+    tile_hw: tuple[int, int],
+    scale: Scale,
+    *,
+    threshold: float,
+    ignored: Mask | None = None,
+) -> Looked:
+    """Return the maps of a frame; the first is the probability.
+
+    Args:
+        frame: (h, w, 3) uint8 BGR.
+        run: Computes the maps of tiles.
+        tile_hw: The size of these.
+        scale: How to look. Tiles that `auto` leaves out have maps of 0.
+        threshold: Crack where the probability is at least this.
+        ignored: (h, w) bool, True where not to look, which is not everywhere; tiles that lie there
+            are left out.
+    """
+    frame_hw = (frame.shape[0], frame.shape[1])
+    if scale == "fit":
+        return Looked(maps=_fitted(frame, run, tile_hw), scale=scale, tiles=1)
+    grid = grid_of(frame_hw, tile_hw)
+    places = [p for p in grid.places if ignored is None or not _all_ignored(ignored, grid, p)]
+    first = 0
+    if scale == "auto":
+        small = resized(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
+        coarse = grid_of(small.shape[:2], tile_hw)
+        if 2 * len(coarse.places) < len(places):  # else the first look costs what it saves
+            first = len(coarse.places)
+            seen = _joined(coarse, coarse.places, padded(small, tile_hw), run)
+            hints = seen[0, : small.shape[0], : small.shape[1]] >= WAKE_SHARE * threshold
+            places = [place for place in places if _wakes(hints, grid, place)]
+            if not places:
+                nothing = [np.zeros(frame_hw, np.float32) for _ in seen]
+                return Looked(maps=nothing, scale=scale, tiles=first)
+    maps = _joined(grid, places, padded(frame, tile_hw), run)[:, : frame_hw[0], : frame_hw[1]]
+    return Looked(maps=list(maps), scale=scale, tiles=first + len(places))
+
+
+def _all_ignored(ignored: Mask, grid: Grid, place: Place) -> bool:
+    top, left = grid.corner(place)
+    return bool(ignored[top : top + grid.tile_hw[0], left : left + grid.tile_hw[1]].all())
+
+
+def _wakes(hints: Mask, grid: Grid, place: Place) -> bool:
+    """Return whether the first look shows enough within a tile."""
+    (top, left), (height_px, width_px) = grid.corner(place), grid.tile_hw
+    rows = slice(top // SHRINK, -(-(top + height_px) // SHRINK))
+    columns = slice(left // SHRINK, -(-(left + width_px) // SHRINK))
+    return int(np.count_nonzero(hints[rows, columns])) >= WAKE_PX
+
+
+def _fitted(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
+    """Return the maps of a whole frame scaled to the model; what it leaves free is mirrored."""
+    frame_hw = (frame.shape[0], frame.shape[1])
+    factor = min(t / f for t, f in zip(tile_hw, frame_hw, strict=True))
+    height_px, width_px = (max(1, round(f * factor)) for f in frame_hw)
+    small = padded(resized(frame, (height_px, width_px)), tile_hw)
+    (maps,) = run([small])
+    return [resized(m[:height_px, :width_px], frame_hw) for m in maps]
+
+
+def _joined(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:
+    """Return the maps of a frame from those of some of its tiles; 0 where none was looked at."""
+    frame_hw = (grid.rows.length_px, grid.columns.length_px)
+    tiles = (grid.crop(frame, place) for place in places)
+    if frame_hw == grid.tile_hw:
+        (maps,) = run(tiles)
+        return maps
+    strips = blended(grid, zip(places, run(tiles), strict=True))
+    joined: Maps | None = None
+    for top, strip in strips:
+        if joined is None:
+            joined = np.zeros((len(strip), *frame_hw), np.float32)
+        joined[:, top : top + strip.shape[1]] = strip
+    assert joined is not None
+    return joined

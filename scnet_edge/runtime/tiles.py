@@ -1,0 +1,157 @@
+"""A picture larger than the model as overlapping tiles, their maps blended so that no seam shows.
+
+Where two tiles overlap, the share of one falls to 0 as that of the other rises to 1, so a tile
+counts for nothing at its border, where the network saw no further. At the border of the picture a
+tile counts in full. A picture smaller than the model is mirrored at its right and lower border.
+
+A side that is a whole multiple of the tile's is cut without overlap, and further tiles lie across
+the cuts, of which only the pixels along the cut count: so a mosaic of pictures of the model's size
+is seen picture by picture. (Measured: 4x4 of DeepCrack's lose .003 of F1 this way; evenly
+overlapping tiles, each of which sees parts of several pictures, lose .016.)
+
+Only as many rows of the picture's maps are held as one tile is high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.types import Frame
+
+Maps: TypeAlias = npt.NDArray[np.float32]  # (k, h, w), k maps of one place
+Place: TypeAlias = tuple[int, int]  # row and column in the grid
+Share: TypeAlias = npt.NDArray[np.float32]  # (tile,), what a tile counts along one axis
+
+OVERLAP_PX = 24  # at least; from 16 on, a seam is no steeper than what lies beside it
+BLIND_PX = 4  # at a tile's inner border, where the padding of the convolutions shows
+CUT_PX = 12  # to either side of a cut, how far the tile across it counts
+LEAST_SHARE = 1e-3  # at its border, so that a tile without neighbours is seen there, too
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Tiles along one axis: where each starts, and what each of its pixels counts beside others."""
+
+    starts_px: tuple[int, ...]
+    shares: tuple[Share, ...]
+    length_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the tiles of a picture lie: every row of tiles on every column."""
+
+    rows: Axis
+    columns: Axis
+    tile_hw: tuple[int, int]
+
+    @property
+    def places(self) -> list[Place]:
+        """Every tile, row by row."""
+        return list(np.ndindex(len(self.rows.starts_px), len(self.columns.starts_px)))
+
+    def crop(self, frame: Frame, place: Place) -> Frame:
+        """Return a tile of a picture that is at least as large as one, (H, W, 3), as a view."""
+        top, left = self.corner(place)
+        return frame[top : top + self.tile_hw[0], left : left + self.tile_hw[1]]
+
+    def corner(self, place: Place) -> tuple[int, int]:
+        """Return the first row and column of a tile."""
+        return self.rows.starts_px[place[0]], self.columns.starts_px[place[1]]
+
+
+def grid_of(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> Grid:
+    """Return the tiles that cover a picture, padded where it is smaller than one."""
+    rows, columns = (_axis(max(f, t), t) for f, t in zip(frame_hw, tile_hw, strict=True))
+    return Grid(rows=rows, columns=columns, tile_hw=tile_hw)
+
+
+def padded(frame: Frame, least_hw: tuple[int, int]) -> Frame:
+    """Return a picture mirrored at its right and lower border until it is at least `least_hw`."""
+    down, right = (max(0, t - f) for t, f in zip(least_hw, frame.shape, strict=False))
+    if not down and not right:
+        return frame
+    mirrored = cv2.copyMakeBorder(frame, 0, down, 0, right, cv2.BORDER_REFLECT_101)
+    return np.asarray(mirrored, np.uint8)
+
+
+def blended(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[int, Maps]]:
+    """Yield the first row and the maps (k, h, w) of each strip, from top to bottom.
+
+    Args:
+        grid: Where the tiles lie.
+        maps: (k, H, W) float32 of the tiles that were looked at, row by row; what none of them
+            covers is 0.
+    """
+    total, weight = np.zeros(0, np.float32), np.zeros(0, np.float32)
+    row = 0
+    for (i, j), values in maps:
+        if not total.size:
+            strip_hw = (grid.tile_hw[0], grid.columns.length_px)
+            total = np.zeros((len(values), *strip_hw), np.float32)
+            weight = np.zeros(strip_hw, np.float32)
+        while row < i:
+            yield _finished(grid, row, total, weight)
+            row += 1
+        share = grid.rows.shares[i][:, None] * grid.columns.shares[j]  # (H, W)
+        left = grid.columns.starts_px[j]
+        here = slice(left, left + grid.tile_hw[1])
+        total[:, :, here] += values * share
+        weight[:, here] += share
+    while total.size and row < len(grid.rows.starts_px):
+        yield _finished(grid, row, total, weight)
+        row += 1
+
+
+def _finished(grid: Grid, row: int, total: Maps, weight: Share) -> tuple[int, Maps]:
+    """Return the strip down to the next row of tiles, and move what is under way up to it."""
+    top, *below = (*grid.rows.starts_px[row:], grid.rows.length_px)
+    done = below[0] - top
+    least = np.float32(LEAST_SHARE**3)  # where none looked, 0 / least
+    strip = total[:, :done] / np.maximum(weight[:done], least)
+    for sums in (total, weight):
+        kept = sums.shape[-2] - done
+        sums[..., :kept, :] = sums[..., done:, :].copy()
+        sums[..., kept:, :] = 0
+    return top, np.asarray(strip, np.float32)
+
+
+def _axis(length_px: int, tile_px: int) -> Axis:
+    if length_px > tile_px and length_px % tile_px == 0:
+        return _cut(length_px, tile_px)
+    step_px = tile_px - min(OVERLAP_PX, tile_px // 2)
+    count = 1 + -(-(length_px - tile_px) // step_px)
+    starts = [round(k * (length_px - tile_px) / max(1, count - 1)) for k in range(count)]
+    shares = [np.ones(tile_px, np.float32) for _ in starts]
+    for k, (one, two) in enumerate(pairwise(starts)):
+        overlap = one + tile_px - two
+        rise = _ramp(np.arange(overlap) + 0.5, BLIND_PX, overlap - BLIND_PX)
+        shares[k][tile_px - overlap :] *= 1 - rise
+        shares[k + 1][:overlap] *= rise
+    return Axis(tuple(starts), tuple(shares), length_px)
+
+
+def _cut(length_px: int, tile_px: int) -> Axis:
+    """Return tiles side by side, and between each two of them one across the cut."""
+    starts = [0, *(at for cut in range(tile_px, length_px, tile_px) for at in (cut, cut))]
+    starts[1::2] = [cut - tile_px // 2 for cut in starts[1::2]]
+    shares = []
+    for k, start in enumerate(starts):
+        at = start + np.arange(tile_px) + 0.5
+        to_cut = np.abs(at - tile_px * np.clip(np.rint(at / tile_px), 1, length_px // tile_px - 1))
+        beside = np.where(to_cut < CUT_PX, _ramp(to_cut, CUT_PX / 2, CUT_PX), np.float32(1))
+        shares.append(1 - beside if k % 2 else beside)
+    return Axis(tuple(starts), tuple(shares), length_px)
+
+
+def _ramp(at: npt.NDArray[np.floating], low: float, high: float) -> Share:
+    """Return what rises from nearly 0 at `low` to nearly 1 at `high`."""
+    rise = np.clip((at - low) / (high - low), LEAST_SHARE, 1 - LEAST_SHARE)
+    return np.asarray(rise, np.float32)
