@@ -14,7 +14,7 @@ from scnet_edge.arrays import read_arrays
 from scnet_edge.bundle.device import State
 from scnet_edge.bundle.manifest import Manifest
 from scnet_edge.bundle.verify import read_golden
-from scnet_edge.config import NotToml, parse_toml, read_json, read_toml
+from scnet_edge.config import NotToml, parse_toml, read_json
 from scnet_edge.data.coco import read_coco
 from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import ScnetEdgeError
@@ -159,5 +159,3 @@ TARGETS: dict[str, Target] = {
     "torn-tail": of_file(cut_torn_tail, "torn.jsonl"),
     "truth": of_file(read_truth, "truth.npz"),
 }
-
-assert read_toml
