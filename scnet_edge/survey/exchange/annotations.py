@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import cv2
 import msgspec
 import numpy as np
 from msgspec.structs import replace
@@ -79,34 +80,64 @@ def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) 
     """
     records = {o.seq: o for o in read_survey(folder).observations}
     changed, masks = dict[int, Observation](), dict[int, Mask]()
-    same, corrected, rejected, unknown = [], [], [], []
+    same, corrected, unknown = [], [], []
     for name, mask in _read(path):
         match = _SEQ.search(name.replace("\\", "/").rsplit("/", 1)[-1])
         record = records.get(int(match[1])) if match else None
         if record is None:
             unknown.append(name)
-        elif mask is None or not mask.any():
-            if reject_empty:
-                rejected.append(record.seq)
-                changed[record.seq] = replace(record, review="rejected")
-        else:
+            continue
+        if mask is not None:
             _check_size(folder, record, mask, name)
-            before = read_crack_mask(folder, record)
-            flags = record.flags
-            if before is not None and np.array_equal(before, mask):
-                same.append(record.seq)
+        for one, part in _parts(folder, record, records.values(), mask):
+            before, flags = read_crack_mask(folder, one), one.flags
+            if part is None or not part.any():
+                if reject_empty and one.seq not in changed:
+                    changed[one.seq] = replace(one, review="rejected")
+                continue
+            if before is not None and np.array_equal(before, part):
+                same.append(one.seq)
             else:
-                corrected.append(record.seq)
-                masks[record.seq] = mask
+                corrected.append(one.seq)
+                masks[one.seq] = part
                 flags = tuple(dict.fromkeys((*flags, CORRECTED)))
-            changed[record.seq] = replace(record, review="accepted", flags=flags)
+            changed[one.seq] = replace(one, review="accepted", flags=flags)
     _write(folder, changed, masks)
     return Imported(
         same=tuple(same),
         corrected=tuple(corrected),
-        rejected=tuple(rejected),
+        rejected=tuple(seq for seq, o in changed.items() if o.review == "rejected"),
         unknown=tuple(unknown),
     )
+
+
+def _parts(
+    folder: Path, named: Observation, records: Iterable[Observation], mask: Mask | None
+) -> list[tuple[Observation, Mask | None]]:
+    """Return what of a picture's mask is of which record: a picture may show several cracks.
+
+    A piece is of the record whose mask it overlaps most, and of the one that the picture is called
+    after where it overlaps none.
+    """
+    shown = [
+        o
+        for o in records
+        if o.best_frame_id == named.best_frame_id and (o is named or o.review != "rejected")
+    ]
+    if len(shown) == 1 or mask is None:
+        return [(o, mask) for o in shown]
+    before = [(o, read_crack_mask(folder, o)) for o in shown]
+    known = [(o, old) for o, old in before if old is not None and old.shape == mask.shape]
+    if known and np.array_equal(np.any([old for _, old in known], axis=0), mask):
+        return [(o, old) for o, old in known]
+    parts = {o.seq: np.zeros_like(mask) for o in shown}
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    for label in range(1, count):
+        piece = labels == label
+        overlaps = [(int((piece & old).sum()), o.seq) for o, old in known]
+        most, seq = max(overlaps, default=(0, named.seq))
+        parts[seq if most else named.seq] |= piece
+    return [(o, parts[o.seq]) for o in shown]
 
 
 def _write(folder: Path, changed: dict[int, Observation], masks: dict[int, Mask]) -> None:

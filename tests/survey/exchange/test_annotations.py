@@ -115,6 +115,26 @@ def test_our_own_export_comes_back_as_it_went(survey: Path, tmp_path: Path) -> N
     assert {o.review for o in read_survey(survey).observations} == {"accepted"}
 
 
+def test_a_picture_of_two_cracks_gives_each_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "survey"
+    masks = [np.zeros(SIZE_HW, np.bool_) for _ in range(2)]
+    masks[0][10:14, 10:60], masks[1][80:84, 10:60] = True, True
+    with Journal(folder, facts(), limits=SMALL) as journal:
+        for seq, mask in enumerate(masks, 1):
+            record(journal, observation(seq, best_frame_id=7), picture(1)[0], mask)
+    [path] = export(read_survey(folder), read_codes(), "coco", tmp_path)
+    assert import_annotations(folder, path).same == (1, 2)
+    both = (masks[0] | masks[1]).astype(np.uint8) * 255
+    both[84:86, 10:60] = 255  # the second one is wider
+    cv2.imwrite(str(tmp_path / "000001.png"), both)
+    done = import_annotations(folder, tmp_path / "000001.png")
+    assert (done.same, done.corrected) == ((1,), (2,))
+    second = read_crack_mask(folder, read_survey(folder).observations[1])
+    assert second is not None
+    assert second.sum() == 6 * 50
+    assert not second[:20].any()
+
+
 def test_tools_rename_pictures_and_some_are_not_ours(survey: Path, tmp_path: Path) -> None:
     names = ["holiday.jpg", "images\\000002_jpg.rf.0a1b2c.jpg", "000099.jpg"]
     done = import_annotations(survey, coco(tmp_path / "a.json", names))
