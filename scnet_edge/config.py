@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from scnet_edge.errors import ConfigError, ScnetEdgeError
+from scnet_edge.files import read_file, write_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,38 +20,37 @@ else:
 SIDES_PX = (64, 8192)  # of what a network is built for
 T = TypeVar("T", bound=msgspec.Struct)
 
+MAX_BYTES = 32 * 2**20  # of a TOML or JSON file of ours
+# What a decoder raises at bytes that are no UTF-8, no JSON, no such struct, or nested without end.
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# A key in so many parts costs the square of it in memory.
+LONG_KEY = re.compile(r"""(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)[ \t]*\.[ \t]*){50}""")
+
+
+class NotToml(ValueError):
+    """A text is not TOML; the message says where."""
+
 
 def read_toml(path: Path, kind: type[T], *, error: type[ScnetEdgeError] = ConfigError) -> T:
     """Return the struct that a TOML file describes."""
     try:
-        return msgspec.convert(tomllib.loads(_text(path, error)), kind)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as e:
+        return msgspec.convert(parse_toml(read_text(path, error)), kind)
+    except (NotToml, msgspec.ValidationError) as e:
         raise error(f"{path}: {e}") from e
 
 
-def read_json(path: Path, kind: type[T], *, error: type[ScnetEdgeError] = ConfigError) -> T:
+def read_json(
+    path: Path,
+    kind: type[T],
+    *,
+    error: type[ScnetEdgeError] = ConfigError,
+    most_bytes: int = MAX_BYTES,
+) -> T:
     """Return the struct that a JSON file describes."""
     try:
-        return msgspec.json.decode(_text(path, error), type=kind)
-    except msgspec.MsgspecError as e:
+        return msgspec.json.decode(read_text(path, error, most_bytes), type=kind)
+    except NOT_JSON as e:
         raise error(f"{path}: {e}") from e
-
-
-def write_json(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-
-
-def replace_json(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON over what was there, whole or not at all, a power cut or not.
-
-    Without the fsync, what a power cut leaves under the name may be an empty file.
-    """
-    temporary = path.with_name(f"{path.name}.tmp")
-    write_json(temporary, value)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def parse_size(text: str, sides_px: tuple[int, int] = SIDES_PX) -> tuple[int, int]:
@@ -69,10 +69,37 @@ def parse_size(text: str, sides_px: tuple[int, int] = SIDES_PX) -> tuple[int, in
     return sides[0], sides[1]
 
 
-def _text(path: Path, error: type[ScnetEdgeError]) -> str:
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what TOML holds; raises NotToml alone, whatever the text is."""
+    if long := LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        raise NotToml(f"A key in more than 50 parts (at line {line}, column 1)")
     try:
-        return path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except RecursionError:
+        raise NotToml("Nested too deeply") from None
+    except ValueError as e:  # TOMLDecodeError, or a number of thousands of digits
+        raise NotToml(str(e)) from None
+
+
+def read_text(
+    path: Path, error: type[ScnetEdgeError] = ConfigError, most_bytes: int = MAX_BYTES
+) -> str:
+    """Return the text of a file, UTF-8 with or without a byte order mark.
+
+    Raises:
+        ScnetEdgeError: `error`: no such file, not UTF-8, or too large.
+    """
+    try:
+        return read_file(path, most_bytes).decode("utf-8-sig")
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
+    except ConfigError as e:
+        raise error(str(e)) from None
     except (OSError, UnicodeDecodeError) as e:
         raise error(f"{path}: cannot be read as UTF-8 text ({e})") from e
+
+
+def write_json(path: Path, value: object, *, indent: int = 2) -> None:
+    """Write a struct, or anything that JSON can hold, as indented JSON, as `write_file` does."""
+    write_file(path, msgspec.json.format(msgspec.json.encode(value), indent=indent) + b"\n")

@@ -25,11 +25,19 @@ it cannot parse ends with 64 (EX_USAGE). Anything else is a bug with its traceba
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+# Line breaks, and what a terminal would take for a command.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class ScnetEdgeError(Exception):
     """Base of every error that is the user's to mend."""
+
+    def __str__(self) -> str:
+        """Return the message on one line, whatever names and values it repeats."""
+        return CONTROL.sub(" ", super().__str__())
 
 
 class InputError(ScnetEdgeError):

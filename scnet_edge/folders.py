@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
-import tempfile
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from scnet_edge.errors import ConfigError, ScnetEdgeError
+from scnet_edge.files import PARTIAL, open_plain, partial_folder, sync_folder
 
 LOCK = ".lock"
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
 def check_file(path: Path) -> None:
@@ -35,8 +39,9 @@ def lock_folder(folder: Path, busy: ScnetEdgeError) -> IO[bytes]:
 
     Raises:
         ScnetEdgeError: `busy`, where another process has it.
+        ConfigError: the lock is a link.
     """
-    lock = (folder / LOCK).open("ab")
+    lock = os.fdopen(open_plain(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -55,41 +60,100 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def new_folder(out: Path, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder beside `out` that takes its name when the block ends well.
+def new_folder(
+    out: Path, *, marker: str, names: Collection[str] = (), overwrite: bool = False
+) -> Iterator[Path]:
+    """Yield a temporary folder that takes the name `out` when the block ends well.
+
+    It lies beside `out`, and changes places with an older one in one step. Where `out` itself
+    cannot be renamed, because it is a mounted volume or the current folder, it lies inside, and
+    what it holds is moved into `out` name by name, the marker last.
 
     Args:
         out: A folder that does not exist, is empty, or may be replaced.
         marker: A file that a folder of ours holds; without it nothing is ever overwritten.
+        names: All that a folder of ours may hold; one with something else is not overwritten.
+            Empty: whatever lies beside the marker is ours.
         overwrite: Replace an older folder.
 
     Raises:
         ConfigError: `out` is in the way.
     """
-    _check_free(out, marker, overwrite)
+    _check_free(out, marker, names, overwrite)
     out = out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        folder = Path(temporary) / out.name
+    fixed = out.exists() and (
+        out.is_mount() or out == Path.cwd() or not os.access(out.parent, os.W_OK)
+    )
+    with partial_folder(out / out.name if fixed else out) as temporary:
+        folder = temporary / out.name
         folder.mkdir()
         yield folder
-        if out.exists():
-            out.rename(Path(temporary) / "older")
+        _sync_tree(folder)
+        if fixed:
+            _move_into(folder, out, marker)
+        else:
+            _put(folder, out)
+        sync_folder(out if fixed else out.parent)
+
+
+def _put(folder: Path, out: Path) -> None:
+    """Give a folder the name `out`; what had it before takes the old name."""
+    if not out.exists():
+        folder.rename(out)
+    elif not _exchanged(folder, out):
+        out.rename(folder.with_name(f"{folder.name}.older"))
         folder.rename(out)
 
 
-def _check_free(out: Path, marker: str, overwrite: bool) -> None:
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; return whether the system and the disk can."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    first, second = os.fsencode(one), os.fsencode(other)
+    return bool(rename(AT_FDCWD, first, AT_FDCWD, second, ctypes.c_uint(RENAME_EXCHANGE)) == 0)
+
+
+def _move_into(folder: Path, out: Path, marker: str) -> None:
+    """Replace what `out` holds, but for `folder`; without the marker it is nobody's."""
+    (out / marker).unlink(missing_ok=True)
+    for old in out.iterdir():
+        if old == folder.parent:
+            continue
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for made in sorted(folder.iterdir(), key=lambda path: path.name == marker):
+        made.rename(out / made.name)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Bring every file and name in a folder to the disk."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            fd = os.open(Path(root, name), os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        sync_folder(Path(root))
+
+
+def _check_free(out: Path, marker: str, names: Collection[str], overwrite: bool) -> None:
     if not out.exists() and not out.is_symlink():
-        above = next(parent for parent in out.absolute().parents if parent.exists())
-        if not above.is_dir():
-            raise ConfigError(f"{above}: expected a folder, found a file; name another")
+        check_folder(out)
         return
     if out.is_symlink() or not out.is_dir():
         raise ConfigError(f"{out}: expected a folder to write, found something else; name another")
-    if out.samefile(Path.cwd()):
-        raise ConfigError(f"{out}: you are in it, so it cannot be replaced; name a new folder")
-    if not any(out.iterdir()):
+    present = {path.name for path in out.iterdir() if not PARTIAL.fullmatch(path.name)}
+    if not present:
         return
+    if names and (foreign := present - {*names, marker}):
+        raise ConfigError(
+            f"{out}: holds {min(foreign)!r}, which is not ours; name a new or an empty folder"
+        )
     if not overwrite:
         raise ConfigError(f"{out}: not empty; name another folder or pass --overwrite")
     if not (out / marker).is_file():

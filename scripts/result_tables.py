@@ -26,9 +26,10 @@ SETS = ("deepcrack", "crackforest", "masonry")
 def models() -> str:
     """Return what each shipped net costs and gives: the one table of the README."""
     rows = []
-    speeds = {row.model: row for row in cpu_rows()}
+    speeds = {find_card(row.model).config: row for row in cpu_rows()}  # of one shape, one speed
     for name in edge_models():
-        card, speed = find_card(name), speeds.get(name)
+        card = find_card(name)
+        speed = speeds.get(card.config)
         int8 = read_json(RESULTS / f"{name}-int8.json", Evaluation)
         rows.append(
             [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scnet_edge.archive.coding import Inspection
-from scnet_edge.survey.files import write_durably
+from scnet_edge.files import write_file
 
 _MOST = 2000  # conditions of one inspection that are looked at
 LEAST_READINGS = 2  # one note alone says nothing of the rest
@@ -44,4 +44,4 @@ def coded_readings(inspection: Inspection, max_speed_mps: float) -> list[tuple[f
 def write_readings(path: Path, readings: list[tuple[float, float]]) -> None:
     """Write (seconds of the film, metres) as an odometry file."""
     lines = ["time_s,chainage_m", *(f"{time_s:g},{metres:.3f}" for time_s, metres in readings)]
-    write_durably(path, ("\n".join(lines) + "\n").encode())
+    write_file(path, ("\n".join(lines) + "\n").encode())

@@ -12,17 +12,16 @@ Nothing in it says when or how often it was tried: the same films give the same 
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from scnet_edge.archive.manifest import Manifest, Row, read_manifest
-from scnet_edge.config import read_json, replace_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import write_file
 from scnet_edge.inspection.setup import Setup
-from scnet_edge.survey.files import sync_folder
 
 FACTS, MANIFEST, FILMS, DONE, SURVEY = (
     "archive.json",
@@ -92,8 +91,8 @@ def open_archive(folder: Path, manifest: Path, job: Job) -> Manifest:
         )
     read = read_manifest(manifest)
     (folder / FILMS).mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(manifest, copy)
-    replace_json(facts, job)
+    write_file(copy, manifest.read_bytes())
+    write_json(facts, job)
     return read
 
 
@@ -126,8 +125,7 @@ def mark_done(folder: Path, film: Row, done: Done) -> None:
     """Write the marker: the last thing that is written of a film."""
     place = film_folder(folder, film)
     place.mkdir(parents=True, exist_ok=True)
-    replace_json(place / DONE, done)
-    sync_folder(place)
+    write_json(place / DONE, done)
 
 
 def _check_same(folder: Path, before: Job, now: Job) -> None:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from scnet_edge.archive.coding import Inspection
 from scnet_edge.archive.media import shown
 from scnet_edge.errors import InputError
+from scnet_edge.files import new_file
 
 Kind = Literal["film", "picture", "database", "inspection", "folder", "link"]
 State = Literal["matched", "alone", "claimed", "missing", "unreadable", "other"]
@@ -119,13 +120,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     table = pa.Table.from_pylist(
         [_cells(row) for row in manifest.rows], schema=SCHEMA.with_metadata(facts)
     )
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with new_file(path) as f:
+        pq.write_table(table, f, compression="zstd")
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -21,10 +21,10 @@ from scnet_edge.archive.agreement import (
 from scnet_edge.archive.compare import Pairing, Tolerances
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, read_archive
 from scnet_edge.archive.manifest import Manifest, Row
+from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
 from scnet_edge.survey.codes import Codes, Limit, judge, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.files import write_durably
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.survey.ratings import Rating, rate
@@ -88,7 +88,7 @@ def write_report(archive: Path, codes: Codes, limit_name: str, limit: Limit) -> 
             pipes.append(_pipe(film, state, survey, codes, limit, by_film.get(film.film_id)))
     pipes.sort(key=lambda pipe: (pipe.severity, pipe.film.path_bytes))
     page = _index(job, manifest, done, pipes, agreements, limit_name, limit)
-    write_durably(archive / INDEX, page.encode(errors="replace"))
+    write_file(archive / INDEX, page.encode(errors="replace"))
     return archive / INDEX
 
 
@@ -130,7 +130,7 @@ def write_disagreements(
         "words": words,
     }
     page = page_template(FOLDER, DISAGREEMENTS).render(values)
-    write_durably(archive / DISAGREEMENTS, page.encode(errors="replace"))
+    write_file(archive / DISAGREEMENTS, page.encode(errors="replace"))
     return archive / DISAGREEMENTS
 
 
@@ -144,7 +144,7 @@ def _write_own_report(
     if path.is_file() and path.read_bytes().endswith(mark):
         return
     page = render_report(survey, codes, limit_name, limit)
-    write_durably(path, page.encode(errors="replace") + mark)
+    write_file(path, page.encode(errors="replace") + mark)
 
 
 def _pipe(

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from scnet_edge.files import sync_folder
 from scnet_edge.survey.database import COMPANIONS, migrate
 from scnet_edge.survey.evidence import write_sidecar
-from scnet_edge.survey.files import sync_folder
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import JOURNAL, RESERVE
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from scnet_edge.bench.scoring import Scored
-from scnet_edge.config import read_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
 
 SCHEMA = 2
@@ -251,11 +251,8 @@ def write_result(path: Path, result: BenchmarkResult) -> None:
     Raises:
         ConfigError: the disk is full, or the folder not ours to write in.
     """
-    unfinished = path.with_name(f".{path.name}.tmp")
-    text = msgspec.json.format(msgspec.json.encode(result), indent=1)
     try:
-        unfinished.write_bytes(text + b"\n")
-        unfinished.replace(path)
+        write_json(path, result, indent=1)
     except OSError as e:
         raise ConfigError(f"{path}: cannot be written ({e}); make room, then start again") from e
 

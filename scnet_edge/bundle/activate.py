@@ -37,6 +37,7 @@ from scnet_edge.bundle.device import (
     read_state,
     write_state,
 )
+from scnet_edge.bundle.made_here import require_made_here, seal
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.config import write_json
 from scnet_edge.engines.base import default_engine
@@ -130,6 +131,7 @@ def compile_bundle(
             record = inspected(folder, done.record, done.plans) if done.plans else done.record
             record = msgspec.structs.replace(record, parity=done.parity)
             write_json(folder / COMPILED, record)
+            seal(folder)
         state = state.put(engine, Builds(active=name, previous=previous))
         write_state(bundle, state)
         _sweep(bundle, state)
@@ -164,6 +166,7 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
             )
         folder = bundle / DEVICE / builds.previous
         with _refused_on_failure(bundle, state, engine, builds.previous):
+            require_made_here(folder)
             record = read_compiled(folder)
             parity, open_s = try_compiled(bundle, manifest, folder, record, threads)
         swapped = Builds(active=builds.previous, previous=builds.active)

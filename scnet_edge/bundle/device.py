@@ -16,12 +16,14 @@ from pathlib import Path
 
 import msgspec
 
+from scnet_edge.bundle.made_here import NotMadeHere, require_made_here
 from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
-from scnet_edge.config import read_json, replace_json
+from scnet_edge.config import read_json, write_json
 from scnet_edge.engines.compiled import COMPILED, check_compiled, identity, read_compiled
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt.library import capabilities
 from scnet_edge.errors import BundleError, EngineError
+from scnet_edge.files import make_subfolder
 from scnet_edge.folders import lock_folder
 
 log = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ def claimed(bundle: Path) -> Iterator[None]:
     ):
         if wrong:
             raise BundleError(f"{path}: expected {expected}, found something else; remove it")
-    folder.mkdir(exist_ok=True)
+    make_subfolder(bundle, DEVICE)
     reason = "another process is building here; wait for it or stop it first"
     with closing(lock_folder(folder, BundleError(f"{folder}: {reason}"))):
         yield
@@ -107,7 +109,7 @@ def claimed(bundle: Path) -> Iterator[None]:
 
 def write_state(bundle: Path, state: State) -> None:
     """Write what is active, whole or not at all."""
-    replace_json(bundle / DEVICE / STATE, state)
+    write_json(bundle / DEVICE / STATE, state)
 
 
 def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> Path:
@@ -168,17 +170,21 @@ def opening_for(
 def compiled_for(bundle: Path, graphs: Sequence[Path], engine: str) -> Path | None:
     """Return the folder of compiled code to run, whole and for this machine; None if there is none.
 
-    The active one, or where that is damaged the one before it, which is logged.
+    The active one, or where that is damaged the one before it, which is logged. What this user has
+    not made on this machine counts as none, and is logged as well.
 
     Raises:
         BundleError: what is active cannot be read.
-        EngineError: there is compiled code for this engine and none of it can be used.
+        EngineError: there is compiled code for this engine, made here, and none can be used.
             Either message has the reason and the command that mends it.
     """
     name, refused = newest_whole(bundle, read_state(bundle).of(engine), graphs, engine)
     if name and refused:
         log.error("%s; running the previous %s instead", refused[0], name)
     if refused and not name:
+        if all(isinstance(reason, NotMadeHere) for reason in refused):
+            log.warning("%s; it is not run, and compiled anew in memory", refused[0])
+            return None
         raise refused[0]
     return bundle / DEVICE / name if name else None
 
@@ -194,6 +200,7 @@ def newest_whole(
     for name in filter(None, (builds.active, builds.previous)):
         try:
             folder = bundle / DEVICE / name
+            require_made_here(folder)
             check_compiled(folder, compiled_graph(folder, graphs), identity(engine))
             return name, refused
         except EngineError as e:

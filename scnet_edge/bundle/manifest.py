@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from scnet_edge.config import read_json, replace_json
+from scnet_edge.config import read_json, read_text, write_json
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.folders import file_sha256
 from scnet_edge.models.cards import OperatingPoint
@@ -200,7 +200,7 @@ def read_manifest(bundle: Path) -> Manifest:
     if schema != SCHEMA:
         raise BundleError(f"{bundle}: schema {schema}, this version reads {SCHEMA}; build it again")
     manifest = read_json(bundle / MANIFEST, Manifest, error=BundleError)
-    if manifest.seal != seal_of(msgspec.json.decode((bundle / MANIFEST).read_bytes())):
+    if manifest.seal != seal_of(msgspec.json.decode(read_text(bundle / MANIFEST))):
         raise BundleError(
             f"{bundle / MANIFEST}: was edited after it was written, its seal does not match; what "
             "it says is decided by 'scnet-edge build', build the bundle again"
@@ -218,7 +218,7 @@ def write_manifest(bundle: Path, manifest: Manifest) -> None:
     The seal finds edits and damage; it is no signature, for whoever can compute it can forge it.
     """
     sealed = msgspec.structs.replace(manifest, seal=seal_of(msgspec.to_builtins(manifest)))
-    replace_json(bundle / MANIFEST, sealed)
+    write_json(bundle / MANIFEST, sealed)
 
 
 def seal_of(fields: dict[str, Any]) -> str:

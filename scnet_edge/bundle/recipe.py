@@ -12,7 +12,7 @@ from scnet_edge.config import SIDES_PX, read_toml
 from scnet_edge.data.preprocess import EDGE_THRESHOLD
 from scnet_edge.errors import ConfigError
 
-DEFAULT_MODEL = "scnet-small-instance"
+DEFAULT_MODEL = "scnet-small-open"
 DEFAULT_SIZE_HW = (384, 544)
 # The least F1 of our mask against the reference's, on the golden frames, that a bundle may have.
 MIN_MASK_F1: dict[Precision, float] = {"fp32": 0.999, "fp16": 0.99, "int8": 0.95}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.arrays import read_arrays
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import (
     FP16,
@@ -29,6 +28,7 @@ from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError
 from scnet_edge.types import Parity, PixelCounts
 
+MAX_GOLDEN_BYTES = 512 * 2**20
 Open = Callable[[str], Backend]  # the name of a graph -> what runs it
 
 
@@ -195,11 +195,11 @@ def read_golden(path: Path, *, batch: int = 1) -> Golden:
         BundleError: they cannot be read, there are none, or they are of another shape or type.
     """
     try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as arrays:
-            frames = _array(path, arrays, "frames", "uint8", 4)
-            probability = _array(path, arrays, "probability", "float32", 3)
-            edges = _array(path, arrays, "edges", "float32", 3) if "edges" in arrays else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as e:
+        arrays = read_arrays(path, most_bytes=MAX_GOLDEN_BYTES)
+        frames = _array(path, arrays, "frames", "uint8", 4)
+        probability = _array(path, arrays, "probability", "float32", 3)
+        edges = _array(path, arrays, "edges", "float32", 3) if "edges" in arrays else None
+    except (OSError, ValueError, KeyError) as e:
         raise BundleError(f"{path}: golden frames cannot be read ({e}); build again") from e
     maps = [len(probability)] + ([] if edges is None else [len(edges)])
     if {*maps} != {len(frames)}:

@@ -6,11 +6,13 @@ import errno
 import io
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from scnet_edge.errors import EngineGone, GateError, ScnetEdgeError, SinkError
+from scnet_edge.cli.limits import is_lack, limits_hint, require_limits
+from scnet_edge.errors import CONTROL, EngineGone, GateError, ScnetEdgeError, SinkError
+from scnet_edge.redaction import without_secrets
 
 app = typer.Typer(
     name="scnet-edge",
@@ -59,23 +61,32 @@ def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths may be of any bytes
     try:
+        if not {"--help", "--version"} & {*sys.argv}:
+            require_limits()
         sys.exit((program or app)(prog_name=name, standalone_mode=False))
     except UsageError as e:
         command = e.ctx.command_path if e.ctx else name
         message = e.format_message().rstrip(".")
-        print(f"{command}: {message}; see '{command} --help'", file=sys.stderr)
-        sys.exit(os.EX_USAGE)
+        _end(f"{command}: {message}; see '{command} --help'", os.EX_USAGE)
     except typer.Abort:
         sys.exit(130)
     except ScnetEdgeError as e:
-        print(f"{name}: {e}", file=sys.stderr)
-        sys.exit(STATUSES.get(type(e), 1))
-    except OSError as e:
-        if e.errno not in REFUSALS:
+        _end(f"{name}: {e}{limits_hint(e)}", STATUSES.get(type(e), 1))
+    except (OSError, MemoryError, ImportError) as e:
+        if is_lack(e):
+            _end(f"{name}: {e or 'no memory is left'}{limits_hint(e)}", 1)
+        if not isinstance(e, OSError) or e.errno not in REFUSALS:
             raise
         place = f"{e.filename}: " if e.filename else ""
-        print(f"{name}: {place}{e.strerror}; free or choose another place", file=sys.stderr)
-        sys.exit(1)
+        _end(f"{name}: {place}{e.strerror}; free or choose another place", 1)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    """Print one line and exit; whatever it repeats of the call, no password is in it."""
+    for argument in sys.argv[1:]:
+        message = without_secrets(message, argument)
+    print(CONTROL.sub(" ", message), file=sys.stderr)
+    sys.exit(status)
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.

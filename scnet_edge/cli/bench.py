@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.files import write_file
 from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
@@ -94,10 +95,10 @@ def report(
         if path:
             check_file(path)
     read = [read_result(path) for path in results]
-    html.write_text(page(read), encoding="utf-8")
+    write_file(html, page(read).encode())
     text = document(read)
     if markdown:
-        markdown.write_text(text + "\n", encoding="utf-8")
+        write_file(markdown, f"{text}\n".encode())
     typer.echo(f"{text}\n\n{html}")
 
 

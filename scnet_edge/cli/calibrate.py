@@ -88,7 +88,9 @@ def calibrate(
     )
     methods = METHODS if method is None else (_method(method),)
     sources, kept = [*data, *(more or [])], cache or default_cache()
-    _check_places(out, sources, kept)
+    _check_places(out, sources)
+    if cache:
+        check_folder(cache)
     with show_steps("reading frames") as report:
         gathered = gather(
             sources,
@@ -152,14 +154,13 @@ def _method(name: str) -> Method:
     raise ConfigError(f"method {name!r}: expected one of {', '.join(METHODS)}")
 
 
-def _check_places(out: Path, sources: list[str], cache: Path) -> None:
+def _check_places(out: Path, sources: list[str]) -> None:
     """Refuse places that cannot be written or where what is written would be read as a frame."""
     from scnet_edge.quantization.ranges import is_ranges
 
     if out.suffix != ".toml" or out.is_dir():
         raise ConfigError(f"{out}: expected a file to write that ends in .toml")
     check_folder(out.parent)
-    check_folder(cache)
     for source in sources:
         given = Path(source if Path(source).exists() else source.partition(":")[2] or source)
         if given.is_dir() and out.resolve().is_relative_to(given.resolve()):

@@ -10,6 +10,7 @@ import typer
 
 from scnet_edge.cli import app
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import write_file
 
 if TYPE_CHECKING:
     from scnet_edge.inspection.checkerboard import Board
@@ -40,7 +41,7 @@ def calibrate_camera(
     spread = found[:: max(1, -(-len(found) // most))]
     lens = calibrated(spread, printed, size_hw, fisheye=fisheye)
     try:
-        out.write_text(_toml(lens, source), encoding="utf-8")
+        write_file(out, _toml(lens, source).encode())
     except OSError as e:
         raise ConfigError(f"{out}: cannot be written ({e.strerror})") from e
     Console().print(

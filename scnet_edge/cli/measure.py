@@ -67,11 +67,10 @@ def _size(array: Frame | Mask) -> str:
 
 
 def _write(path: Path, cracks: list[Crack]) -> None:
-    import msgspec
+    from scnet_edge.config import write_json
 
-    text = msgspec.json.format(msgspec.json.encode({"cracks": cracks}), indent=2)
     try:
-        path.write_bytes(text + b"\n")
+        write_json(path, {"cracks": cracks})
     except OSError as e:
         raise InputError(f"{path}: cannot be written ({e.strerror})") from e
 

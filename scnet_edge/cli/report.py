@@ -32,8 +32,8 @@ def report(
     min_confidence: MinConfidence = 0.7,
 ) -> None:
     """Make a survey's report: report.html in its folder, which opens without a network."""
+    from scnet_edge.files import write_file
     from scnet_edge.survey.codes import find_limit, read_codes
-    from scnet_edge.survey.files import write_durably
     from scnet_edge.survey.folder import read_survey
     from scnet_edge.survey.report.page import REPORT, render_report
     from scnet_edge.survey.report.pdf import print_pdf
@@ -42,7 +42,7 @@ def report(
     table = read_codes(codes)
     read = set_aside(read_survey(survey), min_confidence)
     page = render_report(read, table, limit, find_limit(table, limit))
-    write_durably(survey / REPORT, page.encode())
+    write_file(survey / REPORT, page.encode())
     typer.echo(survey / REPORT)
     if read.aside:
         typer.echo(f"stand aside, in a section of their own: {count_aside(read)}", err=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.files import write_file
 
 service = typer.Typer(
     name="service",
@@ -17,6 +18,7 @@ service = typer.Typer(
 )
 app.add_typer(service)
 
+PACKAGE = Path(__file__).parents[1]
 User = Annotated[bool, typer.Option("--user", help="This user's own systemd, without root.")]
 
 
@@ -38,27 +40,36 @@ def install(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit, do nothing.")] = False,
 ) -> None:
     """Write the unit, have systemd check it, and start it now and at every boot."""
+    from scnet_edge.bundle.made_here import key_file
     from scnet_edge.bundle.manifest import read_manifest
-    from scnet_edge.robot.service import require_readable, unit_path, unit_text
+    from scnet_edge.robot.service import require_readable, require_writable, unit_path, unit_text
 
     read_manifest(bundle)  # better said now than in a journal nobody reads
     place = bundle.resolve()
+    sinks = sink or ["jsonl:run.jsonl"]
     if not user:
-        require_readable(place)
-        require_readable(Path(sys.executable))
+        for path in (place, Path(sys.executable), PACKAGE, *_files_in([source, *(option or [])])):
+            require_readable(path)
+        for spec in sinks:
+            require_writable(spec)
     arguments = ["run", str(place), "--source", source]
     arguments += ["--live", live] if live is not None else []
-    for spec in sink or ["jsonl:run.jsonl"]:
+    for spec in sinks:
         arguments += ["--sink", spec]
     arguments += option or []
-    text = unit_text(arguments, memory_max=memory_max, user=user, read_only=(place,))
+    text = unit_text(
+        arguments,
+        memory_max=memory_max,
+        user=user,
+        read_only=(place,),
+        device_key=None if user else key_file(),
+    )
     if dry_run:
         typer.echo(text, nl=False)
         return
     path = unit_path(user=user)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)  # a source may have a password in it
+    write_file(path, text.encode(), mode=0o600)  # a source may have a password in it
     _start(path, user=user)
 
 
@@ -82,6 +93,12 @@ def status(
         typer.echo(f"{state.restarts} restarts{memory}")
         typer.echo(where)
     raise typer.Exit(state.active != "active")
+
+
+def _files_in(options: list[str]) -> list[Path]:
+    """Return the files and folders that options name, such as `--config=/etc/robot.toml`."""
+    named = [Path(text) for option in options for text in (option, option.partition("=")[2])]
+    return [path for path in named if path.is_absolute() and path.exists()]
 
 
 def _start(path: Path, *, user: bool) -> None:

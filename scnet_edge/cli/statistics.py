@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scnet_edge.cli import app
+from scnet_edge.config import write_json
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file
 
@@ -22,7 +23,6 @@ def statistics(
     json: Annotated[Path | None, typer.Option(help="Write them here as well.")] = None,
 ) -> None:
     """Read every image and mask of data sets or of a corpus, and count."""
-    import msgspec
     from rich.console import Console
     from rich.table import Table
 
@@ -60,4 +60,4 @@ def statistics(
         table.add_row(*cells)
     Console().print(table)
     if json:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+        write_json(json, rows)

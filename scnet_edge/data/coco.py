@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from scnet_edge.config import NOT_JSON
+from scnet_edge.data.frames import MAX_PIXELS
 from scnet_edge.data.outlines import (
     OutlinedSample,
     Polygon,
@@ -17,9 +19,12 @@ from scnet_edge.data.outlines import (
     drawn_mask,
     find_image,
 )
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import ConfigError, InputError, shown
+from scnet_edge.files import read_file
 from scnet_edge.types import Mask
 
+MAX_BYTES = 96 * 2**20  # numbers take sixteen times their text
+LONGEST_SHIFT = 40  # bits of a run: longer numbers take the square of their length
 Side = Annotated[int, msgspec.Meta(gt=0)]
 Pixels = Annotated[int, msgspec.Meta(ge=0)]
 Shape: TypeAlias = "list[Polygon] | RunLengths"
@@ -100,11 +105,17 @@ def read_coco_masks(path: Path) -> Iterator[tuple[str, Mask | None]]:
 def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
     """Return the images of a COCO file, each with the shapes of its cracks."""
     try:
-        coco = msgspec.json.decode(path.read_bytes(), type=CocoFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
+    except (ConfigError, *NOT_JSON) as e:
         raise InputError(
             f"{shown(path)}: expected a COCO file with images and annotations ({e})"
         ) from e
+    for image in coco.images:
+        if image.height * image.width > MAX_PIXELS:
+            raise InputError(
+                f"{shown(path)}: image {image.file_name}: {image.width}x{image.height} px, "
+                f"expected at most {MAX_PIXELS // 10**6} megapixels"
+            )
     images = {image.id: image for image in coco.images}
     if len(images) < len(coco.images):
         raise InputError(f"{shown(path)}: two images have one id; export it again")
@@ -204,7 +215,7 @@ def _unpacked(text: str, where: str) -> list[int]:
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
-        if not 0 <= bits < 64:
+        if not 0 <= bits < 64 or shift > LONGEST_SHIFT:
             break
         value |= (bits & 31) << shift
         shift += 5

@@ -17,6 +17,8 @@ from scnet_edge.errors import InputError, install_extra, shown
 from scnet_edge.types import Mask
 
 Polygon: TypeAlias = list[float]  # x, y, x, y, ... in pixels, 0, 0 the corner of the first
+MOST_STEPS = 10_000_000  # pixels along a polygon
+MOST_POINTS = 100_000  # of a polygon: pycocotools takes memory for each step between them
 MOST_BEYOND = 4.0  # a corner so many sides outside its image is no corner of anything in it
 
 
@@ -107,8 +109,12 @@ def check_polygon(polygon: Polygon, size_hw: tuple[int, int], where: str) -> Non
         raise InputError(f"{where}: a polygon has under 3 points or half a point; draw it again")
     values: npt.NDArray[np.float64] = np.asarray(polygon, np.float64)
     reach = MOST_BEYOND * max(size_hw)
+    if len(polygon) > 2 * MOST_POINTS:
+        raise InputError(f"{where}: a polygon has over {MOST_POINTS} points; draw it again")
     if not np.isfinite(values).all() or np.abs(values).max() > reach:
         raise InputError(f"{where}: a polygon has corners far outside its image; draw it again")
+    if np.abs(np.diff(values.reshape(-1, 2), axis=0)).sum() > MOST_STEPS:
+        raise InputError(f"{where}: a polygon has a line without end; draw it again")
 
 
 def find_image(file: Path, name: str) -> Path:

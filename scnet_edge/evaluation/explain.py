@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scnet_edge.errors import InputError
+from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
@@ -179,8 +179,7 @@ def write_explanation(out: Path, frame: Frame, explained: Explanation) -> list[P
     } | drawn
     paths = [out / f"{name}.png" for name in images]
     for path, image in zip(paths, images.values(), strict=True):
-        if not cv2.imwrite(str(path), image):
-            raise InputError(f"{path}: cannot be written; choose another --out")
+        write_image(path, image)
     return paths
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.errors import ConfigError, install_extra
 from scnet_edge.evaluation import Tally
 from scnet_edge.evaluation.metrics import Counts, add_up, ods
+from scnet_edge.files import new_file, write_image
 from scnet_edge.types import Frame, Mask
 
 RIGHT, WRONG, MISSED = (255, 255, 255), (60, 60, 230), (230, 150, 60)  # BGR: white, red, blue
@@ -40,7 +40,8 @@ def draw_curves(path: Path, curves: Mapping[str, Counts]) -> None:
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
-    figure.savefig(path, bbox_inches="tight", dpi=120)
+    with new_file(path) as f:
+        figure.savefig(f, format="png", bbox_inches="tight", dpi=120)
 
 
 def new_figure(columns: int = 1):  # type: ignore[no-untyped-def]  # matplotlib is optional
@@ -98,7 +99,7 @@ def telling_images(counted: Tally, threshold: float) -> dict[str, list[str]]:
 def write_panel(path: Path, frame: Frame, mask: Mask, truth: Mask) -> None:
     """Write `panel` as an image file, its folder as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), panel(frame, mask, truth))
+    write_image(path, panel(frame, mask, truth))
 
 
 def total(counted: Tally) -> Counts:

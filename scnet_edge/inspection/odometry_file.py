@@ -16,7 +16,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from scnet_edge.config import MAX_BYTES, NOT_JSON
 from scnet_edge.errors import ConfigError
+from scnet_edge.files import read_file
 
 Clock: TypeAlias = Literal["frame_id", "time_s", "mono_ns", "utc_ns"]
 CLOCKS: tuple[Clock, ...] = ("frame_id", "time_s", "mono_ns", "utc_ns")  # the first there is counts
@@ -78,7 +80,7 @@ def read_odometry(path: Path) -> OdometryFile:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = read_file(path, MAX_BYTES)
         utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except FileNotFoundError:
@@ -113,7 +115,7 @@ def _json_records(
         last = number == lines[-1][0]
         try:
             yield number, msgspec.json.decode(line, type=dict[str, object]), last
-        except msgspec.MsgspecError as e:
+        except NOT_JSON as e:
             if not last:
                 raise ConfigError(f"{path}, line {number}: {e}") from e
             yield number, {}, True

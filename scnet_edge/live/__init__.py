@@ -2,7 +2,7 @@
 
 access.py   who may look: hosts, origins, the token
 guard.py    the same as a layer around the application, with the headers of every answer
-slow.py     connections that send nothing, or too slowly
+accept.py   few connections, each with little time
 app.py      what is answered
 board.py    the newest frame, drawn when somebody looks
 metrics.py  counters and gauges for Prometheus

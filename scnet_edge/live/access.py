@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import os
-import secrets
+import re
 import socket
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.state import make_secret, state_folders
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 COOKIE = "scnet_edge_live"
+# A name, an IPv4 address, or an IPv6 address in brackets; then a port.
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,10})?")
 LOOPBACK_NAMES = frozenset({"localhost"})
 
 
@@ -52,7 +53,7 @@ class Access:
         """Return whether a page of ours asks, or no page at all."""
         if origin is None:
             return True
-        return urlsplit(origin).netloc.lower() == host.lower()
+        return origin.partition("://")[2].lower() == host.lower()
 
     def token_right(self, shown: str) -> bool:
         """Compare in constant time."""
@@ -107,9 +108,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def token_path() -> Path:
     """Return where this user's token is kept; systemd's state folder for a service."""
-    state = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
-    base = Path(state) if state else Path.home() / ".local" / "state"
-    return base / "scnet-edge" / "live-token"
+    folders = state_folders()
+    if not folders:
+        raise ConfigError("live page: this user has no home to keep a token in; set XDG_STATE_HOME")
+    return folders[-1] / "live-token"
 
 
 def read_token(path: Path) -> str:
@@ -119,28 +121,20 @@ def read_token(path: Path) -> str:
         ConfigError: others may read the file, or it holds no token.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        return _checked_token(path)
-    with os.fdopen(fd, "w") as f:
-        token = secrets.token_urlsafe(32)
-        f.write(f"{token}\n")
-    return token
+        return make_secret(path)
+    except OSError as e:
+        raise ConfigError(f"{path}: the live token cannot be kept there ({e.strerror})") from e
 
 
-def _checked_token(path: Path) -> str:
-    mode = stat.S_IMODE(path.lstat().st_mode)
-    if path.is_symlink() or not path.is_file() or mode & 0o077:
-        raise ConfigError(f"{path}: expected a file of mode 0600, found {mode:04o}; chmod 600 it")
-    token = path.read_text().strip()
-    if len(token) < 22:
-        raise ConfigError(f"{path}: expected a token of 22 characters or more; delete the file")
-    return token
+def is_origin(origin: str | None) -> bool:
+    """Return whether an `Origin` header is missing, `null`, or a URL's scheme, host and port."""
+    if origin is None or origin == "null":
+        return True
+    scheme, _, host = origin.partition("://")
+    return scheme.isalnum() and bool(_host_name(host))
 
 
 def _host_name(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    """Return the name in a `Host` header, lower case; empty where it is none."""
+    match = HOST.fullmatch(host)
+    return match[1].strip("[]").lower() if match else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -13,12 +14,13 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from scnet_edge.events import Event
+from scnet_edge.live.accept import Connections
 from scnet_edge.live.access import Access
 from scnet_edge.live.board import Board
 from scnet_edge.live.guard import Guard
@@ -62,22 +64,24 @@ class Show:
         )
 
 
-def make_app(show: Show, access: Access) -> ASGIApp:
+def make_app(show: Show, access: Access, connections: Connections) -> ASGIApp:
     """Return the guarded application."""
     routes: list[Any] = [Route(path, _asset(PAGE / name)) for path, name in ASSETS.items()]
     routes += [
         Route("/healthz", _health(lambda: show.monitor.liveness.alive, show)),
         Route("/readyz", _health(lambda: show.monitor.liveness.ready, show)),
-        Route("/metrics", _metrics(show)),
+        Route("/metrics", _metrics(show, connections)),
         Route("/status.json", _status(show)),
         Route("/frame.jpg", _frame(show)),
         WebSocketRoute("/stream", _stream(show)),
     ]
-    return Guard(Starlette(routes=routes), access)
+    return Guard(Starlette(routes=routes), access, connections)
 
 
-def _asset(path: Path) -> Callable[[Request], FileResponse]:
-    return lambda request: FileResponse(path)
+def _asset(path: Path) -> Callable[[Request], Response]:
+    """Return what answers with a file of the page, read once: an answer opens none."""
+    body, kind = path.read_bytes(), mimetypes.guess_type(path.name)[0]
+    return lambda request: Response(body, media_type=kind)
 
 
 def _health(good: Callable[[], bool], show: Show) -> Callable[[Request], Response]:
@@ -87,9 +91,14 @@ def _health(good: Callable[[], bool], show: Show) -> Callable[[Request], Respons
     return answer
 
 
-def _metrics(show: Show) -> Callable[[Request], Response]:
+def _metrics(show: Show, connections: Connections) -> Callable[[Request], Response]:
     kind = "text/plain; version=0.0.4; charset=utf-8"
-    return lambda request: Response(metrics_text(show.monitor.status), media_type=kind)
+
+    def answer(request: Request) -> Response:
+        text = metrics_text(show.monitor.status, requests_refused=connections.refused)
+        return Response(text, media_type=kind)
+
+    return answer
 
 
 def _status(show: Show) -> Callable[[Request], Response]:

@@ -11,7 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scnet_edge.live.access import COOKIE, Access
+from scnet_edge.live.accept import Connections
+from scnet_edge.live.access import COOKIE, Access, is_origin
 
 MAX_BODY_BYTES = 1024
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # a prober has no token, and learns one word
@@ -33,14 +34,17 @@ HEADERS = {
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, connections: Connections) -> None:
         self._app = app
+        self._connections = connections
         self._access = access
         self._failures_s: deque[float] = deque(maxlen=MAX_FAILURES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application answer."""
+        self._connections.has_asked(tuple(scope["client"]), lasts=scope["type"] == "websocket")
         refusal = self._refusal(scope)
+        self._connections.refused += refusal is not None
         if scope["type"] == "websocket":
             if refusal is None:
                 await self._app(scope, receive, send)
@@ -60,6 +64,8 @@ class Guard:
         host, hosts = headers.get("host", ""), headers.getlist("host")
         if len(hosts) != 1 or not access.host_allowed(host):
             return PlainTextResponse("This server has another name.\n", 421)
+        if not is_origin(headers.get("origin")):
+            return PlainTextResponse("Expected an Origin, found none.\n", 400)
         if not access.origin_allowed(headers.get("origin"), host):
             return PlainTextResponse("Pages of other sites may not ask here.\n", 403)
         if scope["type"] == "http":

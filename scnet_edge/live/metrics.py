@@ -16,20 +16,22 @@ STATES = ("starting", "waiting_camera", "running", "stalled", "closed")
 class _Collector:
     """Gives the families of one status, as it is when it is scraped."""
 
-    def __init__(self, status: Callable[[], Status]) -> None:
+    def __init__(self, status: Callable[[], Status], requests_refused: int) -> None:
         self._status = status
+        self._requests_refused = requests_refused
 
     def collect(self) -> Iterator[Metric]:
         status = self._status()
         yield from _frames(status)
         yield from _sinks(status)
         yield from _machine(status)
+        yield _counter("page_refused", "Requests refused.", {"": self._requests_refused})
 
 
-def metrics_text(status: Callable[[], Status]) -> bytes:
+def metrics_text(status: Callable[[], Status], *, requests_refused: int) -> bytes:
     """Return what a scraper reads; every counter is of this run."""
     registry = CollectorRegistry()
-    registry.register(_Collector(status))
+    registry.register(_Collector(status, requests_refused))
     return generate_latest(registry)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,13 @@ from threading import Thread
 import uvicorn
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.live.accept import BACKLOG, Connections, Sparing
 from scnet_edge.live.access import Access, access_for, parse_address
 from scnet_edge.live.app import STATUS_S, Show, make_app
-from scnet_edge.live.slow import MAX_HEADER_BYTES, bounded_protocol
 
 STOP_S = 2.0
+MAX_HEADER_BYTES = 16 * 1024
+LOGGERS = ("uvicorn.error", "asyncio", "scnet_edge.live.accept")  # which strangers can fill
 MAX_MESSAGE_BYTES = 1024  # of what a page sends: it asks for frames, in a word
 
 
@@ -46,29 +50,45 @@ def open_live(address: str, show: Show, *, token_file: Path | None = None) -> It
     host, port = parse_address(address)
     access = access_for(host, token_file)
     with _listening(host, port) as listener:
-        server = _Server(_config(show, access), show)
-        thread = Thread(target=server.run, args=([listener],), name="live", daemon=True)
-        thread.start()
-        try:
-            yield _live(host, listener.getsockname()[1], access)
-        finally:
-            server.should_exit = True
-            thread.join(STOP_S)
+        connections = Connections()
+        server = _Server(_config(show, access, connections), show, connections, listener)
+        thread = Thread(target=server.run, args=([],), name="live", daemon=True)
+        with _sparing():
+            thread.start()
+            try:
+                yield _live(host, listener.getsockname()[1], access)
+            finally:
+                server.should_exit = True
+                thread.join(STOP_S)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the charts filled every second whether or not somebody looks."""
+    """uvicorn behind our own door, with the charts filled every second."""
 
-    def __init__(self, config: uvicorn.Config, show: Show) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        show: Show,
+        connections: Connections,
+        listener: socket.socket,
+    ) -> None:
         super().__init__(config)
-        self._show = show
+        self._show, self._connections, self._listener = show, connections, listener
 
     async def main_loop(self) -> None:
-        sampling = asyncio.create_task(self._sample())
+        accepting = self._connections.accept(self._listener, self._protocol)
+        tasks = [asyncio.create_task(each) for each in (accepting, self._sample())]
         try:
             await super().main_loop()
         finally:
-            sampling.cancel()
+            for task in tasks:
+                task.cancel()
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def _sample(self) -> None:
         while True:
@@ -76,10 +96,10 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(STATUS_S)
 
 
-def _config(show: Show, access: Access) -> uvicorn.Config:
+def _config(show: Show, access: Access, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
-        make_app(show, access),
-        http=bounded_protocol(),
+        make_app(show, access, connections),
+        http="h11",
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
@@ -93,6 +113,19 @@ def _config(show: Show, access: Access) -> uvicorn.Config:
     )
 
 
+@contextmanager
+def _sparing() -> Iterator[None]:
+    """Keep what strangers do from filling the log."""
+    filters = [(logging.getLogger(name), Sparing(time.monotonic)) for name in LOGGERS]
+    for logger, each in filters:
+        logger.addFilter(each)
+    try:
+        yield
+    finally:
+        for logger, each in filters:
+            logger.removeFilter(each)
+
+
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
@@ -102,7 +135,10 @@ def _listening(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(where)
-            listener.listen()  # who connects before the thread runs waits, and is not refused
+            listener.setblocking(False)
+            listener.listen(
+                BACKLOG
+            )  # who connects before the thread runs waits, and is not refused
         except OSError:
             listener.close()
             raise

@@ -119,6 +119,8 @@ def read_jtop(jtop: Any, root: Path = Path("/")) -> Telemetry:
 class TelemetrySampler:
     """Reads telemetry once a second in a thread; `latest` never waits for a sensor.
 
+    Where the system refuses, because it has no descriptor left, say, the last sample stays.
+
     Args:
         read: gives one sample; None for jtop where its service runs, else `read_sensors`.
     """
@@ -164,5 +166,11 @@ class TelemetrySampler:
         return lambda: read_jtop(self._jtop)
 
     def _sample(self) -> None:
+        refused = ""
         while not self._stop.wait(self._interval_s):
-            self.latest = self._read()
+            try:
+                self.latest, refused = self._read(), ""
+            except OSError as e:
+                if refused != str(e.strerror):
+                    refused = str(e.strerror)
+                    logger.warning("telemetry: %s; the last sample stays until it is read", refused)

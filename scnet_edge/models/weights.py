@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from scnet_edge.errors import ModelError
+from scnet_edge.files import write_file
 from scnet_edge.models.baselines import COMPARED, CrackNet
 from scnet_edge.models.cards import Card, find_card
 from scnet_edge.models.hed import HED
@@ -65,7 +66,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
     if path.suffix != ".safetensors":
         raise ModelError(f"{path}: expected a name that ends in .safetensors")
     state = {key: _halved(key, value) for key, value in model.state_dict().items()}
-    path.write_bytes(safetensors.torch.save(state))
+    write_file(path, safetensors.torch.save(state))
 
 
 def _halved(key: str, value: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ import cv2
 import msgspec
 import numpy as np
 
+from scnet_edge.config import NOT_JSON, read_text
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.masks import Truth
 from scnet_edge.data.samples import Sample
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import render_stills
 from scnet_edge.types import Frame, Mask
 
@@ -125,8 +126,8 @@ def _strata(spec: str, labels: Sequence[str]) -> dict[str, list[str]]:
     if not path.is_file():
         return {}
     try:
-        strata = msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
-    except (OSError, msgspec.MsgspecError) as e:
+        strata = msgspec.json.decode(read_text(path), type=dict[str, list[str]])
+    except (ConfigError, *NOT_JSON) as e:
         raise InputError(
             f'{path}: expected a list of image names by stratum, as {{"wet": ["a"]}} ({e})'
         ) from e

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.errors import InputError
+from scnet_edge.files import write_image
 from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.perceptual_hash import Bits, bits, same_picture
 from scnet_edge.types import Frame
@@ -121,7 +122,7 @@ def write_sheet(path: Path, chosen: Sequence[tuple[CandidateFrame, str]]) -> Non
     tiles = [_tile(candidate, why) for candidate, why in ordered]
     tiles += [np.full_like(tiles[0], PAPER)] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
-    path.write_bytes(cv2.imencode(".png", np.vstack(rows))[1].tobytes())
+    write_image(path, np.vstack(rows))
 
 
 def _tile(candidate: CandidateFrame, why: str) -> Frame:

@@ -9,7 +9,7 @@ entropy     the least Kullback-Leibler divergence of the quantised from the exac
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +24,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from scnet_edge.engines.base import cpu_engine
-from scnet_edge.errors import GraphError
+from scnet_edge.errors import ConfigError, GraphError
+from scnet_edge.files import new_file
 from scnet_edge.onnx_export.trace import static_shapes
+from scnet_edge.state import cache_folder
 from scnet_edge.types import Frame
 
 Method = Literal["minmax", "percentile", "mse", "entropy"]
@@ -204,13 +206,14 @@ def _append_slice(
     graph.node.append(helper.make_node("Slice", [source, *names], [target], name=target))
 
 
+logger = logging.getLogger(__name__)
 NOT_OURS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
-def default_cache() -> Path:
-    """Return where histograms are kept unless told otherwise."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "scnet-edge" / "histograms"
+def default_cache() -> Path | None:
+    """Return where histograms are kept unless told otherwise; None for a user without a home."""
+    base = cache_folder()
+    return None if base is None else base / "histograms"
 
 
 def cache_key(graph: onnx.ModelProto, frames_sha256: Iterable[str]) -> str:
@@ -239,14 +242,21 @@ def read_cached(cache: Path, key: str) -> Histograms | None:
 
 
 def write_cached(cache: Path, key: str, histograms: Histograms) -> None:
-    """Write histograms under a key; readers see all of them or nothing."""
-    cache.mkdir(parents=True, exist_ok=True)
-    temporary = cache / f".{key}.{os.getpid()}.npz"
-    np.savez_compressed(
-        temporary,
-        names=np.array(list(histograms)),
-        peaks=np.array([h.peak for h in histograms.values()]),
-        uppers=np.array([h.upper for h in histograms.values()]),
-        counts=np.stack([h.counts for h in histograms.values()]),
-    )
-    temporary.replace(cache / f"{key}.npz")
+    """Write histograms under a key, where there is room; readers see all of them or nothing."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _write(cache / f"{key}.npz", histograms)
+    except (OSError, ConfigError) as e:
+        reason = getattr(e, "strerror", None) or e
+        logger.warning("%s: histograms are not kept for another time (%s)", cache, reason)
+
+
+def _write(path: Path, histograms: Histograms) -> None:
+    with new_file(path, durable=False) as f:
+        np.savez_compressed(
+            f,
+            names=np.array(list(histograms)),
+            peaks=np.array([h.peak for h in histograms.values()]),
+            uppers=np.array([h.upper for h in histograms.values()]),
+            counts=np.stack([h.counts for h in histograms.values()]),
+        )

@@ -15,6 +15,7 @@ import msgspec
 
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
+from scnet_edge.files import write_file
 from scnet_edge.quantization.histograms import Method
 
 SCHEMA = 3
@@ -169,9 +170,7 @@ def write_ranges(path: Path, calibration: CalibrationFile) -> None:
         if table:
             lines += ["", f"[{name}]", *(f"{_toml(k)} = {_toml(v)}" for k, v in table.items())]
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_file(path, ("\n".join(lines) + "\n").encode())
 
 
 def _checked_schema(path: Path) -> CalibrationFile:

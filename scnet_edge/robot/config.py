@@ -11,23 +11,18 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from scnet_edge.config import NotToml, parse_toml, read_text
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import PointName
 from scnet_edge.runtime.ignore import Polygon
 from scnet_edge.runtime.scale import Scale
 from scnet_edge.video.frame_checks import Limits
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.1, le=3600.0)]
@@ -150,12 +145,8 @@ def read_robot(path: Path) -> Robot:
             never repeated, since one of them may be a password.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: cannot be read as a text file ({e})") from e
-    try:
-        return msgspec.convert(tomllib.loads(text), Robot)
-    except tomllib.TOMLDecodeError as e:
+        return msgspec.convert(parse_toml(read_text(path)), Robot)
+    except NotToml as e:
         where = re.search(r"\(at .*\)$", str(e))
         raise ConfigError(f"{path}: not TOML {where[0] if where else ''}".rstrip()) from None
     except msgspec.ValidationError as e:
@@ -164,7 +155,7 @@ def read_robot(path: Path) -> Robot:
 
 def _explained(message: str) -> str:
     """Return msgspec's message with the key first and its whole range."""
-    if unknown := re.search(r"unknown field `(.*)`", message):
+    if unknown := re.search(r"unknown field `(.*)`", message, re.DOTALL):
         close = difflib.get_close_matches(unknown[1], Robot.__struct_fields__, 1, 0.6)
         meant = (
             f"did you mean {close[0]!r}?"

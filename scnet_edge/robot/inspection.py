@@ -18,6 +18,7 @@ from scnet_edge.inspection.odometry import (
 from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.machine.description import machine_name
+from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
@@ -26,7 +27,6 @@ from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.types import Captured
 from scnet_edge.video.sources import Source
-from scnet_edge.video.uris import redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def open_inspection(
         pipeline.manifest,
         setup,
         source=redacted(robot.source),
-        odometry=robot.odometry,
+        odometry=None if robot.odometry is None else redacted(robot.odometry),
         engine=pipeline.engine,
         machine=machine_name(),
         version=__version__,

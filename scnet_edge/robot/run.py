@@ -24,6 +24,7 @@ from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
+from scnet_edge.redaction import redacted
 from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection, open_inspection
 from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stopped_by_signals
@@ -38,7 +39,6 @@ from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import Source
-from scnet_edge.video.uris import redacted
 
 logger = logging.getLogger(__name__)
 

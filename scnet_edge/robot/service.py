@@ -12,9 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.errors import ConfigError
+from scnet_edge.bundle.made_here import KEY
+from scnet_edge.errors import CONTROL, ConfigError
+from scnet_edge.redaction import FILES, redacted
 
 NAME = "scnet-edge"
+HIDDEN = (Path("/tmp"), Path("/var/tmp"))
 SYSTEM_UNITS = Path("/etc/systemd/system")
 START_S, WATCHDOG_S, RESTARTS, RESTARTS_S, STOP_S = 1800, 120, 5, 60, 10
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "MemoryCurrent", "StatusText")
@@ -44,7 +47,7 @@ KillMode=mixed
 TimeoutStopSec={stop_s}
 MemoryMax={memory_max}
 OOMPolicy=stop
-StateDirectory={name}
+{key}StateDirectory={name}
 WorkingDirectory=%S/{name}
 {user}
 [Install]
@@ -98,6 +101,7 @@ def unit_text(
     memory_max: str = "2G",
     user: bool = False,
     read_only: tuple[Path, ...] = (),
+    device_key: Path | None = None,
 ) -> str:
     """Return a unit that runs `scnet-edge ARGUMENTS`.
 
@@ -106,6 +110,7 @@ def unit_text(
         memory_max: bytes, with K, M or G; systemd ends a run that takes more.
         user: a unit of this user's own systemd, which may not change users or hide folders.
         read_only: files and folders that the run reads.
+        device_key: of who compiles the bundle on this machine; systemd hands it to the run.
 
     Raises:
         ConfigError: an argument with a line break, or another `memory_max`.
@@ -118,6 +123,7 @@ def unit_text(
         memory_max=memory_max,
         name=NAME,
         start_s=START_S,
+        key=f"LoadCredential={KEY}:{_escaped(str(device_key))}\n" if device_key else "",
         watchdog_s=WATCHDOG_S,
         restarts=RESTARTS,
         restarts_s=RESTARTS_S,
@@ -128,7 +134,18 @@ def unit_text(
 
 
 def require_readable(path: Path) -> None:
-    """Raise ConfigError unless the service's own user, who is nobody else, may read `path`."""
+    """Raise ConfigError unless the service's own user, who is nobody else, may read `path`.
+
+    What a link leads to counts as well; the service has folders of its own in place of /tmp.
+    """
+    if path.is_symlink():
+        require_readable(path.parent / path.readlink())
+    for hidden in HIDDEN:
+        if path.is_relative_to(hidden):
+            raise ConfigError(
+                f"{path}: the service does not see {hidden}; put it where everybody may read it, "
+                "such as below /opt, or install with --user"
+            )
     for part in (path, *path.parents):
         needed = 0o005 if part.is_dir() else 0o004
         if part.stat().st_mode & needed != needed:
@@ -138,9 +155,19 @@ def require_readable(path: Path) -> None:
             )
 
 
+def require_writable(spec: str) -> None:
+    """Raise ConfigError unless the service may write the files of a sink."""
+    kind, _, place = spec.partition(":")
+    if kind in FILES and Path(place).is_absolute():
+        raise ConfigError(
+            f"sink {spec!r}: the service may write in its state folder alone; name a relative "
+            "path, or install with --user"
+        )
+
+
 def unit_path(*, user: bool) -> Path:
     """Return where the unit lies."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
     return (config / "systemd" / "user" if user else SYSTEM_UNITS) / f"{NAME}.service"
 
 
@@ -198,11 +225,18 @@ def _program() -> list[str]:
     return [sys.executable, "-m", "scnet_edge"]
 
 
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "%%")
+
+
 def _quoted(argument: str) -> str:
     """Return an argument as a unit file writes it: % and $ mean something there."""
-    if "\n" in argument or "\0" in argument:
-        raise ConfigError(f"{argument!r}: a line break has no place in a service's command")
-    escaped = argument.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    if CONTROL.search(argument):
+        raise ConfigError(
+            f"{redacted(argument)}: a line break, or another character that is not shown, has no "
+            "place in a service's command"
+        )
+    escaped = _escaped(argument).replace("$", "$$")
     if escaped == shlex.quote(escaped):
         return escaped
     return '"' + escaped.replace('"', '\\"') + '"'

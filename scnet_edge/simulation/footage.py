@@ -10,7 +10,9 @@ import cv2
 import msgspec
 import numpy as np
 
+from scnet_edge.config import write_json
 from scnet_edge.errors import InputError
+from scnet_edge.files import write_file, write_image
 from scnet_edge.folders import new_folder
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.render import render_frames
@@ -34,12 +36,11 @@ def write_footage(plan: Plan, out: Path, *, overwrite: bool = False) -> Scene:
     scene = make_scene(plan)
     with new_folder(out, marker=MARKER, overwrite=overwrite) as folder:
         seen = _write_frames(scene, folder)
-        (folder / "pipe.toml").write_text(pipe_toml(scene), encoding="utf-8")
+        write_file(folder / "pipe.toml", pipe_toml(scene).encode())
         rows = odometer(np.random.default_rng([plan.seed, 5]), scene.steps)
         lines = ["time_s,chainage_m,roll_deg", *(f"{t:g},{m:.5f},{r:.3f}" for t, m, r in rows)]
-        (folder / "odometry.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        truth = msgspec.json.encode(truth_of(scene, seen))
-        (folder / MARKER).write_bytes(msgspec.json.format(truth, indent=1) + b"\n")
+        write_file(folder / "odometry.csv", ("\n".join(lines) + "\n").encode())
+        write_json(folder / MARKER, truth_of(scene, seen), indent=1)
     return scene
 
 
@@ -54,8 +55,8 @@ def _write_frames(scene: Scene, folder: Path) -> list[int]:
     areas = []
     for number, (_, frame, mask) in enumerate(render_frames(scene)):
         video.write(frame)
-        _, data = cv2.imencode(".png", mask.astype(np.uint8) * 255)
-        (folder / "masks" / f"footage-{number:05d}.png").write_bytes(data.tobytes())
+        path = folder / "masks" / f"footage-{number:05d}.png"
+        write_image(path, mask.astype(np.uint8) * 255, durable=False)
         areas.append(int(mask.sum()))
     video.release()
     return areas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class JsonLines:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             cut_torn_tail(path)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._path, self._fd = path, _opened(path)
         self._synced = True
         self.put(msgspec.json.encode(recorder.run) + b"\n")
 
@@ -33,7 +34,11 @@ class JsonLines:
 
     def put(self, line: bytes) -> None:
         """Append a line, or nothing at all."""
-        start = os.fstat(self._fd).st_size
+        found = os.fstat(self._fd)
+        if not found.st_nlink:
+            self._begin_anew()
+            raise OSError(errno.ENOENT, "its file was removed, and is begun anew", str(self._path))
+        start = found.st_size
         self._synced = False
         try:
             written = os.write(self._fd, line)
@@ -42,6 +47,13 @@ class JsonLines:
         except OSError:
             os.ftruncate(self._fd, start)
             raise
+
+    def _begin_anew(self) -> None:
+        """Open the file once more, where it was: what was written to the other one is gone."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(self._fd)
+        self._fd = _opened(self._path)
+        self.put(msgspec.json.encode(self._recorder.run) + b"\n")
 
     def flush(self) -> None:
         """Bring what was written to the disk."""
@@ -55,3 +67,7 @@ class JsonLines:
             self.flush()
         finally:
             os.close(self._fd)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)

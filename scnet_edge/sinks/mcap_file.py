@@ -7,6 +7,7 @@ a part is finished after ten minutes, and `scnet-edge recover` mends the one tha
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -170,6 +171,8 @@ class _Part:
             self._add("/overlay", record.mono_ns, self._stamped(record.mono_ns, data))
 
     def sync(self) -> None:
+        if not os.fstat(self._file.fd).st_nlink:
+            raise OSError(errno.ENOENT, "its file was removed")
         self._writer.flush()
         os.fsync(self._file.fd)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.events import Event
+from scnet_edge.files import write_file
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.sinks.room import (
@@ -168,16 +169,10 @@ class MaskFiles:
         return item.captured.name, item.result.mask
 
     def put(self, item: tuple[str, Mask]) -> None:
-        """Write the file under another name first, so that it is whole or not there."""
+        """Write the file, whole or not at all."""
         require_room(self._folder, self._room_bytes)
         name, mask = item
-        partial = self._folder / f".{name}.png"
-        try:
-            partial.write_bytes(mask_png(mask))
-            partial.replace(self._folder / f"{name}.png")
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        write_file(self._folder / f"{name}.png", mask_png(mask), durable=False)
 
     def flush(self) -> None:
         """Leave it to the file system: each file is whole by itself."""

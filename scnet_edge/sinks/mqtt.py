@@ -21,10 +21,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import Event
+from scnet_edge.redaction import redacted
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.queued import Lost
 from scnet_edge.sinks.records import FrameRecord, Recorder
-from scnet_edge.video.uris import redacted
 
 KEEPALIVE_S = 10
 QUEUED = 1000  # messages that wait for a broker that is away
@@ -56,13 +56,16 @@ class Mqtt:
         try:
             parts = urlsplit(url)
             port = parts.port or PORTS.get(parts.scheme)
-        except ValueError as e:
-            raise ConfigError(f"{redacted(url)}: {e}; expected mqtt://HOST:PORT/TOPIC") from e
+        except ValueError:
+            remedy = "write special characters of a password as %XX"
+            raise ConfigError(
+                f"{redacted(url)}: expected mqtt://HOST:PORT/TOPIC; {remedy}"
+            ) from None
         self.topic = parts.path.strip("/")
         if port is None or parts.scheme not in PORTS or not parts.hostname or not self.topic:
             raise ConfigError(f"{redacted(url)}: expected mqtt://HOST/TOPIC")
-        if parts.fragment or "+" in self.topic or url.endswith("#"):
-            raise ConfigError(f"{redacted(url)}: a topic holds neither '#' nor '+'")
+        if parts.fragment or url.endswith("#") or set("+@") & set(self.topic):
+            raise ConfigError(f"{redacted(url)}: a topic holds none of #, + and @")
         self._recorder = recorder
         self._handed: deque[paho.MQTTMessageInfo] = deque()
         self._client = _client(parts.scheme, parts.username, parts.password)

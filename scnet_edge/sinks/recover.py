@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import new_file
 
 TAIL_BYTES = 1 << 20
+MAX_LINE_BYTES = 64 * 2**20
 
 logger = logging.getLogger(__name__)
 
@@ -52,31 +56,35 @@ def cut_torn_tail(path: Path) -> int:
         ConfigError: not a line of it is JSON, so that it is another program's file.
     """
     with path.open("r+b") as f:
-        ours = any(_is_json(line) for line in f)
+        ours = any(_is_json(line) for line in _lines(f))
         size = f.seek(0, os.SEEK_END)
-        tail = _tail(f, size)
-        if not (ours or size == 0 or (len(tail) == size and _is_torn(tail))):
+        whole = _end_of_last_line(f, size)
+        f.seek(whole)
+        tail, tail_bytes = f.read(MAX_LINE_BYTES), size - whole
+        if not (ours or size == 0 or (whole == 0 and _is_torn(tail))):
             raise ConfigError(f"{path}: expected lines of JSON, found none; name another file")
-        if not tail:
+        if not tail_bytes:
             return 0
-        if _is_json(tail):
+        if len(tail) == tail_bytes and _is_json(tail):
             f.seek(size)
             f.write(b"\n")
             return 0
-        f.truncate(size - len(tail))
+        f.truncate(whole)
         os.fsync(f.fileno())
-    logger.warning("%s: %d bytes of a torn last record were cut off", path, len(tail))
-    return len(tail)
+    logger.warning("%s: %d bytes of a torn last record were cut off", path, tail_bytes)
+    return tail_bytes
 
 
-def _tail(f: BinaryIO, size: int) -> bytes:
-    """Return what follows the last newline."""
-    for window in (TAIL_BYTES, size):
-        f.seek(max(0, size - window))
-        data = f.read()
-        if b"\n" in data:
-            break
-    return data[data.rfind(b"\n") + 1 :]
+def _end_of_last_line(f: BinaryIO, size: int) -> int:
+    """Return where what follows the last newline begins."""
+    end = size
+    while end:
+        start = max(0, end - TAIL_BYTES)
+        f.seek(start)
+        if (at := f.read(end - start).rfind(b"\n")) >= 0:
+            return start + at + 1
+        end = start
+    return 0
 
 
 def _is_torn(data: bytes) -> bool:
@@ -86,8 +94,8 @@ def _is_torn(data: bytes) -> bool:
 
 def _recover_lines(path: Path, out: Path) -> Recovered:
     records = lost_bytes = 0
-    with path.open("rb") as f, out.open("xb") as whole:
-        for line in f:
+    with path.open("rb") as f, new_file(out) as whole:
+        for line in _lines(f):
             if line.endswith(b"\n") and _is_json(line):
                 whole.write(line)
                 records += 1
@@ -103,15 +111,20 @@ def _recover_mcap(path: Path, out: Path) -> Recovered:
         if torn.read(len(MAGIC)) != MAGIC:
             raise InputError(f"{path}: expected an MCAP file, its first bytes are others")
         torn.seek(0)
-        with out.open("xb") as whole:
-            records, good_end = recover_mcap(torn, whole)
-        lost_bytes = torn.seek(0, os.SEEK_END) - good_end
+        with new_file(out) as whole:
+            records, lost_bytes = recover_mcap(torn, whole)
     return Recovered(out=str(out), records=records, lost_bytes=lost_bytes)
 
 
 def _is_json(line: bytes) -> bool:
     try:
         msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return False
     return line[:1] == b"{"
+
+
+def _lines(f: BinaryIO) -> Iterator[bytes]:
+    """Yield lines; one that is longer than any record comes in parts, which are no JSON."""
+    while line := f.readline(MAX_LINE_BYTES):
+        yield line

@@ -1,37 +1,70 @@
-"""An MCAP file without its end, copied up to its last whole message into one that has an end."""
+"""An MCAP file that is damaged or lacks its end, copied into one that is whole.
+
+A damaged chunk is left out, what follows it is not. Our files are not compressed, so that a chunk
+which is counts as damaged: it could unpack to any size.
+"""
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import BinaryIO
 
 from mcap.exceptions import McapError
-from mcap.records import Channel, McapRecord, Message, Schema
-from mcap.stream_reader import CRCValidationError, StreamReader
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema
+from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 from mcap.writer import CompressionType, Writer
 
 MAGIC = b"\x89MCAP0\r\n"
 CHUNK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 64 * 2**20
-TORN = (McapError, CRCValidationError, struct.error, UnicodeDecodeError)  # a ValueError, both
+TORN = (McapError, CRCValidationError, struct.error, UnicodeDecodeError, ValueError, KeyError)
 
 
 def recover_mcap(torn: BinaryIO, whole: BinaryIO) -> tuple[int, int]:
-    """Copy every whole message; return how many, and where in `torn` the last good record ends."""
+    """Copy every whole message; return how many, and how many bytes could not be used."""
     writer = Writer(whole, chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
     writer.start(library="scnet-edge recover")
     copier = _Copier(writer)
-    reader = StreamReader(torn, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
-    good_end = len(MAGIC)
-    try:
-        for record in reader.records:
-            copier.copy(record)
-            good_end = torn.tell()
-        good_end = torn.tell()  # past the magic at the end of a finished file
-    except TORN:
-        pass  # what follows is the torn tail
+    reader = StreamReader(_Bounded(torn), emit_chunks=True, record_size_limit=MAX_RECORD_BYTES)
+    records, read_to, lost_bytes = iter(reader.records), len(MAGIC), 0
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            read_to = torn.tell()  # past the magic at the end of a finished file
+            break
+        except TORN:
+            break  # what follows is the torn tail
+        try:
+            for part in _parts(record):
+                copier.copy(part)
+        except TORN:
+            lost_bytes += torn.tell() - read_to
+        read_to = torn.tell()
     writer.finish()
-    return copier.messages, good_end
+    return copier.messages, lost_bytes + torn.seek(0, os.SEEK_END) - read_to
+
+
+class _Bounded:
+    """The little of a file that the reader uses; a length inside a record may be any number."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_RECORD_BYTES:
+            raise ValueError(f"a part of {size} bytes")
+        return self._file.read(size)
+
+
+def _parts(record: McapRecord) -> list[McapRecord]:
+    if not isinstance(record, Chunk):
+        return [record]
+    if record.compression:
+        raise ValueError("a compressed chunk")
+    parts: list[McapRecord] = breakup_chunk(record, validate_crc=True)
+    return parts
 
 
 class _Copier:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import tempfile
 from pathlib import Path
+
+from scnet_edge.files import free_bytes
 
 VIDEO_ROOM_BYTES = 256 * 2**20  # the video and the replay file stop with less than this free
 MASKS_ROOM_BYTES = 128 * 2**20  # then the masks; records are written to the last byte
@@ -13,8 +14,7 @@ MASKS_ROOM_BYTES = 128 * 2**20  # then the masks; records are written to the las
 
 def require_room(folder: Path, room_bytes: int) -> None:
     """Raise OSError unless the file system of `folder` has that much free."""
-    disk = os.statvfs(folder)
-    if disk.f_bavail * disk.f_frsize < room_bytes:
+    if free_bytes(folder) < room_bytes:
         mib = room_bytes / 2**20
         raise OSError(
             errno.ENOSPC, f"less than {mib:g} MiB free, kept for the records", str(folder)

@@ -11,7 +11,6 @@ A run without a frame has neither overlay nor page.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import IO, TypeAlias
 
 import msgspec
 
-from scnet_edge.errors import InputError
 from scnet_edge.events import Event
+from scnet_edge.files import write_file
+from scnet_edge.folders import new_folder
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.latency import Latency
 from scnet_edge.sinks.media import draw_result, mask_png, video_writer
@@ -31,7 +31,6 @@ from scnet_edge.types import Frame, Mask
 
 MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "report.html"
 KnownMask: TypeAlias = Callable[[str, int], Mask]  # from a frame's name and number
-PARTIAL = ".partial"
 MAX_UNREAD = 20  # pictures that the page names
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
 
@@ -67,7 +66,8 @@ class RunFolder:
         """Write one frame's mask, overlay and line of JSON."""
         record = self._recorder.frame_record(frame_result)
         frame, result = frame_result.captured.frame, frame_result.result
-        (self._folder / MASKS / f"{record.name}.png").write_bytes(mask_png(result.mask))
+        png = self._folder / MASKS / f"{record.name}.png"
+        write_file(png, mask_png(result.mask), durable=False)
         self._write_line(record)
         self._write_overlay(draw_result(frame_result))
         known = self._known_mask(record.name, record.frame_id) if self._known_mask else None
@@ -108,7 +108,7 @@ class RunFolder:
             scores=self.scores.counts,
             latency=self._latency,
         )
-        (self._folder / REPORT).write_text(page, encoding="utf-8")
+        write_file(self._folder / REPORT, page.encode())
 
     def _write_line(self, record: msgspec.Struct) -> None:
         self._lines.write(msgspec.json.encode(record) + b"\n")
@@ -133,51 +133,18 @@ def open_run_folder(
 
 @contextmanager
 def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a hidden folder inside `out` whose content moves into `out` when the run has ended.
+    """Yield a folder that becomes `out` when the run has ended; as `new_folder`.
 
-    It lies inside, and not beside, because `out` may be a mounted volume. A run that fails leaves
-    what it had by then; before its first frame it leaves all as it was.
-
-    Raises:
-        InputError: `out` is not empty and may not be overwritten, holds what we did not write,
-            or cannot be written.
+    A run that fails leaves what it had by then; before its first frame it leaves all as it was.
     """
-    _check_free(out, overwrite)
-    existed, partial, whole = out.exists(), out / PARTIAL, False
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    failure: BaseException | None = None
+    names = (MASKS, OVERLAY, REPORT, RESULTS)
+    with new_folder(out, marker=RESULTS, names=names, overwrite=overwrite) as folder:
         try:
-            yield partial
-            whole = True
-        finally:
-            if whole or any(partial.glob(f"{MASKS}/*")):
-                for name in (MASKS, OVERLAY, REPORT, RESULTS):
-                    _replace(partial / name, out / name)
-    except OSError as e:
-        raise InputError(f"{out}: cannot be written ({e})") from e
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if not existed and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-
-
-def _check_free(out: Path, overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: expected a folder to write to, found a file")
-    present = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if foreign := present - {MASKS, OVERLAY, RESULTS, REPORT, PARTIAL}:
-        raise InputError(
-            f"{out}: holds {sorted(foreign)[0]!r}, which no run wrote; choose a new or empty folder"
-        )
-    if present and not overwrite:
-        raise InputError(f"{out}: not empty; choose another folder, or pass --overwrite")
-
-
-def _replace(made: Path, target: Path) -> None:
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    if made.exists():
-        made.replace(target)
-    else:
-        target.unlink(missing_ok=True)
+            yield folder
+        except BaseException as e:
+            if not any(folder.glob(f"{MASKS}/*")):
+                raise
+            failure = e
+    if failure is not None:
+        raise failure

@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +22,16 @@ from scnet_edge.sinks.queued import Outlet
 from scnet_edge.soak.faulty_camera import Mode, SoakCamera
 
 HALF_OPEN = 100
+FLOOD = """
+import collections, socket, sys
+held = collections.deque(maxlen=64)
+while True:
+    try:
+        held.append(socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=0.5))
+        held[-1].send(b"G")
+    except OSError:
+        pass
+"""
 YEARS_NS = 56 * 365 * 86_400 * 10**9
 
 
@@ -132,6 +144,17 @@ def half_open(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def page_flood(stage: Stage) -> Iterator[None]:
+    """Open connections to our own live page as fast as another process can, each with one byte."""
+    flood = subprocess.Popen([sys.executable, "-I", "-c", FLOOD, str(stage.live_port)])
+    try:
+        yield
+    finally:
+        flood.kill()
+        flood.wait()
+
+
 def _signal_engine(stage: Stage, number: signal.Signals) -> None:
     pid = stage.engine.pid
     if pid is not None:  # None: it has just crashed, and is started again
@@ -152,4 +175,5 @@ FAULTS: dict[str, tuple[Callable[[Stage], Any], float]] = {
     "disk_full": (disk_full, 3.0),
     "clock_jump": (clock_jump, 2.0),
     "half_open": (half_open, 2.0),
+    "page_flood": (page_flood, 5.0),
 }

@@ -10,6 +10,8 @@ from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.status import SinkStats, Status
 from scnet_edge.soak.vitals import Growth, Vitals, growth, rss_slope_mb_per_h
 
+FDS_PEAK = 300  # of us and the processes below us, while the page is flooded
+
 
 @dataclass(slots=True)
 class Log:
@@ -57,6 +59,9 @@ def judge(minutes: float, counters: Counters, status: Status, log: Log) -> SoakR
         for name, g in grown.items()
         if g.leaks
     ]
+    most_fds = max(sample.fds for sample in log.samples) - grown["fds"].settled
+    if most_fds > FDS_PEAK:
+        reasons.append(f"descriptors rose by {most_fds:.0f} for a while, expected {FDS_PEAK}")
     if counters.in_flight or not counters.processed:
         reasons.append(f"the books do not balance: {counters.in_flight} frames are missing")
     reasons += [

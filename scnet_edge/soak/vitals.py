@@ -59,19 +59,22 @@ def read_vitals(at_s: float, proc: Path = Path("/proc")) -> Vitals:
 
 
 def growth(samples: Sequence[Vitals]) -> dict[str, Growth]:
-    """Return how each figure changed: the median while settled against that of the end."""
+    """Return how each figure changed from when the run had settled to its end.
+
+    Memory by its median; what is counted by its least, since a fault that is under way takes some
+    and gives it back.
+    """
     first_s, last_s = samples[0].at_s, samples[-1].at_s
     share = [(v.at_s - first_s) / max(last_s - first_s, 1e-9) for v in samples]
     settled = [v for v, s in zip(samples, share, strict=True) if SETTLED[0] <= s <= SETTLED[1]]
     end = [v for v, s in zip(samples, share, strict=True) if s >= END]
-    return {
-        name: Growth(
-            settled=statistics.median(getattr(v, name) for v in settled or samples),
-            end=statistics.median(getattr(v, name) for v in end),
-            limit=limit,
-        )
-        for name, limit in {"rss_mb": RSS_LIMIT_MB, **SLACK}.items()
-    }
+    found = {}
+    for name, limit in {"rss_mb": RSS_LIMIT_MB, **SLACK}.items():
+        was = [float(getattr(v, name)) for v in settled or samples]
+        now = [float(getattr(v, name)) for v in end]
+        typical = statistics.median if name == "rss_mb" else min
+        found[name] = Growth(settled=typical(was), end=typical(now), limit=limit)
+    return found
 
 
 def rss_slope_mb_per_h(samples: Sequence[Vitals]) -> float | None:

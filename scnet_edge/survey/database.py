@@ -7,6 +7,7 @@ older code cannot read is a new version, with a step here. A step that shipped n
 from __future__ import annotations
 
 import sqlite3
+import stat
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
@@ -43,6 +44,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("CREATE TABLE picture (file TEXT PRIMARY KEY, frame_id INTEGER NOT NULL)",),
 )
 VERSION = len(MIGRATIONS)
+MAX_BYTES = 512 * 2**20
 COMPANIONS = ("", "-wal", "-shm")  # of a SQLite file
 
 
@@ -62,7 +64,25 @@ def version_of(db: sqlite3.Connection) -> int:
             f"version {version} of the journal, this program reads up to {VERSION}; "
             "update scnet-edge"
         )
+    require_own_tables(db)
     return version
+
+
+def require_own_tables(db: sqlite3.Connection) -> None:
+    """Raise SurveyError where a table, view or trigger is another than the steps above make.
+
+    A view in a table's place may have rows without end, a trigger does what its maker likes.
+    """
+    known = {" ".join(statement.split()) for step in MIGRATIONS for statement in step}
+    for name, sql in db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+        if " ".join(_text(sql).split()) not in known:
+            raise SurveyError(
+                f"{_text(name)!r} is in no survey's journal; it is another's, or altered"
+            )
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -82,11 +102,36 @@ def migrate(db: sqlite3.Connection) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Return a connection that commits through to the disk."""
+    require_plain(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    db.text_factory = bytes  # what is damaged may be no UTF-8
+    db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA wal_autocheckpoint = 200")  # pages: less to hold in reserve
     return db
+
+
+def require_plain(path: Path) -> None:
+    """Raise SurveyError where a journal's file is a link, which leads out, or has no end.
+
+    A file of some years holds some megabytes.
+    """
+    for file in (path.with_name(path.name + companion) for companion in COMPANIONS):
+        try:
+            found = file.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise SurveyError(f"{file}: expected a plain file, found a link or a device")
+        if found.st_size > MAX_BYTES:
+            raise SurveyError(f"{file}: expected at most {MAX_BYTES >> 20} MiB")
+
+
+def aside(path: Path) -> Path:
+    """Return a free name for a journal that is damaged."""
+    time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+    return path.with_name(f"{path.name}.corrupt-{time}")
 
 
 def set_aside_if_corrupt(path: Path) -> Path | None:
@@ -96,8 +141,7 @@ def set_aside_if_corrupt(path: Path) -> Path | None:
     """
     if not path.exists() or _is_sound(path):
         return None
-    time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    target = path.with_name(f"{path.name}.corrupt-{time}")
+    target = aside(path)
     for companion in COMPANIONS:
         if (file := path.with_name(path.name + companion)).exists():
             file.rename(target.with_name(target.name + companion))
@@ -107,7 +151,7 @@ def set_aside_if_corrupt(path: Path) -> Path | None:
 def _is_sound(path: Path) -> bool:
     try:
         with closing(connect(path)) as db:
-            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == b"ok")
     except sqlite3.OperationalError as e:  # refused, not damaged
         raise SurveyError(f"{path}: cannot be opened ({e})") from e
     except sqlite3.DatabaseError:

@@ -9,6 +9,8 @@ Names come from `seq` alone, never from a source or a remark.
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,18 @@ import cv2
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from scnet_edge.errors import SurveyError
+from scnet_edge.config import NOT_JSON
+from scnet_edge.data.frames import MAX_PIXELS
+from scnet_edge.errors import ConfigError
+from scnet_edge.files import make_subfolder, open_plain, write_file, write_image
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.files import write_durably
 from scnet_edge.types import Frame, Mask
 
 SNAPSHOTS = "snapshots"
 JPEG_QUALITY = 90
+MAX_FILE_BYTES = 64 * 2**20
 NAME = re.compile(r"(\d{6,})\.(jpg|png|json)")
 
 
@@ -35,25 +41,27 @@ def snapshot_name(seq: int) -> str:
 
 def write_picture(folder: Path, seq: int, frame: Frame) -> None:
     """Write the frame, (h, w, 3) uint8 BGR, as JPEG; an OSError leaves nothing."""
-    data = _encoded(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    write_durably(folder / SNAPSHOTS / snapshot_name(seq), data)
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    write_image(_own(folder) / snapshot_name(seq), frame, settings)
 
 
 def write_crack_mask(folder: Path, seq: int, mask: Mask) -> None:
     """Write the crack's mask, (h, w) bool, as one-bit PNG; an OSError leaves nothing."""
-    data = _encoded(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
-    write_durably(_path(folder, seq, "png"), data)
+    pixels = mask.astype(np.uint8) * 255
+    write_image(_path(_own(folder), seq, "png"), pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])
 
 
 def write_sidecar(folder: Path, observation: Observation) -> None:
     """Write the record once more; an OSError leaves nothing."""
-    write_durably(_path(folder, observation.seq, "json"), msgspec.json.encode(observation))
+    path = _path(_own(folder), observation.seq, "json")
+    write_file(path, msgspec.json.encode(observation))
 
 
 def picture_path(folder: Path, observation: Observation) -> Path | None:
     """Return the file of an observation's picture; None where there is none."""
-    path = _path(folder, observation.seq, "jpg")
-    return path if observation.snapshot is not None and path.is_file() else None
+    path = _path(folder / SNAPSHOTS, observation.seq, "jpg")
+    there = observation.snapshot is not None and path.is_file() and not path.is_symlink()
+    return path if there else None
 
 
 def read_picture(folder: Path, observation: Observation) -> Frame | None:
@@ -73,8 +81,8 @@ def read_sidecars(folder: Path, *, after_seq: int = 0) -> list[Observation]:
     for path in _files(folder, after_seq):
         if path.suffix == ".json":
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Observation))
-            except msgspec.MsgspecError:
+                found.append(msgspec.json.decode(_bytes_of(path), type=Observation))
+            except (ConfigError, OSError, *NOT_JSON):
                 continue
     return sorted(found, key=lambda observation: observation.seq)
 
@@ -90,19 +98,33 @@ def _files(folder: Path, after_seq: int) -> list[Path]:
     return [path for path, name in names if name and int(name[1]) > after_seq]
 
 
-def _path(folder: Path, seq: int, suffix: str) -> Path:
-    return folder / SNAPSHOTS / snapshot_name(seq).replace("jpg", suffix)
+def _own(folder: Path) -> Path:
+    """Return the folder of the pictures, which is no link to another."""
+    folder.stat()  # one that was removed is not made anew
+    return make_subfolder(folder, SNAPSHOTS)
 
 
-def _encoded(suffix: str, image: npt.NDArray[np.uint8], settings: list[int]) -> bytes:
-    done, data = cv2.imencode(suffix, image, settings)
-    if not done:
-        raise SurveyError(f"a frame of {image.shape}: OpenCV cannot encode it as {suffix}")
-    return data.tobytes()
+def _path(snapshots: Path, seq: int, suffix: str) -> Path:
+    return snapshots / snapshot_name(seq).replace("jpg", suffix)
 
 
 def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
-    path = _path(folder, seq, suffix)
-    if not path.is_file() or path.is_symlink():
+    path = _path(folder / SNAPSHOTS, seq, suffix)
+    try:
+        data = _bytes_of(path)
+        with Image.open(io.BytesIO(data)) as header:  # before a decoder takes memory
+            width_px, height_px = header.size
+    except (ConfigError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if width_px * height_px > MAX_PIXELS:
+        return None
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return the content of a file of the survey's own, never of what a link leads to."""
+    with os.fdopen(open_plain(path, os.O_RDONLY), "rb") as f:
+        data = f.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: expected at most {MAX_FILE_BYTES >> 20} MiB")
+    return data

@@ -11,11 +11,13 @@ from typing import TypeVar
 
 import msgspec
 
+from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import SurveyError
 from scnet_edge.inspection.records import Gap, Observation
-from scnet_edge.survey.database import version_of
+from scnet_edge.survey.database import require_plain, version_of
 from scnet_edge.survey.facts import Alarm, Facts, Progress
 from scnet_edge.survey.journal import JOURNAL
+from scnet_edge.survey.mend import decode_row
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -64,16 +66,19 @@ def read_survey(folder: Path) -> Survey:
     if not path.is_file():
         raise SurveyError(f"{folder}: no survey here, expected a folder that 'inspect' wrote")
     try:
+        require_plain(path)
         with closing(sqlite3.connect(_uri(path), uri=True)) as db:
+            db.text_factory = bytes  # what is damaged may be no UTF-8
+            db.execute("PRAGMA trusted_schema = OFF")
             return _read(folder, db, version_of(db))
     except SurveyError as e:
         raise SurveyError(f"{path}: {e}") from None
     except sqlite3.OperationalError as e:
         raise SurveyError(f"{path}: cannot be opened ({e}); expected a folder to write to") from e
-    except (sqlite3.DatabaseError, msgspec.MsgspecError) as e:
+    except (sqlite3.DatabaseError, *NOT_JSON) as e:
         raise SurveyError(
-            f"{path}: damaged ({e}); run 'inspect' on it again, which moves it aside and restores "
-            "the records from the snapshots folder"
+            f"{path}: damaged ({e}); run 'inspect' on it again, which keeps what is whole, and the "
+            "damaged journal beside it"
         ) from e
 
 
@@ -100,7 +105,7 @@ def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
     observations = _rows(db, "observation", Observation)
     return Survey(
         folder=folder,
-        facts=msgspec.json.decode(row[0], type=Facts),
+        facts=decode_row(row[0], Facts),
         observations=observations,
         gaps=_gaps(db, version),
         alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
@@ -113,10 +118,10 @@ def _gaps(db: sqlite3.Connection, version: int) -> tuple[Gap, ...]:
     gaps = _rows(db, "gap", Gap)
     if version < 3:
         return gaps
-    seen = {row[0] for row in db.execute("SELECT file FROM picture")}
+    seen = {row[0].decode("utf-8", "replace") for row in db.execute("SELECT file FROM picture")}
     return tuple(gap for gap in gaps if gap.file not in seen)
 
 
 def _rows(db: sqlite3.Connection, table: str, kind: type[T]) -> tuple[T, ...]:
     rows = db.execute(f"SELECT record FROM {table} ORDER BY rowid").fetchall()
-    return tuple(msgspec.json.decode(row[0], type=kind) for row in rows)
+    return tuple(decode_row(row[0], kind) for row in rows)

@@ -18,15 +18,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from scnet_edge.errors import SurveyError
+from scnet_edge.files import make_subfolder, sweep_partial
+from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture
-from scnet_edge.survey.files import lock_survey, sweep_partial
+from scnet_edge.survey.mend import Mended, decode_row, mend_records
 from scnet_edge.survey.space import Limits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
@@ -34,6 +37,21 @@ JOURNAL, RESERVE = "survey.db", "reserve"
 REFUSALS = ("full", "I/O error", "readonly", "unable to open", "locked")
 
 logger = logging.getLogger(__name__)
+
+
+def gone(folder: Path) -> str:
+    """Return what is to be said of a survey whose files are gone while it is written."""
+    return f"{folder}: the survey was removed while it was written; inspect into another folder"
+
+
+def lock_survey(folder: Path) -> IO[bytes]:
+    """Return the open lock file of a survey, which no other process can have.
+
+    Raises:
+        SurveyError: another process writes this survey.
+    """
+    reason = "another process is writing this survey; wait for it or stop it first"
+    return lock_folder(folder, SurveyError(f"{folder}: {reason}"))
 
 
 class Journal:
@@ -74,16 +92,28 @@ class Journal:
         self.pending: list[Observation | Gap | Alarm | SeenPicture | Progress] = []
         self._last_alarm: tuple[str, str] | None = None
         self._db: sqlite3.Connection | None = None
-        (folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
+        make_subfolder(folder, SNAPSHOTS)
         self._lock = lock_survey(folder)
         sweep_partial(folder / SNAPSHOTS)
-        moved = set_aside_if_corrupt(folder / JOURNAL)
-        self._resume()
-        self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
-        if not self.reserve.fill():
+        try:
+            moved = set_aside_if_corrupt(folder / JOURNAL)
+            mended = self._resume()
+            self.reserve = Reserve(folder / RESERVE, limits.reserve_bytes)
+            reserved = self.reserve.fill()
+        except BaseException:
+            self._disconnect()
+            self._lock.close()
+            raise
+        if not reserved:
             self.alarm("disk_full", "no room for the journal's reserve")
         if moved is not None:
             self.alarm("journal_corrupt", f"could not be read, is now {moved.name}")
+        if mended is not None:
+            self.alarm(
+                "journal_corrupt",
+                f"{mended.damaged} damaged records, {mended.restored} of them restored from beside "
+                f"their snapshots; the journal as it was is {mended.kept_as.name}",
+            )
         if moved is None and replays:
             remove_evidence(folder, after_seq=self.acknowledged)
         else:
@@ -146,9 +176,11 @@ class Journal:
         Raises:
             SurveyError: the disk still refuses, so that records are lost.
         """
-        written = self.commit()
-        self._disconnect()
-        self._lock.close()
+        try:
+            written = self.commit()
+        finally:
+            self._disconnect()
+            self._lock.close()
         if not written:
             raise SurveyError(
                 f"{self.folder / JOURNAL}: the disk refuses {len(self.pending)} records, "
@@ -163,26 +195,27 @@ class Journal:
         """Close it."""
         self.close()
 
-    def _resume(self) -> None:
-        """Bring the tables up to date and read where the survey stood."""
+    def _resume(self) -> Mended | None:
+        """Bring the tables up to date and read where the survey stood; return what was mended."""
         try:
             db = self._connect()
             migrate(db)
+            mended = mend_records(db, self.folder, self.folder / JOURNAL)
             stored = db.execute("SELECT facts FROM survey").fetchone()
             if stored is None:
                 db.execute("INSERT INTO survey VALUES (1, ?)", (_json(self.facts),))
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no torn log can take its name
             row = db.execute("SELECT record FROM progress").fetchone()
             last = db.execute("SELECT ifnull(max(seq), 0) FROM observation").fetchone()[0]
-            self.pictures = dict(db.execute("SELECT file, frame_id FROM picture"))
+            seen = db.execute("SELECT file, frame_id FROM picture")
+            self.pictures = {file.decode("utf-8", "replace"): number for file, number in seen}
         except (SurveyError, sqlite3.OperationalError) as e:
-            self._disconnect()
-            self._lock.close()
             raise SurveyError(f"{self.folder / JOURNAL}: {e}") from None
         if stored is not None:
-            self.facts = msgspec.json.decode(stored[0], type=Facts)
-        self.progress = None if row is None else msgspec.json.decode(row[0], type=Progress)
+            self.facts = decode_row(stored[0], Facts)
+        self.progress = None if row is None else decode_row(row[0], Progress)
         self.acknowledged = int(last)
+        return mended
 
     def _adopt(self, *, rewound: bool) -> None:
         """Take in the records beside the snapshots that the journal does not hold."""
@@ -211,6 +244,8 @@ class Journal:
 
     def _attempt(self) -> sqlite3.OperationalError | None:
         """Write all that is pending; return what the disk says where it refuses."""
+        if not (self.folder / JOURNAL).exists():  # SQLite would write on, into nothing
+            raise SurveyError(gone(self.folder))
         try:
             db = self._connect()
             db.execute("BEGIN IMMEDIATE")

@@ -9,18 +9,17 @@ import cv2
 import numpy as np
 from msgspec.structs import replace
 
+from scnet_edge.errors import SurveyError
+from scnet_edge.files import free_bytes
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import (
-    SNAPSHOTS,
     snapshot_name,
     write_crack_mask,
     write_picture,
     write_sidecar,
 )
 from scnet_edge.survey.facts import Progress
-from scnet_edge.survey.files import sync_folder
-from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.space import free_bytes
+from scnet_edge.survey.journal import Journal, gone
 from scnet_edge.types import Frame, Mask
 
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -47,7 +46,6 @@ def with_evidence(
         flags = dict.fromkeys((*observation.flags, "no_snapshot"))
         observation = replace(observation, snapshot=None, flags=tuple(flags))
     _written(journal, 0, lambda: write_sidecar(folder, observation))
-    _written(journal, 0, lambda: sync_folder(folder / SNAPSHOTS))
     return observation
 
 
@@ -72,6 +70,8 @@ def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> b
             return False
         write()
     except OSError as e:
+        if e.errno == errno.ENOENT:
+            raise SurveyError(gone(journal.folder)) from None
         if e.errno not in REFUSALS:
             raise
         if e.errno == errno.ENOSPC:

@@ -11,10 +11,9 @@ from msgspec.structs import replace
 from scnet_edge.errors import SurveyError
 from scnet_edge.inspection.records import Observation, Review
 from scnet_edge.survey.database import connect
-from scnet_edge.survey.evidence import SNAPSHOTS, write_sidecar
-from scnet_edge.survey.files import lock_survey, sync_folder
+from scnet_edge.survey.evidence import write_sidecar
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import JOURNAL
+from scnet_edge.survey.journal import JOURNAL, lock_survey
 
 
 def review(
@@ -44,5 +43,4 @@ def review(
         record = msgspec.json.encode(new).decode()
         db.execute("UPDATE observation SET record = ? WHERE seq = ?", (record, seq))
         write_sidecar(folder, new)
-        sync_folder(folder / SNAPSHOTS)
     return new

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from scnet_edge.files import open_plain
+
 MIB = 2**20
 
 
@@ -44,7 +46,7 @@ class Reserve:
         if self.is_full:
             return True
         try:
-            with self._path.open("ab") as f:
+            with os.fdopen(open_plain(self._path, os.O_RDWR | os.O_CREAT), "r+b") as f:
                 os.posix_fallocate(f.fileno(), 0, self._full_bytes)
         except OSError:
             self._cut(self.size_bytes)
@@ -61,14 +63,9 @@ class Reserve:
     def _cut(self, size_bytes: int) -> bool:
         try:
             if self._path.exists():
-                os.truncate(self._path, size_bytes)
+                with os.fdopen(open_plain(self._path, os.O_RDWR), "r+b") as f:
+                    f.truncate(size_bytes)
         except OSError:  # a disk that takes nothing at all, not even this
             return False
         self.size_bytes = size_bytes
         return True
-
-
-def free_bytes(folder: Path) -> int:
-    """Return the room that is left for us on the folder's disk."""
-    disk = os.statvfs(folder)
-    return disk.f_bavail * disk.f_frsize

@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.files import new_file
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -34,8 +35,8 @@ def save(path: Path, training: Training) -> None:
         "average": training.average.state_dict(),
         "optimizer": training.optimizer.state_dict(),
     }
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+    with new_file(path) as f:
+        torch.save(state, f)
 
 
 def resume(path: Path, training: Training) -> None:

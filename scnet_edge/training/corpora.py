@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy as np
 from scnet_edge.data.blend import blend, shading
 from scnet_edge.data.corpus import Corpus, CorpusSet, by_domain
 from scnet_edge.data.filming import plain_frame
+from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.training.images import TrainingImage, load_images, sharing
 from scnet_edge.training.material import HELD_OUT, drawn_pipes, is_twin
 
 PLAIN, BLENDED = 160, 500  # how many frames are drawn, and how many cracks are blended
+BLENDED_HELD = 60  # how many to choose a threshold by
 CRACK_PICTURES = 240  # of the sets that lend, as many as these lend to the pictures
 SEED = 20_000
 Held: TypeAlias = dict[str, list[Sample]]
@@ -63,14 +66,31 @@ def load_corpus(
 def held_out(corpus: Corpus) -> Held:
     """Return by domain the images that train nothing: every tenth of each set that trains.
 
+    Where cracks are blended, a domain of held-out cracks in held-out places is added: without it a
+    threshold would be chosen at which a net is quiet in pipes because it sees nothing there.
+
     Raises:
         ScnetEdgeError: a set cannot be read.
     """
     training = [each for each in corpus.sets if each.share]
-    return {
+    held: Held = {
         domain: [sample for each in sets for sample in _trainable(each)[::HELD_OUT]]
         for domain, sets in by_domain(training).items()
     }
+    if corpus.blended:
+        lent, taking = (
+            load_images([s for each in sets for s in _trainable(each)[::HELD_OUT]], None)
+            for sets in (
+                [each for each in training if each.lends],
+                [each for each in training if each.takes],
+            )
+        )
+        blends = blended_images(lent, taking, count=BLENDED_HELD)
+        held["blended"] = [
+            MadeSample(Path(f"{i}"), Path(f"{i}"), "crack", image.frame, image.mask)
+            for i, image in enumerate(blends)
+        ]
+    return held
 
 
 def _trainable(each: CorpusSet) -> list[Sample]:

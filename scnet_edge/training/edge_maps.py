@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from scnet_edge.engines.torch_eager import without_tf32
 from scnet_edge.errors import InputError
+from scnet_edge.files import write_image
 from scnet_edge.models.hed import HED
 from scnet_edge.types import Frame
 
@@ -68,7 +68,5 @@ class KeptHED(nn.Module):
         image = image.to(next(self.hed.parameters()).device)
         with torch.inference_mode(), without_tf32():  # later runs, on a CPU too, read this map
             edges = torch.sigmoid(self.hed(image.contiguous(memory_format=torch.channels_last))[0])
-        part = path.with_suffix(f".{os.getpid()}.png")  # several processes may share the folder
-        if not cv2.imwrite(str(part), (edges[0, 0].cpu().numpy() * 255).round().astype(np.uint8)):
-            raise InputError(f"{part}: cannot be written; is the disk full?")
-        part.replace(path)
+        grey = (edges[0, 0].cpu().numpy() * 255).round().astype(np.uint8)
+        write_image(path, grey, durable=False)  # several processes may share the folder

@@ -150,7 +150,7 @@ PRESETS = {
         schedule=INSTANCE_SCHEDULE,
     ),
     "small-field": Preset(
-        about="`small-instance` for a corpus, as a robot films: the default net",
+        about="`small-instance` for a corpus, as a robot films: how the default net is trained",
         config=edge_config(0.25, norm="instance"),
         schedule=FIELD_SCHEDULE,
     ),

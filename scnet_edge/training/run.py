@@ -7,7 +7,6 @@ import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import msgspec
 from torch import nn
 
@@ -17,6 +16,7 @@ from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.operating import best_threshold, domain_counts
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
 from scnet_edge.models.scnet import SCNet, SCNetConfig
@@ -251,7 +251,7 @@ def _draw(step: int, maps: list[tuple[Sample, Map]], out: Path) -> None:
     (out / run_folder.PICTURES).mkdir(exist_ok=True)
     for sample, probability in maps[:: -(-len(maps) // PICTURES)]:
         drawn = run_folder.picture(sample.read_frame(), sample.read_mask(), probability)
-        cv2.imwrite(str(out / run_folder.PICTURES / f"{step:06}-{sample.name}.jpg"), drawn)
+        write_image(out / run_folder.PICTURES / f"{step:06}-{sample.name}.jpg", drawn)
 
 
 def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:

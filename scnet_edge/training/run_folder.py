@@ -19,10 +19,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import NOT_JSON, read_json, write_json
 from scnet_edge.data.corpus import Corpus
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.plots import beside, new_figure
+from scnet_edge.files import new_file, write_file
 from scnet_edge.training.checkpoint import CHECKPOINT, read_checkpoint
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.types import Frame, Map, Mask
@@ -97,15 +98,23 @@ def checkpointed_step(folder: Path) -> int:
 def read_log(folder: Path, *, until: int | None = None) -> list[Row]:
     """Return the rows of the log, those up to a step alone where a run was cut after it."""
     path = folder / LOG
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    rows: list[Row] = [json.loads(line) for line in lines if line.endswith("}")]
-    return [row for row in rows if until is None or row["step"] <= until]
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    rows = [row for line in lines if (row := _row(line)) is not None]
+    return [row for row in rows if until is None or row.get("step", 0.0) <= until]
+
+
+def _row(line: bytes) -> Row | None:
+    """Return a row of the log; None for one that a kill or a power cut has torn."""
+    try:
+        return msgspec.json.decode(line, type=Row)
+    except NOT_JSON:
+        return None
 
 
 def write_log(folder: Path, rows: list[Row]) -> None:
     """Replace the log."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / LOG).write_text(text, encoding="utf-8")
+    write_file(folder / LOG, text.encode())
 
 
 def append_log(folder: Path, row: Row) -> None:
@@ -128,7 +137,8 @@ def draw_curves(folder: Path) -> None:
     right.set(xlabel="step", ylabel="best F1 on held-out images")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.savefig(folder / CURVES, bbox_inches="tight", dpi=100)
+    with new_file(folder / CURVES) as f:
+        figure.savefig(f, format="png", bbox_inches="tight", dpi=100)
 
 
 def picture(frame: Frame, truth: Mask, probability: Map) -> Frame:

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,6 +30,7 @@ import numpy as np
 
 from scnet_edge.errors import InputError
 from scnet_edge.events import Event, Kind, event_now
+from scnet_edge.redaction import without_secrets
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.shared_frames import (
     Ended,
@@ -41,7 +42,7 @@ from scnet_edge.video.shared_frames import (
     slots,
 )
 from scnet_edge.video.trouble import CameraTrouble
-from scnet_edge.video.uris import Camera, redacted
+from scnet_edge.video.uris import Camera
 
 OPEN_S = 15.0  # until the first frame
 FRAME_S = 5.0  # between frames
@@ -83,11 +84,13 @@ def camera_items(
             return
         except CameraTrouble as e:
             if e.hopeless and not seen:
-                raise InputError(f"{camera.label}: {redacted(e.detail)}") from e
+                raise InputError(
+                    f"{camera.label}: {without_secrets(e.detail, camera.target)}"
+                ) from e
             kind: Kind = "camera_lost" if seen and not tries else "camera_waiting"
             tries += 1
             wait_s = 0.0 if e.reason == "geometry" else _wait_s(tries)
-            detail = f"{redacted(e.detail)}; next try in {wait_s:.1f} s"
+            detail = f"{without_secrets(e.detail, camera.target)}; next try in {wait_s:.1f} s"
             yield event_now(kind, e.reason, detail, attempt=tries)
         stop.wait(wait_s)
 
@@ -111,7 +114,8 @@ def _session(
         CameraTrouble: it ended, crashed or hung.
     """
     _check_present(camera, open_s)
-    memory_fd = create_memory()
+    with _refusals():
+        memory_fd = create_memory()
     try:
         with _child(camera, memory_fd) as link:
             room = None
@@ -168,9 +172,10 @@ def _receive(link: Connection, stop: threading.Event, deadline_s: float) -> Mess
 @contextmanager
 def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
     """Start a capture process; kill it, and all it started, on leaving."""
-    ours, theirs = Pipe()
-    with ours, tempfile.TemporaryFile() as log:
-        with theirs:
+    with ExitStack() as stack:
+        with _refusals():
+            ours, theirs = map(stack.enter_context, Pipe())
+            log = stack.enter_context(tempfile.TemporaryFile())
             fds = (memory_fd, theirs.fileno())
             process = subprocess.Popen(
                 [sys.executable, "-I", "-c", BOOT, json.dumps(sys.path), *map(str, fds)],
@@ -181,6 +186,7 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
                 env={**os.environ, "OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"},
                 start_new_session=True,
             )
+        theirs.close()
         try:
             ours.send_bytes(msgspec.json.encode(camera))
             yield ours
@@ -188,7 +194,16 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
             _end(process)
             log.seek(0)
             if said := log.read(65_536).decode(errors="replace").strip():
-                logger.warning("%s: %s", camera.label, redacted(said))
+                logger.warning("%s: %s", camera.label, without_secrets(said, camera.target))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what the system refuses, such as one more descriptor, into trouble that may pass."""
+    try:
+        yield
+    except OSError as e:
+        raise CameraTrouble("refused", f"no capture process can be started: {e.strerror}") from e
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

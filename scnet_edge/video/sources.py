@@ -18,6 +18,7 @@ from scnet_edge.data.picture_files import (
 )
 from scnet_edge.errors import CutShort, InputError, shown
 from scnet_edge.events import Event, event_now
+from scnet_edge.redaction import redacted
 from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.video.film import Film, Jump, Missing, open_film
@@ -94,7 +95,7 @@ def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
 def _open_file(uri: str) -> Source:
     path = Path(uri)
     if not path.exists():
-        raise InputError(f"{shown(uri)}: no such file or folder, expected {SUPPORTED}")
+        raise InputError(f"{shown(redacted(uri))}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
         return _open_folder(path)
     if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES | FOREIGN_SUFFIXES:

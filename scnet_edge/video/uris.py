@@ -9,14 +9,11 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError
+from scnet_edge.redaction import redacted
 
 Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-USERINFO = re.compile(r"://\S*@")  # to the last @: a password may hold anything, / included
-SECRETS = re.compile(
-    r"(?i)([?&](?:password|passwd|pwd|pass|token|key|auth)=|\b(?:user-id|user-pw)=)[^&\s]*"
-)
 SUPPORTED = (
     "csi://0, v4l2:///dev/video0, rtsp://HOST/PATH, http://HOST/PATH (MJPEG), gst:PIPELINE, "
     "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video file"
@@ -48,11 +45,6 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
     def uri(self) -> str:
         """The source, without what is asked of it."""
         return f"{self.kind}:{'//' if self.kind == 'csi' else ''}{self.target}"
-
-
-def redacted(text: str) -> str:
-    """Return text, such as a URI or a message with one in it, as `shown`, without its passwords."""
-    return SECRETS.sub(r"\1***", USERINFO.sub("://***@", shown(text)))
 
 
 def parse_camera(uri: str) -> Camera | None:
@@ -94,14 +86,14 @@ def _split(uri: str) -> SplitResult:
 def _csi(uri: str, parts: SplitResult) -> Camera:
     sensor = parts.netloc + parts.path
     if not sensor.isdecimal():
-        raise InputError(f"{uri}: expected a sensor's number from 0, as in csi://0")
+        raise InputError(f"{redacted(uri)}: expected a sensor's number from 0, as in csi://0")
     return Camera(kind="csi", target=sensor, **_wishes(uri, parts))
 
 
 def _v4l2(uri: str, parts: SplitResult) -> Camera:
     path = PurePosixPath(parts.path)
     if parts.netloc or path.parts[:2] != ("/", "dev") or ".." in path.parts:
-        raise InputError(f"{uri}: expected a device, as in v4l2:///dev/video0")
+        raise InputError(f"{redacted(uri)}: expected a device, as in v4l2:///dev/video0")
     return Camera(kind="v4l2", target=str(path), **_wishes(uri, parts))
 
 
@@ -110,9 +102,13 @@ def _wishes(uri: str, parts: SplitResult) -> dict[str, int]:
     wishes = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in LIMITS:
-            raise InputError(f"{uri}: unknown option {key!r}, expected {', '.join(LIMITS)}")
+            raise InputError(
+                f"{redacted(uri)}: unknown option {key!r}, expected {', '.join(LIMITS)}"
+            )
         low, high = LIMITS[key]
         if not value.isdecimal() or not low <= int(value) <= high:
-            raise InputError(f"{uri}: {key}={value}, expected a whole number from {low} to {high}")
+            raise InputError(
+                f"{redacted(uri)}: {key}={value}, expected a whole number from {low} to {high}"
+            )
         wishes[key if key == "fps" else f"{key}_px"] = int(value)
     return wishes

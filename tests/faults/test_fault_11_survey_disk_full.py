@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hand_made import facts, observation, picture
 
+from scnet_edge.files import free_bytes
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits, free_bytes
+from scnet_edge.survey.space import Limits
 
 LIMITS = Limits(snapshot_bytes=200_000, mask_bytes=100_000, reserve_bytes=1_000_000)
 

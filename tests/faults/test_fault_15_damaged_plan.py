@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_state
+from scnet_edge.bundle.made_here import seal
 from scnet_edge.config import write_json
 from scnet_edge.engines import base
 from scnet_edge.engines import compiled as records
@@ -47,6 +48,7 @@ def write_slot(bundle: Path, name: str) -> Path:
         created="2026-01-01T00:00:00+00:00",
     )
     write_json(folder / COMPILED, record)
+    seal(folder)
     return folder
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sink_frames import frame_result
 
+from scnet_edge.redaction import redacted
 from scnet_edge.robot.monitoring import open_monitoring
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.video.uris import redacted
 
 SECRET = "hunter2"
 
@@ -23,6 +23,14 @@ SECRET = "hunter2"
         ("--sink", f"mqtt://robot:{SECRET}@broker"),  # no topic
         ("--sink", f"amqp://robot:{SECRET}@broker/x"),  # no such kind
         ("--source", f"rtsq://robot:{SECRET}@camera/1"),  # a spelling mistake
+        ("--source", f"rtsq://robot:{SECRET} {SECRET}@camera/1"),
+        ("--source", f"rtsp://robot:a\t{SECRET}@camera:port/1"),
+        ("--source", f"rtsp:/robot:{SECRET}@camera/1"),
+        ("--source", f'gst:nothing location="rtsp://robot:a {SECRET}@127.0.0.1:9/" ! appsink'),
+        ("--source", f"gst:nothing user-pw={SECRET} {SECRET} ! appsink"),
+        ("--source", f"sim://robot:{SECRET} {SECRET}@pipe"),
+        ("--sink", f"mqtt://robot:{SECRET} x@broker:port/t"),
+        ("--sink", f"mqtt://robot:1/{SECRET}@broker/t"),
     ],
 )
 def test_messages_do_not_repeat_it(
@@ -35,7 +43,7 @@ def test_messages_do_not_repeat_it(
     assert done.returncode == 1
     assert SECRET not in done.stdout + done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("scnet-edge: ")
-    assert "expected" in done.stderr
+    assert "***" in done.stderr
 
 
 def test_records_metrics_and_page_do_not_hold_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-SHORT = ("engine_crash", "sink_stuck", "disk_full", "clock_jump", "half_open", "camera_corrupt")
+SHORT = ("engine_crash", "sink_stuck", "disk_full", "clock_jump", "half_open", "page_flood")
 HURRIED = f"""\
 import sys, time
 from scnet_edge.cli import main

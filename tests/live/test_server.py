@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import re
+import resource
 import socket
 import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -24,11 +26,11 @@ from websockets.sync.client import connect
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import event_now
+from scnet_edge.live.accept import BACKLOG, MAX_CONNECTIONS, Sparing
 from scnet_edge.live.access import Access, access_for, is_loopback, parse_address, read_token
 from scnet_edge.live.app import MAX_WATCHERS, Show
 from scnet_edge.live.board import Board
 from scnet_edge.live.server import Live, open_live
-from scnet_edge.live.slow import MAX_SILENT
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor, SinkStats
@@ -232,6 +234,15 @@ def test_the_page_asks_nobody_else_and_holds_no_inline_code() -> None:
         ("/", "GET", {"Host": "127.0.0.1:99999999"}, b"", 200),
         ("/status.json", "GET", {"Origin": "http://evil.example"}, b"", 403),
         ("/status.json", "GET", {"Origin": "null"}, b"", 403),
+        ("/status.json", "GET", {"Origin": "http://["}, b"", 400),
+        ("/status.json", "GET", {"Origin": "http://[::1"}, b"", 400),
+        ("/status.json", "GET", {"Origin": "nonsense"}, b"", 400),
+        ("/status.json", "GET", {"Origin": ""}, b"", 400),
+        ("/", "GET", {"Host": "[::1].evil.com"}, b"", 421),
+        ("/", "GET", {"Host": "[::1]evil.com:80"}, b"", 421),
+        ("/", "GET", {"Host": "localhost@evil.com"}, b"", 421),
+        ("/", "GET", {"Host": "evil.com#localhost"}, b"", 421),
+        ("/", "GET", {"Host": "[::1]:8765"}, b"", 200),
         ("/status.json", "POST", {}, b"", 405),
         ("/status.json", "DELETE", {}, b"", 405),
         ("/status.json", "GET", {}, b"x" * 2000, 413),
@@ -242,9 +253,18 @@ def test_the_page_asks_nobody_else_and_holds_no_inline_code() -> None:
     ],
 )
 def test_what_is_refused(
-    live: Live, path: str, method: str, headers: dict[str, str], body: bytes, expected: int
+    live: Live,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    method: str,
+    headers: dict[str, str],
+    body: bytes,
+    expected: int,
 ) -> None:
     assert ask(live, path, method, body, **headers)[0] == expected
+    refused = expected not in (200, 404)
+    assert f"scnet_edge_page_refused_total {float(refused)}" in ask(live, "/metrics")[2].decode()
+    assert caplog.records == []
 
 
 def test_a_foreign_page_gets_no_stream(live: Live) -> None:
@@ -274,7 +294,7 @@ def test_the_token_is_made_private_and_kept(guarded: Live, tmp_path: Path) -> No
         read_token(path)
     path.chmod(0o600)
     (tmp_path / "link").symlink_to(path)
-    with pytest.raises(ConfigError, match="expected a file"):
+    with pytest.raises(ConfigError, match="expected a plain file"):
         read_token(tmp_path / "link")
 
 
@@ -329,9 +349,79 @@ def test_half_open_connections_neither_pile_up_nor_keep_others_out(live: Live) -
         if i % 50 == 49:
             assert ask(live, "/healthz")[0] == 200
     closed = sum(is_closed(s) for s in silent)
-    assert closed >= 200 - MAX_SILENT - 1
+    assert closed >= 200 - MAX_CONNECTIONS - BACKLOG - 1
     for s in silent:
         s.close()
+
+
+def test_a_flood_takes_no_descriptors_and_no_log(
+    run: Run, live: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `soak` does it for longer: connections that say a byte, as many as loopback gives."""
+    before, most, opened = descriptors(), 0, [0]
+    stop = threading.Event()
+    flooding = [threading.Thread(target=flood, args=(live.port, stop, opened)) for _ in range(2)]
+    for thread in flooding:
+        thread.start()
+    while opened[0] < 200:
+        most = max(most, descriptors() - before - opened[0])
+        time.sleep(0.01)
+    for asked in range(3):
+        assert ask(live, "/healthz")[0] == 200, asked
+    stop.set()
+    for thread in flooding:
+        thread.join()
+    wait_for(lambda: descriptors() - before <= MAX_CONNECTIONS + 2)
+    assert len(caplog.records) <= 5
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def flood(port: int, stop: threading.Event, opened: list[int]) -> None:
+    held: deque[socket.socket] = deque()
+    while not stop.is_set():
+        with suppress(OSError):
+            s = socket.create_connection(("127.0.0.1", port), timeout=0.2)
+            s.send(b"G")
+            held.append(s)
+            opened[0] += 1
+        if len(held) > 50:
+            held.popleft().close()
+    for s in held:
+        s.close()
+
+
+def test_log_lines_are_few_and_those_kept_back_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now_s = 0.0
+    logger = logging.getLogger("sparing")
+    logger.addFilter(Sparing(lambda: now_s))
+    for _ in range(1000):
+        logger.warning("refused %s", "it")
+    now_s = 61.0
+    logger.warning("refused %s", "it")
+    assert [r.getMessage() for r in caplog.records] == [
+        *["refused it"] * 5,
+        "refused it (and 995 lines before it)",
+    ]
+
+
+def test_no_descriptor_left_is_survived(live: Live, caplog: pytest.LogCaptureFixture) -> None:
+    """As the system refuses it: not one more descriptor for this process."""
+    assert ask(live, "/healthz")[0] == 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    waiting = socket.socket()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        waiting.connect(("127.0.0.1", live.port))
+        wait_for(lambda: "cannot accept" in caplog.text)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        waiting.close()
+    assert ask(live, "/healthz")[0] == 200
 
 
 def is_closed(s: socket.socket) -> bool:

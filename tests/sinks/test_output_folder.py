@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sink_frames import frame_result, recorder
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError
 from scnet_edge.sinks.media import video_writer
 from scnet_edge.sinks.run_folder import open_run_folder, output_folder
 
@@ -81,7 +81,7 @@ def test_an_overwrite_that_fails_before_its_first_frame_keeps_the_earlier_run(
 
 def test_overwriting_replaces_all_of_the_earlier_run(tmp_path: Path) -> None:
     write_run(tmp_path, frames=5)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(ConfigError, match="--overwrite"):
         write_run(tmp_path)
     write_run(tmp_path, frames=2, overwrite=True)
     assert len(list((tmp_path / "masks").iterdir())) == 2
@@ -89,7 +89,7 @@ def test_overwriting_replaces_all_of_the_earlier_run(tmp_path: Path) -> None:
 
 def test_what_no_run_wrote_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"):
+    with pytest.raises(ConfigError, match=r"thesis\.tex"):
         write_run(tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -97,7 +97,7 @@ def test_what_no_run_wrote_is_never_overwritten(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     for out in (tmp_path / "out", tmp_path / "out" / "below"):
-        with pytest.raises(InputError, match="out"):
+        with pytest.raises(ConfigError, match="out"):
             write_run(out)
 
 

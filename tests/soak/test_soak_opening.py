@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from scnet_edge.bundle.device import Builds, State, write_state
+from scnet_edge.bundle.made_here import seal
+from scnet_edge.engines.compiled import COMPILED
 from scnet_edge.errors import EngineError
 from scnet_edge.soak.soak import soak
 
@@ -16,7 +18,10 @@ def test_compiled_code_that_is_damaged_is_refused_as_by_a_run(
     darkness_bundle: Callable[[tuple[int, int]], Path],
 ) -> None:
     bundle = darkness_bundle((96, 128))
-    (bundle / "device" / "onnxruntime-1").mkdir(parents=True)
+    folder = bundle / "device" / "onnxruntime-1"
+    folder.mkdir(parents=True)
+    (folder / COMPILED).write_text("{}")
+    seal(folder)
     builds = {"onnxruntime": Builds(active="onnxruntime-1")}
     write_state(bundle, State(engines=builds))
     with pytest.raises(EngineError, match="onnxruntime-1"):

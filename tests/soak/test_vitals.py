@@ -31,8 +31,10 @@ def test_a_leak_is_told_from_a_warm_up() -> None:
     assert leak["rss_mb"].grew == pytest.approx(30, abs=1)
     assert rss_slope_mb_per_h(curve(lambda t: 200 + t / 10)) == pytest.approx(360, rel=0.01)
     assert rss_slope_mb_per_h(curve(lambda t: 200 + t, seconds=60)) is None
-    samples = curve(lambda t: 200)[:500] + curve(lambda t: 200, fds=30)[500:]
+    samples = curve(lambda t: 200)[:470] + curve(lambda t: 200, fds=30)[470:]
     assert growth(samples)["fds"].leaks
+    fault = curve(lambda t: 200)[:500] + curve(lambda t: 200, fds=90)[500:]
+    assert not growth(fault)["fds"].leaks  # taken for a while, and given back before
 
 
 TOUCH_60_MB = """

@@ -48,7 +48,7 @@ def test_a_survey_resumes_where_it_stood(tmp_path: Path) -> None:
 def test_sqlite_is_told_to_write_through(tmp_path: Path) -> None:
     with Journal(tmp_path, facts(), limits=SMALL) as journal:
         db = journal._connect()
-        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == b"wal"
         assert db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
 
 

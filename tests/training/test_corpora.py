@@ -92,7 +92,12 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_each_set_has_its_share_and_every_tenth_image_is_held_out(corpus: Path) -> None:
     images, held = load_corpus(read_corpus(corpus))
-    assert {domain: len(samples) for domain, samples in held.items()} == {"walls": 2, "pipe": 2}
+    assert {domain: len(samples) for domain, samples in held.items()} == {
+        "walls": 2,
+        "pipe": 2,
+        "blended": len(held["blended"]),
+    }
+    assert all(sample.read_mask().any() for sample in held["blended"])
     names = {sample.name for sample in held["walls"]}
     assert len(names) == 2
     walls = [image for image in images if image.taught]

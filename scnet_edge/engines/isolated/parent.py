@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 
 import msgspec
 
@@ -119,6 +120,8 @@ class IsolatedBackend:
                 )
             try:
                 return _Child(self._openings[0], self._timeouts_s[1])
+            except _Refused:
+                raise
             except EngineCrash as e:
                 self._count(e)
             except EngineError as e:
@@ -145,18 +148,31 @@ class IsolatedBackend:
             self._crashes_s.popleft()
 
 
+class _Refused(EngineCrash):
+    """The system has no room for a child now; no fault of the engine's, the next frame tries."""
+
+
 class _Child:
     """One child process with its engine open; whatever goes wrong ends it for good."""
 
     def __init__(self, opening: Opening, timeout_s: float) -> None:
         self.name = _label(opening)
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._feeds = SharedArrays(os.memfd_create("feeds"))
-        self._outputs = SharedArrays(os.memfd_create("outputs"))
-        fds = (theirs.fileno(), self._feeds.fd, self._outputs.fd)
-        command = [sys.executable, "-c", BOOT, json.dumps(sys.path), *map(str, fds)]
-        with theirs:
-            self.process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL)
+        with ExitStack() as undone:
+            try:
+                self._control, theirs = map(
+                    undone.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                )
+                self._feeds = undone.enter_context(closing(SharedArrays(os.memfd_create("feeds"))))
+                self._outputs = undone.enter_context(
+                    closing(SharedArrays(os.memfd_create("outputs")))
+                )
+                fds = (theirs.fileno(), self._feeds.fd, self._outputs.fd)
+                command = [sys.executable, "-c", BOOT, json.dumps(sys.path), *map(str, fds)]
+                self.process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL)
+            except OSError as e:  # no descriptor or memory left: another time, perhaps
+                raise _Refused(f"engine {self.name}: cannot be started ({e.strerror})") from e
+            theirs.close()
+            undone.pop_all()
         reply = self._ask(opening, timeout_s)
         if reply.error:
             self.close()

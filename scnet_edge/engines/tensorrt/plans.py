@@ -22,6 +22,7 @@ from scnet_edge.engines.tensorrt.execution import gpu_identity
 from scnet_edge.engines.tensorrt.library import require_kernels
 from scnet_edge.engines.tensorrt.plan_layers import Summary, layers_from_json, summarise
 from scnet_edge.errors import EngineError
+from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
 
 log = logging.getLogger(__name__)
@@ -64,12 +65,12 @@ def compile_plans(
                 progress=progress,
             )
             made[graph.name] = build_plan(graph, settings)
-            (folder / plan_of(graph)).write_bytes(made[graph.name].plan)
+            write_file(folder / plan_of(graph), made[graph.name].plan)
             timings = made[graph.name].timing_cache or timings
     finally:
         device.close()
     if timings:
-        (folder / TIMINGS).write_bytes(timings)
+        write_file(folder / TIMINGS, timings)
     return made, found
 
 
@@ -96,7 +97,7 @@ def write_layers(
         return None
     finally:
         device.close()
-    (folder / layers_of(graph)).write_text(report, encoding="utf-8")
+    write_file(folder / layers_of(graph), report.encode())
     try:
         return summarise(layers_from_json(report), convolutions)
     except ValueError as e:

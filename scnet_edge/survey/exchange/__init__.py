@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import make_subfolder
 from scnet_edge.survey.codes import Codes
 from scnet_edge.survey.exchange.coco import write_coco
 from scnet_edge.survey.exchange.document import write_document
@@ -53,6 +54,8 @@ def export(
             f"{survey.folder}: {format} is for pipes, this is a survey of a wall; "
             "export it as csv, json or geojson"
         )
+    if folder.parent == survey.folder:
+        make_subfolder(survey.folder, folder.name)
     if locale is not None and format != "csv":
         raise ConfigError(f"--locale is for csv; {format} is the same everywhere")
     dialect = PLAIN_DIALECT if locale is None else dialect_of(locale)

@@ -29,15 +29,13 @@ from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.database import connect
 from scnet_edge.survey.evidence import (
-    SNAPSHOTS,
     read_crack_mask,
     read_picture,
     write_crack_mask,
     write_sidecar,
 )
-from scnet_edge.survey.files import lock_survey, sync_folder
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import JOURNAL
+from scnet_edge.survey.journal import JOURNAL, lock_survey
 from scnet_edge.types import Mask
 
 CORRECTED = "mask_corrected"
@@ -122,7 +120,6 @@ def _write(folder: Path, changed: dict[int, Observation], masks: dict[int, Mask]
         db.execute("COMMIT")
         for record in changed.values():
             write_sidecar(folder, record)
-        sync_folder(folder / SNAPSHOTS)
 
 
 def _check_size(folder: Path, record: Observation, mask: Mask, name: str) -> None:

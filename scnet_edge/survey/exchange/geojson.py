@@ -10,8 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import msgspec
-
+from scnet_edge.config import write_json
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes
 from scnet_edge.survey.exchange.table import row_of
@@ -26,8 +25,7 @@ def write_geojson(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     """Write `observations.geojson`; where no place is known, the geometry is null."""
     features = [_feature(survey, o, codes) for o in survey.observations]
     path = folder / "observations.geojson"
-    data = msgspec.json.encode({"type": "FeatureCollection", "features": features})
-    path.write_bytes(msgspec.json.format(data, indent=1))
+    write_json(path, {"type": "FeatureCollection", "features": features}, indent=1)
     return [path]
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from scnet_edge.files import make_subfolder
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
@@ -68,8 +69,8 @@ def write_pacp(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
         "PACP_Media_Inspections": [video],
         "PACP_Media_Conditions": media,
     }
-    (folder / "pacp").mkdir(exist_ok=True)
-    paths = [folder / "pacp" / f"{name}.csv" for name in TABLES]
+    tables = make_subfolder(folder, "pacp")
+    paths = [tables / f"{name}.csv" for name in TABLES]
     for path, (name, columns) in zip(paths, TABLES.items(), strict=True):
         write_rows(path, columns, rows[name])
     return paths

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Figure, Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.folder import Survey
@@ -104,11 +106,12 @@ def write_rows(
     dialect: Dialect = PLAIN_DIALECT,
 ) -> None:
     """Write a CSV file of these columns, with the lines that RFC 4180 asks for."""
-    with path.open("w", newline="", encoding=dialect.encoding) as f:
-        writer = csv.DictWriter(f, list(columns), restval="", delimiter=dialect.separator)
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: _cell(value, dialect) for name, value in row.items()})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns), restval="", delimiter=dialect.separator)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value, dialect) for name, value in row.items()})
+    write_file(path, text.getvalue().encode(dialect.encoding))
 
 
 def row_of(survey: Survey, observation: Observation, codes: Codes) -> dict[str, object]:

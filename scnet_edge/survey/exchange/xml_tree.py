@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 from xml.etree import ElementTree
 
+from scnet_edge.files import write_file
 from scnet_edge.survey.exchange.located import clean
 
 Tree: TypeAlias = "list[tuple[str, str | Tree | None]]"
@@ -15,8 +16,7 @@ def write_tree(path: Path, root: ElementTree.Element, children: Tree) -> None:
     """Write a file in Latin-1, in which these formats are mostly read; the rest is escaped."""
     grow(root, children)
     ElementTree.indent(root)
-    tree = ElementTree.ElementTree(root)
-    tree.write(path, encoding="iso-8859-1", xml_declaration=True)
+    write_file(path, ElementTree.tostring(root, encoding="iso-8859-1", xml_declaration=True))
 
 
 def grow(parent: ElementTree.Element, children: Tree) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from scnet_edge.errors import InputError
+from scnet_edge.files import write_file
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 LONGEST_S = 180
@@ -57,4 +58,4 @@ def print_pdf(page: Path, pdf: Path) -> None:
         if done.returncode or not made.is_file():
             last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
             raise InputError(f"{page}: {browser} could not print it: {last}")
-        shutil.copyfile(made, pdf)
+        write_file(pdf, made.read_bytes())

@@ -1,0 +1,20 @@
+"""One target under atheris; started by `python -m scripts.fuzz`."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["scnet_edge", "mcap", "tomllib"]):
+    from scripts.fuzz.targets import TARGETS
+
+
+def main() -> None:
+    """Run libFuzzer on the target that is named first."""
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], TARGETS[sys.argv[1]])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Every input that the fuzzer ever stumbled over, and sound ones: only our own errors come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts.fuzz.seeds import seeds
+from scripts.fuzz.targets import TARGETS
+
+FOUND = sorted(path for path in (Path(__file__).parent / "fuzzed").glob("*/*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: f"{path.parent.name}-{path.name[:12]}")
+def test_what_was_found_before(path: Path) -> None:
+    TARGETS[path.parent.name](path.read_bytes())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_sound_and_slightly_damaged_inputs(name: str) -> None:
+    rng = np.random.default_rng(7)
+    for seed in seeds()[name]:
+        TARGETS[name](seed)
+        for _ in range(12):
+            data = bytearray(seed)
+            for at in rng.integers(0, len(data), 1 + len(data) // 50):
+                data[at] = rng.integers(256)
+            TARGETS[name](bytes(data[: rng.integers(1, len(data) + 1)]))
