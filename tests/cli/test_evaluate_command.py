@@ -197,7 +197,7 @@ def test_spoilt_mask_writes_nothing(
     [
         (0, 0, "expected cracks in the masks"),
         (20, 0, "nothing above 20"),
-        (255, 255, "expected background in the masks"),
+        (255, 255, "of it is crack, so it looks inverted"),
     ],
 )
 def test_masks_without_two_classes_are_one_line(
