@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scnet_edge.data.pictures import has_whole_chunks
 from scripts.fuzz.seeds import seeds
 from scripts.fuzz.targets import TARGETS
 
@@ -28,3 +29,11 @@ def test_sound_and_slightly_damaged_inputs(name: str) -> None:
             for at in rng.integers(0, len(data), 1 + len(data) // 50):
                 data[at] = rng.integers(256)
             TARGETS[name](bytes(data[: rng.integers(1, len(data) + 1)]))
+
+
+def test_a_png_whose_chunk_is_longer_than_the_file_is_not_given_to_opencv() -> None:
+    found = next(path for path in FOUND if path.parent.name == "image")
+    assert not has_whole_chunks(found.read_bytes())
+    whole = seeds()["image"]
+    assert all(map(has_whole_chunks, whole))
+    assert not has_whole_chunks(whole[0][:-20])

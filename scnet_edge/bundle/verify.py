@@ -212,6 +212,8 @@ def read_golden(path: Path, *, batch: int = 1) -> Golden:
 
 def _array(path: Path, arrays: Any, name: str, dtype: str, axes: int) -> npt.NDArray[Any]:
     """Return an array that is not empty and of a type; what is no array comes as bytes."""
+    if name not in arrays:
+        raise ValueError(f"{name} is not a file in the archive")
     array = np.atleast_1d(arrays[name])
     if array.dtype != dtype or array.ndim != axes or not array.size:
         raise BundleError(

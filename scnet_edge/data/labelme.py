@@ -21,6 +21,7 @@ from scnet_edge.data.outlines import (
     find_image,
 )
 from scnet_edge.data.picture_files import natural_key
+from scnet_edge.data.pictures import has_whole_chunks
 from scnet_edge.errors import InputError, shown
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -108,7 +109,7 @@ def _stored(shape: LabelmeShape, size_hw: tuple[int, int], where: str) -> Stored
     width_px, height_px = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     fits = left + width_px <= size_hw[1] + 1 and top + height_px <= size_hw[0] + 1
     mask = None
-    if data.startswith(PNG) and min(left, top) >= 0 and fits:
+    if data.startswith(PNG) and min(left, top) >= 0 and fits and has_whole_chunks(data):
         mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if mask is None:
         raise InputError(f"{where}: expected a PNG in base64, inside its image; save it again")

@@ -30,6 +30,7 @@ from scnet_edge.types import Frame, Photograph
 
 FORMATS = ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "JPEG2000", "AVIF", "PPM"]
 STACKS = {"TIFF", "PNG", "WEBP", "AVIF", "HEIF"}  # in which every page is a picture of its own
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_FILE_BYTES = 2**30
 PHOTOMETRIC, DNG_VERSION = 262, 50706  # tags of TIFF
 COLOUR_FILTER_ARRAY = 32803
@@ -91,10 +92,11 @@ class Picture:
 
         uint8, or uint16 where a sample has more bits; of a palette the indices.
         """
-        if sample_bits(self.image, self.data) > 8 and not self.image.mode.startswith("I"):
-            deep = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
-            if deep is not None:  # Pillow keeps the high byte of 16-bit colours alone
-                rgb = deep if deep.ndim == 2 else deep[..., [2, 1, 0, 3][: deep.shape[2]]]
+        deep = sample_bits(self.image, self.data) > 8 and not self.image.mode.startswith("I")
+        if deep and has_whole_chunks(self.data):
+            read = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
+            if read is not None:  # Pillow keeps the high byte of 16-bit colours alone
+                rgb = read if read.ndim == 2 else read[..., [2, 1, 0, 3][: read.shape[2]]]
                 return rgb if self.image.format == "TIFF" else turned(rgb, self.orientation)
         values = np.asarray(ImageOps.exif_transpose(self.image))
         if values.dtype == np.int32 and values.min() >= 0 and values.max() < 1 << 16:
@@ -235,3 +237,14 @@ def _refuse_several(image: Image.Image, where: str) -> None:
         if not alike:
             return
     raise InputError(f"{where}: holds {count} pictures, expected one; save each as a file")
+
+
+def has_whole_chunks(data: bytes) -> bool:
+    """Return whether a PNG's chunks lie within it; OpenCV takes the memory that one asks for.
+
+    True for what is no PNG.
+    """
+    at = len(PNG_SIGNATURE)
+    while data.startswith(PNG_SIGNATURE) and at + 8 <= len(data):
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return at <= len(data) or not data.startswith(PNG_SIGNATURE)

@@ -9,7 +9,6 @@ Names come from `seq` alone, never from a source or a remark.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from pathlib import Path
@@ -19,11 +18,10 @@ import cv2
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from scnet_edge.config import NOT_JSON
-from scnet_edge.data.frames import MAX_PIXELS
-from scnet_edge.errors import ConfigError
+from scnet_edge.data.pictures import decode_image
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.files import make_subfolder, open_plain, write_file, write_image
 from scnet_edge.inspection.records import Observation
 from scnet_edge.types import Frame, Mask
@@ -111,14 +109,9 @@ def _path(snapshots: Path, seq: int, suffix: str) -> Path:
 def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
     path = _path(folder / SNAPSHOTS, seq, suffix)
     try:
-        data = _bytes_of(path)
-        with Image.open(io.BytesIO(data)) as header:  # before a decoder takes memory
-            width_px, height_px = header.size
-    except (ConfigError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return decode_image(_bytes_of(path), where=str(path))
+    except (ConfigError, InputError, OSError):
         return None
-    if width_px * height_px > MAX_PIXELS:
-        return None
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 def _bytes_of(path: Path) -> bytes:

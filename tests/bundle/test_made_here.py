@@ -16,7 +16,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder = tmp_path / "bundle" / "device" / "openvino-1"
     folder.mkdir(parents=True)
-    (folder / "slot.json").write_text('{"files": {}}')
+    (folder / "compiled.json").write_text('{"files": {}}')
     return folder
 
 
@@ -33,7 +33,7 @@ def test_what_was_sealed_elsewhere_or_altered_does_not(
     code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal(code)
-    (code / "slot.json").write_text('{"files": {"evil.blob": "00"}}')
+    (code / "compiled.json").write_text('{"files": {"evil.blob": "00"}}')
     with pytest.raises(NotMadeHere):
         require_made_here(code)
     seal(code)

@@ -131,7 +131,7 @@ def test_the_slot_itself_damaged(bundle: Path) -> None:
     text = (folder / COMPILED).read_text()
     for broken in (text[:40], text.replace(f'"schema": {SCHEMA}', '"schema": 9'), "{}", ""):
         (folder / COMPILED).write_text(broken)
-        with pytest.raises(EngineError, match=r"record\.json|schema 9"):
+        with pytest.raises(EngineError, match=r"compiled\.json|schema 9"):
             check_compiled(folder, bundle / "fused.onnx", IDENTITY)
         assert compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / (
             "tensorrt-1"
