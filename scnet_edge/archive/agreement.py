@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
 from scnet_edge.archive.folder import SURVEY, film_folder, read_archive
 from scnet_edge.archive.manifest import Manifest, Row
 from scnet_edge.archive.media import Media
+from scnet_edge.config import write_json
 from scnet_edge.survey.evidence import SNAPSHOTS
 from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import read_survey
@@ -103,7 +102,7 @@ def write_pairings(path: Path, agreements: list[FilmAgreement], tolerances: Tole
             for a in agreements
         ],
     }
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+    write_json(path, document, indent=1)
 
 
 def pictures_of(manifest: Manifest) -> Media:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scnet_edge.bundle.manifest import MANIFEST, read_manifest
 from scnet_edge.errors import BundleError, ConfigError, install_extra
+from scnet_edge.files import write_file
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -74,9 +75,7 @@ def sign_bundle(bundle: Path, key: Path) -> Path:
     read_manifest(bundle)
     private = _private(key)
     path = bundle / SIGNATURE
-    partial = path.with_name(f".{SIGNATURE}.{os.getpid()}")
-    partial.write_bytes(private.sign((bundle / MANIFEST).read_bytes()))
-    partial.replace(path)
+    write_file(path, private.sign((bundle / MANIFEST).read_bytes()))
     return path
 
 

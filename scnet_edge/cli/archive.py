@@ -124,7 +124,10 @@ def run(
             begin=begin,
             stop=stop,
         )
-    _print_status(*status_of(out))
+    counts, reasons = status_of(out)
+    _print_status(counts, reasons)
+    if counts["waiting"]:
+        typer.echo("not finished: the same command goes on where this one was stopped")
     typer.echo(f"   report   scnet-edge archive report {out}")
     typer.echo(f"   compare  scnet-edge archive compare {out}")
 

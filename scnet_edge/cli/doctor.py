@@ -74,6 +74,7 @@ def _examined(bundle: Path, out: Path, engine: str | None, threads: int | None) 
     from rich.console import Console
 
     from scnet_edge.doctor.deep import encoded, examine
+    from scnet_edge.files import write_file
     from scnet_edge.folders import check_file
 
     check_file(out)
@@ -85,7 +86,7 @@ def _examined(bundle: Path, out: Path, engine: str | None, threads: int | None) 
             threads=threads,
             report=lambda step: status.update(f"{step} ..."),
         )
-    out.write_bytes(encoded(report))
+    write_file(out, encoded(report))
     console.print(_table(report))
     for trial in report.trials:
         if trial.error:

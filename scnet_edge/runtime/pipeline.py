@@ -192,7 +192,8 @@ class Pipeline:
                     f"{self.engine}: {name} is not finite; run 'scnet-edge verify' on the bundle, "
                     "or use a bundle of higher precision"
                 )
-        maps = np.stack([outputs[name] for name in names], axis=1).astype(np.float32, copy=False)
+        apart = [outputs[name][:, None].astype(np.float32, copy=False) for name in names]
+        maps = apart[0] if len(apart) == 1 else np.concatenate(apart, axis=1)  # (N, k, h, w)
         if contract.size_hw == contract.frame_hw:
             return maps
         return np.stack([[resized(m, contract.frame_hw) for m in each] for each in maps])

@@ -26,7 +26,7 @@ def recover_mcap(torn: BinaryIO, whole: BinaryIO) -> tuple[int, int]:
     writer = Writer(whole, chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
     writer.start(library="scnet-edge recover")
     copier = _Copier(writer)
-    reader = StreamReader(torn, emit_chunks=True, record_size_limit=MAX_RECORD_BYTES)
+    reader = StreamReader(_Bounded(torn), emit_chunks=True, record_size_limit=MAX_RECORD_BYTES)
     records, read_to, lost_bytes = iter(reader.records), len(MAGIC), 0
     while True:
         try:
@@ -44,6 +44,18 @@ def recover_mcap(torn: BinaryIO, whole: BinaryIO) -> tuple[int, int]:
         read_to = torn.tell()
     writer.finish()
     return copier.messages, lost_bytes + torn.seek(0, os.SEEK_END) - read_to
+
+
+class _Bounded:
+    """The little of a file that the reader uses; a length inside a record may be any number."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_RECORD_BYTES:
+            raise ValueError(f"a part of {size} bytes")
+        return self._file.read(size)
 
 
 def _parts(record: McapRecord) -> list[McapRecord]:

@@ -9,6 +9,7 @@ Names come from `seq` alone, never from a source or a remark.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -18,10 +19,11 @@ import cv2
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from scnet_edge.config import NOT_JSON
-from scnet_edge.data.pictures import decode_image
-from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.data.frames import MAX_PIXELS
+from scnet_edge.errors import ConfigError
 from scnet_edge.files import make_subfolder, open_plain, write_file, write_image
 from scnet_edge.inspection.records import Observation
 from scnet_edge.types import Frame, Mask
@@ -57,8 +59,9 @@ def write_sidecar(folder: Path, observation: Observation) -> None:
 
 def picture_path(folder: Path, observation: Observation) -> Path | None:
     """Return the file of an observation's picture; None where there is none."""
-    path = _path(folder, observation.seq, "jpg")
-    return path if observation.snapshot is not None and path.is_file() else None
+    path = _path(folder / SNAPSHOTS, observation.seq, "jpg")
+    there = observation.snapshot is not None and path.is_file() and not path.is_symlink()
+    return path if there else None
 
 
 def read_picture(folder: Path, observation: Observation) -> Frame | None:
@@ -108,9 +111,14 @@ def _path(snapshots: Path, seq: int, suffix: str) -> Path:
 def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
     path = _path(folder / SNAPSHOTS, seq, suffix)
     try:
-        return decode_image(_bytes_of(path), where=str(path))
-    except (ConfigError, InputError, OSError):
+        data = _bytes_of(path)
+        with Image.open(io.BytesIO(data)) as header:  # before a decoder takes memory
+            width_px, height_px = header.size
+    except (ConfigError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+    if width_px * height_px > MAX_PIXELS:
+        return None
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
 def _bytes_of(path: Path) -> bytes:

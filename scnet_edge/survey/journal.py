@@ -207,7 +207,8 @@ class Journal:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no torn log can take its name
             row = db.execute("SELECT record FROM progress").fetchone()
             last = db.execute("SELECT ifnull(max(seq), 0) FROM observation").fetchone()[0]
-            self.pictures = dict(db.execute("SELECT file, frame_id FROM picture"))
+            seen = db.execute("SELECT file, frame_id FROM picture")
+            self.pictures = {file.decode("utf-8", "replace"): number for file, number in seen}
         except (SurveyError, sqlite3.OperationalError) as e:
             raise SurveyError(f"{self.folder / JOURNAL}: {e}") from None
         if stored is not None:

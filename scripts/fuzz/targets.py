@@ -10,17 +10,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scnet_edge.video.frames import decode_image
-
 from scnet_edge.arrays import read_arrays
 from scnet_edge.bundle.device import State
 from scnet_edge.bundle.manifest import Manifest
 from scnet_edge.bundle.verify import read_golden
-from scnet_edge.config import NotToml, parse_toml, read_json, read_toml
+from scnet_edge.config import NotToml, parse_toml, read_json
 from scnet_edge.data.coco import read_coco
+from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.inspection.live_odometry import parsed
-from scnet_edge.inspection.odometry_file import read_rows
+from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.setup import read_setup
 from scnet_edge.live.access import access_for, is_origin, parse_address
 from scnet_edge.redaction import redacted, without_secrets
@@ -149,8 +148,8 @@ TARGETS: dict[str, Target] = {
     "live-address": of_text(parse_address),
     "manifest": of_file(lambda path: read_json(path, Manifest), "manifest.json"),
     "mcap": of_file(recovered, "run.mcap"),
-    "odometry-csv": of_file(read_rows, "odometry.csv"),
-    "odometry-jsonl": of_file(read_rows, "odometry.jsonl"),
+    "odometry-csv": of_file(read_odometry, "odometry.csv"),
+    "odometry-jsonl": of_file(read_odometry, "odometry.jsonl"),
     "pipe-toml": of_file(read_setup, "pipe.toml"),
     "reading": reading,
     "robot-toml": of_file(read_robot, "robot.toml"),
@@ -160,5 +159,3 @@ TARGETS: dict[str, Target] = {
     "torn-tail": of_file(cut_torn_tail, "torn.jsonl"),
     "truth": of_file(read_truth, "truth.npz"),
 }
-
-assert read_toml

@@ -78,5 +78,5 @@ def test_a_password_is_never_repeated(tmp_path: Path) -> None:
 
 
 def test_no_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"robot\.toml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"robot\.toml: no such file"):
         read_robot(tmp_path / "robot.toml")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from scnet_edge.files import write_file
+from scnet_edge.files import make_subfolder, write_file
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes
 from scnet_edge.survey.evidence import picture_path, read_crack_mask
@@ -34,8 +33,7 @@ def write_coco(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
         if mask is None or shot is None or not mask.any():
             continue
         if o.best_frame_id not in pictures:
-            (folder / IMAGES).mkdir(exist_ok=True)
-            shutil.copyfile(shot, folder / IMAGES / shot.name)
+            write_file(make_subfolder(folder, IMAGES) / shot.name, shot.read_bytes())
             pictures[o.best_frame_id] = _image(o, shot.name, mask)
         if o.review != "rejected":
             attributes = {"kind": o.kind, "confidence": o.confidence, "review": o.review}
