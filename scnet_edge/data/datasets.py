@@ -172,7 +172,11 @@ def _with_masks(root: Path) -> list[Sample]:
 
 
 def _held_out(samples: list[Sample], split: Split) -> list[Sample]:
-    """Split off every shuffled fifth sample, the same ones each time."""
+    """Split off every shuffled fifth sample, the same ones each time.
+
+    They are counted by plain name, "10" before "2", however they are listed: what was published
+    and what was trained on is of that split.
+    """
     if split == "all" or not samples:
         return samples
     if split == "test" and len(samples) < HOLDOUT:
@@ -181,7 +185,8 @@ def _held_out(samples: list[Sample], split: Split) -> list[Sample]:
             f"which is the test split, found {len(samples)}; add some, or evaluate --split all"
         )
     order = np.random.default_rng(HOLDOUT_SEED).permutation(len(samples))
-    test = set(order[: len(samples) // HOLDOUT].tolist())
+    by_name = sorted(range(len(samples)), key=lambda i: samples[i].image)
+    test = {by_name[i] for i in order[: len(samples) // HOLDOUT]}
     return [s for i, s in enumerate(samples) if (i in test) == (split == "test")]
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
-from scnet_edge.evaluation.metrics import THRESHOLDS, Counts, add_up, count
+from scnet_edge.evaluation.metrics import Counts, add_up, count
 from scnet_edge.models.cards import OperatingPoint, PointFigure, PointName
 from scnet_edge.types import Map
 
@@ -133,7 +133,7 @@ def best_threshold(domains: Sequence[DomainCounts]) -> Best:
     if len(domains) == 1 and domains[0].counts is not None and domains[0].alarmed is None:
         f1 = domains[0].counts.f1
         best = int(np.argmax(f1))
-        return Best(threshold=float(THRESHOLDS[best].round(2)), score=float(f1[best]), named="F1")
+        return Best(threshold=best / 100, score=float(f1[best]), named="F1")
     scores = [d.counts.f1[AT_GRID] for d in domains if d.counts is not None]
     scores += [1 - d.alarmed for d in domains if d.alarmed is not None]
     mean = np.mean(scores, 0)

@@ -29,7 +29,7 @@ from scnet_edge.training.schedule import Schedule
 from scnet_edge.types import Frame, Map, Mask
 
 SETTINGS, LOG, CURVES, PICTURES = "settings.json", "log.jsonl", "curves.png", "pictures"
-Row = dict[str, float]
+Row = dict[str, int | float]  # a step stays whole when it is read back
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

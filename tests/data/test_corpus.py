@@ -116,3 +116,12 @@ def test_the_corpora_of_the_project_are_read(root: Path, name: str) -> None:
     if name == "open":  # nothing of it may forbid a business to use it
         free = ("CC0", "MIT", "CC BY 4.0")
         assert all(each.licence.startswith(free) for each in corpus.sets)
+
+
+def test_the_split_is_by_plain_name_however_files_are_listed(tmp_path: Path) -> None:
+    for i in range(1, 26):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((20, 20, 3), np.uint8))
+    names = sorted(f"{i}.png" for i in range(1, 26))  # 1, 10, 11, ..., 2, 20
+    expected = {names[i] for i in np.random.default_rng(0).permutation(25)[:5]}
+    found = {sample.image.name for sample in open_dataset(f"negative:{tmp_path}", "test")}
+    assert found == expected
