@@ -20,16 +20,20 @@ import scnet_edge.cli
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = [
+    "archive",
     "bench",
     "build",
+    "bundle",
     "calibrate",
     "calibrate-camera",
     "compare",
     "compile",
+    "demo",
     "doctor",
     "evaluate",
     "explain",
     "export",
+    "import",
     "inspect",
     "measure",
     "models",

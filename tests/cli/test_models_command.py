@@ -21,7 +21,7 @@ def output_of(
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as left:
         main()
-    assert left.value.code == 0
+    assert not left.value.code
     return capsys.readouterr().out
 
 

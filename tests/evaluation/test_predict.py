@@ -64,10 +64,10 @@ def test_samples_come_with_their_maps(tmp_path: Path, scnet: SCNet) -> None:
 
 
 def test_maps_that_are_no_numbers(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), drawn((4, 4)))
+    cv2.imwrite(str(tmp_path / "a.png"), drawn((16, 16)))
     sample = Sample(tmp_path / "a.png", tmp_path / "a.png")
     with pytest.raises(EngineError, match="a: the probability is not finite"):
-        list(predictions(lambda frame: np.full((4, 4), np.nan, np.float32), [sample]))
+        list(predictions(lambda frame: np.full((16, 16), np.nan, np.float32), [sample]))
 
 
 def test_image_that_is_gone(tmp_path: Path, scnet: SCNet) -> None:

@@ -304,7 +304,7 @@ def test_masks_that_are_all_crack_are_refused(
 
 def test_the_twin_of_a_test_image_is_left_out_after_the_split(tmp_path: Path) -> None:
     """The layout and the names of DeepCrack: 300 images, of which 11158 is the 79th."""
-    mask = np.eye(4, dtype=np.uint8) * 255
+    mask = np.eye(16, dtype=np.uint8) * 255
     names = [str(11158 - 78 + i) for i in range(300)]
     for folder in ("train_img", "train_lab"):
         (tmp_path / folder).mkdir()
