@@ -5,9 +5,11 @@ Torch and onnx, which only building needs, are looked up and not imported.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -164,14 +166,22 @@ def check_gstreamer() -> Check:
     inspect = shutil.which("gst-inspect-1.0")
     if not inspect or not shutil.which("gst-launch-1.0"):
         return Check(name="gstreamer", verdict="warn", found="not installed", remedy=INSTALL)
-    if lacking := [name for name in ELEMENTS if not _exists(inspect, name)]:
+    try:
+        with tempfile.TemporaryDirectory() as folder:  # its registry, else left in the home folder
+            environment = os.environ | {"GST_REGISTRY": str(Path(folder) / "registry.bin")}
+            lacking = [name for name in ELEMENTS if not _exists(inspect, name, environment)]
+            argus = _exists(inspect, "nvarguscamerasrc", environment)
+    except OSError as e:  # a full disk
+        found, remedy = f"not looked at: {one_line(e)}", "make room in the temporary folder"
+        return Check(name="gstreamer", verdict="warn", found=found, remedy=remedy)
+    if lacking:
         found = f"without {', '.join(lacking)}"
         return Check(name="gstreamer", verdict="warn", found=found, remedy=INSTALL)
-    argus = _exists(inspect, "nvarguscamerasrc")
     found = f"installed, {'with' if argus else 'without'} nvarguscamerasrc for csi: cameras"
     return Check(name="gstreamer", verdict="ok", found=found)
 
 
-def _exists(inspect: str, element: str) -> bool:
+def _exists(inspect: str, element: str, environment: dict[str, str]) -> bool:
     command = [inspect, "--exists", element]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    return done.returncode == 0

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from scnet_edge.bench import bundles, limits, process, runner, schema
+from scnet_edge import config
+from scnet_edge.bench import bundles, limits, process, runner
 from scnet_edge.bench.group import Measured, Timed
 from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.runner import run_suite
@@ -187,7 +188,7 @@ def test_a_disk_that_is_full_is_one_line(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(schema.Path, "write_bytes", full)
+    monkeypatch.setattr(config, "write_file", full)
     with pytest.raises(ConfigError, match=r"cannot be written .*No space left"):
         run(tmp_path / "result.json")
 

@@ -54,9 +54,9 @@ def test_everything_that_was_written_is_hashed_and_told(tensorrt_bundle: Path, o
     done = compile_bundle(tensorrt_bundle, engine="tensorrt")
     folder = tensorrt_bundle / "device" / "tensorrt-1"
     written = {path.name for path in folder.iterdir()}
-    assert written == {"compiled.json", "fused.plan", "fused.layers.json", "timing.cache"}
+    assert written == {"compiled.json", "fused.plan", "fused.layers.json", "seal", "timing.cache"}
     assert check_compiled(folder, tensorrt_bundle / "fused.onnx", orin.identity) == done.record
-    assert set(done.record.files) == written - {"compiled.json"}
+    assert set(done.record.files) == written - {"compiled.json", "seal"}
     assert done.record.identity == orin.identity | {"GPU": "Orin", "compute capability": "8.7"}
     said = _summary(tensorrt_bundle, done, rollback=False)
     assert "fused.onnx: 3 kernels; of the convolutions 1 read FP16, 2 read INT8" in said
@@ -110,7 +110,7 @@ def test_the_quicker_precision_runs_and_a_tie_goes_to_fp16(
     assert set(done.record.graphs) == {f"{graph}.onnx"}
     assert set(done.record.files) == {f"{graph}.plan", f"{graph}.layers.json", "timing.cache"}
     assert {name for name in files_of(both) if name.startswith("tensorrt-1/")} == {
-        f"tensorrt-1/{name}" for name in (*done.record.files, "compiled.json")
+        f"tensorrt-1/{name}" for name in (*done.record.files, "compiled.json", "seal")
     }
     assert not [name for name in files_of(both) if "fp16" in name.partition("/")[0]]
     opening = opening_for(both, read_manifest(both), "tensorrt")

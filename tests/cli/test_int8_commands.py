@@ -58,7 +58,9 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
         "calibrate", "--negatives", str(frames), "--bundle", str(bundle), "--alarmed", "0.5"
     )
     assert done.returncode == 0, done.stderr
-    (own,) = read_manifest(bundle).operating_points
+    shipped = manifest.operating_points
+    *others, own = read_manifest(bundle).operating_points
+    assert (tuple(others), own.name) == (shipped, "own")
     assert f"own: {own.threshold:.2f}, " in done.stdout
     assert own.domains["12 own frames"].alarmed <= 0.5
 

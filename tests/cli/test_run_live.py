@@ -50,7 +50,7 @@ def test_a_simulated_ride_with_a_config_and_a_sink(
         (["--source", "sim://pipe", "--sink", "tape:x"], "sink 'tape:x': unknown kind"),
         (["--source", "sim://pipe", "--truth", "t.npz"], "--truth: "),
         (["--source", "none.mp4"], "none.mp4: no such file or folder"),
-        (["--config", "none.toml"], "none.toml: cannot be read"),
+        (["--config", "none.toml"], "none.toml: no such file"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -49,7 +49,7 @@ def test_fault_22_tricky_survey_names(tmp_path: Path, trick: str) -> None:
 
 OURS = {
     *("a", "survey", "canary.txt", "survey.db", "survey.db-wal", "survey.db-shm", "reserve"),
-    *(".lock", "snapshots", "000001.jpg", "000001.png", "000001.json", "export", "pacp"),
+    *(".lock", "snapshots", "000001.jpg", "000001.png", "000001.json", "export", "pacp", "images"),
     *("observations.csv", "survey.json", "observations.geojson", "coco.json", "isybau.xml"),
     *("PACP_Inspections.csv", "PACP_Conditions.csv", "PACP_Media_Inspections.csv"),
     *("PACP_Media_Conditions.csv", "m150.xml"),

@@ -76,9 +76,8 @@ def test_sigterm_ends_a_busy_run_in_good_order(
     records = lines_of(log)
     assert records[-1]["event"] == "run_closed"
     frames = [record for record in records if record["kind"] == "frame"]
-    assert [row.split("│")[1].strip() for row in stdout.splitlines() if "frames " in row] == [
-        str(len(frames))
-    ]
+    rows = [[cell.strip() for cell in row.split("│")] for row in stdout.splitlines()]
+    assert [row[1] for row in rows if row[0] == "frames"] == [str(len(frames))]
     assert len(list((out / "masks").iterdir())) == len(frames)
     assert all(record["clock_synced"] in (True, False, None) for record in records)
     for text in (stdout, stderr, log.read_text(), (out / "report.html").read_text()):

@@ -14,6 +14,7 @@ from small_chains import frame, minmax_ranges
 
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.data.masks import Truth
 from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.frame_candidates import (
@@ -44,7 +45,7 @@ def walls() -> list[Annotated]:
     """Return twelve drawn walls with their truth."""
     stills = list(render_stills(12, SIZE, seed=1))
     return [
-        Annotated(data="walls", name=str(i), read=lambda f=f, m=m: (f, m))
+        Annotated(data="walls", name=str(i), read=lambda f=f, m=m: (f, Truth(m)))
         for i, (f, m) in enumerate(stills)
     ]
 

@@ -13,6 +13,7 @@ import pytest
 from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.bundle.recipe import DEFAULT_MODEL
 from scnet_edge.bundle.reference import weights_of
+from scnet_edge.data.masks import Truth
 from scnet_edge.errors import GateError, InputError
 from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.annotated_frames import Annotated
@@ -148,7 +149,7 @@ def test_the_worst_layers_go_to_fp16_when_that_is_enough(select, calibrated: Cal
     blank = msgspec.structs.replace(good, ranges=good.ranges | {worst: good.ranges[worst] / 50})
     step, record = select(msgspec.structs.replace(blank, key=key_of(blank)), excluded=others)
     assert step.name == "INT8 with the worst layer in FP16"
-    assert step.half == (worst,)
+    assert step.fp16_layers == (worst,)
     assert [candidate.passed for candidate in record.candidates] == [False, True, True]
 
 
@@ -166,7 +167,7 @@ def test_what_fp16_cannot_hold_ships_in_fp32(select, calibrated: Calibrated) -> 
 def test_frames_without_a_crack_let_nothing_pass(select, calibrated: Calibrated) -> None:
     flat = np.full((*SIZE, 3), 128, np.uint8)
     blank = [
-        Annotated(data="b", name=str(i), read=lambda: (flat, np.zeros(SIZE, bool)))
+        Annotated(data="b", name=str(i), read=lambda: (flat, Truth(np.zeros(SIZE, bool))))
         for i in range(8)
     ]
     with pytest.raises(GateError, match="nothing passes"):

@@ -309,7 +309,7 @@ def test_the_twin_of_a_test_image_is_left_out_after_the_split(tmp_path: Path) ->
     for folder in ("train_img", "train_lab"):
         (tmp_path / folder).mkdir()
     for name in names:
-        (tmp_path / "train_img" / f"{name}.jpg").touch()
+        cv2.imwrite(str(tmp_path / "train_img" / f"{name}.jpg"), 255 - mask)
         cv2.imwrite(str(tmp_path / "train_lab" / f"{name}.png"), mask)
     fit, held = split_held_out(open_dataset(f"deepcrack:{tmp_path}", "train"))
     assert [s.name for s in held] == names[::10]
