@@ -55,10 +55,9 @@ def new_file(path: Path, *, durable: bool = True, mode: int | None = None) -> It
     older = _mode_of(path)
     kept = older if mode is None else mode
     _sweep_once(path.parent)
-    temporary = partial_of(path)
+    temporary, fd = _new_partial(path, mode or 0o666)
     try:
-        with os.fdopen(os.open(temporary, os.O_RDWR | NEW, mode or 0o666), "w+b") as f:
-            _hold(f.fileno())
+        with os.fdopen(fd, "w+b") as f:
             if kept is not None:
                 os.fchmod(f.fileno(), kept)
             yield f
@@ -74,6 +73,20 @@ def new_file(path: Path, *, durable: bool = True, mode: int | None = None) -> It
         if isinstance(e, OSError) and e.filename in (None, str(temporary)):
             raise OSError(e.errno, e.strerror or str(e), str(path)) from e
         raise
+
+
+def _new_partial(path: Path, mode: int) -> tuple[Path, int]:
+    """Return a new empty file beside `path` and its descriptor, which holds it."""
+    while True:
+        temporary = partial_of(path)
+        try:
+            fd = os.open(temporary, os.O_RDWR | NEW, mode)
+        except OSError as e:
+            raise OSError(e.errno, e.strerror or str(e), str(path)) from e
+        _hold(fd)
+        if os.fstat(fd).st_nlink:
+            return temporary, fd
+        os.close(fd)  # another process swept it before it was held
 
 
 def write_image(

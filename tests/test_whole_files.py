@@ -179,3 +179,20 @@ def test_json_and_pictures_go_the_same_way(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ConfigError, match="cannot encode"):
         write_image(tmp_path / "b.png", np.zeros((0, 3), np.uint8))
+
+
+def test_a_file_that_another_process_swept_before_it_was_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, held = files._hold, []
+
+    def swept_first(fd: int) -> None:
+        if not held:
+            sweep_partial(tmp_path)
+        held.append(fd)
+        hold(fd)
+
+    monkeypatch.setattr(files, "_hold", swept_first)
+    write_file(tmp_path / "a", b"whole")
+    assert len(held) == 2
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"whole")]
