@@ -83,10 +83,8 @@ def _new_partial(path: Path, mode: int) -> tuple[Path, int]:
             fd = os.open(temporary, os.O_RDWR | NEW, mode)
         except OSError as e:
             raise OSError(e.errno, e.strerror or str(e), str(path)) from e
-        _hold(fd)
-        if os.fstat(fd).st_nlink:
+        if _hold_in_place(temporary, fd):
             return temporary, fd
-        os.close(fd)  # another process swept it before it was held
 
 
 def write_image(
@@ -192,15 +190,23 @@ def partial_of(path: Path) -> Path:
 def partial_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder of such a name, which only this user can enter and which is removed."""
     _sweep_once(path.parent)
-    temporary = partial_of(path)
-    temporary.mkdir(mode=0o700)
-    fd = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    temporary, fd = _new_partial_folder(path)
     try:
-        _hold(fd)
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(fd)
+
+
+def _new_partial_folder(path: Path) -> tuple[Path, int]:
+    """Return a new folder beside `path` and its descriptor, which holds it."""
+    while True:
+        temporary = partial_of(path)
+        temporary.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):  # swept before it was opened
+            fd = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if _hold_in_place(temporary, fd):
+                return temporary, fd
 
 
 def sweep_partial(folder: Path) -> None:
@@ -233,6 +239,16 @@ def _hold(fd: int) -> None:
     """Say that this is being written; a file system without locks is not swept either."""
     with suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX)
+
+
+def _hold_in_place(path: Path, fd: int) -> bool:
+    """Hold what was just made; False, and closed, where another process swept it before."""
+    _hold(fd)
+    with suppress(FileNotFoundError):
+        if os.path.samestat(path.lstat(), os.fstat(fd)):
+            return True
+    os.close(fd)
+    return False
 
 
 def _mode_of(path: Path) -> int | None:

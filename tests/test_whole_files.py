@@ -21,6 +21,7 @@ from scnet_edge.files import (
     make_subfolder,
     new_file,
     open_plain,
+    partial_folder,
     read_file,
     sweep_partial,
     write_file,
@@ -181,7 +182,7 @@ def test_json_and_pictures_go_the_same_way(tmp_path: Path) -> None:
         write_image(tmp_path / "b.png", np.zeros((0, 3), np.uint8))
 
 
-def test_a_file_that_another_process_swept_before_it_was_held_is_made_again(
+def test_what_another_process_swept_before_it_was_held_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold, held = files._hold, []
@@ -196,3 +197,7 @@ def test_a_file_that_another_process_swept_before_it_was_held_is_made_again(
     write_file(tmp_path / "a", b"whole")
     assert len(held) == 2
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"whole")]
+    held.clear()
+    with partial_folder(tmp_path / "b") as folder:
+        assert folder.is_dir()
+    assert len(held) == 2
