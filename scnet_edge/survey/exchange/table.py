@@ -54,6 +54,7 @@ COLUMNS = (
     "flags",
     "remarks",
 )
+DECIMALS = {"lon": 7, "lat": 7}  # a centimetre; of everything else six
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins to compute
 
 
@@ -110,7 +111,7 @@ def write_rows(
     writer = csv.DictWriter(text, list(columns), restval="", delimiter=dialect.separator)
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _cell(value, dialect) for name, value in row.items()})
+        writer.writerow({name: _cell(name, value, dialect) for name, value in row.items()})
     write_file(path, text.getvalue().encode(dialect.encoding))
 
 
@@ -130,10 +131,10 @@ def row_of(survey: Survey, observation: Observation, codes: Codes) -> dict[str, 
     return {**row, "flags": " ".join(observation.flags), "remarks": observation.remarks}
 
 
-def _cell(value: object, dialect: Dialect) -> object:
+def _cell(column: str, value: object, dialect: Dialect) -> object:
     """Return text that no spreadsheet takes for a formula, and numbers as it writes them."""
     if isinstance(value, float):
-        return repr(value).replace(".", dialect.decimal)
+        return repr(round(value, DECIMALS.get(column, 6))).replace(".", dialect.decimal)
     if isinstance(value, str) and value.startswith(FORMULAS):
         return f"'{value}"
     return "" if value is None else value
