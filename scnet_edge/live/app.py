@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -20,15 +19,13 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from scnet_edge.events import Event
-from scnet_edge.live.accept import Connections
-from scnet_edge.live.access import Access
 from scnet_edge.live.board import Board
-from scnet_edge.live.guard import Guard
 from scnet_edge.live.metrics import metrics_text
 from scnet_edge.runtime.status import Monitor
+from scnet_edge.web.accept import Connections
+from scnet_edge.web.assets import asset_routes
 
 PAGE = Path(__file__).with_name("page")
-ASSETS = {"/": "index.html", "/app.js": "app.js", "/app.css": "app.css", "/icon.svg": "icon.svg"}
 MAX_WATCHERS = 8
 HISTORY = 300  # seconds of charts that a new page starts with
 STATUS_S = 1.0
@@ -64,10 +61,10 @@ class Show:
         )
 
 
-def make_app(show: Show, access: Access, connections: Connections) -> ASGIApp:
-    """Return the guarded application."""
-    routes: list[Any] = [Route(path, _asset(PAGE / name)) for path, name in ASSETS.items()]
-    routes += [
+def make_app(show: Show, connections: Connections) -> ASGIApp:
+    """Return the application, which a guard has to stand around."""
+    routes = [
+        *asset_routes(PAGE),
         Route("/healthz", _health(lambda: show.monitor.liveness.alive, show)),
         Route("/readyz", _health(lambda: show.monitor.liveness.ready, show)),
         Route("/metrics", _metrics(show, connections)),
@@ -75,13 +72,7 @@ def make_app(show: Show, access: Access, connections: Connections) -> ASGIApp:
         Route("/frame.jpg", _frame(show)),
         WebSocketRoute("/stream", _stream(show)),
     ]
-    return Guard(Starlette(routes=routes), access, connections)
-
-
-def _asset(path: Path) -> Callable[[Request], Response]:
-    """Return what answers with a file of the page, read once: an answer opens none."""
-    body, kind = path.read_bytes(), mimetypes.guess_type(path.name)[0]
-    return lambda request: Response(body, media_type=kind)
+    return Starlette(routes=routes)
 
 
 def _health(good: Callable[[], bool], show: Show) -> Callable[[Request], Response]:

@@ -23,7 +23,7 @@ from scnet_edge.sinks.queued import Queued
 from scnet_edge.sinks.records import Recorder
 
 if TYPE_CHECKING:
-    from scnet_edge.live.server import Live  # needs the extra [live]
+    from scnet_edge.web.server import Served  # needs the extra [live]
 
 METRICS = "prometheus://"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -47,7 +47,7 @@ class Monitoring:
     queued: list[Queued[Any]]
     monitor: Monitor
     recorder: Recorder
-    pages: list[Live]
+    pages: list[Served]
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def open_monitoring(
             sinks=lambda: [sink.stats for sink in queued],
         )
         shown: list[Sink] = []
-        pages: list[Live] = []
+        pages: list[Served] = []
         addresses = [*([live] if live is not None else []), *served]
         if addresses:
             shown, pages = _serve(stack, addresses, monitor, facts, announce)
@@ -133,7 +133,7 @@ def _serve(
     monitor: Monitor,
     facts: dict[str, str],
     announce: Callable[[str], object],
-) -> tuple[list[Sink], list[Live]]:
+) -> tuple[list[Sink], list[Served]]:
     try:
         from scnet_edge.live.app import Show
         from scnet_edge.live.board import Board

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from scnet_edge.arrays import read_arrays
@@ -21,7 +22,6 @@ from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.inspection.live_odometry import parsed
 from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.setup import read_setup
-from scnet_edge.live.access import access_for, is_origin, parse_address
 from scnet_edge.redaction import redacted, without_secrets
 from scnet_edge.robot.config import read_robot
 from scnet_edge.simulation.clip import read_truth
@@ -32,6 +32,7 @@ from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.video.uris import parse_camera
+from scnet_edge.web.access import access_for, is_origin, parse_address
 
 MEMORY = Path("/dev/shm")  # a disk would be written to for an hour
 FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-", dir=MEMORY if MEMORY.is_dir() else None))
@@ -121,7 +122,7 @@ def journal_file(path: Path) -> None:
 def live_headers(text: str) -> None:
     """Judge whatever Host and Origin headers."""
     host, _, origin = text.partition("\n")
-    access = access_for("127.0.0.1")
+    access = access_for("127.0.0.1", "live")
     access.host_allowed(host)
     is_origin(origin)
     access.origin_allowed(origin, host)
@@ -145,7 +146,7 @@ TARGETS: dict[str, Target] = {
     "image": image,
     "journal": of_file(journal_file, "fuzzed.db"),
     "jsonl": of_file(recovered, "run.jsonl"),
-    "live-address": of_text(parse_address),
+    "live-address": of_text(partial(parse_address, default_port=8765)),
     "manifest": of_file(lambda path: read_json(path, Manifest), "manifest.json"),
     "mcap": of_file(recovered, "run.mcap"),
     "odometry-csv": of_file(read_odometry, "odometry.csv"),

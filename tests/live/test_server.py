@@ -26,14 +26,15 @@ from websockets.sync.client import connect
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import event_now
-from scnet_edge.live.accept import BACKLOG, MAX_CONNECTIONS, Sparing
-from scnet_edge.live.access import Access, access_for, is_loopback, parse_address, read_token
 from scnet_edge.live.app import MAX_WATCHERS, Show
 from scnet_edge.live.board import Board
-from scnet_edge.live.server import Live, open_live
+from scnet_edge.live.server import open_live
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor, SinkStats
+from scnet_edge.web.accept import BACKLOG, MAX_CONNECTIONS, Sparing
+from scnet_edge.web.access import Access, access_for, is_loopback, parse_address, read_token
+from scnet_edge.web.server import Served
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -65,18 +66,18 @@ def run() -> Run:
 
 
 @contextmanager
-def serving(run: Run, address: str = "127.0.0.1:0", **options: Path) -> Iterator[Live]:
+def serving(run: Run, address: str = "127.0.0.1:0", **options: Path) -> Iterator[Served]:
     with open_live(address, run.show, **options) as live:
         yield live
 
 
 @pytest.fixture
-def live(run: Run) -> Iterator[Live]:
+def live(run: Run) -> Iterator[Served]:
     with serving(run) as live:
         yield live
 
 
-def ask(live: Live, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
+def ask(live: Served, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=10)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body or None, names)
@@ -86,7 +87,7 @@ def ask(live: Live, path: str, method: str = "GET", body: bytes = b"", **headers
     return answer
 
 
-def test_health_follows_the_run(run: Run, live: Live) -> None:
+def test_health_follows_the_run(run: Run, live: Served) -> None:
     assert ask(live, "/healthz")[::2] == (200, b"starting\n")
     assert ask(live, "/readyz")[::2] == (503, b"starting\n")
     run.frame(0)
@@ -96,7 +97,7 @@ def test_health_follows_the_run(run: Run, live: Live) -> None:
     assert ask(live, "/healthz")[0] == 200
 
 
-def test_the_newest_frame_with_its_crack(run: Run, live: Live) -> None:
+def test_the_newest_frame_with_its_crack(run: Run, live: Served) -> None:
     assert ask(live, "/frame.jpg")[0] == 503
     for i in range(3):
         run.frame(i)
@@ -109,7 +110,7 @@ def test_the_newest_frame_with_its_crack(run: Run, live: Live) -> None:
     assert abs(wall[2] - wall[1]) < 10
 
 
-def test_metrics_are_what_prometheus_reads(run: Run, live: Live) -> None:
+def test_metrics_are_what_prometheus_reads(run: Run, live: Served) -> None:
     for i in range(3):
         run.frame(i)
     run.counters.capture()
@@ -130,7 +131,7 @@ def test_metrics_are_what_prometheus_reads(run: Run, live: Live) -> None:
     assert found["scnet_edge_power_mode", "15W"] == 1
 
 
-def test_the_stream_gives_frames_on_demand_and_a_status_a_second(run: Run, live: Live) -> None:
+def test_the_stream_gives_frames_on_demand_and_a_status_a_second(run: Run, live: Served) -> None:
     run.liveness.note(event_now("camera_lost", "timeout", "<b>no frame</b>"))
     run.frame(0)
     with connect(f"ws://127.0.0.1:{live.port}/stream", origin=origin(live)) as socket:
@@ -155,11 +156,11 @@ def frame(message: object) -> bool:
     return isinstance(message, bytes) and message[:2] == b"\xff\xd8"
 
 
-def origin(live: Live) -> str:
+def origin(live: Served) -> str:
     return f"http://127.0.0.1:{live.port}"
 
 
-def test_watchers_are_bounded(live: Live) -> None:
+def test_watchers_are_bounded(live: Served) -> None:
     with ExitStack() as stack:
         for _ in range(MAX_WATCHERS):
             watcher = stack.enter_context(connect(f"ws://127.0.0.1:{live.port}/stream"))
@@ -168,7 +169,7 @@ def test_watchers_are_bounded(live: Live) -> None:
             stack.enter_context(connect(f"ws://127.0.0.1:{live.port}/stream"))
 
 
-def test_pages_that_leave_while_they_wait_make_room(run: Run, live: Live) -> None:
+def test_pages_that_leave_while_they_wait_make_room(run: Run, live: Served) -> None:
     for _ in range(MAX_WATCHERS + 2):  # no camera: what they ask for does not come
         with connect(f"ws://127.0.0.1:{live.port}/stream") as watcher:
             watcher.send("next")
@@ -194,14 +195,14 @@ def test_a_page_that_waits_for_a_frame_does_not_hold_up_the_end(
     assert caplog.records == []
 
 
-def test_a_page_that_sends_too_much_is_closed(live: Live) -> None:
+def test_a_page_that_sends_too_much_is_closed(live: Served) -> None:
     with connect(f"ws://127.0.0.1:{live.port}/stream") as socket:
         socket.send("x" * 5000)
         with pytest.raises(ConnectionClosed):
             deque(iter(lambda: socket.recv(timeout=5), None), maxlen=0)
 
 
-def test_every_answer_has_the_headers(live: Live) -> None:
+def test_every_answer_has_the_headers(live: Served) -> None:
     for path, method in (("/", "GET"), ("/app.js", "GET"), ("/none", "GET"), ("/", "POST")):
         _, headers, _ = ask(live, path, method)
         policy = headers["content-security-policy"]
@@ -253,7 +254,7 @@ def test_the_page_asks_nobody_else_and_holds_no_inline_code() -> None:
     ],
 )
 def test_what_is_refused(
-    live: Live,
+    live: Served,
     caplog: pytest.LogCaptureFixture,
     path: str,
     method: str,
@@ -267,7 +268,7 @@ def test_what_is_refused(
     assert caplog.records == []
 
 
-def test_a_foreign_page_gets_no_stream(live: Live) -> None:
+def test_a_foreign_page_gets_no_stream(live: Served) -> None:
     url = f"ws://127.0.0.1:{live.port}/stream"
     for options in ({"origin": "http://evil.example"}, {"additional_headers": {"Host": "evil"}}):
         with pytest.raises(InvalidStatus) as caught:
@@ -276,13 +277,13 @@ def test_a_foreign_page_gets_no_stream(live: Live) -> None:
 
 
 @pytest.fixture
-def guarded(run: Run, tmp_path: Path) -> Iterator[Live]:
+def guarded(run: Run, tmp_path: Path) -> Iterator[Served]:
     """A server on every address, as a robot in a pipe has it; the token lies in `tmp_path`."""
     with serving(run, "0.0.0.0:0", token_file=tmp_path / "new" / "token") as live:
         yield live
 
 
-def test_the_token_is_made_private_and_kept(guarded: Live, tmp_path: Path) -> None:
+def test_the_token_is_made_private_and_kept(guarded: Served, tmp_path: Path) -> None:
     path = tmp_path / "new" / "token"
     token = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -298,7 +299,7 @@ def test_the_token_is_made_private_and_kept(guarded: Live, tmp_path: Path) -> No
         read_token(tmp_path / "link")
 
 
-def test_a_stranger_needs_the_token_once(guarded: Live) -> None:
+def test_a_stranger_needs_the_token_once(guarded: Served) -> None:
     token = guarded.url.partition("token=")[2]
     assert ask(guarded, "/")[0] == 401
     assert ask(guarded, "/status.json?token=wrong")[0] == 401
@@ -321,26 +322,26 @@ def test_a_stranger_needs_the_token_once(guarded: Live) -> None:
         assert "status" in json.loads(socket.recv(timeout=5))
 
 
-def test_the_exchange_sends_nobody_elsewhere(guarded: Live) -> None:
+def test_the_exchange_sends_nobody_elsewhere(guarded: Served) -> None:
     token = guarded.url.partition("token=")[2]
     _, headers, _ = ask(guarded, f"//evil.example/?token={token}")
     assert not headers["location"].startswith("//")
 
 
-def test_guessing_is_slowed_down_and_the_right_token_still_works(guarded: Live) -> None:
+def test_guessing_is_slowed_down_and_the_right_token_still_works(guarded: Served) -> None:
     token = guarded.url.partition("token=")[2]
     answers = {ask(guarded, "/?token=wrong")[0] for _ in range(25)}
     assert answers == {401, 429}
     assert ask(guarded, f"/?token={token}")[0] == 303
 
 
-def test_a_name_of_another_is_refused_on_every_address(guarded: Live) -> None:
+def test_a_name_of_another_is_refused_on_every_address(guarded: Served) -> None:
     assert ask(guarded, "/healthz", Host="192.168.1.9:8765")[0] == 200
     assert ask(guarded, "/healthz", Host=socket.gethostname())[0] == 200
     assert ask(guarded, "/healthz", Host="rebound.example")[0] == 421
 
 
-def test_half_open_connections_neither_pile_up_nor_keep_others_out(live: Live) -> None:
+def test_half_open_connections_neither_pile_up_nor_keep_others_out(live: Served) -> None:
     silent = []
     for i in range(200):
         s = socket.create_connection(("127.0.0.1", live.port))
@@ -355,7 +356,7 @@ def test_half_open_connections_neither_pile_up_nor_keep_others_out(live: Live) -
 
 
 def test_a_flood_takes_no_descriptors_and_no_log(
-    run: Run, live: Live, caplog: pytest.LogCaptureFixture
+    run: Run, live: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As `soak` does it for longer: connections that say a byte, as many as loopback gives."""
     before, most, opened = descriptors(), 0, [0]
@@ -409,7 +410,7 @@ def test_log_lines_are_few_and_those_kept_back_are_counted(
     ]
 
 
-def test_no_descriptor_left_is_survived(live: Live, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_descriptor_left_is_survived(live: Served, caplog: pytest.LogCaptureFixture) -> None:
     """As the system refuses it: not one more descriptor for this process."""
     assert ask(live, "/healthz")[0] == 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -434,7 +435,7 @@ def is_closed(s: socket.socket) -> bool:
         return True
 
 
-def test_headers_without_end_are_cut_off(live: Live) -> None:
+def test_headers_without_end_are_cut_off(live: Served) -> None:
     with socket.create_connection(("127.0.0.1", live.port), timeout=5) as s:
         s.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 100_000)
         try:
@@ -451,7 +452,7 @@ def test_leaving_ends_the_thread(run: Run) -> None:
     assert set(threading.enumerate()) <= before
 
 
-def test_a_port_in_use_is_one_line(run: Run, live: Live) -> None:
+def test_a_port_in_use_is_one_line(run: Run, live: Served) -> None:
     with (
         pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{live.port}"),
         serving(run, f"127.0.0.1:{live.port}"),
@@ -470,13 +471,13 @@ def test_a_port_in_use_is_one_line(run: Run, live: Live) -> None:
     ],
 )
 def test_addresses(text: str, expected: tuple[str, int]) -> None:
-    assert parse_address(text) == expected
+    assert parse_address(text, default_port=8765) == expected
 
 
 @pytest.mark.parametrize("text", ["host:port", "host:70000", "http://host:80", "a@b:80", "h:80/x"])
 def test_wrong_addresses(text: str) -> None:
     with pytest.raises(ConfigError, match="expected HOST:PORT"):
-        parse_address(text)
+        parse_address(text, default_port=8765)
 
 
 def test_what_counts_as_loopback(tmp_path: Path) -> None:
@@ -487,7 +488,7 @@ def test_what_counts_as_loopback(tmp_path: Path) -> None:
         False,
         False,
     ]
-    assert access_for("127.0.0.1") == Access(
-        token=None, names=frozenset({"localhost"}), loopback=True
+    assert access_for("127.0.0.1", "live") == Access(
+        page="live", token=None, names=frozenset({"localhost"}), loopback=True
     )
-    assert access_for("0.0.0.0", tmp_path / "token").token
+    assert access_for("0.0.0.0", "live", tmp_path / "token").token

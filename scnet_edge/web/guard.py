@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
@@ -11,15 +13,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scnet_edge.live.accept import Connections
-from scnet_edge.live.access import COOKIE, Access, is_origin
+from scnet_edge.web.accept import Connections
+from scnet_edge.web.access import Access, is_origin
 
-MAX_BODY_BYTES = 1024
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # a prober has no token, and learns one word
 MAX_FAILURES, FAILURES_S = 20, 60.0
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; script-src 'self'; "
-    "style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self'; "
+    "script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -31,11 +32,30 @@ HEADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a request may be.
+
+    Attributes:
+        writes: `POST` of JSON is let through, from a page of ours alone.
+        max_body_bytes: of a request.
+    """
+
+    writes: bool = False
+    max_body_bytes: int = 1024
+
+
+READ_ONLY = Rules()
+
+
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: ASGIApp, access: Access, connections: Connections) -> None:
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, access: Access, connections: Connections, rules: Rules = READ_ONLY
+    ) -> None:
+        assert access.token is not None or not rules.writes, "a page that writes needs a token"
+        self._app, self._rules = app, rules
         self._connections = connections
         self._access = access
         self._failures_s: deque[float] = deque(maxlen=MAX_FAILURES)
@@ -68,14 +88,25 @@ class Guard:
             return PlainTextResponse("Expected an Origin, found none.\n", 400)
         if not access.origin_allowed(headers.get("origin"), host):
             return PlainTextResponse("Pages of other sites may not ask here.\n", 403)
-        if scope["type"] == "http":
-            if scope["method"] not in ("GET", "HEAD"):
-                return PlainTextResponse("Nothing here can be changed.\n", 405)
-            if _body_bytes(headers) > MAX_BODY_BYTES:
-                return PlainTextResponse("No request here has a body.\n", 413)
+        if scope["type"] == "http" and (refusal := self._refusal_of_kind(scope, headers)):
+            return refusal
         if access.token is None or scope["path"] in OPEN_PATHS:
             return None
         return self._refusal_of_stranger(scope, headers)
+
+    def _refusal_of_kind(self, scope: Scope, headers: Headers) -> Response | None:
+        writes = scope["method"] == "POST" and self._rules.writes
+        if scope["method"] not in ("GET", "HEAD") and not writes:
+            return PlainTextResponse("Nothing here can be changed in this way.\n", 405)
+        if _body_bytes(headers) > self._rules.max_body_bytes:
+            return PlainTextResponse("The request is too large.\n", 413)
+        if not writes:
+            return None
+        if "origin" not in headers and "authorization" not in headers:
+            return PlainTextResponse("Expected an Origin, found none.\n", 403)
+        if headers.get("content-type") != "application/json":  # which no form of a page can send
+            return PlainTextResponse("Expected application/json.\n", 415)
+        return None
 
     def _refusal_of_stranger(self, scope: Scope, headers: Headers) -> Response | None:
         query = parse_qsl(scope["query_string"].decode("latin-1"))
@@ -85,7 +116,7 @@ class Guard:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._access.token_right(bearer.strip()):
             return None
-        cookie = _cookie(headers)
+        cookie = _cookie(headers, self._access.cookie_name)
         if cookie and self._access.cookie_right(cookie):
             return None
         return self._failed() if shown or bearer or cookie else _please()
@@ -96,9 +127,8 @@ class Guard:
         path = "/" + scope["path"].lstrip("/")  # never another host's
         response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
         secure = scope.get("scheme") in ("https", "wss")
-        response.set_cookie(
-            COOKIE, self._access.cookie, httponly=True, samesite="strict", secure=secure
-        )
+        name, cookie = self._access.cookie_name, self._access.cookie
+        response.set_cookie(name, cookie, httponly=True, samesite="strict", secure=secure)
         return response
 
     def _failed(self) -> Response:
@@ -112,19 +142,19 @@ class Guard:
 
 
 def _please() -> Response:
-    return PlainTextResponse("Open the address with ?token= that the run printed.\n", 401)
+    return PlainTextResponse("Open the address with ?token= that was printed at its start.\n", 401)
 
 
 def _body_bytes(headers: Headers) -> int:
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not length.isdecimal():
-        return MAX_BODY_BYTES + 1
+        return sys.maxsize
     return int(length)
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie(headers: Headers, name: str) -> str:
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return morsel.value if morsel else ""

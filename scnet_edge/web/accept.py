@@ -52,7 +52,7 @@ class Connections:
                 accepted.setblocking(False)
                 transport, _ = await loop.connect_accepted_socket(protocol, accepted)
             except OSError as e:  # it has gone again, or the system has no room
-                logger.warning("live page: cannot accept (%s)", e.strerror or e)
+                logger.warning("cannot accept a connection (%s)", e.strerror or e)
                 await asyncio.sleep(REFUSED_S)
                 continue
             self._open[transport] = address[:2]

@@ -1,4 +1,4 @@
-"""Who may look at a run: this machine without further ado, anybody else with the token."""
+"""Who may see a page: this machine without further ado where the page says so, others by token."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 from scnet_edge.errors import ConfigError
 from scnet_edge.state import make_secret, state_folders
 
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
-COOKIE = "scnet_edge_live"
+DEFAULT_HOST = "127.0.0.1"
 # A name, an IPv4 address, or an IPv6 address in brackets; then a port.
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,10})?")
 LOOPBACK_NAMES = frozenset({"localhost"})
@@ -26,11 +25,13 @@ class Access:
     """The rules of one server.
 
     Attributes:
-        token: what a visitor must show; None on loopback.
+        page: its name, which its token and cookie are kept under.
+        token: what a visitor must show; None where everybody on this machine may look.
         names: host names that a `Host` header may have, besides addresses of this kind.
         loopback: whether addresses in a `Host` header must be loopback ones.
     """
 
+    page: str
     token: str | None
     names: frozenset[str]
     loopback: bool
@@ -64,18 +65,35 @@ class Access:
         return hmac.compare_digest(shown.encode(), self.cookie.encode())
 
     @property
+    def cookie_name(self) -> str:
+        """What the browser keeps the cookie as; ports of one host share their cookies."""
+        return f"scnet_edge_{self.page}"
+
+    @property
     def cookie(self) -> str:
         """What a browser keeps instead of the token, which it cannot be computed back to."""
-        return hmac.new((self.token or "").encode(), b"live page", hashlib.sha256).hexdigest()
+        key, page = (self.token or "").encode(), f"{self.page} page".encode()
+        return hmac.new(key, page, hashlib.sha256).hexdigest()
 
 
-def access_for(host: str, token_file: Path | None = None) -> Access:
-    """Return the rules for a server on `host`: loopback is open, all else needs the token."""
-    if is_loopback(host):
-        return Access(token=None, names=LOOPBACK_NAMES, loopback=True)
-    own = socket.gethostname().lower()
-    names = LOOPBACK_NAMES | {own, f"{own.partition('.')[0]}.local", host.lower()}
-    return Access(token=read_token(token_file or token_path()), names=names, loopback=False)
+def access_for(
+    host: str, page: str, token_file: Path | None = None, *, token_always: bool = False
+) -> Access:
+    """Return the rules for a server on `host`: loopback may be open, all else needs the token.
+
+    Args:
+        host: that it listens on.
+        page: the page's name.
+        token_file: where the token is, or will be; None for `token_path`.
+        token_always: on loopback, too, since the page writes: other users share this machine.
+    """
+    loopback, own = is_loopback(host), socket.gethostname().lower()
+    outside = {own, f"{own.partition('.')[0]}.local", host.lower()}
+    token = None
+    if token_always or not loopback:
+        token = read_token(token_file or token_path(page))
+    names = LOOPBACK_NAMES if loopback else LOOPBACK_NAMES | outside
+    return Access(page=page, token=token, names=names, loopback=loopback)
 
 
 def is_loopback(host: str) -> bool:
@@ -86,7 +104,7 @@ def is_loopback(host: str) -> bool:
         return host in LOOPBACK_NAMES
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, *, default_port: int) -> tuple[str, int]:
     """Return host and port of `HOST:PORT`, `HOST`, `:PORT` or `PORT`; [::1] for IPv6.
 
     Raises:
@@ -103,15 +121,15 @@ def parse_address(text: str) -> tuple[str, int]:
     wrong = not host or parts.path or parts.query or parts.fragment or "@" in text
     if wrong or (port is None and text.rstrip("]").endswith(":")):
         raise ConfigError(f"{text!r}: expected HOST:PORT with a port from 0 to 65535")
-    return host, DEFAULT_PORT if port is None else port
+    return host, default_port if port is None else port
 
 
-def token_path() -> Path:
-    """Return where this user's token is kept; systemd's state folder for a service."""
+def token_path(page: str) -> Path:
+    """Return where this user's token of a page is; systemd's state folder for a service."""
     folders = state_folders()
     if not folders:
-        raise ConfigError("live page: this user has no home to keep a token in; set XDG_STATE_HOME")
-    return folders[-1] / "live-token"
+        raise ConfigError("this user has no home to keep a page's token in; set XDG_STATE_HOME")
+    return folders[-1] / f"{page}-token"
 
 
 def read_token(path: Path) -> str:
@@ -123,7 +141,7 @@ def read_token(path: Path) -> str:
     try:
         return make_secret(path)
     except OSError as e:
-        raise ConfigError(f"{path}: the live token cannot be kept there ({e.strerror})") from e
+        raise ConfigError(f"{path}: the page's token cannot be kept there ({e.strerror})") from e
 
 
 def is_origin(origin: str | None) -> bool:
