@@ -7,25 +7,31 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 TOPICS = {"image": "image", "camera_info": "camera_info", "odom": "odom"}
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the node with its topics and its bundle as arguments."""
+    """Return the node with its topics, its bundle and its autostart as arguments."""
     defaults = Path(get_package_share_directory("scnet_edge_ros")) / "config" / "cracks.yaml"
     arguments = [
         DeclareLaunchArgument("bundle", description="a folder that 'scnet-edge build' wrote"),
+        DeclareLaunchArgument("autostart", default_value="true"),
         DeclareLaunchArgument("params_file", default_value=str(defaults)),
         *(DeclareLaunchArgument(name, default_value=topic) for name, topic in TOPICS.items()),
     ]
     remappings = [(topic, LaunchConfiguration(name)) for name, topic in TOPICS.items()]
     compressed = [LaunchConfiguration("image"), "/compressed"]
+    given = {
+        "bundle": ParameterValue(LaunchConfiguration("bundle"), value_type=str),
+        "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
+    }
     node = Node(
         package="scnet_edge_ros",
         executable="cracks",
         name="scnet_edge",
-        parameters=[LaunchConfiguration("params_file"), {"bundle": LaunchConfiguration("bundle")}],
+        parameters=[LaunchConfiguration("params_file"), given],
         remappings=[*remappings, ("image/compressed", compressed)],
         output="screen",
     )

@@ -1,4 +1,4 @@
-"""`ros2 run scnet_edge_ros cracks`: the node; starts working at once, without lifecycle calls.
+"""`ros2 run scnet_edge_ros cracks`: a lifecycle node that starts itself, unless told not to.
 
 in   image (Image) or image/compressed, camera_info, odom
 out  mask, cracks, detections, overlay/compressed, /diagnostics
@@ -7,14 +7,16 @@ out  mask, cracks, detections, overlay/compressed, /diagnostics
 from __future__ import annotations
 
 import threading
+import traceback
 from contextlib import suppress
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -25,6 +27,7 @@ from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge_ros.messages import make_message, message_class
 
 PARAMETERS = {
+    "autostart": True,
     "bundle": "",
     "engine": "",
     "threads": 0,
@@ -38,18 +41,96 @@ RELIABILITY = {
     "best_effort": ReliabilityPolicy.BEST_EFFORT,
     "reliable": ReliabilityPolicy.RELIABLE,
 }
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class Cracks(Node):
-    """Subscribes and publishes; the newest image waits for a thread that segments.
+class Cracks(LifecycleNode):
+    """Inactive, it has an engine and topics to publish; active, it subscribes and segments.
+
+    The newest image waits for a thread that segments. Parameters are read when it is configured.
 
     Raises:
-        ScnetEdgeError: a parameter, the bundle or the engine cannot be used.
+        ParameterException: a parameter has the wrong type.
+
+    Attributes:
+        engine_gone: whether the engine crashed too often to go on.
     """
 
     def __init__(self) -> None:
         super().__init__("scnet_edge")
-        given = {name: self._parameter(name, default) for name, default in PARAMETERS.items()}
+        for name, default in PARAMETERS.items():
+            self.declare_parameter(name, default)
+        self.engine_gone = False
+        self._given: dict[str, Any] = {}
+        self._pipeline: Pipeline | None = None
+        self._outputs: dict[str, Any] = {}
+        self._inputs: list[Any] = []
+        self._timer: Any = None
+        self._worker: threading.Thread | None = None
+        self._newest: Any = None
+        self._changed = threading.Condition()
+        self._closing = False
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def start(self) -> bool:
+        """Configure and activate the node, unless `autostart` is off; return whether it went well.
+
+        A refusal has been logged.
+        """
+        if not self.get_parameter("autostart").value:
+            return True
+        steps = (self.trigger_configure, self.trigger_activate)
+        return all(step() == SUCCESS for step in steps)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open bundle and engine and offer the topics; refuse in one line."""
+        try:
+            self._open()
+        except ScnetEdgeError as e:
+            self.get_logger().error(str(e))
+            self._release()
+            return FAILURE
+        except BaseException:
+            self.get_logger().fatal(traceback.format_exc())  # rclpy would not tell it
+            raise
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe, and start the thread."""
+        self._subscribe()
+        self._timer = self.create_timer(self._given["diagnostics_period_s"], self._diagnose)
+        self._closing = False
+        self._worker = threading.Thread(target=self._work, name="segment")
+        self._worker.start()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let the image in work be answered, drop the one that waits, and take no more."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release the engine, and take back the topics."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free all, from whatever state."""
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free all, so that the node can be configured again."""
+        self._release()
+        return super().on_error(state)
+
+    def destroy_node(self) -> None:
+        """Free all; no transition, for after Ctrl-C rclpy cannot make one."""
+        self._release()
+        super().destroy_node()
+
+    def _open(self) -> None:
+        self._given = given = {name: self.get_parameter(name).value for name in PARAMETERS}
         if not given["bundle"]:
             raise InputError("parameter bundle: expected a folder that 'scnet-edge build' wrote")
         if given["input_reliability"] not in RELIABILITY:
@@ -71,45 +152,52 @@ class Cracks(Node):
             },
             distance_m=given["distance_m"] or None,
         )
-        self._newest: Any = None
-        self._changed = threading.Condition()
-        self._closing = False
-        self._connect(given)
-        self._worker = threading.Thread(target=self._work, name="segment")
-        self._worker.start()
+        names = {"overlay": "overlay/compressed"}
+        for output, kind in OUTPUTS.items():
+            topic = names.get(output, output)
+            self._outputs[output] = self.create_lifecycle_publisher(message_class(kind), topic, 10)
 
-    def destroy_node(self) -> None:
-        """Let the thread end, then release engine and node."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._worker.join()
-        self._pipeline.close()
-        super().destroy_node()
+    def _release(self) -> None:
+        self._stop()
+        for publisher in self._outputs.values():
+            self.destroy_lifecycle_publisher(publisher)
+        self._outputs = {}
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
 
-    def _parameter(self, name: str, default: Any) -> Any:
-        return self.declare_parameter(name, default).value
-
-    def _connect(self, given: dict[str, Any]) -> None:
+    def _subscribe(self) -> None:
         quality = QoSProfile(
             history=qos_profile_sensor_data.history,
             depth=1,
-            reliability=RELIABILITY[given["input_reliability"]],
+            reliability=RELIABILITY[self._given["input_reliability"]],
         )
-        kind, topic = (
-            (CompressedImage, "image/compressed") if given["compressed"] else (Image, "image")
-        )
-        self.create_subscription(kind, topic, self._take, quality)
+        images = (Image, "image")
+        if self._given["compressed"]:
+            images = (CompressedImage, "image/compressed")
         sensor = qos_profile_sensor_data
-        self.create_subscription(CameraInfo, "camera_info", self._core.camera_info, sensor)
-        self.create_subscription(Odometry, "odom", self._core.odometry, sensor)
-        names = {"overlay": "overlay/compressed"}
-        self._outputs = {
-            output: self.create_publisher(message_class(kind), names.get(output, output), 10)
-            for output, kind in OUTPUTS.items()
-        }
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(given["diagnostics_period_s"], self._diagnose)
+        self._inputs = [
+            self.create_subscription(*images, self._take, quality),
+            self.create_subscription(CameraInfo, "camera_info", self._core.camera_info, sensor),
+            self.create_subscription(Odometry, "odom", self._core.odometry, sensor),
+        ]
+
+    def _stop(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._worker is not None:
+            self._worker.join()
+            self._worker = None
+        if self._newest is not None:
+            self._core.drop()
+            self._newest = None
 
     def _take(self, message: Any) -> None:
         with self._changed:
@@ -129,7 +217,8 @@ class Cracks(Node):
                 self._segment(message)
             except EngineGone as e:
                 self.get_logger().fatal(str(e))
-                rclpy.shutdown()
+                self.engine_gone = True
+                rclpy.try_shutdown()
                 return
             except (InputError, EngineError) as e:
                 self.get_logger().error(str(e), throttle_duration_sec=5.0)
@@ -145,14 +234,20 @@ class Cracks(Node):
 
 
 def main() -> None:
-    """Run the node until it is stopped; what is wrong with its parameters is one line."""
+    """Run the node until it is stopped; end with 1 where it cannot start or its engine is gone."""
     rclpy.init()
     try:
         node = Cracks()
-    except ScnetEdgeError as e:
+    except ParameterException as e:
         rclpy.logging.get_logger("scnet_edge").fatal(str(e))
         raise SystemExit(1) from None
-    with suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(node)
-    node.destroy_node()
-    rclpy.try_shutdown()
+    try:
+        started = node.start()
+        if started:
+            with suppress(KeyboardInterrupt, ExternalShutdownException):
+                rclpy.spin(node)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    if node.engine_gone or not started:
+        raise SystemExit(1)

@@ -11,69 +11,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from stand_in import Publisher, rclpy_stands_in
-from wire import camera_info, image, odometry
+from stand_in import arrived
+from wire import camera_info, image, odometry, wall
 
 from scnet_edge import config
-from scnet_edge.errors import InputError
 from scnet_edge.sinks.ros_types import OURS
 
 ROOT = Path(__file__).parents[2]
 ROS = ROOT / "scnet_edge_ros"
-SIZE_HW = (64, 96)
-
-
-@pytest.fixture
-def bundle(darkness_bundle: Callable[[tuple[int, int]], Path]) -> str:
-    return str(darkness_bundle(SIZE_HW))
-
-
-@pytest.fixture
-def start(bundle: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Return a function that starts the node with parameters; it is destroyed at the end."""
-    monkeypatch.syspath_prepend(str(ROS))
-    nodes: list[Any] = []
-    contexts: list[Any] = []
-
-    def starting(**parameters: Any) -> Any:
-        context = rclpy_stands_in(**{"bundle": bundle, "isolate": False, **parameters})
-        context.__enter__()
-        contexts.append(context)
-        for name in [name for name in sys.modules if name.startswith("scnet_edge_ros")]:
-            del sys.modules[name]
-        from scnet_edge_ros.node import Cracks
-
-        nodes.append(Cracks())
-        return nodes[-1]
-
-    yield starting
-    for node in nodes:
-        node.destroy_node()
-        assert node.destroyed
-    for context in contexts:
-        context.__exit__(None, None, None)
-
-
-def wall() -> np.ndarray:
-    frame = np.full((*SIZE_HW, 3), 200, np.uint8)
-    frame[20:26, 10:80] = 20
-    return frame
-
-
-def arrived(publisher: Publisher, count: int = 1) -> list[Any]:
-    """Return what was published once there is enough of it."""
-    end_s = time.monotonic() + 60
-    while len(publisher.published) < count and time.monotonic() < end_s:
-        time.sleep(0.002)
-    assert len(publisher.published) >= count
-    return publisher.published
 
 
 def test_topics_and_qualities_of_service(start: Callable[..., Any]) -> None:
@@ -95,7 +47,7 @@ def test_an_image_is_answered_without_waiting_for_anything_else(start: Callable[
     node = start(distance_m=0.5)
     node.subscriptions_made["image"][1](image(wall()))
     [mask] = arrived(node.publishers_made["mask"])
-    pixels = np.frombuffer(mask.data, np.uint8).reshape(SIZE_HW)
+    pixels = np.frombuffer(mask.data, np.uint8).reshape(wall().shape[:2])
     np.testing.assert_array_equal(pixels == 255, wall()[..., 0] < 128)
     assert mask.data.typecode == "B"
     assert str(mask.header) == str(image(wall()).header)
@@ -155,13 +107,6 @@ def test_a_picture_that_cannot_be_used_is_logged_and_the_next_is_answered(
     assert "encoding '64FC1'" in node.errors[0]
     node.subscriptions_made["image"][1](image(wall()))
     arrived(node.publishers_made["mask"])
-
-
-def test_wrong_parameters_are_one_line(start: Callable[..., Any]) -> None:
-    with pytest.raises(InputError, match="parameter bundle: expected a folder"):
-        start(bundle="")
-    with pytest.raises(InputError, match="input_reliability: expected one of"):
-        start(input_reliability="sometimes")
 
 
 def test_the_file_of_parameters_is_what_the_node_declares(start: Callable[..., Any]) -> None:

@@ -74,3 +74,10 @@ def odometry(at_ns: int, x: float, y: float = 0.0) -> Any:
             covariance=covariance,
         ),
     )
+
+
+def wall() -> np.ndarray:
+    """Return a grey picture, (64, 96, 3), with a dark bar across it."""
+    frame = np.full((64, 96, 3), 200, np.uint8)
+    frame[20:26, 10:80] = 20
+    return frame
