@@ -28,7 +28,7 @@ from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.sinks.open import open_sinks
-from scnet_edge.sinks.records import Recorder
+from scnet_edge.sinks.run_records import Recorder
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.fake_source import fake_source
 

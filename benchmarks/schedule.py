@@ -25,10 +25,10 @@ import numpy as np
 
 from scnet_edge import Pipeline, __version__
 from scnet_edge.machine.description import machine_name
-from scnet_edge.robot.config import Robot
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.simulation.clip import render_clip
-from scnet_edge.sinks.run_scores import count_pixels
+from scnet_edge.sinks.run_folder import count_pixels
 from scnet_edge.types import Frame, Mask, PixelCounts, Result
 
 TOLERANCE_PX, CRACK_PX, FOUND_SHARE = 2, 50, 0.25

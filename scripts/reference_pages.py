@@ -13,7 +13,7 @@ import typer
 import scnet_edge
 import scnet_edge.cli
 from scnet_edge.inspection.setup import Setup, Site
-from scnet_edge.robot.config import Robot, describe_type
+from scnet_edge.robot.robot_toml import Robot, describe_type
 from scripts.tables import table
 
 MADE = "<!-- Made by `python -m scripts.write_docs`. Do not edit. -->\n"

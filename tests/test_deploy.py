@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from scnet_edge.live.metrics import metrics_text
+from scnet_edge.live.prometheus import metrics_text
 from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.status import SinkStats, Status
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from scnet_edge.cli.limits import is_lack, limits_hint, require_limits
+from scnet_edge.cli.process_limits import is_lack, limits_hint, require_limits
 from scnet_edge.errors import CONTROL, EngineGone, GateError, ScnetEdgeError, SinkError
 from scnet_edge.redaction import without_secrets
 

@@ -11,31 +11,23 @@ from scnet_edge.cli import app
 from scnet_edge.cli.robot_options import (
     Bundle,
     Cache,
-    Config,
-    EngineName,
-    FailClosed,
-    Fallback,
     Frames,
-    Isolate,
-    Live,
     LiveMayStandAlone,
-    Point,
-    PolicyName,
-    RequireSignature,
-    ScaleName,
-    Sinks,
     SourceUri,
-    Threads,
-    read_robot_with,
+    replace_given,
+    takes_robot,
 )
 
 if TYPE_CHECKING:
+    from scnet_edge.robot.robot_toml import Robot
     from scnet_edge.survey.journal import Journal
 
 
 @app.command(cls=LiveMayStandAlone)
+@takes_robot
 def inspect(
     bundle: Bundle,
+    robot: Robot,
     out: Annotated[Path, typer.Option(help="The survey's folder: new, empty, or to go on with.")],
     source: SourceUri = None,
     pipe: Annotated[
@@ -47,43 +39,15 @@ def inspect(
             help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
         ),
     ] = None,
-    policy: PolicyName = None,
-    sink: Sinks = None,
-    fail_closed: FailClosed = False,
-    live: Live = None,
-    config: Config = None,
-    engine: EngineName = None,
-    isolate: Isolate = None,
-    fallback: Fallback = None,
-    operating_point: Point = None,
-    require_signature: RequireSignature = None,
-    threads: Threads = None,
-    scale: ScaleName = None,
-    cache: Cache = None,
     frames: Frames = None,
+    cache: Cache = None,
 ) -> None:
     """Inspect a pipe or a wall: every crack found once, measured, placed and recorded."""
     from scnet_edge.cli.run_output import quiet_decoders, show
     from scnet_edge.robot.run import RunOptions, open_run
 
     quiet_decoders()
-    robot = read_robot_with(
-        config,
-        source=source,
-        pipe=None if pipe is None else str(pipe),
-        odometry=odometry,
-        policy=policy,
-        sinks=tuple(sink or ()),
-        fail_closed=fail_closed or None,
-        live=live,
-        engine=engine,
-        isolate=isolate,
-        fallback=fallback,
-        operating_point=operating_point,
-        require_signature=require_signature,
-        threads=threads,
-        scale=scale,
-    )
+    robot = replace_given(robot, source=source, pipe=pipe and str(pipe), odometry=odometry)
     options = RunOptions(survey=out, frames=frames, cache=cache)
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
         assert opened.inspection is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,51 +11,33 @@ from scnet_edge.cli import app
 from scnet_edge.cli.robot_options import (
     Bundle,
     Cache,
-    Config,
-    EngineName,
-    FailClosed,
-    Fallback,
     Frames,
-    Isolate,
-    Live,
     LiveMayStandAlone,
-    Point,
-    PolicyName,
-    RequireSignature,
-    ScaleName,
-    Sinks,
     SourceUri,
-    Threads,
-    read_robot_with,
+    replace_given,
+    takes_robot,
 )
+
+if TYPE_CHECKING:
+    from scnet_edge.robot.robot_toml import Robot
 
 
 @app.command(cls=LiveMayStandAlone)
+@takes_robot
 def run(
     bundle: Bundle,
+    robot: Robot,
     source: SourceUri = None,
     out: Annotated[
         Path | None,
         typer.Option(help="A folder, new or empty, for masks, overlay, JSON lines and a page."),
     ] = None,
-    policy: PolicyName = None,
-    sink: Sinks = None,
-    fail_closed: FailClosed = False,
-    live: Live = None,
-    config: Config = None,
-    engine: EngineName = None,
-    isolate: Isolate = None,
-    fallback: Fallback = None,
-    operating_point: Point = None,
-    require_signature: RequireSignature = None,
-    threads: Threads = None,
-    scale: ScaleName = None,
-    cache: Cache = None,
     truth: Annotated[
         Path | None, typer.Option(help="Known masks to score against: an .npz or a folder.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run.")] = False,
     frames: Frames = None,
+    cache: Cache = None,
 ) -> None:
     """Segment cracks in a camera's frames or in files; Ctrl-C ends a run in good order."""
     from scnet_edge.cli.run_output import known_masks, quiet_decoders, show
@@ -63,21 +45,6 @@ def run(
     from scnet_edge.robot.run import RunOptions, open_run
 
     quiet_decoders()
-    robot = read_robot_with(
-        config,
-        source=source,
-        policy=policy,
-        sinks=tuple(sink or ()),
-        fail_closed=fail_closed or None,
-        live=live,
-        engine=engine,
-        isolate=isolate,
-        fallback=fallback,
-        operating_point=operating_point,
-        require_signature=require_signature,
-        threads=threads,
-        scale=scale,
-    )
     if truth and not out:
         raise ConfigError("--truth: the scores go into the page of --out; pass that, too")
     options = RunOptions(
@@ -87,6 +54,7 @@ def run(
         frames=frames,
         cache=cache,
     )
+    robot = replace_given(robot, source=source)
     with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
         trouble = opened.loop()
     terminal.summary(opened)

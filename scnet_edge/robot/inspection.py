@@ -19,7 +19,7 @@ from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.machine.description import machine_name
 from scnet_edge.redaction import redacted
-from scnet_edge.robot.config import Robot
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.folder import next_segment, read_survey

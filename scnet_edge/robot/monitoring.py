@@ -20,7 +20,7 @@ from scnet_edge.runtime.liveness import Liveness, Watchdog
 from scnet_edge.runtime.status import Monitor
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.queued import Queued
-from scnet_edge.sinks.records import Recorder
+from scnet_edge.sinks.run_records import Recorder
 
 if TYPE_CHECKING:
     from scnet_edge.web.server import Served  # needs the extra [live]
@@ -135,8 +135,7 @@ def _serve(
     announce: Callable[[str], object],
 ) -> tuple[list[Sink], list[Served]]:
     try:
-        from scnet_edge.live.app import Show
-        from scnet_edge.live.board import Board
+        from scnet_edge.live.app import Board, Show
         from scnet_edge.live.server import open_live
     except ModuleNotFoundError as e:
         raise ConfigError(

@@ -25,11 +25,11 @@ from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.redaction import redacted
-from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection, open_inspection
 from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stopped_by_signals
+from scnet_edge.robot.open_source import open_any
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import Segmentation, open_segmentation
-from scnet_edge.robot.sources import open_any
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop

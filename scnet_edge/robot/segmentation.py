@@ -17,7 +17,7 @@ from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
 from scnet_edge.inspection.setup import read_setup
-from scnet_edge.robot.config import Robot
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.runtime.cascade import Cascade
 from scnet_edge.runtime.degradation import Degradation, Rule, Step
 from scnet_edge.runtime.ignore import Ignore

@@ -10,8 +10,8 @@ import msgspec
 
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.sinks.records import Recorder
 from scnet_edge.sinks.recover import cut_torn_tail
+from scnet_edge.sinks.run_records import Recorder
 
 
 class JsonLines:

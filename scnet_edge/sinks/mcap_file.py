@@ -22,8 +22,8 @@ from mcap.writer import CompressionType, Writer
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.media import draw_result
-from scnet_edge.sinks.records import EventRecord, FrameRecord, Recorder
 from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, free_path, require_room
+from scnet_edge.sinks.run_records import EventRecord, FrameRecord, Recorder
 
 CHUNK_BYTES = 16 * 1024
 PART_S = 600.0  # a writer keeps an index of its file in memory until the end

@@ -24,7 +24,7 @@ from scnet_edge.events import Event
 from scnet_edge.redaction import redacted
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.queued import Lost
-from scnet_edge.sinks.records import FrameRecord, Recorder
+from scnet_edge.sinks.run_records import FrameRecord, Recorder
 
 KEEPALIVE_S = 10
 QUEUED = 1000  # messages that wait for a broker that is away

@@ -11,7 +11,7 @@ from typing import Any
 from scnet_edge.errors import ConfigError, install_extra
 from scnet_edge.redaction import redacted
 from scnet_edge.sinks.queued import Outlet, Queued
-from scnet_edge.sinks.records import Recorder
+from scnet_edge.sinks.run_records import Recorder
 
 SUPPORTED = (
     "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER or mqtt://HOST/TOPIC"

@@ -7,21 +7,23 @@ by `ros2 bag reindex`.
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks import ros_messages
 from scnet_edge.sinks.media import draw_result
-from scnet_edge.sinks.records import Recorder
 from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, require_room, require_writable
-from scnet_edge.sinks.ros_types import make_message, types
+from scnet_edge.sinks.run_records import Recorder
 
 BAG_VERSION: Literal[8] = 8
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
@@ -144,3 +146,41 @@ class RosbagFile:
     def _add(self, topic: str, at_ns: int, message: Any) -> None:
         data = types().serialize_cdr(message, TOPICS[topic])
         self._writer.write(self._connections[topic], at_ns, data)
+
+
+PACKAGE = Path(__file__).resolve().parents[1]
+FOLDERS = (PACKAGE / "scnet_edge_msgs", PACKAGE.parent / "scnet_edge_msgs" / "msg")
+OURS = ("Crack", "Cracks")
+VISION = {
+    "Point2D": "float64 x\nfloat64 y",
+    "Pose2D": "vision_msgs/Point2D position\nfloat64 theta",
+    "BoundingBox2D": "vision_msgs/Pose2D center\nfloat64 size_x\nfloat64 size_y",
+    "ObjectHypothesis": "string class_id\nfloat64 score",
+    "ObjectHypothesisWithPose": (
+        "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose"
+    ),
+    "Detection2D": (
+        "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\n"
+        "vision_msgs/BoundingBox2D bbox\nstring id"
+    ),
+    "Detection2DArray": "std_msgs/Header header\nvision_msgs/Detection2D[] detections",
+}
+
+
+@cache
+def types() -> Typestore:
+    """Return the type store; shared, so nobody may register more."""
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    folder = next(folder for folder in FOLDERS if folder.is_dir())
+    definitions = {f"vision_msgs/msg/{name}": text for name, text in VISION.items()}
+    for name in OURS:
+        text = (folder / f"{name}.msg").read_text(encoding="utf-8")
+        definitions[f"scnet_edge_msgs/msg/{name}"] = text
+    for name, text in definitions.items():
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+def make_message(kind: str, /, **fields: Any) -> Any:
+    """Return a message of rosbags, as `ros_messages` asks for one."""
+    return types().types[kind](**fields)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from scnet_edge.runtime.latency import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
-from scnet_edge.sinks.records import FrameRecord
+from scnet_edge.sinks.run_records import FrameRecord
 from scnet_edge.types import Frame, Map, Mask, PixelCounts
 
 TEMPLATE = Path(__file__).with_name("run_page.html")

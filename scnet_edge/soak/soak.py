@@ -13,7 +13,7 @@ from pathlib import Path
 from scnet_edge.bundle.manifest import read_manifest
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.errors import ConfigError
-from scnet_edge.robot.config import Robot
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.run import Run, RunOptions, open_run
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.soak.faults import FAULTS, Hurt, Stage

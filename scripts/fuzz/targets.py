@@ -23,7 +23,7 @@ from scnet_edge.inspection.live_odometry import parsed
 from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.setup import read_setup
 from scnet_edge.redaction import redacted, without_secrets
-from scnet_edge.robot.config import read_robot
+from scnet_edge.robot.robot_toml import read_robot
 from scnet_edge.simulation.clip import read_truth
 from scnet_edge.sinks.recover import cut_torn_tail, recover
 from scnet_edge.survey.codes import read_codes

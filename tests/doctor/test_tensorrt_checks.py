@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from scnet_edge.doctor import tensorrt_checks
-from scnet_edge.doctor.checks import can_run
-from scnet_edge.doctor.machine_checks import check_power_mode, check_swap
-from scnet_edge.doctor.tensorrt_checks import (
+from scnet_edge.doctor import checks
+from scnet_edge.doctor.checks import (
     RTX_CAPABILITIES,
+    can_run,
     check_tensorrt,
     known_note,
     known_trouble,
 )
+from scnet_edge.doctor.machine_checks import check_power_mode, check_swap
 from scnet_edge.engines.tensorrt.library import supported_capabilities
 from scnet_edge.machine.description import Cuda, Gpu, Machine, read_machine
 
@@ -62,9 +62,9 @@ def test_a_note_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorRT 10.3 on Orin is JetPack 6's own: a bundle runs there."""
     assert "TensorRT#4797" in known_note("tensorrt", "10.3.0.30", "8.7")
     assert known_note("tensorrt", "10.3.0", "8.9") == known_note("tensorrt", "10.30.0", "8.7") == ""
-    monkeypatch.setattr(tensorrt_checks, "find_spec", lambda name: name != "tensorrt_rtx")
+    monkeypatch.setattr(checks, "find_spec", lambda name: name != "tensorrt_rtx")
     module = SimpleNamespace(__version__="10.3.0")
-    monkeypatch.setattr(tensorrt_checks, "import_module", lambda name: module)
+    monkeypatch.setattr(checks, "import_module", lambda name: module)
     check = check_tensorrt(orin())
     assert (check.verdict, check.remedy) == ("ok", "")
     assert "bundles use none" in check.found
@@ -95,7 +95,7 @@ def test_tensorrt_without_a_gpu_runs_nothing() -> None:
 def test_jetpack_5_has_no_bindings_for_our_python(
     l4t: tuple[int, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensorrt_checks, "find_spec", lambda name: None)
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
     check = check_tensorrt(orin(l4t=l4t))
     assert (check.verdict, check.found) == ("missing", "not installed")
     assert said in check.remedy

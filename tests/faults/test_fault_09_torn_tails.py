@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[2])
 from sink_frames import BOARD, frame_result
 from scnet_edge.sinks import queued
 from scnet_edge.sinks.open import open_sinks
-from scnet_edge.sinks.records import Recorder
+from scnet_edge.sinks.run_records import Recorder
 queued.FLUSH_S = 0.05
 folder = Path(sys.argv[1])
 specs = [f"jsonl:{folder}/run.jsonl", f"mcap:{folder}/run.mcap"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import InputError
-from scnet_edge.robot.sources import open_any
+from scnet_edge.robot.open_source import open_any
 from scnet_edge.simulation.clip import render_clip
 
 

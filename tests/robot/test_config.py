@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.robot.config import Robot, read_robot
+from scnet_edge.robot.robot_toml import Robot, read_robot
 
 
 def written(tmp_path: Path, text: str) -> Path:

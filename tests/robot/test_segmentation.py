@@ -21,7 +21,7 @@ from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.errors import BundleError, ConfigError, EngineError
 from scnet_edge.events import Event
 from scnet_edge.folders import file_sha256
-from scnet_edge.robot.config import Robot
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.types import Captured, Frame, Result
 

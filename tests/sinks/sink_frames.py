@@ -12,7 +12,7 @@ from scnet_edge.events import Event
 from scnet_edge.machine.telemetry import Telemetry
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.status import SinkStats
-from scnet_edge.sinks.records import Recorder
+from scnet_edge.sinks.run_records import Recorder
 from scnet_edge.types import Captured, Result
 
 BOARD = Telemetry(power_mode="15W", clocks_mhz={"gpu": 612.0}, temperatures_c={"cpu": 51.0})

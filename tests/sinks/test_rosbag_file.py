@@ -15,10 +15,9 @@ from sink_frames import frame_result, recorder
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import event_now
-from scnet_edge.robot.sources import open_any
+from scnet_edge.robot.open_source import open_any
 from scnet_edge.sinks.open import open_sinks
-from scnet_edge.sinks.ros_types import types
-from scnet_edge.sinks.rosbag_file import TOPICS, RosbagFile
+from scnet_edge.sinks.rosbag_file import TOPICS, RosbagFile, types
 
 FRAMES = 3
 EXPECTED = {**dict.fromkeys(TOPICS, FRAMES), "/scnet_edge/log": 1}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scnet_edge.runtime.latency import Latency
-from scnet_edge.sinks.records import FrameRecord
 from scnet_edge.sinks.run_page import Gallery, render_page
+from scnet_edge.sinks.run_records import FrameRecord
 from scnet_edge.types import PixelCounts
 
 RNG = np.random.default_rng(2)

@@ -4,7 +4,7 @@ from scipy.ndimage import distance_transform_edt
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from scnet_edge.errors import InputError
-from scnet_edge.sinks.run_scores import Scoreboard, count_pixels
+from scnet_edge.sinks.run_folder import Scoreboard, count_pixels
 from scnet_edge.types import PixelCounts
 
 RNG = np.random.default_rng(3)

@@ -17,9 +17,9 @@ from test_inspector import drive as filmed
 
 from scnet_edge.errors import CutShort, EngineGone
 from scnet_edge.inspection.odometry import open_odometry
-from scnet_edge.robot.config import Robot
 from scnet_edge.robot.inspection import Inspection
 from scnet_edge.robot.monitoring import Monitoring
+from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.run import Run, RunOptions
 from scnet_edge.robot.segmentation import Segmentation
 from scnet_edge.runtime.counters import Counters

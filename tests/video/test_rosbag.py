@@ -13,7 +13,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_typestore
 
 from scnet_edge.errors import InputError
-from scnet_edge.robot.sources import open_any
+from scnet_edge.robot.open_source import open_any
 from scnet_edge.video.fake_source import drawn_frames
 
 FRAMES, FPS, START_NS = 5, 20, 1_795_000_000_000_000_000
