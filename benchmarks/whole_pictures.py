@@ -40,7 +40,7 @@ from scnet_edge.engines.base import run_all
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.inspection.skeleton import thin
 from scnet_edge.machine.description import machine_name
-from scnet_edge.runtime.scale import SCALES, Scale
+from scnet_edge.runtime.scale import SCALES, ModelScale
 from scnet_edge.types import Frame, Mask
 
 Pair: TypeAlias = tuple[Frame, Mask]
@@ -132,7 +132,7 @@ def mosaic(samples: tuple[Sample, ...], side: int) -> Pair:
     return frame, np.vstack([np.hstack([mask for _, mask in row]) for row in rows])
 
 
-def f1(pipeline: Pipeline, scale: Scale, pairs: Iterator[Pair]) -> float:
+def f1(pipeline: Pipeline, scale: ModelScale, pairs: Iterator[Pair]) -> float:
     """Return the pixel-exact F1 at a scale over all pixels."""
     pipeline.scale, both, either = scale, 0, 0
     for frame, truth in pairs:

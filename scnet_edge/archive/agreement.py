@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
 from scnet_edge.archive.folder import SURVEY, film_folder, read_archive
-from scnet_edge.archive.manifest import Manifest, Row
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.archive.media import Media
 from scnet_edge.config import write_json
 from scnet_edge.survey.evidence import SNAPSHOTS
@@ -27,7 +27,7 @@ LABELS = {"agrees": "crack", "part": "crack", "only ours": "unconfirmed", "only 
 class FilmAgreement:
     """One film and what is the same in both codings."""
 
-    film: Row
+    film: ManifestRow
     pairings: list[Pairing]
 
     @property
@@ -105,7 +105,7 @@ def write_pairings(path: Path, agreements: list[FilmAgreement], tolerances: Tole
     write_json(path, document, indent=1)
 
 
-def pictures_of(manifest: Manifest) -> Media:
+def pictures_of(manifest: ArchiveManifest) -> Media:
     """Return the pictures of an archive, to find what a database refers to."""
     return Media.of(r.path_bytes for r in manifest.rows if r.kind == "picture" and r.size_bytes)
 

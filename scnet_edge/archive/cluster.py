@@ -16,7 +16,7 @@ from typing import Any
 
 from scnet_edge.archive.film import inspect_film
 from scnet_edge.archive.folder import Done, Job, mark_done, read_done
-from scnet_edge.archive.manifest import Row
+from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.archive.workers import DEATHS, given_up
 from scnet_edge.errors import ConfigError, EngineError, install_extra
 from scnet_edge.runtime.pipeline import Pipeline
@@ -29,7 +29,7 @@ class FilmWorker:
         self._job, self._archive = job, archive
         self._pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
 
-    def inspect(self, film: Row) -> Done | None:
+    def inspect(self, film: ManifestRow) -> Done | None:
         """Inspect a film and mark it, unless it is marked; None if it was told to stop."""
         done = read_done(self._archive, film)
         if done is None:
@@ -40,7 +40,7 @@ class FilmWorker:
 
 
 def work_on_cluster(
-    films: Iterable[Row],
+    films: Iterable[ManifestRow],
     job: Job,
     archive: Path,
     *,
@@ -78,7 +78,7 @@ def work_on_cluster(
             max_task_retries=DEATHS - 1,
         )(FilmWorker)
         idle = [actor_kind.remote(job, archive) for _ in range(workers)]
-        waiting, at = deque(films), dict[Any, tuple[Any, Row]]()
+        waiting, at = deque(films), dict[Any, tuple[Any, ManifestRow]]()
         while (waiting or at) and not stop.is_set():
             while idle and waiting:
                 actor, film = idle.pop(), waiting.popleft()

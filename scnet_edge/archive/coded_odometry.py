@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.files import write_file
 
 _MOST = 2000  # conditions of one inspection that are looked at
 LEAST_READINGS = 2  # one note alone says nothing of the rest
 
 
-def coded_readings(inspection: Inspection, max_speed_mps: float) -> list[tuple[float, float]]:
+def coded_readings(inspection: CodedInspection, max_speed_mps: float) -> list[tuple[float, float]]:
     """Return (seconds of the film, metres), times going up, without what no camera can do.
 
     Of notes that contradict each other the longest sequence is kept in which no step is faster

@@ -38,7 +38,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pictures: tuple[str, ...] = ()
 
 
-class Inspection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CodedInspection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One inspection of one pipe.
 
     Attributes:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.kinds import is_damage, kind_of
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import SURE_SIGMAS
@@ -52,7 +52,7 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     theirs: Condition | None = None
 
 
-def compare(survey: Survey, inspection: Inspection, tolerances: Tolerances) -> list[Pairing]:
+def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances) -> list[Pairing]:
     """Return every record of ours and every crack of theirs, each once, along the pipe.
 
     What has no distance, and what a person has rejected in ours, is left out. Without the geometry

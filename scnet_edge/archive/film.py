@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from scnet_edge import __version__
 from scnet_edge.archive.chainage import unscaled, with_chainage
 from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
-from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
-from scnet_edge.archive.manifest import Row
+from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.archive.seal import seal
 from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
 from scnet_edge.events import Event
@@ -49,7 +49,7 @@ from scnet_edge.video.sources import Source, open_source
 DATABASE = "database"
 
 
-def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done | None:
+def inspect_film(film: ManifestRow, job: Job, pipeline: Pipeline, archive: Path) -> Done | None:
     """Inspect a film, or go on with it where a worker died; without the marker.
 
     Returns:
@@ -73,7 +73,7 @@ def inspect_film(film: Row, job: Job, pipeline: Pipeline, archive: Path) -> Done
     return done and replace(done, reason=done.reason.replace(str(link), film.path))
 
 
-def setup_of(setup: Setup, inspection: Inspection | None) -> Setup:
+def setup_of(setup: Setup, inspection: CodedInspection | None) -> Setup:
     """Return the geometry with what a database knows of the pipe."""
     if inspection is None:
         return setup
@@ -91,7 +91,7 @@ def setup_of(setup: Setup, inspection: Inspection | None) -> Setup:
     return replace(setup, **{name: value for name, value in known.items() if value})
 
 
-def _inspected(film: Row, job: Job, pipeline: Pipeline, link: Path) -> Done | None:
+def _inspected(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> Done | None:
     setup, survey = setup_of(job.setup, film.inspection), link.parent / SURVEY
     if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
         shutil.rmtree(survey)
@@ -156,7 +156,7 @@ def _from_zero(items: Generator[Captured | Event]) -> Generator[Captured | Event
             yield replaced(item, mono_ns=item.mono_ns - start_ns)
 
 
-def _odometry_of(film: Row, job: Job, setup: Setup, link: Path) -> tuple[str | None, str]:
+def _odometry_of(film: ManifestRow, job: Job, setup: Setup, link: Path) -> tuple[str | None, str]:
     """Return what says where each frame was taken, and how that is called.
 
     A counter in the picture is read once and kept beside the survey, so that a film that is gone
@@ -186,7 +186,7 @@ def _written(link: Path) -> tuple[str, str]:
 
 
 def _facts(
-    film: Row, job: Job, setup: Setup, pipeline: Pipeline, odometry: str, fps: float | None
+    film: ManifestRow, job: Job, setup: Setup, pipeline: Pipeline, odometry: str, fps: float | None
 ) -> Facts:
     """Return the facts of a film's survey; the same whenever it is made."""
     facts = facts_of(
@@ -208,7 +208,7 @@ def _facts(
     )
 
 
-def _date(inspection: Inspection | None) -> str:
+def _date(inspection: CodedInspection | None) -> str:
     try:
         day = datetime.fromisoformat("" if inspection is None else inspection.date)
     except ValueError:
@@ -216,7 +216,7 @@ def _date(inspection: Inspection | None) -> str:
     return day.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
 
 
-def _done(film: Row, survey: Survey, odometry: str, cut: CutShort | None) -> Done:
+def _done(film: ManifestRow, survey: Survey, odometry: str, cut: CutShort | None) -> Done:
     progress = survey.progress
     return Done(
         film=film.film_id,

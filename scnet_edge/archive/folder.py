@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from scnet_edge.archive.manifest import Manifest, Row, read_manifest
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, read_manifest
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.files import write_file
@@ -70,7 +70,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     odometry: str = ""
 
 
-def open_archive(folder: Path, manifest: Path, job: Job) -> Manifest:
+def open_archive(folder: Path, manifest: Path, job: Job) -> ArchiveManifest:
     """Begin a folder of results, or go on with it; return the manifest that counts.
 
     Raises:
@@ -96,7 +96,7 @@ def open_archive(folder: Path, manifest: Path, job: Job) -> Manifest:
     return read
 
 
-def read_archive(folder: Path) -> tuple[Job, Manifest, dict[str, Done]]:
+def read_archive(folder: Path) -> tuple[Job, ArchiveManifest, dict[str, Done]]:
     """Return what was asked for, the manifest, and what is done by film.
 
     Raises:
@@ -110,18 +110,18 @@ def read_archive(folder: Path) -> tuple[Job, Manifest, dict[str, Done]]:
     return job, manifest, {name: done for name, done in markers if done is not None}
 
 
-def film_folder(folder: Path, film: Row) -> Path:
+def film_folder(folder: Path, film: ManifestRow) -> Path:
     """Return the folder of one film's results."""
     return folder / FILMS / film.film_id
 
 
-def read_done(folder: Path, film: Row) -> Done | None:
+def read_done(folder: Path, film: ManifestRow) -> Done | None:
     """Return what came of a film; None where it is not done."""
     path = film_folder(folder, film) / DONE
     return read_json(path, Done, error=InputError) if path.is_file() else None
 
 
-def mark_done(folder: Path, film: Row, done: Done) -> None:
+def mark_done(folder: Path, film: ManifestRow, done: Done) -> None:
     """Write the marker: the last thing that is written of a film."""
     place = film_folder(folder, film)
     place.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.media import shown
 from scnet_edge.errors import InputError
 from scnet_edge.files import new_file
@@ -50,7 +50,7 @@ SCHEMA = pa.schema(
 )
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the manifest.
 
     Attributes:
@@ -71,7 +71,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     modified_ns: int = 0
     container: str = ""
     database: str = ""
-    inspection: Inspection | None = None
+    inspection: CodedInspection | None = None
 
     @property
     def path(self) -> str:
@@ -86,7 +86,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return f"{safe[:40] or 'film'}-{hashlib.sha256(self.path_bytes).hexdigest()[:10]}"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of an archive, in the order of their paths.
 
     Attributes:
@@ -95,18 +95,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     root: Path
-    rows: tuple[Row, ...]
+    rows: tuple[ManifestRow, ...]
     others: int = 0
 
     @property
-    def films(self) -> list[Row]:
+    def films(self) -> list[ManifestRow]:
         """The rows of films that can be read."""
         return [
             r for r in self.rows if r.kind == "film" and r.state not in ("unreadable", "missing")
         ]
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Path, manifest: ArchiveManifest) -> None:
     """Write the Parquet file; an older one is replaced when the new one is whole.
 
     Raises:
@@ -124,7 +124,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         pq.write_table(table, f, compression="zstd")
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> ArchiveManifest:
     """Return the manifest that `archive scan` wrote.
 
     Raises:
@@ -136,7 +136,7 @@ def read_manifest(path: Path) -> Manifest:
         facts = table.schema.metadata or {}
         if facts.get(b"scnet_edge_archive") != VERSION.encode():
             raise InputError(f"{path}: {expected}, found another Parquet file")
-        return Manifest(
+        return ArchiveManifest(
             root=Path(os.fsdecode(facts[b"root"])),
             others=int(facts[b"others"]),
             rows=tuple(map(_row, table.to_pylist())),
@@ -147,12 +147,12 @@ def read_manifest(path: Path) -> Manifest:
         raise InputError(f"{path}: {expected} ({e})") from e
 
 
-def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
+def ordered(rows: Iterable[ManifestRow]) -> tuple[ManifestRow, ...]:
     """Return rows in an order that does not depend on the disk."""
     return tuple(sorted(rows, key=lambda r: (r.path_bytes, r.kind, r.database, r.reason)))
 
 
-def _cells(row: Row) -> dict[str, Any]:
+def _cells(row: ManifestRow) -> dict[str, Any]:
     found = row.inspection
     cells: dict[str, Any] = {
         name: getattr(row, name)
@@ -167,12 +167,12 @@ def _cells(row: Row) -> dict[str, Any]:
     return cells
 
 
-def _row(cells: dict[str, Any]) -> Row:
+def _row(cells: dict[str, Any]) -> ManifestRow:
     coded = cells["inspection"]
     return msgspec.convert(
         {
-            **{name: cells[name] for name in Row.__struct_fields__ if name != "inspection"},
+            **{name: cells[name] for name in ManifestRow.__struct_fields__ if name != "inspection"},
             "inspection": None if coded is None else msgspec.json.decode(coded),
         },
-        Row,
+        ManifestRow,
     )

@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from scnet_edge.archive.coding import Inspection
-from scnet_edge.archive.manifest import Row
+from scnet_edge.archive.coding import CodedInspection
+from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.archive.media import Media, shown
 
 _PREFIX = re.compile(r"^[lh]_{1,2}", re.IGNORECASE)  # of IBAK's films
@@ -19,16 +19,16 @@ class Claim:
     """An inspection that says a film is its own."""
 
     database: bytes
-    inspection: Inspection
+    inspection: CodedInspection
     how: str
 
 
 def claims_of(
-    inspected: list[tuple[bytes, Inspection]], media: Media
-) -> tuple[dict[bytes, list[Claim]], list[Row]]:
+    inspected: list[tuple[bytes, CodedInspection]], media: Media
+) -> tuple[dict[bytes, list[Claim]], list[ManifestRow]]:
     """Return the claims on every film, and rows for what no film was found for."""
     claims = defaultdict[bytes, list[Claim]](list)
-    lost: list[Row] = []
+    lost: list[ManifestRow] = []
     by_pipe = _by_pipe(media)
     for database, inspection in inspected:
         missing, found = [], set[bytes]()
@@ -63,7 +63,7 @@ def choose(claims: list[Claim]) -> tuple[Claim, list[Claim]]:
     return best, ranked if rivals else []
 
 
-def same_inspection(one: Inspection, other: Inspection) -> bool:
+def same_inspection(one: CodedInspection, other: CodedInspection) -> bool:
     """Return whether two databases speak of one inspection: the pipe, the day and the way agree."""
     pipe = one.pipe.casefold() == other.pipe.casefold()
     nodes = (one.from_node, one.to_node) == (other.from_node, other.to_node) != ("", "")
@@ -82,7 +82,7 @@ def _by_pipe(media: Media) -> dict[str, set[bytes]]:
     return films
 
 
-def _names(inspection: Inspection) -> set[str]:
+def _names(inspection: CodedInspection) -> set[str]:
     nodes = f"{inspection.from_node}-{inspection.to_node}"
     return {_plain(name) for name in (inspection.pipe, nodes)} - {"", "-"}
 
@@ -91,11 +91,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.casefold()).strip("-")
 
 
-def _missing(database: bytes, inspection: Inspection, reference: str, films: list[bytes]) -> Row:
+def _missing(
+    database: bytes, inspection: CodedInspection, reference: str, films: list[bytes]
+) -> ManifestRow:
     reason = "named by the database, not in the archive"
     if films:
         reason = f"{len(films)} films of this name are equally near to the database"
-    return Row(
+    return ManifestRow(
         path_bytes=reference.encode("utf-8", "surrogateescape"),
         kind="film",
         state="missing",
@@ -105,8 +107,8 @@ def _missing(database: bytes, inspection: Inspection, reference: str, films: lis
     )
 
 
-def _without_film(database: bytes, inspection: Inspection) -> Row:
-    return Row(
+def _without_film(database: bytes, inspection: CodedInspection) -> ManifestRow:
+    return ManifestRow(
         path_bytes=inspection.pipe.encode("utf-8", "surrogateescape"),
         kind="inspection",
         state="missing",

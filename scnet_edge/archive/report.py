@@ -20,7 +20,7 @@ from scnet_edge.archive.agreement import (
 )
 from scnet_edge.archive.compare import Pairing, Tolerances
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, read_archive
-from scnet_edge.archive.manifest import Manifest, Row
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
 from scnet_edge.survey.codes import Codes, Limit, judge, suggest
@@ -48,7 +48,7 @@ class Pipe:
         agreement: with the human coding, where there is one that can be compared.
     """
 
-    film: Row
+    film: ManifestRow
     done: Done
     name: str
     link: str
@@ -148,7 +148,7 @@ def _write_own_report(
 
 
 def _pipe(
-    film: Row,
+    film: ManifestRow,
     done: Done,
     survey: Survey,
     codes: Codes,
@@ -180,7 +180,7 @@ def _pipe(
 
 def _index(
     job: Job,
-    manifest: Manifest,
+    manifest: ArchiveManifest,
     done: dict[str, Done],
     pipes: list[Pipe],
     agreements: list[FilmAgreement],
@@ -216,11 +216,11 @@ def _index(
     return page_template(FOLDER, INDEX).render(values)
 
 
-def _name(film: Row) -> str:
+def _name(film: ManifestRow) -> str:
     return film.inspection.pipe if film.inspection and film.inspection.pipe else film.path
 
 
-def _link(film: Row) -> str:
+def _link(film: ManifestRow) -> str:
     return f"films/{film.film_id}/{REPORT}"
 
 

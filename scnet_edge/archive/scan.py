@@ -14,16 +14,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.headers import container_of
-from scnet_edge.archive.manifest import Manifest, Row, ordered
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, ordered
 from scnet_edge.archive.match import Claim, choose, claims_of
 from scnet_edge.archive.media import Media, is_film, is_picture, shown
 from scnet_edge.archive.readers import NO_READER, is_database, read_inspections
 from scnet_edge.errors import InputError
 
 
-def scan(root: Path) -> Manifest:
+def scan(root: Path) -> ArchiveManifest:
     """Return the manifest of a folder.
 
     Raises:
@@ -54,16 +54,16 @@ def scan(root: Path) -> Manifest:
         *(row for row, _ in databases),
         *lost,
     ]
-    return Manifest(root=root.absolute(), rows=ordered(rows), others=others)
+    return ArchiveManifest(root=root.absolute(), rows=ordered(rows), others=others)
 
 
-def summary(manifest: Manifest) -> dict[str, int]:
+def summary(manifest: ArchiveManifest) -> dict[str, int]:
     """Return how many rows there are of each kind and state, such as `film matched`."""
     counts = Counter(f"{row.kind} {row.state}" for row in manifest.rows)
     return dict(sorted(counts.items())) | {"other files": manifest.others}
 
 
-def _walk(base: bytes) -> Iterator[Row]:
+def _walk(base: bytes) -> Iterator[ManifestRow]:
     """Yield a row for every file, link and unreadable folder; without recursion, however deep."""
     waiting = [b""]
     while waiting:
@@ -78,16 +78,16 @@ def _walk(base: bytes) -> Iterator[Row]:
                         yield _file(path, entry)
         except OSError as e:
             reason = f"cannot be listed ({e.strerror})"
-            yield Row(path_bytes=folder, kind="folder", state="unreadable", reason=reason)
+            yield ManifestRow(path_bytes=folder, kind="folder", state="unreadable", reason=reason)
 
 
-def _file(path: bytes, entry: os.DirEntry[bytes]) -> Row:
+def _file(path: bytes, entry: os.DirEntry[bytes]) -> ManifestRow:
     name = shown(entry.name)
     if entry.is_symlink():
         target = shown(os.readlink(entry.path))  # noqa: PTH115
-        return Row(path_bytes=path, kind="link", state="alone", reason=f"leads to {target}")
+        return ManifestRow(path_bytes=path, kind="link", state="alone", reason=f"leads to {target}")
     about = entry.stat(follow_symlinks=False)
-    known = Row(
+    known = ManifestRow(
         path_bytes=path,
         kind="film" if is_film(name) else "picture" if is_picture(name) else "database",
         state="alone",
@@ -105,7 +105,7 @@ def _file(path: bytes, entry: os.DirEntry[bytes]) -> Row:
     return known
 
 
-def _with_header(base: bytes, row: Row) -> Row:
+def _with_header(base: bytes, row: ManifestRow) -> ManifestRow:
     if row.state == "unreadable":
         return row
     try:
@@ -115,7 +115,7 @@ def _with_header(base: bytes, row: Row) -> Row:
     return replace(row, container=kind)
 
 
-def _read(base: bytes, row: Row) -> tuple[Row, list[Inspection]]:
+def _read(base: bytes, row: ManifestRow) -> tuple[ManifestRow, list[CodedInspection]]:
     if row.state == "unreadable":
         return row, []
     try:
@@ -130,7 +130,7 @@ def _read(base: bytes, row: Row) -> tuple[Row, list[Inspection]]:
     return replace(row, state="matched", reason=reason), inspections
 
 
-def _matched(row: Row, claims: list[Claim]) -> Row:
+def _matched(row: ManifestRow, claims: list[Claim]) -> ManifestRow:
     if row.state == "unreadable" or not claims:
         return row
     best, rivals = choose(claims)
@@ -146,7 +146,9 @@ def _matched(row: Row, claims: list[Claim]) -> Row:
     )
 
 
-def _pictures_seen(inspected: list[tuple[bytes, Inspection]], media: Media) -> dict[bytes, bytes]:
+def _pictures_seen(
+    inspected: list[tuple[bytes, CodedInspection]], media: Media
+) -> dict[bytes, bytes]:
     """Return which database speaks of which picture."""
     seen: dict[bytes, bytes] = {}
     for database, inspection in inspected:
@@ -158,7 +160,7 @@ def _pictures_seen(inspected: list[tuple[bytes, Inspection]], media: Media) -> d
     return seen
 
 
-def _picture(row: Row, database: bytes | None) -> Row:
+def _picture(row: ManifestRow, database: bytes | None) -> ManifestRow:
     if row.state == "unreadable":
         return row
     if not row.size_bytes:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scnet_edge.archive.film import inspect_film
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, mark_done
-from scnet_edge.archive.manifest import Row
+from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.errors import EngineError, ScnetEdgeError, SurveyError
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.folder import read_survey
@@ -31,7 +31,7 @@ _STOP_S = 30.0  # to commit, once told to stop
 
 
 def work(
-    films: Iterable[Row],
+    films: Iterable[ManifestRow],
     job: Job,
     archive: Path,
     *,
@@ -85,7 +85,7 @@ def work(
 
 
 def _fallen(
-    film: Row | None, worker: _Worker, archive: Path, deaths: Counter[tuple[str, int]]
+    film: ManifestRow | None, worker: _Worker, archive: Path, deaths: Counter[tuple[str, int]]
 ) -> Done | None:
     """Count a death; return that the film has failed if that is what it dies of."""
     reached = STARTING if film is None else (film.film_id, _frames(archive, film))
@@ -97,7 +97,7 @@ def _fallen(
     return given_up(film, worker.ending())
 
 
-def given_up(film: Row, ending: str) -> Done:
+def given_up(film: ManifestRow, ending: str) -> Done:
     """Return what is said of a film whose workers die, and how they do."""
     reason = f"{film.path}: its worker died {DEATHS} times ({ending}); convert the film"
     return Done(film=film.film_id, path=film.path, state="failed", reason=reason)
@@ -109,10 +109,10 @@ class _Worker:
 
     process: SpawnProcess
     line: Connection
-    film: Row | None = None
+    film: ManifestRow | None = None
     ready: bool = False
 
-    def give(self, film: Row) -> None:
+    def give(self, film: ManifestRow) -> None:
         self.film, self.ready = film, False
         with suppress(BrokenPipeError):  # it is dead; `_answered` finds that out
             self.line.send(film)
@@ -158,7 +158,7 @@ def _answered(crew: list[_Worker]) -> list[_Worker]:
     return [worker for worker in crew if worker.line in lines]
 
 
-def _frames(archive: Path, film: Row) -> int:
+def _frames(archive: Path, film: ManifestRow) -> int:
     """Return how far a film has come, in frames that are committed."""
     try:
         progress = read_survey(film_folder(archive, film) / SURVEY).progress
@@ -174,7 +174,7 @@ def serve(line: Connection, job: Job, archive: Path) -> None:
         pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
         line.send(READY)
         while True:
-            film: Row = line.recv()
+            film: ManifestRow = line.recv()
             done = inspect_film(film, job, pipeline, archive)
             if done is None:
                 return  # told to stop

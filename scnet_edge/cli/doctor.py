@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     pass
 
 if TYPE_CHECKING:
-    from scnet_edge.doctor.deep import DeepReport, Trial
+    from scnet_edge.doctor.deep import DeepReport, EngineTrial
 
 COLOURS = {"ok": "green", "warn": "yellow", "missing": "red"}
 
@@ -102,7 +102,7 @@ def _examined(bundle: Path, out: Path, engine: str | None, threads: int | None) 
     return bool(report.trials) and not failed and all(map(_well, report.trials))
 
 
-def _well(trial: Trial) -> bool:
+def _well(trial: EngineTrial) -> bool:
     return trial.holds and not trial.error
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from PIL import ImageOps
 
 from scnet_edge.data.picture_files import find_pictures
-from scnet_edge.data.pictures import Picture, read_picture
+from scnet_edge.data.pictures import PictureFile, read_picture
 from scnet_edge.data.sample_bits import fewest_bits
 from scnet_edge.errors import InputError, shown
 from scnet_edge.types import Mask
@@ -84,7 +84,7 @@ def read_mask(path: Path, *, exact: bool = False) -> Truth:
     return Truth(_light(values, full, where))
 
 
-def _grey(picture: Picture) -> Values:
+def _grey(picture: PictureFile) -> Values:
     """Return the values of a mask, (h, w), upright: label numbers, or shades."""
     image, where = picture.image, picture.where
     if image.mode == "P" and "transparency" not in image.info and not _has_grey_palette(picture):
@@ -102,7 +102,7 @@ def _grey(picture: Picture) -> Values:
     return values if values.ndim == 2 else _without_colour(values, where)
 
 
-def _has_grey_palette(picture: Picture) -> bool:
+def _has_grey_palette(picture: PictureFile) -> bool:
     palette = np.reshape(picture.image.getpalette() or [], (-1, 3))
     used = [i for i in _present(picture.values()) if i < len(palette)]
     return bool((np.ptp(palette[used], axis=1) == 0).all()) if used else True

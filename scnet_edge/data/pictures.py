@@ -45,7 +45,7 @@ _opening = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureFile:
     """A picture file, checked and decoded.
 
     Attributes:
@@ -113,7 +113,7 @@ def read_image(path: Path) -> Frame:
     return read_picture(path).frame()
 
 
-def read_picture(path: Path, *, label: str = "") -> Picture:
+def read_picture(path: Path, *, label: str = "") -> PictureFile:
     """Return a picture file, checked and decoded; its name may be of any bytes.
 
     Args:
@@ -159,7 +159,7 @@ def decode_image(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> Fr
     return decode_picture(data, where=where, max_pixels=max_pixels).frame()
 
 
-def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> PictureFile:
     """Return an encoded picture, checked and decoded; raises as `read_picture`."""
     image = _identified(data, where)
     check_size(image.height, image.width, where, max_pixels=max_pixels)
@@ -173,7 +173,7 @@ def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> 
         why = " ".join(str(e).split())
         found = f"truncated image of {len(data)} bytes" if cut else f"damaged image ({why})"
         raise InputError(f"{where}: {found}; copy or export it again") from e
-    return Picture(image, data, where, orientation, photograph)
+    return PictureFile(image, data, where, orientation, photograph)
 
 
 def turned(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

@@ -47,7 +47,7 @@ CAMERA_S = 10.0
 Report = Callable[[str], object]
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
+class EngineTrial(msgspec.Struct, frozen=True, kw_only=True):
     """One graph by one engine.
 
     Attributes:
@@ -99,7 +99,7 @@ class DeepReport(msgspec.Struct, frozen=True, kw_only=True):
     min_mask_f1: float
     telemetry_before: Telemetry
     telemetry_after: Telemetry
-    trials: list[Trial]
+    trials: list[EngineTrial]
     compilations: list[Compilation]
     cameras: list[CameraTrial]
 
@@ -174,9 +174,9 @@ def _graphs(bundle: Path, manifest: Manifest, engine: str) -> list[Path]:
 
 def _try(
     engine: str, graph: Path, manifest: Manifest, golden: Golden, threads: int | None
-) -> Trial:
+) -> EngineTrial:
     start_s = time.monotonic()
-    trial = Trial(engine=engine, graph=graph.name)
+    trial = EngineTrial(engine=engine, graph=graph.name)
     try:
         opening = Opening(engine=engine, graph=str(graph), threads=threads)
         with closing(IsolatedBackend([opening], max_restarts=0)) as backend:

@@ -62,7 +62,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tolerance: dict[str, float]
 
 
-class Best(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BestF1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The best that one threshold gives on these very images (optimal data set scale).
 
     Attributes:
@@ -104,7 +104,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     engine: str
     data: str
     images: int
-    ods: Best
+    ods: BestF1
     ois: float
     auprc: float
     iou: float
@@ -197,7 +197,7 @@ def summarise(counted: Tally, *, subject: str, engine: str, data: str) -> Evalua
         engine=engine,
         data=data,
         images=len(counted.pixels),
-        ods=Best(
+        ods=BestF1(
             f1=best.f1,
             threshold=best.threshold,
             ci95=interval(counted.pixels, lambda c: float(c.f1.max())),

@@ -36,7 +36,7 @@ class DomainCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Best:
+class BestThreshold:
     """The threshold with the best score.
 
     Attributes:
@@ -124,7 +124,7 @@ def quiet_point(probabilities: Iterable[Map], *, alarmed: float) -> OperatingPoi
     )
 
 
-def best_threshold(domains: Sequence[DomainCounts]) -> Best:
+def best_threshold(domains: Sequence[DomainCounts]) -> BestThreshold:
     """Return the threshold that serves all domains best.
 
     With one domain of cracks that is the best F1. With several, each counts once, by its F1, or by
@@ -133,10 +133,10 @@ def best_threshold(domains: Sequence[DomainCounts]) -> Best:
     if len(domains) == 1 and domains[0].counts is not None and domains[0].alarmed is None:
         f1 = domains[0].counts.f1
         best = int(np.argmax(f1))
-        return Best(threshold=best / 100, score=float(f1[best]), named="F1")
+        return BestThreshold(threshold=best / 100, score=float(f1[best]), named="F1")
     scores = [d.counts.f1[AT_GRID] for d in domains if d.counts is not None]
     scores += [1 - d.alarmed for d in domains if d.alarmed is not None]
     mean = np.mean(scores, 0)
     best = int(np.argmax(mean))
     named = "mean of F1 and quiet frames"
-    return Best(threshold=GRID[best], score=float(mean[best]), named=named)
+    return BestThreshold(threshold=GRID[best], score=float(mean[best]), named=named)

@@ -22,7 +22,7 @@ from typing import Protocol
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, lines_of_udp
 from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
-from scnet_edge.inspection.odometry_file import OdometryFile, Row, read_odometry
+from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow, read_odometry
 from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
@@ -148,7 +148,9 @@ def _shown(uri: str, film: str | None) -> OdometryFile:
     if film is None or not Path(film).is_file():
         raise ConfigError(f"{uri}: reads the counter of a video file, found another source")
     rows = read_counter(Path(film), counter)
-    readings = (Row(t_s=time_s, chainage_m=metres, roll_deg=None) for time_s, metres in rows)
+    readings = (
+        OdometryRow(t_s=time_s, chainage_m=metres, roll_deg=None) for time_s, metres in rows
+    )
     return OdometryFile(clock="time_s", rows=tuple(readings), notes=())
 
 

@@ -28,7 +28,7 @@ _DECIMAL_COMMA = re.compile(r"-?\d{1,3}(\.\d{3})*,\d+|-?\d+,\d+")
 _SHOWN = 30  # characters of a bad value in a message
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class OdometryRow(msgspec.Struct, frozen=True, kw_only=True):
     """One reading; t_s is in seconds of the file's clock, or a frame's number."""
 
     t_s: float
@@ -40,7 +40,7 @@ class OdometryFile(msgspec.Struct, frozen=True, kw_only=True):
     """What a file holds: readings whose times go up, and what people must know of it."""
 
     clock: Clock
-    rows: tuple[Row, ...]
+    rows: tuple[OdometryRow, ...]
     notes: tuple[str, ...]
 
 
@@ -56,7 +56,7 @@ def read_odometry(path: Path) -> OdometryFile:
     whole, torn = _whole_lines(text)
     records = _json_records(path, whole) if jsonl else _csv_records(whole)
     clock: Clock | None = None
-    rows, known = list[Row](), set[Row]()
+    rows, known = list[OdometryRow](), set[OdometryRow]()
     for number, record, last in records:
         clock = clock or _clock(path, record)
         try:
@@ -160,7 +160,7 @@ def _clock(path: Path, record: Mapping[str, object]) -> Clock:
     raise ConfigError(f"{path}: no column of time, expected one of {', '.join(CLOCKS)}")
 
 
-def _row(path: Path, number: int, record: Mapping[str, object], clock: Clock) -> Row:
+def _row(path: Path, number: int, record: Mapping[str, object], clock: Clock) -> OdometryRow:
     def value(name: str) -> float:
         found = record.get(name)
         try:
@@ -173,6 +173,6 @@ def _row(path: Path, number: int, record: Mapping[str, object], clock: Clock) ->
     if t_s != t_s:
         raise ConfigError(f"{path}, line {number}: no {clock}")
     has_roll = record.get("roll_deg") not in (None, "")
-    return Row(
+    return OdometryRow(
         t_s=t_s, chainage_m=value("chainage_m"), roll_deg=value("roll_deg") if has_roll else None
     )

@@ -11,7 +11,7 @@ recognised by RapidOCR, whose package brings its model.
 from __future__ import annotations
 
 import re
-from collections import Counter as Counted
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +42,7 @@ _LAST_NUMBER = re.compile(
 _ALIKE = str.maketrans({"O": "0", "o": "0", "I": "1", "l": "1", "|": "1"})
 
 
-class Counter(msgspec.Struct, frozen=True, kw_only=True):
+class CounterPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where in the picture the counter is, and what its number means."""
 
     x: int
@@ -66,7 +66,7 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True):
         return frame[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
-def parse_counter(uri: str) -> Counter:
+def parse_counter(uri: str) -> CounterPlace:
     """Return what an `osd://` URI names.
 
     Raises:
@@ -79,7 +79,7 @@ def parse_counter(uri: str) -> Counter:
     if match is None or unit_m is None or options or "0" in match.groups()[2:]:
         raise ConfigError(f"{uri}: expected osd://x,y,width,height in pixels, ?unit=m or ft")
     x, y, width, height = map(int, match.groups())
-    return Counter(x=x, y=y, width=width, height=height, unit_m=unit_m)
+    return CounterPlace(x=x, y=y, width=width, height=height, unit_m=unit_m)
 
 
 def check_recogniser() -> None:
@@ -88,7 +88,7 @@ def check_recogniser() -> None:
         raise ConfigError(f"osd:// needs RapidOCR; {install_extra('archive')}")
 
 
-def read_counter(film: Path, counter: Counter) -> list[tuple[float, float]]:
+def read_counter(film: Path, counter: CounterPlace) -> list[tuple[float, float]]:
     """Return (seconds of the film, metres) as the counter shows them, times going up.
 
     Raises:
@@ -147,7 +147,7 @@ def numbers_of(texts: list[str]) -> list[float | None]:
     """
     found = [_LAST_NUMBER.findall(text.translate(_ALIKE)) for text in texts]
     split = [numbers[-1] if numbers else ("", "", "") for numbers in found]
-    decimals = Counted(len(after) for _, after, _ in split if after)
+    decimals = Counter(len(after) for _, after, _ in split if after)
     usual = decimals.most_common(1)[0][0] if decimals else 0
     return [_number(before, after, unmarked, usual) for before, after, unmarked in split]
 
@@ -185,7 +185,7 @@ def _lies_between(times_s: Values, metres: Values, i: int) -> bool:
 
 
 def _texts(
-    frames: Iterable[Captured], counter: Counter, recognise: Callable[[Frame], str]
+    frames: Iterable[Captured], counter: CounterPlace, recognise: Callable[[Frame], str]
 ) -> Iterator[tuple[float, str]]:
     """Yield the time and the counter's text; one that has not changed is not read again."""
     due_s = 0.0

@@ -45,7 +45,7 @@ class Show:
         facts: label -> text: bundle, engine, source, machine.
     """
 
-    board: Board
+    board: NewestFrame
     monitor: Monitor
     facts: dict[str, str]
     history: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=HISTORY))
@@ -199,7 +199,7 @@ MAX_SIDE_PX = 960
 JPEG_QUALITY = 75
 
 
-class Board:
+class NewestFrame:
     """A `Sink` that keeps the newest frame and draws it for whoever asks, once for all of them.
 
     Attributes:

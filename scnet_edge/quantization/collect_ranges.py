@@ -36,8 +36,8 @@ from scnet_edge.quantization.ranges import (
     SCHEMA,
     CalibrationFile,
     ChosenFrame,
+    MethodTrial,
     Preprocessing,
-    Trial,
     key_of,
 )
 
@@ -76,7 +76,7 @@ class Ranged:
     ranges: dict[str, float]
     methods: dict[str, Method]
     f1: float
-    trials: tuple[Trial, ...]
+    trials: tuple[MethodTrial, ...]
     shifts: dict[str, list[float]] = field(default_factory=dict)
     equalised: bool = False
 
@@ -147,7 +147,7 @@ def _ranged(
         reference = score(backend, work.validation, work.frame_hw, work.threshold)
     ranges: dict[str, float] = {}
     chosen: dict[str, Method] = {}
-    tried: list[Trial] = []
+    tried: list[MethodTrial] = []
     f1 = reference.f1
     for network in NETWORKS:
         members = [n for n in quantisable(fused) if n.startswith(f"{network}.")]
@@ -155,7 +155,7 @@ def _ranged(
             continue
         work.report(f"{label}{network}: magnitudes over {len(work.frames)} frames")
         seen = _histograms(work, quantise(fused, ranges), members)
-        trials: dict[Method, Trial] = {}
+        trials: dict[Method, MethodTrial] = {}
         for method in work.methods:
             work.report(f"{label}{network}: validating {method}")
             graph = quantise(fused, ranges | ranges_by(method, seen))
@@ -193,10 +193,10 @@ def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: GraphSco
 
 def _trial(
     work: Calibrator, network: str, method: str, graph: onnx.ModelProto, reference: GraphScores
-) -> Trial:
+) -> MethodTrial:
     with in_engine(graph) as backend:
         scores = score(backend, work.validation, work.frame_hw, work.threshold, reference)
-    return Trial(
+    return MethodTrial(
         network=network,
         method=method,
         f1=scores.f1,

@@ -53,7 +53,7 @@ class ChosenFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     why: str
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MethodTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one way to quantise scored on the validation frames, all before it as chosen."""
 
     network: str
@@ -88,7 +88,7 @@ class CalibrationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     engine: str  # what ran the graphs
     key: str
     frames: dict[str, ChosenFrame]
-    comparison: tuple[Trial, ...]
+    comparison: tuple[MethodTrial, ...]
     ranges: dict[str, float]  # convolution -> largest magnitude of its input
     bias_shifts: dict[str, list[float]] = {}  # convolution -> what to take off its bias
 

@@ -135,13 +135,13 @@ def _serve(
     announce: Callable[[str], object],
 ) -> tuple[list[Sink], list[Served]]:
     try:
-        from scnet_edge.live.app import Board, Show
+        from scnet_edge.live.app import NewestFrame, Show
         from scnet_edge.live.server import open_live
     except ModuleNotFoundError as e:
         raise ConfigError(
             f"the live page needs the package {e.name}; {install_extra('live')}"
         ) from e
-    show = Show(Board(), monitor, facts)
+    show = Show(NewestFrame(), monitor, facts)
     pages = [stack.enter_context(open_live(address, show)) for address in addresses]
     for page in pages:
         announce(page.url)

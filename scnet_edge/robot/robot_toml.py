@@ -21,7 +21,7 @@ from scnet_edge.config import NotToml, parse_toml, read_text
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import PointName
 from scnet_edge.runtime.ignore import Polygon
-from scnet_edge.runtime.scale import Scale
+from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.video.frame_checks import Limits
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -94,7 +94,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     operating_point: PointName | None = None
     isolate: bool | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
-    scale: Scale | None = None
+    scale: ModelScale | None = None
     ignore: tuple[Polygon, ...] = ()
     ignore_mask: str | None = None
     ignore_still: bool | None = None

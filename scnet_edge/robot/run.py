@@ -33,7 +33,7 @@ from scnet_edge.robot.segmentation import Segmentation, open_segmentation
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.scale import Scale as ModelScale
+from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask

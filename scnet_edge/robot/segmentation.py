@@ -19,11 +19,11 @@ from scnet_edge.events import Event
 from scnet_edge.inspection.setup import read_setup
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.runtime.cascade import Cascade
-from scnet_edge.runtime.degradation import Degradation, Rule, Step
+from scnet_edge.runtime.degradation import Degradation, DegradationStep, Rule
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.loop import Segment, Skip
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.runtime.scale import Scale
+from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.types import Captured, Frame, Result
 
 
@@ -68,7 +68,7 @@ def open_segmentation(
         if robot.gate_bundle:
             cheap, threshold = opened(Path(robot.gate_bundle), None), robot.gate_threshold
             full = Cascade(cheap, full, threshold=threshold, wake_px=robot.gate_wake_px)
-        steps = [Step(name="full", segment=full)]
+        steps = [DegradationStep(name="full", segment=full)]
         if robot.degrade_every > 1:
             steps.append(replace(steps[0], name=_rate(robot), every=robot.degrade_every))
         if robot.degrade_bundle:
@@ -161,7 +161,7 @@ def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:
     return manifest
 
 
-def _scale(robot: Robot) -> Scale:
+def _scale(robot: Robot) -> ModelScale:
     """Return how frames are brought to the model; the edges of one tile say nothing of the next."""
     if robot.hed_every == 1:
         return robot.scale or "native"

@@ -20,7 +20,7 @@ LONGEST_RECOVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class DegradationStep:
     """A way of working: what segments, and every how many frames."""
 
     name: str
@@ -60,7 +60,7 @@ class Degradation:
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        steps: Sequence[DegradationStep],
         rule: Rule,
         *,
         temperature_c: Callable[[], float | None],
@@ -85,7 +85,7 @@ class Degradation:
         self._recover_s = rule.recover_s
 
     @property
-    def step(self) -> Step:
+    def step(self) -> DegradationStep:
         """How it works now."""
         return self._steps[self._level]
 

@@ -22,7 +22,7 @@ from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.ignore import Ignore
-from scnet_edge.runtime.scale import Scale, check_scale, look
+from scnet_edge.runtime.scale import ModelScale, check_scale, look
 from scnet_edge.runtime.tiles import Maps
 from scnet_edge.types import Frame, Result
 
@@ -47,7 +47,7 @@ class Pipeline:
         manifest: Manifest,
         backend: Backend,
         *,
-        scale: Scale = "native",
+        scale: ModelScale = "native",
         ignore: Ignore | None = None,
     ) -> None:
         self.manifest = manifest
@@ -73,7 +73,7 @@ class Pipeline:
         fallback: str | None = None,
         operating_point: str | None = None,
         timeout_s: float = RUN_TIMEOUT_S,
-        scale: Scale = "native",
+        scale: ModelScale = "native",
         ignore: Ignore | None = None,
     ) -> Pipeline:
         """Open a bundle folder, every file of it checked against its hash first.

@@ -22,11 +22,11 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.runtime.tiles import Grid, Maps, Place, blended, grid_of, padded
 from scnet_edge.types import Frame, Map, Mask
 
-Scale: TypeAlias = Literal["native", "fit", "auto"]
+ModelScale: TypeAlias = Literal["native", "fit", "auto"]
 SHRINK = 3  # for the first look of `auto`
 WAKE_SHARE = 0.2  # of the threshold, from which on a pixel of the first look counts
 WAKE_PX = 3  # so many of them wake a tile
-SCALES: tuple[Scale, ...] = ("native", "fit", "auto")
+SCALES: tuple[ModelScale, ...] = ("native", "fit", "auto")
 # (H, W, 3) uint8 tiles of the model's size -> their maps (k, H, W), in the same order
 Run: TypeAlias = Callable[[Iterable[Frame]], Iterator[Maps]]
 
@@ -36,11 +36,11 @@ class Looked:
     """The maps of a frame, (h, w) each, at what scale it was looked at and in how many tiles."""
 
     maps: Sequence[Map]
-    scale: Scale
+    scale: ModelScale
     tiles: int
 
 
-def check_scale(scale: str) -> Scale:
+def check_scale(scale: str) -> ModelScale:
     """Return a scale by its name."""
     for known in SCALES:
         if scale == known:
@@ -52,7 +52,7 @@ def look(
     frame: Frame,
     run: Run,
     tile_hw: tuple[int, int],
-    scale: Scale,
+    scale: ModelScale,
     *,
     threshold: float,
     ignored: Mask | None = None,

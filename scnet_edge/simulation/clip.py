@@ -13,7 +13,7 @@ from scnet_edge.errors import InputError
 from scnet_edge.files import new_file
 from scnet_edge.simulation.cracks import truth_mask
 from scnet_edge.simulation.pipe import JOINT_PX, Section, make_section
-from scnet_edge.simulation.side_camera import Pose, expose, look, ring_light
+from scnet_edge.simulation.side_camera import CameraPose, expose, look, ring_light
 from scnet_edge.types import Frame, Mask
 
 MARGIN_PX = 16  # of wall around the frame, for sway and roll
@@ -59,7 +59,7 @@ def _rendered(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[tupl
         behind = max(int(pose.x_px) - passed_px - MARGIN_PX, 0)
         wall = Section(wall=wall.wall[:, behind:], coverage=wall.coverage[:, behind:])
         passed_px += behind
-        here = Pose(x_px=pose.x_px - passed_px, y_px=pose.y_px, roll_rad=pose.roll_rad)
+        here = CameraPose(x_px=pose.x_px - passed_px, y_px=pose.y_px, roll_rad=pose.roll_rad)
         view, coverage = look(wall.wall, here, size_hw), look(wall.coverage, here, size_hw)
         smear_px = SHUTTER * speed_px
         frame = expose(view, light, gain=gain, smear_px=smear_px, rng=noise_rng)
@@ -85,7 +85,7 @@ def _joined(left: Section, right: Section) -> Section:
 
 def _ride(
     rng: np.random.Generator, frames: int, width_px: int
-) -> Iterator[tuple[Pose, float, float]]:
+) -> Iterator[tuple[CameraPose, float, float]]:
     """Yield the pose, the speed in pixels per frame and the exposure of every frame."""
     sway, lean = rng.uniform(0, 2 * np.pi, 2)
     x_px = float(MARGIN_PX)
@@ -93,7 +93,11 @@ def _ride(
         speed_px = SPEED * width_px * (1 + 0.12 * np.sin(i / 9 + lean) + rng.normal(0, 0.02))
         y_px = MARGIN_PX + 5 * np.sin(i / 7 + sway) + rng.normal(0, 0.25)
         roll_rad = 0.006 * np.sin(i / 11 + lean)
-        yield Pose(x_px=x_px, y_px=y_px, roll_rad=roll_rad), speed_px, 1.15 + rng.normal(0, 0.012)
+        yield (
+            CameraPose(x_px=x_px, y_px=y_px, roll_rad=roll_rad),
+            speed_px,
+            1.15 + rng.normal(0, 0.012),
+        )
         x_px += speed_px
 
 
@@ -144,7 +148,7 @@ def render_stills(
         size = (h + 2 * MARGIN_PX, w + 2 * MARGIN_PX + 2 * JOINT_PX)
         waterline = rng.uniform(0.62, 0.85)
         section = make_section(rng, size, cracks=CRACKS[i % len(CRACKS)], waterline=waterline)
-        pose = Pose(
+        pose = CameraPose(
             x_px=MARGIN_PX + rng.uniform(1, 2) * JOINT_PX,
             y_px=float(MARGIN_PX),
             roll_rad=rng.normal(0, 0.006),

@@ -25,7 +25,7 @@ _SLOT_ENDS_MM = 45.0  # of a crack's slot left sound, so that no two cracks are 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strand:
+class WallStrand:
     """One unbranched stretch: places_mm (n, 2) and width_mm (n,), n >= 2."""
 
     places_mm: Places
@@ -42,7 +42,7 @@ class Defect:
 
     number: int
     kind: Kind
-    strands: list[Strand]
+    strands: list[WallStrand]
 
     def length_mm(self) -> float:
         """Return the length of all its strands."""
@@ -109,8 +109,8 @@ def _defect(
 
 
 def _branches(
-    rng: np.random.Generator, trunk: Strand, way: Places, spare: Places, width_mm: float
-) -> list[Strand]:
+    rng: np.random.Generator, trunk: WallStrand, way: Places, spare: Places, width_mm: float
+) -> list[WallStrand]:
     """Return thinner strands that leave the trunk to both sides, at least 20 mm apart."""
     count = int(np.clip(np.hypot(*way) / 25, 2, 5))
     found = []
@@ -127,7 +127,7 @@ def _branches(
 
 def _strand(
     rng: np.random.Generator, start: Places, end: Places, width_mm: float, *, fades_in: bool
-) -> Strand:
+) -> WallStrand:
     """Return the straight way with bends of every size, and a width that swells and tapers."""
     way = end - start
     length_mm = max(float(np.hypot(*way)), 1.0)
@@ -144,7 +144,7 @@ def _strand(
     taper = np.clip((1 - t) * length_mm / 12, 0.45, 1)
     if fades_in:
         taper *= np.clip(t * length_mm / 12, 0.45, 1)
-    return Strand(places_mm=places, width_mm=width_mm * taper * np.clip(swell, 0.55, 1.6))
+    return WallStrand(places_mm=places, width_mm=width_mm * taper * np.clip(swell, 0.55, 1.6))
 
 
 def _smooth(rng: np.random.Generator, n: int, sigma: float) -> Places:

@@ -22,7 +22,7 @@ _NEAREST_MM = 8.0  # ahead of the lens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Camera:
+class PipeCamera:
     """A camera on the pipe's axis (`forward`), or beside it, square to the wall (`side`).
 
     Attributes:
@@ -60,7 +60,7 @@ class Camera:
         return reach_mm, reach_mm
 
 
-def to_pixels(camera: Camera, places_mm: Places, roll_deg: float) -> Places:
+def to_pixels(camera: PipeCamera, places_mm: Places, roll_deg: float) -> Places:
     """Return (n, 2) xy of places on the wall, along counted from the camera; NaN behind it."""
     radius = camera.diameter_mm / 2
     angle = places_mm[:, 1] / radius
@@ -80,7 +80,7 @@ def to_pixels(camera: Camera, places_mm: Places, roll_deg: float) -> Places:
     return xy
 
 
-def wall_of(camera: Camera) -> tuple[Map, Map, Map]:
+def wall_of(camera: PipeCamera) -> tuple[Map, Map, Map]:
     """Return what each pixel sees from a level robot: mm along, mm around, and mm from the lens.
 
     Each is (h, w) float32; NaN where it sees no wall.
@@ -103,7 +103,7 @@ def wall_of(camera: Camera) -> tuple[Map, Map, Map]:
     return along, around, away
 
 
-def _pose(camera: Camera, roll_deg: float) -> tuple[Places, Places]:
+def _pose(camera: PipeCamera, roll_deg: float) -> tuple[Places, Places]:
     """Return the camera's axes as rows (right, down and ahead in the image) and its place."""
     if camera.mode == "forward":
         roll = np.radians(roll_deg)
@@ -117,7 +117,7 @@ def _pose(camera: Camera, roll_deg: float) -> tuple[Places, Places]:
     return np.stack([right, np.cross(outward, right), outward]), origin
 
 
-def _widest(camera: Camera) -> float:
+def _widest(camera: PipeCamera) -> float:
     """Return the slope of the steepest ray that can be in the picture, with a margin."""
     h, w = camera.size_hw
     corner = np.array([[[0.0, 0.0]], [[w - 1.0, h - 1.0]]])

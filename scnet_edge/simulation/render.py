@@ -11,7 +11,7 @@ import numpy as np
 from scnet_edge.simulation.cracks import truth_mask
 from scnet_edge.simulation.optics import wall_of
 from scnet_edge.simulation.pipe import fractal
-from scnet_edge.simulation.ride import Step
+from scnet_edge.simulation.ride import RideStep
 from scnet_edge.simulation.scene import Scene
 from scnet_edge.simulation.shapes import coverage_of, in_view
 from scnet_edge.simulation.side_camera import Image, expose
@@ -24,7 +24,7 @@ _JPEG_QUALITY = 90  # of the camera's own compression
 _LEVELS = 3  # of the wall, each at half the resolution of the one before
 
 
-def render_frames(scene: Scene) -> Iterator[tuple[Step, Frame, Mask]]:
+def render_frames(scene: Scene) -> Iterator[tuple[RideStep, Frame, Mask]]:
     """Yield each step of the ride with its frame and the pixels that are crack; bytes by the seed.
 
     A frame is (h, w, 3) uint8 BGR, its mask (h, w) bool.
@@ -68,7 +68,7 @@ class _View:
         covered = np.maximum(step_mm[0], step_mm[1]) / self._mm_per_px
         self._level = np.clip(np.log2(np.maximum(covered, 1)), 0, _LEVELS - 1).astype(np.float32)
 
-    def at(self, step: Step) -> Image:
+    def at(self, step: RideStep) -> Image:
         """Return what the camera sees of the bare wall, (h, w, 3) linear light."""
         length_mm = SECTION_MM[self._scene.plan.material]
         along = np.nan_to_num(self.along_mm, nan=0.0) + 1000 * step.chainage_m
@@ -82,7 +82,7 @@ class _View:
             del self._sections[old]
         return seen
 
-    def depth(self, step: Step) -> Map:
+    def depth(self, step: RideStep) -> Map:
         """Return how far below the crown each pixel's wall is, as a share of the diameter."""
         turn = np.nan_to_num(self.around_mm, nan=0.0) / self._around_mm + step.roll_deg / 360
         return np.asarray((1 - np.cos(2 * np.pi * turn)) / 2, np.float32)
@@ -143,7 +143,7 @@ def _cracked(seen: Image, coverage: Map) -> Image:
     return np.asarray(pale * (1 - 0.92 * coverage)[..., None], np.float32)
 
 
-def _flooded(seen: Image, view: _View, step: Step, ripples: Map) -> Image:
+def _flooded(seen: Image, view: _View, step: RideStep, ripples: Map) -> Image:
     """Return the view with water in the invert: dark, glinting, with the wall dim below it."""
     depth = view.depth(step)
     x = (view.along_mm + 1000 * step.chainage_m) * 0.8 % 512

@@ -15,7 +15,7 @@ _LONGEST_S = 4 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class RideStep:
     """Where the robot truly is at a time, and how fast it goes."""
 
     time_s: float
@@ -32,7 +32,7 @@ def ride(
     speed_mps: float,
     fps: float,
     sway_deg: float,
-) -> list[Step]:
+) -> list[RideStep]:
     """Return a step for every frame of a way from one chainage to another.
 
     The speed wavers by a tenth; every few metres the robot stops for a second, slips, or is pulled
@@ -45,7 +45,7 @@ def ride(
         raise InputError("a ride needs a speed, frames per second and a length above 0")
     if (to_m - from_m) / speed_mps > _LONGEST_S:
         raise InputError("a ride of over 4 hours; choose a higher speed or a shorter pipe")
-    steps: list[Step] = []
+    steps: list[RideStep] = []
     phase, event_s, factor = rng.uniform(0, 2 * np.pi, 2), 0.0, 1.0
     chainage_m, next_m = from_m, from_m + rng.uniform(0.3, 1.2)
     while chainage_m < to_m:
@@ -57,13 +57,15 @@ def ride(
         speed = speed_mps * factor * (1 + 0.1 * np.sin(0.9 * t + phase[0]))
         roll_deg = sway_deg * np.sin(0.35 * t + phase[1]) + 0.15 * sway_deg * np.sin(2.3 * t)
         steps.append(
-            Step(time_s=t, chainage_m=chainage_m, roll_deg=float(roll_deg), speed_mps=float(speed))
+            RideStep(
+                time_s=t, chainage_m=chainage_m, roll_deg=float(roll_deg), speed_mps=float(speed)
+            )
         )
         chainage_m += float(speed) / fps
     return steps
 
 
-def odometer(rng: np.random.Generator, steps: list[Step]) -> list[tuple[float, float, float]]:
+def odometer(rng: np.random.Generator, steps: list[RideStep]) -> list[tuple[float, float, float]]:
     """Return (time_s, chainage_m, roll_deg) as an encoder and a level report them."""
     times = np.array([step.time_s for step in steps])
     at = np.arange(0, times[-1] + 1 / _ODOMETER_HZ, 1 / _ODOMETER_HZ)

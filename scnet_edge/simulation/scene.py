@@ -10,8 +10,8 @@ import numpy as np
 from scnet_edge.errors import InputError
 from scnet_edge.simulation.cracks import truth_mask
 from scnet_edge.simulation.defects import Defect, scatter_defects
-from scnet_edge.simulation.optics import Camera, Mode, wall_of
-from scnet_edge.simulation.ride import Step, ride
+from scnet_edge.simulation.optics import Mode, PipeCamera, wall_of
+from scnet_edge.simulation.ride import RideStep, ride
 from scnet_edge.simulation.shapes import coverage_of, in_view
 from scnet_edge.simulation.walls import Material
 from scnet_edge.types import Mask
@@ -46,12 +46,12 @@ class Scene:
     """
 
     plan: Plan
-    camera: Camera
+    camera: PipeCamera
     believed: Mask
     defects: list[Defect]
-    steps: list[Step]
+    steps: list[RideStep]
 
-    def mask(self, step: Step) -> Mask:
+    def mask(self, step: RideStep) -> Mask:
         """Return the pixels of which a crack covers at least half, (h, w) bool."""
         along_mm = 1000 * step.chainage_m
         most_mm = _BELIEVED_DIAMETERS * self.plan.diameter_mm
@@ -100,10 +100,10 @@ def make_scene(plan: Plan) -> Scene:
     return Scene(plan=plan, camera=camera, believed=believed, defects=defects, steps=steps)
 
 
-def _camera(plan: Plan) -> Camera:
+def _camera(plan: Plan) -> PipeCamera:
     width = plan.size_hw[1]
     if plan.mode == "forward":
-        return Camera(
+        return PipeCamera(
             mode="forward",
             size_hw=plan.size_hw,
             diameter_mm=plan.diameter_mm,
@@ -111,7 +111,7 @@ def _camera(plan: Plan) -> Camera:
             distortion=(-0.18, 0.03, 0.0, 0.0),
             far_mm=8 * plan.diameter_mm,
         )
-    return Camera(
+    return PipeCamera(
         mode="side",
         size_hw=plan.size_hw,
         diameter_mm=plan.diameter_mm,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from scnet_edge.simulation.defects import Defect, Places, Strand
-from scnet_edge.simulation.optics import Camera, to_pixels
+from scnet_edge.simulation.defects import Defect, Places, WallStrand
+from scnet_edge.simulation.optics import PipeCamera, to_pixels
 from scnet_edge.types import Map
 
 _FINE = 4  # parts of a pixel, each way
@@ -17,7 +17,9 @@ _FILL_PX = 0.5 / _FINE  # by which OpenCV's filled polygons are too large on eve
 _OUTSIDE_PX = 40.0  # what is further outside the frame is not drawn
 
 
-def coverage_of(camera: Camera, defects: list[Defect], *, along_mm: float, roll_deg: float) -> Map:
+def coverage_of(
+    camera: PipeCamera, defects: list[Defect], *, along_mm: float, roll_deg: float
+) -> Map:
     """Return how much of each pixel the cracks cover, (h, w) float32 in [0, 1].
 
     Args:
@@ -37,7 +39,7 @@ def coverage_of(camera: Camera, defects: list[Defect], *, along_mm: float, roll_
 
 
 def in_view(
-    camera: Camera, defects: list[Defect], along_mm: float, *, most_mm: float = math.inf
+    camera: PipeCamera, defects: list[Defect], along_mm: float, *, most_mm: float = math.inf
 ) -> list[Defect]:
     """Return the cracks that a camera at a chainage may see, at most so far ahead of it."""
     behind_mm, ahead_mm = camera.reach_mm()
@@ -46,7 +48,9 @@ def in_view(
     return [defect for defect, along in ends if low_mm < along.max() and along.min() < high_mm]
 
 
-def _quads(camera: Camera, strand: Strand, along_mm: float, roll_deg: float) -> Iterator[Places]:
+def _quads(
+    camera: PipeCamera, strand: WallStrand, along_mm: float, roll_deg: float
+) -> Iterator[Places]:
     """Yield the four corners of each stretch of a strand, in sixteenths of a part of a pixel."""
     places = strand.places_mm - (along_mm, 0)
     way = np.gradient(places, axis=0)

@@ -17,7 +17,7 @@ READ_NOISE = 0.0022  # of white
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pose:
+class CameraPose:
     """Where the upper left corner of the frame lies on the wall, and how the robot leans."""
 
     x_px: float
@@ -25,7 +25,7 @@ class Pose:
     roll_rad: float
 
 
-def look(wall: npt.NDArray[np.float32], pose: Pose, size_hw: tuple[int, int]) -> Image:
+def look(wall: npt.NDArray[np.float32], pose: CameraPose, size_hw: tuple[int, int]) -> Image:
     """Return the part of a map or an image of the wall that the frame shows, as float32."""
     h, w = size_hw
     cos, sin = np.cos(pose.roll_rad), np.sin(pose.roll_rad)

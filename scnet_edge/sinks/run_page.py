@@ -28,7 +28,7 @@ JPEG_QUALITY = 75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
+class PageFrame:
     """One frame as the page shows it: encoded pictures, stretched to one size over each other."""
 
     index: int
@@ -49,7 +49,7 @@ class Gallery:
     """
 
     def __init__(self, *, max_shots: int = MAX_SHOTS, max_bytes: int = MAX_SHOT_BYTES) -> None:
-        self.shots: list[Shot] = []
+        self.shots: list[PageFrame] = []
         self._max_shots = max_shots
         self._max_bytes = max_bytes * 4 // 3  # as base64
         self._stride = 1
@@ -162,7 +162,7 @@ def _shot(
     edges: Map | None,
     truth: Mask | None,
     ignored: Mask | None,
-) -> Shot:
+) -> PageFrame:
     factor = min(1.0, MAX_SIDE_PX / max(mask.shape))
     size_wh = (max(1, round(mask.shape[1] * factor)), max(1, round(mask.shape[0] * factor)))
     left_out = None if ignored is None else _shrunk(ignored, size_wh)
@@ -176,7 +176,7 @@ def _shot(
         layers["edges"] = _jpeg((255 * small).astype(np.uint8))
     if truth is not None:
         layers["truth"] = _png(outline_layer(_shrunk(truth, size_wh)))
-    return Shot(index=index, size_hw=size_wh[::-1], layers=layers)
+    return PageFrame(index=index, size_hw=size_wh[::-1], layers=layers)
 
 
 def _shrunk(mask: Mask, size_wh: tuple[int, int]) -> Mask:

@@ -30,7 +30,7 @@ from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture
 from scnet_edge.survey.mend import Mended, decode_row, mend_records
-from scnet_edge.survey.space import Limits, Reserve
+from scnet_edge.survey.space import DiskLimits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
 # What SQLite says when the disk refuses; anything else that is operational is our own bug.
@@ -71,7 +71,7 @@ class Journal:
         folder: Path,
         facts: Facts,
         *,
-        limits: Limits = Limits(),  # noqa: B008
+        limits: DiskLimits = DiskLimits(),  # noqa: B008
         replays: bool = False,
     ) -> None:
         """Create the journal, or resume the one that is there.

@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class DiskLimits:
     """Bytes that must be free for a picture, then for a mask; and what the journal holds back.
 
     A record takes about 2 kB, so the reserve is good for some thousands after the disk is full.

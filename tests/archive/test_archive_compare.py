@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hand_made import facts, gap, observation
 
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances, Verdict, assigned, compare, scores
 from scnet_edge.archive.kinds import is_damage, kind_of
 from scnet_edge.inspection.records import Observation
@@ -38,7 +38,7 @@ def crack(seq: int, start_m: float, end_m: float | None = None, **more: Any) -> 
 
 
 def verdicts(ours: list[Observation], theirs: list[Condition], **more: Any) -> list[Verdict]:
-    coded = Inspection(system="m150", pipe="1", conditions=tuple(theirs))
+    coded = CodedInspection(system="m150", pipe="1", conditions=tuple(theirs))
     return [p.verdict for p in compare(survey(ours, **more), coded, Tolerances())]
 
 
@@ -74,7 +74,7 @@ def test_another_way_or_another_code_differs() -> None:
 
 def test_without_the_geometry_of_a_pipe_only_the_place_counts() -> None:
     flat = replace(survey([crack(1, 3.0)]), facts=facts(mode="wall"))
-    coded = Inspection(system="m150", pipe="1", conditions=(code(3.0, "BAB B B"),))
+    coded = CodedInspection(system="m150", pipe="1", conditions=(code(3.0, "BAB B B"),))
     assert [p.verdict for p in compare(flat, coded, Tolerances())] == ["agrees"]
 
 
@@ -140,7 +140,7 @@ def test_a_made_coding_of_many_pipes_is_found_again() -> None:
         ]
         both = {str(o.seq) for o in ours} & {c.text for c in theirs}
         pairs += len(both)
-        inspection = Inspection(system="wincan", pipe="1", conditions=tuple(theirs))
+        inspection = CodedInspection(system="wincan", pipe="1", conditions=tuple(theirs))
         for p in compare(survey(ours, reach_m=99), inspection, Tolerances()):
             if p.verdict == "agrees" and p.ours and p.theirs:
                 true += str(p.ours.seq) == p.theirs.text
@@ -152,7 +152,7 @@ def test_a_made_coding_of_many_pipes_is_found_again() -> None:
 def test_scores_count_what_the_person_sees() -> None:
     ours = [crack(1, 3.0, 4.0), crack(2, 5.0, 6.0), crack(3, 9.0), crack(4, 20.0)]
     theirs = [code(3.0, end_m=6.2), code(20.0, "BAJ B"), code(30.0), code(80.0)]
-    coded = Inspection(system="m150", pipe="1", conditions=tuple(theirs))
+    coded = CodedInspection(system="m150", pipe="1", conditions=tuple(theirs))
     found = compare(survey(ours), coded, Tolerances())
     assert [p.verdict for p in found].count("differs") == 1
     assert scores(found) == {"precision": 2 / 4, "recall": 1 / 2}

@@ -15,10 +15,10 @@ from hand_made import HOSTILE, facts, observation, picture
 from lxml import html
 
 from scnet_edge.archive.agreement import compare_archive, totals, write_training_list
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances
 from scnet_edge.archive.folder import Done, Job, film_folder, mark_done, open_archive
-from scnet_edge.archive.manifest import Manifest, Row, write_manifest
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.report import write_report
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Observation
@@ -26,20 +26,20 @@ from scnet_edge.survey.codes import find_limit, read_codes
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
 CODES = read_codes()
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 
 
-def row(name: str, conditions: tuple[Condition, ...] = (), **more: Any) -> Row:
-    coded = Inspection(system="m150", pipe=name, date="2024-05-01", conditions=conditions)
+def row(name: str, conditions: tuple[Condition, ...] = (), **more: Any) -> ManifestRow:
+    coded = CodedInspection(system="m150", pipe=name, date="2024-05-01", conditions=conditions)
     values: dict[str, Any] = {"inspection": coded, "state": "matched", "database": "a.xml"}
     path = f"Video/{name}.mpg".encode()
-    return Row(path_bytes=path, kind="film", **{**values, **more})
+    return ManifestRow(path_bytes=path, kind="film", **{**values, **more})
 
 
-def inspected(archive: Path, film: Row, *found: Observation) -> None:
+def inspected(archive: Path, film: ManifestRow, *found: Observation) -> None:
     with Journal(film_folder(archive, film) / "survey", facts(), limits=SMALL) as journal:
         for o in found:
             record(journal, o, *picture(o.seq))
@@ -65,11 +65,11 @@ def archive(tmp_path: Path) -> Path:
         row("P-two", state="claimed", inspection=None, reason="claimed by a and by b"),
     ]
     others = [
-        Row(path_bytes=b"cut.mp4", kind="film", state="unreadable", reason="no index"),
+        ManifestRow(path_bytes=b"cut.mp4", kind="film", state="unreadable", reason="no index"),
         row("P-gone", state="missing", reason="not in the archive"),
-        Row(path_bytes=b"P/x 1.jpg", kind="picture", state="matched", size_bytes=1),
+        ManifestRow(path_bytes=b"P/x 1.jpg", kind="picture", state="matched", size_bytes=1),
     ]
-    manifest = Manifest(root=tmp_path / "films", rows=(*films, *others))
+    manifest = ArchiveManifest(root=tmp_path / "films", rows=(*films, *others))
     write_manifest(tmp_path / "a.parquet", manifest)
     out = tmp_path / "out"
     job = Job(root=str(tmp_path / "films"), bundle="b", sha256="ab" * 32)

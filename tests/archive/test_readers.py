@@ -11,7 +11,7 @@ import coded_files
 import pytest
 from msgspec.structs import replace
 
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers import is_database, read_inspections, values
 from scnet_edge.archive.readers.values import clock, code_of, film_time, number
 from scnet_edge.errors import InputError
@@ -28,7 +28,7 @@ def written(folder: Path, system: str) -> Path:
     return write[system]()
 
 
-def only(path: Path) -> Inspection:
+def only(path: Path) -> CodedInspection:
     found = read_inspections(path)
     assert found is not None
     return found[0]

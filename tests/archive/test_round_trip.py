@@ -14,7 +14,7 @@ from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from scnet_edge.survey.space import Limits
     ],
 )
 def test_an_export_is_read_back(tmp_path: Path, format: Format, name: str) -> None:
-    limits = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+    limits = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
     with Journal(tmp_path / "survey", facts(), limits=limits) as journal:
         record(journal, observation(1), None, None)
         record(journal, observation(2, kind="multiple", end_m=6.6, clock_to=11.6), None, None)

@@ -19,10 +19,10 @@ from hand_made import facts, observation
 from scnet_edge.archive import workers
 from scnet_edge.archive.chainage import with_chainage
 from scnet_edge.archive.coded_odometry import coded_readings, write_readings
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.film import _odometry_of, setup_of
 from scnet_edge.archive.folder import Done, Job, read_archive
-from scnet_edge.archive.manifest import Manifest, Row, write_manifest
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.run import run_archive, status_of
 from scnet_edge.archive.scan import scan
 from scnet_edge.bundle.manifest import FUSED, read_manifest
@@ -59,7 +59,7 @@ def films(tmp_path: Path) -> Path:
     return folder
 
 
-def scanned(folder: Path, out: Path) -> tuple[Path, Manifest]:
+def scanned(folder: Path, out: Path) -> tuple[Path, ArchiveManifest]:
     manifest = scan(folder)
     write_manifest(out, manifest)
     return out, manifest
@@ -201,16 +201,16 @@ def test_results_are_never_mixed(films: Path, job: Job, tmp_path: Path) -> None:
 def test_an_odometry_that_cannot_be_is_said_before_the_first_film(
     tmp_path: Path, odometry: str
 ) -> None:
-    write_manifest(tmp_path / "a.parquet", Manifest(root=tmp_path, rows=()))
+    write_manifest(tmp_path / "a.parquet", ArchiveManifest(root=tmp_path, rows=()))
     job = Job(root=str(tmp_path), bundle="b", sha256="0", odometry=odometry)
     with pytest.raises(ConfigError, match=re.escape(odometry)):
         run_archive(tmp_path / "a.parquet", job, tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
 
 
-def noted(*readings: tuple[float, float]) -> Inspection:
+def noted(*readings: tuple[float, float]) -> CodedInspection:
     conditions = tuple(Condition(code="BAB", film_s=t, distance_m=m) for t, m in readings)
-    return Inspection(system="m150", pipe="1", conditions=conditions)
+    return CodedInspection(system="m150", pipe="1", conditions=conditions)
 
 
 def test_what_no_camera_can_do_is_left_out_of_the_coded_way() -> None:
@@ -222,7 +222,7 @@ def test_what_no_camera_can_do_is_left_out_of_the_coded_way() -> None:
 
 def test_the_geometry_takes_what_the_database_knows() -> None:
     setup = Setup(mode="side", diameter_mm=150, mm_per_px=0.5, pipe_id="of the file")
-    coded = Inspection(system="pacp", pipe="P9", diameter_mm=200, from_node="a", to_node="b")
+    coded = CodedInspection(system="pacp", pipe="P9", diameter_mm=200, from_node="a", to_node="b")
     known = setup_of(setup, coded)
     assert (known.pipe_id, known.diameter_mm, known.from_node) == ("P9", 200, "a")
     assert setup_of(setup, None) is setup
@@ -272,7 +272,7 @@ def test_a_film_without_a_counter_falls_back_to_its_database_then_to_its_picture
     expected: str,
 ) -> None:
     monkeypatch.setattr("scnet_edge.archive.film.read_counter", lambda film, counter: shown)
-    film = Row(
+    film = ManifestRow(
         path_bytes=b"a.avi",
         kind="film",
         state="matched",

@@ -10,9 +10,9 @@ import coded_files
 import pyarrow.parquet as pq
 import pytest
 
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.headers import container_of
-from scnet_edge.archive.manifest import Manifest, Row, read_manifest, write_manifest
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, read_manifest, write_manifest
 from scnet_edge.archive.match import same_inspection
 from scnet_edge.archive.media import Media
 from scnet_edge.archive.scan import scan, summary
@@ -27,7 +27,7 @@ def put(path: Path, data: bytes = MPEG) -> Path:
     return path
 
 
-def rows(manifest: Manifest) -> dict[str, Row]:
+def rows(manifest: ArchiveManifest) -> dict[str, ManifestRow]:
     return {row.path: row for row in manifest.rows}
 
 
@@ -189,10 +189,12 @@ def test_containers(tmp_path: Path, head: bytes, expected: str) -> None:
 
 
 def test_inspections_are_the_same_by_pipe_day_and_way() -> None:
-    one = Inspection(system="wincan", pipe="P1", date="2026-03-01", direction="upstream")
-    assert same_inspection(one, Inspection(system="ibak", pipe="p1"))
-    assert not same_inspection(one, Inspection(system="ibak", pipe="p1", date="2020-01-01"))
-    assert not same_inspection(one, Inspection(system="ibak", pipe="p1", direction="downstream"))
+    one = CodedInspection(system="wincan", pipe="P1", date="2026-03-01", direction="upstream")
+    assert same_inspection(one, CodedInspection(system="ibak", pipe="p1"))
+    assert not same_inspection(one, CodedInspection(system="ibak", pipe="p1", date="2020-01-01"))
     assert not same_inspection(
-        one, Inspection(system="ibak", pipe="", conditions=(Condition(code="BAB"),))
+        one, CodedInspection(system="ibak", pipe="p1", direction="downstream")
+    )
+    assert not same_inspection(
+        one, CodedInspection(system="ibak", pipe="", conditions=(Condition(code="BAB"),))
     )

@@ -21,9 +21,9 @@ from hand_made import facts, observation, picture
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-LIMITS = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**20)
+LIMITS = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**20)
 LONGEST_S = 0.05  # about what opening or a record takes
 
 

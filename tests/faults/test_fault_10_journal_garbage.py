@@ -9,9 +9,9 @@ from scnet_edge.errors import SurveyError
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-LIMITS = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**16)
+LIMITS = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**16)
 
 
 @pytest.mark.parametrize("at", [0, 5000])  # the file's header, a table's page

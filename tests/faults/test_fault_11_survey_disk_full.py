@@ -11,9 +11,9 @@ from scnet_edge.files import free_bytes
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-LIMITS = Limits(snapshot_bytes=200_000, mask_bytes=100_000, reserve_bytes=1_000_000)
+LIMITS = DiskLimits(snapshot_bytes=200_000, mask_bytes=100_000, reserve_bytes=1_000_000)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from scnet_edge.survey.facts import Site
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 TRICKS = (
     "../../canary.txt",
     "..%2f..%2fcanary.txt",

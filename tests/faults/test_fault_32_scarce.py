@@ -21,9 +21,9 @@ from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 
 
 @pytest.mark.parametrize(

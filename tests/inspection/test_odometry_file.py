@@ -9,10 +9,10 @@ import pytest
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.odometry import notes_of, open_odometry
 from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
-from scnet_edge.inspection.odometry_file import OdometryFile, Row, read_odometry
+from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow, read_odometry
 from scnet_edge.inspection.setup import Setup
 
-ROWS = tuple(Row(t_s=i / 4, chainage_m=i / 32, roll_deg=-i / 2) for i in range(5))
+ROWS = tuple(OdometryRow(t_s=i / 4, chainage_m=i / 32, roll_deg=-i / 2) for i in range(5))
 LINES = [f"{r.t_s:.2f},{r.chainage_m:.5f},{r.roll_deg:.1f}" for r in ROWS]
 PLAIN = "\n".join(["time_s,chainage_m,roll_deg", *LINES]) + "\n"
 GERMAN = PLAIN.replace(",", ";").replace(".", ",")
@@ -128,7 +128,7 @@ def drive(
 ) -> OdometryFile:
     steps = [i / (count - 1) for i in range(count)]
     rows = [
-        Row(t_s=first_s + s * (last_s - first_s), chainage_m=s * way_m, roll_deg=None)
+        OdometryRow(t_s=first_s + s * (last_s - first_s), chainage_m=s * way_m, roll_deg=None)
         for s in steps
     ]
     return OdometryFile(clock=clock, rows=tuple(rows), notes=())  # type: ignore[arg-type]

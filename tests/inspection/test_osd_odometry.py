@@ -11,7 +11,7 @@ import pytest
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.osd_odometry import (
-    Counter,
+    CounterPlace,
     numbers_of,
     parse_counter,
     plausible,
@@ -121,7 +121,7 @@ def test_numbers_of_counters() -> None:
 
 
 def test_what_a_uri_says() -> None:
-    assert parse_counter(AT) == Counter(x=230, y=6, width=240, height=40)
+    assert parse_counter(AT) == CounterPlace(x=230, y=6, width=240, height=40)
     assert parse_counter("osd://1,2,3,4?unit=ft").unit_m == pytest.approx(0.3048)
     for bad in ("osd://", "osd://1,2,3", "osd://1,2,0,4", "osd://1,2,3,4?unit=yd", "osd://a,b,c,d"):
         with pytest.raises(ConfigError, match="expected osd://x,y,width,height"):

@@ -19,10 +19,10 @@ from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import read_setup
 from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
-from scnet_edge.simulation.defects import Defect, Kind, Strand
+from scnet_edge.simulation.defects import Defect, Kind, WallStrand
 from scnet_edge.simulation.footage import pipe_toml
 from scnet_edge.simulation.optics import Mode
-from scnet_edge.simulation.ride import Step
+from scnet_edge.simulation.ride import RideStep
 from scnet_edge.simulation.scene import Plan, Scene, make_scene
 from scnet_edge.types import Captured
 
@@ -34,7 +34,7 @@ def straight(kind: Kind, *, along_m: tuple[float, float], clock_h: tuple[float, 
     """A crack 6 mm wide from one place to another; hours run below 0 to be before the crown."""
     t = np.linspace(0, 1, 60)[:, None]
     start, end = np.array([along_m, clock_h]).T * (1000, HOUR_MM)
-    strand = Strand(places_mm=start + t * (end - start), width_mm=np.full(60, 6.0))
+    strand = WallStrand(places_mm=start + t * (end - start), width_mm=np.full(60, 6.0))
     return Defect(number=1, kind=kind, strands=[strand])
 
 
@@ -51,7 +51,7 @@ def ridden(
     follower, found = Follower(setup, geometry), []
     frame = np.zeros((*SIZE_HW, 3), np.uint8)
     for i, roll_deg in enumerate(np.linspace(*rolls_deg, 25)):
-        step = Step(time_s=i / 4, chainage_m=0.02 * i, roll_deg=float(roll_deg), speed_mps=0.08)
+        step = RideStep(time_s=i / 4, chainage_m=0.02 * i, roll_deg=float(roll_deg), speed_mps=0.08)
         pose = Pose(chainage_m=step.chainage_m, sigma_m=0.001, roll_deg=step.roll_deg)
         now = Captured(frame_id=i, name=f"{i}", frame=frame, mono_ns=i * 250_000_000)
         placed = place(i, trace_cracks(scene.mask(step)), None, geometry, pose)

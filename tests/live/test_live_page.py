@@ -10,7 +10,7 @@ from browser import browsing, needs_browser
 from sink_frames import BOARD, frame_result
 
 from scnet_edge.events import event_now
-from scnet_edge.live.app import Board, Show
+from scnet_edge.live.app import NewestFrame, Show
 from scnet_edge.live.server import open_live
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
@@ -22,7 +22,7 @@ FRAMES_DRAWN = "Number(document.querySelector('canvas')?.dataset.frames) > 2"
 @needs_browser
 def test_the_page_shows_the_run(tmp_path: Path) -> None:
     counters = Counters()
-    liveness, board = Liveness(counters), Board()
+    liveness, board = Liveness(counters), NewestFrame()
     monitor = Monitor(counters, liveness, telemetry=lambda: BOARD)
     liveness.note(event_now("camera_lost", "timeout", "<img src=x onerror=alert(1)> no frame"))
     over = threading.Event()

@@ -26,7 +26,7 @@ from websockets.sync.client import connect
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import event_now
-from scnet_edge.live.app import MAX_WATCHERS, Board, Show
+from scnet_edge.live.app import MAX_WATCHERS, NewestFrame, Show
 from scnet_edge.live.server import open_live
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
@@ -50,7 +50,7 @@ class Run:
             telemetry=lambda: BOARD,
             sinks=lambda: [SinkStats(name="jsonl:run.jsonl", written=3, dropped=1)],
         )
-        self.show = Show(Board(), self.monitor, {"Source": "rtsp://***@camera/1"})
+        self.show = Show(NewestFrame(), self.monitor, {"Source": "rtsp://***@camera/1"})
 
     def frame(self, frame_id: int) -> None:
         self.counters.capture()

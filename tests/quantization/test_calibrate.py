@@ -21,8 +21,8 @@ from scnet_edge.quantization.ranges import (
     SCHEMA,
     CalibrationFile,
     ChosenFrame,
+    MethodTrial,
     Preprocessing,
-    Trial,
     find_ranges,
     key_of,
     read_ranges,
@@ -85,7 +85,7 @@ def calibration() -> CalibrationFile:
         red_minus_blue=3.0,
         why="no crack, dark, soft",
     )
-    trial = Trial(
+    trial = MethodTrial(
         network="scnet", method="mse", f1=0.81, f1_fp32=0.8125, mean_abs_error=1e-5, chosen=True
     )
     blank = CalibrationFile(

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from scnet_edge.events import Event
-from scnet_edge.runtime.degradation import WINDOW, Degradation, Rule, Step
+from scnet_edge.runtime.degradation import WINDOW, Degradation, DegradationStep, Rule
 from scnet_edge.types import Captured, Frame, Result
 
 FRAME = np.zeros((32, 32, 3), np.uint8)
@@ -28,9 +28,9 @@ class Machine:
 
     def __post_init__(self) -> None:
         steps = [
-            Step(name="full", segment=self.segment),
-            Step(name="half", segment=self.segment, every=2),
-            Step(name="small", segment=self.segment, every=2),
+            DegradationStep(name="full", segment=self.segment),
+            DegradationStep(name="half", segment=self.segment, every=2),
+            DegradationStep(name="small", segment=self.segment, every=2),
         ]
         self.governor = Degradation(
             steps,

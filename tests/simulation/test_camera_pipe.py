@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.simulation.pipe import JOINT_PX, make_section
-from scnet_edge.simulation.side_camera import Pose, expose, look, ring_light
+from scnet_edge.simulation.side_camera import CameraPose, expose, look, ring_light
 
 
 @pytest.mark.parametrize("cracks", [0, 1, 3])
@@ -28,14 +28,14 @@ def test_the_joint_is_no_crack() -> None:
 
 def test_looking_by_whole_pixels_is_cropping() -> None:
     wall = np.random.default_rng(0).random((90, 120, 3), np.float32)
-    seen = look(wall, Pose(x_px=7, y_px=11, roll_rad=0), (64, 80))
+    seen = look(wall, CameraPose(x_px=7, y_px=11, roll_rad=0), (64, 80))
     np.testing.assert_allclose(seen, wall[11:75, 7:87], atol=1e-6)
 
 
 def test_rolling_keeps_the_centre_and_lifts_one_side() -> None:
     wall = np.zeros((101, 101), np.float32)
     wall[50, 50] = wall[50, 90] = 1
-    seen = look(wall, Pose(x_px=0, y_px=0, roll_rad=np.radians(10)), (101, 101))
+    seen = look(wall, CameraPose(x_px=0, y_px=0, roll_rad=np.radians(10)), (101, 101))
     assert seen[50, 50] == pytest.approx(1, abs=0.1)
     y, x = np.unravel_index(seen[:, 70:].argmax(), (101, 31))
     assert (y - 50, x + 70 - 50) == pytest.approx((-40 * np.sin(np.radians(10)), 39.4), abs=1)

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import InputError
-from scnet_edge.simulation.defects import Defect, Strand
-from scnet_edge.simulation.optics import Camera, to_pixels, wall_of
+from scnet_edge.simulation.defects import Defect, WallStrand
+from scnet_edge.simulation.optics import PipeCamera, to_pixels, wall_of
 from scnet_edge.simulation.ride import odometer, ride
 from scnet_edge.simulation.scene import Plan, make_scene
 from scnet_edge.simulation.shapes import coverage_of
 
-SIDE = Camera(
+SIDE = PipeCamera(
     mode="side", size_hw=(240, 320), diameter_mm=1e6, focal_px=400, distortion=(0.0, 0.0, 0.0, 0.0),
     distance_mm=100,
 )  # fmt: skip
-FORWARD = Camera(
+FORWARD = PipeCamera(
     mode="forward", size_hw=(240, 320), diameter_mm=300, focal_px=200,
     distortion=(-0.2, 0.05, 0.0, 0.0),
 )  # fmt: skip
@@ -29,7 +29,7 @@ FORWARD = Camera(
 
 @pytest.mark.parametrize("roll_deg", [0.0, 12.0])
 @pytest.mark.parametrize("camera", [SIDE, FORWARD], ids=["side", "forward"])
-def test_wall_to_pixel_undoes_pixel_to_wall(camera: Camera, roll_deg: float) -> None:
+def test_wall_to_pixel_undoes_pixel_to_wall(camera: PipeCamera, roll_deg: float) -> None:
     along, around, _ = wall_of(camera)
     y, x = np.nonzero(~np.isnan(along))
     some = np.random.default_rng(0).permutation(len(y))[:300]
@@ -45,7 +45,7 @@ def test_a_crack_covers_its_length_times_its_width(angle_deg: float, width_mm: f
     t, angle = np.linspace(-15, 15, 40), np.radians(angle_deg)
     middle_mm = 0.75 * np.pi * SIDE.diameter_mm
     places = np.stack([t * np.cos(angle), middle_mm + t * np.sin(angle)], axis=1)
-    strand = Strand(places_mm=places, width_mm=np.full(40, width_mm))
+    strand = WallStrand(places_mm=places, width_mm=np.full(40, width_mm))
     defect = Defect(number=1, kind="spiral", strands=[strand])
     coverage = coverage_of(SIDE, [defect], along_mm=0, roll_deg=0)
     assert coverage.sum() == pytest.approx(30 * width_mm / 0.25**2, rel=0.01)

@@ -28,13 +28,13 @@ from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.report.page import gap_m
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.frame_checks import watched
 from scnet_edge.video.sources import open_source
 
 Grey = npt.NDArray[np.uint8]
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 FPS, SPEED_MPS, MM_PER_PX = 25, 0.2, 0.25
 SETUP = Setup(mode="side", diameter_mm=300, mm_per_px=MM_PER_PX, roll="fixed")
 CRACKS_MM = (((100, 20), (140, 60)), ((190, 40), (260, 90)), ((300, 90), (330, 30)))

@@ -12,9 +12,9 @@ from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 V1 = Path(__file__).parent / "data" / "journal-v1.db"
 
 

@@ -17,11 +17,11 @@ from scnet_edge.runtime.loop import run_loop
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.sources import open_source
 
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 WALL = Setup(mode="wall")
 SCALED = Setup(mode="wall", mm_per_px=0.5)
 

@@ -9,9 +9,9 @@ from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review
 from scnet_edge.survey.sorting import set_aside
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 
 
 @pytest.fixture

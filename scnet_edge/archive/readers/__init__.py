@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scnet_edge.archive.coding import Inspection
+from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.readers.ibak import read_ibak
 from scnet_edge.archive.readers.isybau import ROOT, read_isybau
 from scnet_edge.archive.readers.m150 import MANHOLE, PIPE, read_m150
@@ -37,7 +37,7 @@ def is_database(name: str) -> bool:
     return suffix in DATABASES or bool(PACP_HEAD.fullmatch(name) or IBAK_NAME.fullmatch(name))
 
 
-def read_inspections(path: Path) -> list[Inspection] | None:
+def read_inspections(path: Path) -> list[CodedInspection] | None:
     """Return what a database says; None for XML of something else.
 
     Raises:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scnet_edge.archive.coding import Condition, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
     MAX_CONDITIONS,
     code_of,
@@ -28,7 +28,7 @@ _STRETCH = re.compile(r"\b(Anfang|Start|Ende|End)\b\D*\((\d+)\)", re.IGNORECASE)
 _MARKS = {"anfang": "start", "start": "start", "ende": "end", "end": "end"}
 
 
-def read_ibak(path: Path) -> list[Inspection]:
+def read_ibak(path: Path) -> list[CodedInspection]:
     """Return the inspections of a `Daten.txt`.
 
     Raises:
@@ -51,11 +51,11 @@ def read_ibak(path: Path) -> list[Inspection]:
     return [_inspection(name, conditions) for name, conditions in found]
 
 
-def _inspection(name: str, marked: list[tuple[Condition, str, str]]) -> Inspection:
+def _inspection(name: str, marked: list[tuple[Condition, str, str]]) -> CodedInspection:
     nodes = name.split("-")
     from_node, to_node = (nodes[0].strip(), nodes[1].strip()) if len(nodes) == 2 else ("", "")
     places = [c.distance_m for c, _, _ in marked if c.distance_m is not None]
-    return Inspection(
+    return CodedInspection(
         system="ibak",
         pipe=name,
         from_node=from_node,

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scnet_edge.archive.coding import Condition, Direction, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.readers.values import (
     clock,
     code_of,
@@ -23,9 +23,9 @@ _DIRECTIONS: dict[str, Direction] = {"O": "downstream", "U": "upstream"}
 _MARKS = {"A": "start", "B": "end"}
 
 
-def read_isybau(root: Element) -> list[Inspection]:
+def read_isybau(root: Element) -> list[CodedInspection]:
     """Return the inspections of pipes."""
-    found: list[Inspection] = []
+    found: list[CodedInspection] = []
     for collection in all_of(root, "Datenkollektive/Zustandsdatenkollektiv"):
         films = _films(collection)
         for plant in all_of(collection, "InspizierteAbwassertechnischeAnlage"):
@@ -46,13 +46,13 @@ def _films(collection: Element) -> dict[str, list[str]]:
     return films
 
 
-def _of_pipe(plant: Element, films: dict[str, list[str]]) -> Iterator[Inspection]:
+def _of_pipe(plant: Element, films: dict[str, list[str]]) -> Iterator[CodedInspection]:
     pipe = text_at(plant, "Objektbezeichnung")
     for inspection in all_of(plant, "OptischeInspektion"):
         for run in all_of(inspection, "Rohrleitung"):
             size_mm = positive(text_at(run, "RGrunddaten/Profilhoehe"))
             states = all_of(run, "Inspektionsdaten/RZustand")
-            yield Inspection(
+            yield CodedInspection(
                 system="isybau",
                 pipe=pipe,
                 from_node=text_at(run, "RGrunddaten/KnotenZulauf"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from scnet_edge.archive.coding import Condition, Direction, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.readers.values import (
     clock,
     code_of,
@@ -21,15 +21,15 @@ _DIRECTIONS: dict[str, Direction] = {"I": "downstream", "G": "upstream"}
 _MARKS = {"A": "start", "B": "end"}
 
 
-def read_m150(root: Element) -> list[Inspection]:
+def read_m150(root: Element) -> list[CodedInspection]:
     """Return the inspections of pipes."""
     return [found for pipe in all_of(root, PIPE) for found in _of_pipe(pipe)]
 
 
-def _of_pipe(pipe: Element) -> Iterator[Inspection]:
+def _of_pipe(pipe: Element) -> Iterator[CodedInspection]:
     for inspection in all_of(pipe, "HI"):
         film = text_at(inspection, "HI116")
-        yield Inspection(
+        yield CodedInspection(
             system="m150",
             pipe=text_at(pipe, "HG001") or text_at(pipe, "HG002"),
             from_node=text_at(pipe, "HG003"),

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from scnet_edge.archive.coding import Condition, Direction, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.readers.values import (
     FEET_M,
     INCH_MM,
@@ -42,7 +42,7 @@ _CONTINUOUS = re.compile(r"([SF])(\d+)")
 Row: TypeAlias = dict[str, str]
 
 
-def read_pacp_csv(path: Path) -> list[Inspection]:
+def read_pacp_csv(path: Path) -> list[CodedInspection]:
     """Return the inspections of `PACP_Inspections.csv` and the tables in the same folder.
 
     Raises:
@@ -59,7 +59,7 @@ def read_pacp_csv(path: Path) -> list[Inspection]:
     return list(_inspections(rows))
 
 
-def read_pacp_access(path: Path) -> list[Inspection]:
+def read_pacp_access(path: Path) -> list[CodedInspection]:
     """Return the inspections of a PACP exchange database.
 
     Raises:
@@ -127,7 +127,7 @@ def _table(text: str) -> list[Row]:
     return rows
 
 
-def _inspections(tables: dict[str, list[Row]]) -> Iterator[Inspection]:
+def _inspections(tables: dict[str, list[Row]]) -> Iterator[CodedInspection]:
     heads = tables["Inspections"]
     if heads and "InspectionID" not in heads[0]:
         raise InputError("no column InspectionID, expected a PACP exchange table")
@@ -146,7 +146,7 @@ def _inspections(tables: dict[str, list[Row]]) -> Iterator[Inspection]:
         names = [_media(f, "Video") for f in films[row.get("InspectionID", "")]]
         size = positive(row.get("Height"))
         surveyed = positive(row.get("Length_Surveyed")) or positive(row.get("Total_Length"))
-        yield Inspection(
+        yield CodedInspection(
             system="pacp",
             pipe=row.get("Pipe_Segment_Reference", ""),
             from_node=row.get("Upstream_MH", ""),

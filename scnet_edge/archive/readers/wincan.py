@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 
-from scnet_edge.archive.coding import Condition, Direction, Inspection
+from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.media import is_film
 from scnet_edge.archive.readers.values import (
     MAX_CONDITIONS,
@@ -43,7 +43,7 @@ _DIRECTIONS: dict[str, Direction] = {
 Rows: TypeAlias = list[dict[str, object]]
 
 
-def read_wincan(path: Path) -> list[Inspection]:
+def read_wincan(path: Path) -> list[CodedInspection]:
     """Return the inspections of a WinCan VX project; what is marked as deleted is left out.
 
     Raises:
@@ -101,7 +101,7 @@ def _operators(path: Path) -> dict[str, str]:
     return {plain(row.get("OP_PK")): plain(row.get("OP_Key")) for row in rows}
 
 
-def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator[Inspection]:
+def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator[CodedInspection]:
     nodes = {plain(row.get("OBJ_PK")): plain(row.get("OBJ_Key")) for row in tables["NODE"]}
     sections = {plain(row.get("OBJ_PK")): row for row in tables["SECTION"]}
     frame_result, media = defaultdict(list), defaultdict(list)
@@ -118,7 +118,7 @@ def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator
         operator = plain(row.get("INS_Operator_REF"))
         ends = (plain(section.get(f"OBJ_{end}Node_REF")) for end in ("From", "To"))
         from_node, to_node = (nodes.get(end, end) for end in ends)
-        yield Inspection(
+        yield CodedInspection(
             system="wincan",
             pipe=plain(section.get("OBJ_Key")),
             from_node=from_node,

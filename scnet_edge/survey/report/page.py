@@ -30,7 +30,7 @@ SEVERITY: dict[Verdict, int] = {"above": 3, "undecided": 2, "not measured": 1, "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Defect:
+class PageEntry:
     """One observation as the page shows it."""
 
     record: Observation
@@ -124,10 +124,10 @@ def _most_severe(survey: Survey, limit: Limit) -> set[int]:
 
 def _defect(
     survey: Survey, record: Observation, codes: Codes, limit: Limit, *, seq_in: set[int]
-) -> Defect:
+) -> PageEntry:
     wall = survey.facts.mode == "wall"
     detailed = record.seq in seq_in
-    return Defect(
+    return PageEntry(
         record=record,
         suggestion=None if wall else suggest(record, codes),
         verdict=judge(record, limit),
@@ -171,7 +171,7 @@ def _plot(record: Observation, limit: Limit) -> Markup | None:
     return Markup(svg)
 
 
-def _rating(defects: list[Defect]) -> Rating | None:
+def _rating(defects: list[PageEntry]) -> Rating | None:
     """Return the ratings; None on a flat wall."""
     suggestions = [d.suggestion for d in defects]
     known = [s for s in suggestions if s is not None]

@@ -27,7 +27,7 @@ CLOCKS = ((0, "12"), (3, "3"), (6, "6"), (9, "9"), (12, "12"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class StripRow:
     """One stretch of the wall on the page, and the way from its units to the page's."""
 
     start: float
@@ -79,7 +79,7 @@ def strip_maps(
     return maps
 
 
-def _rows(start: float, end: float, low: float, high: float) -> list[Row]:
+def _rows(start: float, end: float, low: float, high: float) -> list[StripRow]:
     length = max(end - start, 0.1)
     row_m = nice_ceiling(length)
     while row_m / 2 * MOST_ROWS >= length and row_m > 10:
@@ -88,7 +88,7 @@ def _rows(start: float, end: float, low: float, high: float) -> list[Row]:
         row_m = length * 1.02
     count = max(1, math.ceil(length / row_m - 0.02))
     return [
-        Row(start=start + i * row_m, length=row_m, low=low, high=high, height=ROW_HEIGHT)
+        StripRow(start=start + i * row_m, length=row_m, low=low, high=high, height=ROW_HEIGHT)
         for i in range(count)
     ]
 
@@ -101,7 +101,7 @@ def _heights(observations: Iterable[Observation]) -> tuple[float, float]:
 
 
 def _row(
-    row: Row,
+    row: StripRow,
     observations: Sequence[Observation],
     gaps: Sequence[Gap],
     classes: Mapping[int, str],
@@ -127,7 +127,7 @@ def _row(
 
 
 def _crack(
-    row: Row,
+    row: StripRow,
     observation: Observation,
     points: Sequence[tuple[float, float]],
     css: str,
@@ -161,7 +161,7 @@ def _cut_at_the_crown(
 
 
 def _free_place(
-    row: Row, points: Sequence[tuple[float, float]], taken: list[tuple[float, float]]
+    row: StripRow, points: Sequence[tuple[float, float]], taken: list[tuple[float, float]]
 ) -> tuple[float, float]:
     """Return where a number covers no other: beside the middle, or further away."""
     along, across = points[len(points) // 2]
@@ -177,12 +177,12 @@ def _free_place(
     return place
 
 
-def _ground(row: Row) -> str:
+def _ground(row: StripRow) -> str:
     width = WIDTH - LEFT - RIGHT
     return f'<rect class="ground" x="{LEFT}" y="{TOP}" width="{width:g}" height="{row.height:g}"/>'
 
 
-def _across_axis(row: Row, *, around: bool) -> list[str]:
+def _across_axis(row: StripRow, *, around: bool) -> list[str]:
     marks = CLOCKS if around else _metres(row)
     return [
         f'<path class="grid" d="M{LEFT} {row.y(at):.1f}H{WIDTH - RIGHT}"/>'
@@ -191,13 +191,13 @@ def _across_axis(row: Row, *, around: bool) -> list[str]:
     ]
 
 
-def _metres(row: Row) -> list[tuple[float, str]]:
+def _metres(row: StripRow) -> list[tuple[float, str]]:
     step = nice_ceiling((row.high - row.low) / 5)
     first = math.ceil(row.low / step)
     return [(i * step, f"{i * step:g} m") for i in range(first, int(row.high / step) + 1)]
 
 
-def _along_axis(row: Row) -> list[str]:
+def _along_axis(row: StripRow) -> list[str]:
     step = nice_ceiling(row.length / 10)
     first, last = math.ceil(row.start / step - 1e-6), int((row.start + row.length) / step + 1e-6)
     floor = TOP + row.height
@@ -208,7 +208,7 @@ def _along_axis(row: Row) -> list[str]:
     ]
 
 
-def _stacked(drawn: Sequence[str], rows: Sequence[Row]) -> str:
+def _stacked(drawn: Sequence[str], rows: Sequence[StripRow]) -> str:
     pitch = TOP + rows[0].height + BOTTOM
     shifted = [
         f'<g transform="translate(0 {i * pitch:g})">{row}</g>' for i, row in enumerate(drawn)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.report.plot import nice_ceiling
-from scnet_edge.survey.report.strip import BOTTOM, TOP, Row, strip_svg
+from scnet_edge.survey.report.strip import BOTTOM, TOP, StripRow, strip_svg
 from scnet_edge.survey.report.words import time_text
 
 LANE_HEIGHT = 26.0
@@ -22,7 +22,7 @@ def timeline(
     """Return an SVG of when each crack was in view, in lanes, for footage without positions."""
     lanes: list[int] = []  # the last frame of each
     bars = []
-    row = Row(start=0, length=max(frames, 1), low=0, high=1, height=LANE_HEIGHT)
+    row = StripRow(start=0, length=max(frames, 1), low=0, high=1, height=LANE_HEIGHT)
     for o in sorted(observations, key=lambda o: o.first_frame_id):
         lane = next((i for i, end in enumerate(lanes) if end < o.first_frame_id), len(lanes))
         reach = max(o.last_frame_id, o.first_frame_id + int(0.03 * frames))

@@ -21,10 +21,10 @@ from scnet_edge.survey.exchange.annotations import import_annotations
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Mask
 
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 SIZE_HW = picture(1)[1].shape
 SQUARE = [[20.0, 30.0], [60.0, 30.0], [60.0, 50.0], [20.0, 50.0]]
 

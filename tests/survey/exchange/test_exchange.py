@@ -26,11 +26,11 @@ from scnet_edge.survey.facts import Progress, Site
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Photograph
 
 CODES = read_codes()
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 LINE = ((9.0, 50.0), (9.0, 50.0001), (9.0002, 50.0001))  # 11.1 m north, 14.3 m east
 XSD = Path(__file__).with_name("isybau.xsd")
 NS = {"d": "http://www.ofd-hannover.la/Identifikation"}

@@ -21,11 +21,11 @@ from scnet_edge.survey.recorder import record
 from scnet_edge.survey.report.page import render_report
 from scnet_edge.survey.report.pdf import BROWSERS, print_pdf
 from scnet_edge.survey.report.pictures import pictures_of
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Photograph
 
 CODES = read_codes()
-SMALL = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 
 
 class Page(HTMLParser):
