@@ -41,7 +41,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced
 from scnet_edge.quantization.graph_scores import lost_interval, score
-from scnet_edge.quantization.lowering import fp32_graph, lowered
+from scnet_edge.quantization.lowering import fp32_graph, lower
 from scnet_edge.quantization.ranges import find_ranges
 from scnet_edge.types import Frame
 
@@ -170,7 +170,7 @@ def main() -> None:
         onnx.save(fp32, path)
         makers: dict[str, Callable[[], onnx.ModelProto]] = {
             "FP32, no tool": lambda: fp32,
-            "scnet-edge": lambda: lowered(fp32, "int8", calibration),
+            "scnet-edge": lambda: lower(fp32, "int8", calibration),
             "onnxruntime, defaults": lambda: by_onnxruntime(path, frames, advised=False),
             "onnxruntime, advised": lambda: by_onnxruntime(path, frames, advised=True),
             "nncf, defaults": lambda: by_nncf(fp32, frames),

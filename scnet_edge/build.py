@@ -45,7 +45,7 @@ from scnet_edge.onnx_export.trace import split_graphs
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.leakage import refuse_calibration_frames
-from scnet_edge.quantization.lowering import fp32_graph, layers_of, lowered
+from scnet_edge.quantization.lowering import fp32_graph, layers_of, lower
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges, write_ranges
 from scnet_edge.quantization.select_precision import Buildable, GateContext, select_precision
 from scnet_edge.simulation.clip import render_clip
@@ -109,10 +109,10 @@ def build_bundle(
         fused = fp32_graph(chain, calibration)
         step, record = Buildable(name=recipe.precision, precision=recipe.precision), None
         if gate and calibration:
-            step, record = gated(recipe, gate, fused, calibration, chain.frame_hw, report)
+            step, record = pass_gate(recipe, gate, fused, calibration, chain.frame_hw, report)
         if recipe.batch > 1:  # what is judged above is one frame at a time
             fused = fp32_graph(chain, calibration, batch=recipe.batch)
-        graphs = graphs_of(fused, recipe, step, calibration, fp16=fp16_passed(record))
+        graphs = graphs_of(fused, recipe, step, calibration, fp16=may_run_fp16(record))
         for name, graph in graphs.items():
             onnx.save(graph, folder / name)
         if calibration:
@@ -155,7 +155,7 @@ def build_bundle(
     return manifest
 
 
-def gated(
+def pass_gate(
     recipe: Recipe,
     request: GateRequest,
     fused: onnx.ModelProto,
@@ -191,7 +191,7 @@ def graphs_of(
     """Return the graphs of a bundle, by file name; with `fp16` also those of FP16 beside INT8."""
     # FP16 is cut before it is cast, so that the split_graphs keep FP32 at their borders.
     precision = "fp32" if step.precision == "fp16" else step.precision
-    whole = lowered(
+    whole = lower(
         fused, precision, calibration, exclude=recipe.exclude, fp16_layers=step.fp16_layers
     )
     graphs = with_split_graphs(whole, recipe)
@@ -200,7 +200,7 @@ def graphs_of(
     if step.precision == "int8":
         # A strongly typed TensorRT does what types say: FP16 for it where a CPU is left with FP32.
         kept = {*recipe.exclude, *step.fp16_layers}
-        exact = with_split_graphs(lowered(fused, "int8", calibration, exclude=kept), recipe)
+        exact = with_split_graphs(lower(fused, "int8", calibration, exclude=kept), recipe)
         graphs |= {TYPED[name]: to_half(graph) for name, graph in exact.items()}
         if fp16:
             spare = with_split_graphs(fused, recipe)
@@ -208,7 +208,7 @@ def graphs_of(
     return graphs
 
 
-def fp16_passed(record: GateRecord | None) -> bool:
+def may_run_fp16(record: GateRecord | None) -> bool:
     """Return whether a device may run FP16 where INT8 is not quicker: the gate let it pass."""
     return record is None or any(r.precision == "fp16" and r.passed for r in record.candidates)
 

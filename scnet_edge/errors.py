@@ -96,7 +96,7 @@ class SinkError(ScnetEdgeError):
     """A sink could not write, in a run that was told to stop for that; exit status 74."""
 
 
-def shown(path: Path | str) -> str:
+def escape(path: Path | str) -> str:
     """Return a path on one line of valid Unicode: other bytes and control characters as `\\xNN`."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -25,7 +25,7 @@ GST_WORDS = SECRET_WORDS | {"user", "username", "id", "login"}  # `user-id` is r
 SHORTEST = 3  # characters: shorter secrets cannot be told from the text around them
 
 
-def redacted(address: str) -> str:
+def redact(address: str) -> str:
     """Return a camera's, sink's or broker's address, or a GStreamer pipeline, without secrets.
 
     Whatever stands between `://` and the last `@` is left out, and the values of options such as
@@ -37,7 +37,7 @@ def redacted(address: str) -> str:
 
 def without_secrets(message: str, address: str) -> str:
     """Return somebody else's message about an address without the address's secrets."""
-    found = message.replace(address, redacted(address))
+    found = message.replace(address, redact(address))
     secrets = [text for text, secret in _pieces(address) if secret]
     for secret in sorted(_forms(secrets), key=len, reverse=True):
         found = found.replace(secret, HIDDEN)

@@ -16,13 +16,16 @@ SHORTEST = 22  # characters of a secret: 128 bits and more
 
 def state_folders() -> list[Path]:
     """Return where this user's state may lie, the first first; none for a user without a home."""
-    bases = [_named("XDG_STATE_HOME") or _home(".local/state"), _named("STATE_DIRECTORY")]
+    bases = [
+        _folder_named("XDG_STATE_HOME") or _home(".local/state"),
+        _folder_named("STATE_DIRECTORY"),
+    ]
     return [base / NAME for base in bases if base is not None]
 
 
 def cache_folder() -> Path | None:
     """Return where this user's caches lie; None for a user without a home."""
-    base = _named("XDG_CACHE_HOME") or _home(".cache")
+    base = _folder_named("XDG_CACHE_HOME") or _home(".cache")
     return None if base is None else base / NAME
 
 
@@ -65,7 +68,7 @@ def make_secret(path: Path) -> str:
     return made
 
 
-def _named(variable: str) -> Path | None:
+def _folder_named(variable: str) -> Path | None:
     """Return the folder that the environment names; systemd may name several."""
     value = os.environ.get(variable, "").partition(":")[0]
     return Path(value) if value.startswith("/") else None

@@ -151,7 +151,7 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> Orin:
     monkeypatch.setattr(trt_compile, "build_plan", orin.build_plan)
     monkeypatch.setattr(trt_compile, "inspect_plan", orin.inspect_plan)
     monkeypatch.setattr(base, "TIMED_S", 0)
-    monkeypatch.setattr(compile, "opened", orin.open)
+    monkeypatch.setattr(compile, "open_in_child", orin.open)
     monkeypatch.setattr(verify, "open_one", orin.open)
     for module in (compile, device):
         monkeypatch.setattr(module, "identity", lambda engine: dict(orin.identity))

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from scnet_edge.redaction import redacted, without_secrets
+from scnet_edge.redaction import redact, without_secrets
 
 SECRETS = [
     "Secret",
@@ -60,7 +60,7 @@ def leaks(shown: str) -> bool:
 )
 def test_no_secret_is_shown(address: str, secret: str) -> None:
     for written in (secret, quote(secret)):
-        shown = redacted(address.format(written))
+        shown = redact(address.format(written))
         assert not leaks(shown), shown
         assert "***" in shown
         assert "\n" not in shown
@@ -88,7 +88,7 @@ def test_no_secret_is_shown(address: str, secret: str) -> None:
     ],
 )
 def test_the_rest_stays_as_it_is(address: str, expected: str) -> None:
-    assert redacted(address) == expected
+    assert redact(address) == expected
 
 
 @pytest.mark.parametrize("secret", ["Secret", "Secret pass", "Se cret/x"])

@@ -34,7 +34,7 @@ from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.machine.description import machine_name
-from scnet_edge.robot.monitoring import stopped_by_signals
+from scnet_edge.robot.monitoring import stop_on_signals
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.runtime.pipeline import Pipeline
@@ -106,7 +106,7 @@ def _inspected(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> D
         with (
             open_survey(survey, facts, live=False) as journal,
             open_odometry(followed, setup, span=None if readings else span) as where,
-            stopped_by_signals(source.stop),
+            stop_on_signals(source.stop),
         ):
             for note in notes_of(where):
                 journal.alarm("odometry", note.replace(f"{link.parent}/", ""))

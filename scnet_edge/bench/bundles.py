@@ -26,7 +26,7 @@ class Ready:
     gflop: float
 
 
-def made_ready(case: Case, folder: Path) -> Ready:
+def make_ready(case: Case, folder: Path) -> Ready:
     """Return a case with its bundle, built in `folder` unless it is there.
 
     Raises:
@@ -55,7 +55,7 @@ def bundle_of(case: Case, folder: Path) -> Path:
     """
     precision = GRAPHS[case.precision]
     if case.is_folder:
-        return _given(case, precision)
+        return _find_given(case, precision)
     size = "x".join(map(str, case.size_hw))
     bundle = folder / f"{case.model}-{size}-{precision}"
     card = find_card(case.model)
@@ -94,7 +94,7 @@ def _weights(card: Card) -> dict[str, str]:
     return {c.name: c.sha256 for c in cards}
 
 
-def _given(case: Case, precision: Precision) -> Path:
+def _find_given(case: Case, precision: Precision) -> Path:
     """Return the bundle that the case names, which must be what the case says."""
     folder = Path(case.model)
     if not folder.is_dir():

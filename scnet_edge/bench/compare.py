@@ -96,7 +96,7 @@ def differences(before: BenchmarkResult, after: BenchmarkResult) -> list[str]:
         "power mode": (a.power_mode, b.power_mode),
         "system": (a.system, b.system),
         "Python": (a.python, b.python),
-        "scored images": (_scored(before), _scored(after)),
+        "scored images": (_images_text(before), _images_text(after)),
     }
     pairs = _pairs(before, after)
     others = dict.fromkeys(f"{r.name} {r.label}" for r, new in pairs if other_weights(r, new))
@@ -206,6 +206,6 @@ def _suite(result: BenchmarkResult) -> str:
     return f"{result.suite} ({result.suite_sha256[:8]})"
 
 
-def _scored(result: BenchmarkResult) -> str:
+def _images_text(result: BenchmarkResult) -> str:
     scored = dict.fromkeys(f"{r.images} of {r.data}" for r in result.rows if r.images)
     return ", ".join(scored) + (f" ({result.scored.sha256[:8]})" if result.scored else "")

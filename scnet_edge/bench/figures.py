@@ -75,7 +75,7 @@ def images(rows: Iterable[BenchmarkRow]) -> str:
     return " and ".join(scored) or "no images"
 
 
-def not_measured(result: BenchmarkResult) -> list[tuple[str, str, str]]:
+def group_failures(result: BenchmarkResult) -> list[tuple[str, str, str]]:
     """Return model, cases and reason of what failed, the cases of one reason together."""
     cases: dict[tuple[str, str], list[str]] = {}
     for failure in result.failures:
@@ -102,7 +102,7 @@ def machine_names(results: Sequence[BenchmarkResult]) -> dict[Key, str]:
     keys = [(at, on_card(result, row)) for at, result in enumerate(results) for row in result.rows]
     keys += [(at, result.environment.gpu is not None) for at, result in enumerate(results)]
     keys += [(at, False) for at, result in enumerate(results) if result.limits]  # the processor's
-    for spelling in (_short, _full, _dated):
+    for spelling in (_short, _full, _name_with_date):
         names = {key: spelling(results[key[0]].environment, card=key[1]) for key in keys}
         if len(set(names.values())) == len(names):
             return names
@@ -121,5 +121,5 @@ def _full(e: Environment, *, card: bool) -> str:
     return f"{e.cores}-core {' '.join(NOISE.sub('', e.cpu).split())}"
 
 
-def _dated(e: Environment, *, card: bool) -> str:
+def _name_with_date(e: Environment, *, card: bool) -> str:
     return f"{_full(e, card=card)}, {e.started[:10]}"

@@ -17,7 +17,7 @@ import numpy as np
 from scnet_edge.bench.bundles import Ready
 from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.schema import Case, EngineProfile, Failure, Scope
-from scnet_edge.bench.sensors import others_watched, sampled
+from scnet_edge.bench.sensors import sample_sensors, watch_others
 from scnet_edge.bench.suite import Suite
 from scnet_edge.bench.worker import Order
 from scnet_edge.errors import ScnetEdgeError
@@ -87,9 +87,9 @@ def measure_group(
         for ready in cases:
             report(f"{ready.case.name} {ready.case.label}: opening")
             try:
-                alive.append(_opened(ready, suite, cache, processes))
+                alive.append(_open(ready, suite, cache, processes))
             except ScnetEdgeError as e:
-                failures.append(failed(ready.case, e))
+                failures.append(failure_of(ready.case, e))
         names = ", ".join(dict.fromkeys(ready.case.name for ready in cases))
         for i in range(suite.rounds):
             report(f"{names}: round {i + 1} of {suite.rounds}")
@@ -98,7 +98,7 @@ def measure_group(
     return alive, failures
 
 
-def failed(case: Case, error: ScnetEdgeError) -> Failure:
+def failure_of(case: Case, error: ScnetEdgeError) -> Failure:
     """Return the one line that a case leaves when it cannot be measured."""
     return Failure(**msgspec.structs.asdict(case), error=str(error))
 
@@ -112,14 +112,14 @@ def _survivors(
         try:
             step(measured)
         except ScnetEdgeError as e:
-            failures.append(failed(measured.case, e))
+            failures.append(failure_of(measured.case, e))
             measured.worker.close()
         else:
             left.append(measured)
     return left
 
 
-def _opened(ready: Ready, suite: Suite, cache: Path, processes: ExitStack) -> Measured:
+def _open(ready: Ready, suite: Suite, cache: Path, processes: ExitStack) -> Measured:
     """Return a case in its process, which has made its first mask and warmed up."""
     case, bundle = ready.case, str(ready.bundle)
     name = f"{case.model} {'x'.join(map(str, case.size_hw))} {case.label}"
@@ -158,8 +158,8 @@ def _turn(measured: Measured, scope: Scope, suite: Suite) -> None:
     order = Order(do="time", scope=scope, seconds=suite.round_s, frames=suite.frames)
     timed, worker = measured.timed[scope], measured.worker
     with (
-        sampled(timed.telemetry, every_s=min(SENSORS_S, suite.round_s / 2)),
-        others_watched(worker.pid, timed.others_cpu),
+        sample_sensors(timed.telemetry, every_s=min(SENSORS_S, suite.round_s / 2)),
+        watch_others(worker.pid, timed.others_cpu),
     ):
         turn = worker.ask(order)
     timed.add(turn)

@@ -55,7 +55,7 @@ def convolution_gops(
     model = _chain(channels, size_hw, quantised=arithmetic == "int8")
     request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
     x = np.random.default_rng(0).random((1, channels, *size_hw), np.float32)
-    seconds = min(_timed(lambda: request.infer({0: x}, share_inputs=True)))
+    seconds = min(_time(lambda: request.infer({0: x}, share_inputs=True)))
     return 2e-9 * DEPTH * channels * channels * 9 * size_hw[0] * size_hw[1] / seconds
 
 
@@ -66,11 +66,11 @@ def copy_gb_s(threads: int | None) -> float:
     target = np.empty_like(source)
     parts = list(zip(np.array_split(source, count), np.array_split(target, count), strict=True))
     with ThreadPoolExecutor(count) as pool:
-        seconds = min(_timed(lambda: list(pool.map(lambda p: np.copyto(p[1], p[0]), parts))))
+        seconds = min(_time(lambda: list(pool.map(lambda p: np.copyto(p[1], p[0]), parts))))
     return 2e-9 * COPY_BYTES / seconds
 
 
-def _timed(work: Callable[[], object]) -> Iterator[float]:
+def _time(work: Callable[[], object]) -> Iterator[float]:
     """Yield the seconds of each repetition, for about `SECONDS`, at least three."""
     end_s, done = time.perf_counter() + SECONDS, 0
     while done < WARM_UP + 3 or time.perf_counter() < end_s:
@@ -88,7 +88,7 @@ def _chain(channels: int, size_hw: tuple[int, int], *, quantised: bool) -> ov.Mo
     for _ in range(DEPTH):
         weight = rng.normal(0, (2 / 9 / channels) ** 0.5, (channels, channels, 3, 3))
         if quantised:
-            x, kernel = _quantised(x), _int8_kernel(weight)
+            x, kernel = _quantise(x), _int8_kernel(weight)
         else:
             kernel = ops.constant(weight.astype(np.float32)).output(0)
         x = ops.relu(ops.convolution(x, kernel, [1, 1], [1, 1], [1, 1], [1, 1])).output(0)
@@ -96,7 +96,7 @@ def _chain(channels: int, size_hw: tuple[int, int], *, quantised: bool) -> ov.Mo
     return ov.Model([ops.reduce_max(x, np.array([2, 3]))], [frame])
 
 
-def _quantised(x: ov.Output) -> ov.Output:
+def _quantise(x: ov.Output) -> ov.Output:
     low, high = np.float32(-4), np.float32(4 * 127 / 128)
     return ops.fake_quantize(x, low, high, low, high, 256).output(0)
 

@@ -32,7 +32,7 @@ def document(results: Sequence[BenchmarkResult]) -> str:
                 provenance(result),
                 table(result),
                 *([FEW_FRAMES] if any(map(figures.too_few_frames, result.rows)) else []),
-                *(f"Not measured: {line}." for line in not_measured(result)),
+                *(f"Not measured: {line}." for line in failure_lines(result)),
             ]
         )
         for result in results
@@ -55,9 +55,9 @@ def provenance(result: BenchmarkResult) -> str:
     )
 
 
-def not_measured(result: BenchmarkResult) -> list[str]:
+def failure_lines(result: BenchmarkResult) -> list[str]:
     """Return why cases failed, a line for each model and reason."""
-    return [f"{name} {labels}: {why}" for name, labels, why in figures.not_measured(result)]
+    return [f"{name} {labels}: {why}" for name, labels, why in figures.group_failures(result)]
 
 
 def _cells(case: dict[Scope, BenchmarkRow]) -> list[str]:

@@ -65,17 +65,17 @@ def contents(results: Sequence[BenchmarkResult]) -> dict[str, Any]:
     return {
         "words": {"scope": figures.SCOPES, "engine": ENGINES},
         "subtitle": _subtitle(cases, titles),
-        "cases": drawn(cases, machines),
+        "cases": cases_to_draw(cases, machines),
         "points": points(cases, machines, groups),
         "panels": panels(groups, {key: machines[key] for key in titles}),
         "reading": reading(results, len(groups)),
         "every": report_tables.cases_table(cases, titles),
         "few_frames": figures.FEW_FRAMES * any(figures.too_few_frames(r) for r in _rows(cases)),
         "costs": report_tables.costs_table(cases, titles),
-        "unsensed": report_tables.unsensed(cases),
+        "unsensed": report_tables.missing_sensors(cases),
         "failures": report_tables.failures_table(results, names),
         "limits": [_limits(r, machines[at, False]) for at, r in enumerate(results) if r.limits],
-        "shares": [_share(i, key, cases, machines) for i, key in _limited(cases)],
+        "shares": [_share(i, key, cases, machines) for i, key in _cases_with_limits(cases)],
         "environments": [_environment(r, n) for r, n in zip(results, names, strict=True)],
     }
 
@@ -90,7 +90,7 @@ def _subtitle(cases: Sequence[Shown], titles: dict[Key, str]) -> str:
     return f"{count}, frames of {', '.join(sizes)}. {'; '.join(titles.values())}." if cases else ""
 
 
-def _limited(cases: Sequence[Shown]) -> list[tuple[int, Key]]:
+def _cases_with_limits(cases: Sequence[Shown]) -> list[tuple[int, Key]]:
     return [
         (i, key)
         for i, (key, case) in enumerate(cases)
@@ -187,7 +187,7 @@ def _gpu(e: Environment) -> str:
     return f"{e.gpu} (compute capability {e.compute_capability}); driver for CUDA {e.cuda}"
 
 
-def drawn(cases: Sequence[Shown], machines: dict[Key, str]) -> list[Drawn]:
+def cases_to_draw(cases: Sequence[Shown], machines: dict[Key, str]) -> list[Drawn]:
     """Return the cases; their names say the size where there are several."""
     rows = [(machines[key], next(iter(case.values()))) for key, case in cases]
     sizes = len({row.size_hw for _, row in rows}) > 1

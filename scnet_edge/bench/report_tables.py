@@ -80,12 +80,12 @@ def cases_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
             percent(engine.limit.share) if engine and engine.limit else "-",
         ]
 
-    return Table(columns, _grouped(cases, titles, cells))
+    return Table(columns, _group(cases, titles, cells))
 
 
 def costs_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
     """Return start, memory, energy and stages of every case."""
-    sensed = _sensed(cases)
+    sensed = _sensors(cases)
     columns = [
         Column("model", "text"),
         Column("engine", "mark"),
@@ -104,21 +104,21 @@ def costs_table(cases: Sequence[Shown], titles: dict[Key, str]) -> Table:
         return [
             widest.name,
             widest.label,
-            _fixed(widest.file_mb, 1),
-            _fixed(widest.rss_mb, 0),
-            _fixed(widest.first_mask_ms.get("cold"), 0),
-            _fixed(widest.first_mask_ms.get("warm"), 0),
+            _digits(widest.file_mb, 1),
+            _digits(widest.rss_mb, 0),
+            _digits(widest.first_mask_ms.get("cold"), 0),
+            _digits(widest.first_mask_ms.get("warm"), 0),
             percent(loop.fps / engine.fps) if loop and engine else "-",
             *(_sensor(widest, name) for name in sensed),
             ", ".join(stages),
         ]
 
-    return Table(columns, _grouped(cases, titles, cells))
+    return Table(columns, _group(cases, titles, cells))
 
 
-def unsensed(cases: Sequence[Shown]) -> str:
+def missing_sensors(cases: Sequence[Shown]) -> str:
     """Return which sensors no row has, and why."""
-    sensed = _sensed(cases)
+    sensed = _sensors(cases)
     found = dict.fromkeys(
         f"{SENSORS[name][0]} ({why})"
         for name in SENSORS
@@ -134,14 +134,14 @@ def failures_table(results: Iterable[BenchmarkResult], names: Sequence[str]) -> 
     return Table(
         [Column("model", "text"), Column("engine", "text"), Column("why", "text")],
         [
-            Group(name, [Line(list(cells)) for cells in figures.not_measured(result)])
+            Group(name, [Line(list(cells)) for cells in figures.group_failures(result)])
             for result, name in zip(results, names, strict=True)
             if result.failures
         ],
     )
 
 
-def _grouped(
+def _group(
     cases: Sequence[Shown],
     titles: dict[Key, str],
     cells: Callable[[dict[Scope, BenchmarkRow]], list[Cell]],
@@ -168,7 +168,7 @@ def _latency(row: BenchmarkRow) -> Cell:
     return text, f"of {row.frames} frames.{few}"
 
 
-def _sensed(cases: Sequence[Shown]) -> list[str]:
+def _sensors(cases: Sequence[Shown]) -> list[str]:
     return [
         name
         for name in SENSORS
@@ -180,8 +180,8 @@ def _sensor(row: BenchmarkRow, name: str) -> Cell:
     value = getattr(row, name)
     if value is None:
         return "not measured", row.not_measured.get(name, "")
-    return value if isinstance(value, str) else _fixed(value, SENSORS[name][1])
+    return value if isinstance(value, str) else _digits(value, SENSORS[name][1])
 
 
-def _fixed(value: float | None, digits: int) -> str:
+def _digits(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"

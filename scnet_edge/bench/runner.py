@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bench.bundles import made_ready
+from scnet_edge.bench.bundles import make_ready
 from scnet_edge.bench.environment import environment
-from scnet_edge.bench.group import Report, failed, measure_group
+from scnet_edge.bench.group import Report, failure_of, measure_group
 from scnet_edge.bench.rows import rows_of
 from scnet_edge.bench.schema import (
     SCHEMA,
@@ -23,7 +23,7 @@ from scnet_edge.bench.schema import (
     read_result,
     write_result,
 )
-from scnet_edge.bench.scoring import Scored, scored
+from scnet_edge.bench.scoring import Scored, identify_images
 from scnet_edge.bench.suite import Suite, suite_sha256
 from scnet_edge.errors import ConfigError, ScnetEdgeError, one_line
 from scnet_edge.folders import check_file
@@ -127,13 +127,13 @@ def _begun(
             )
     if old.scored != images:
         raise ConfigError(
-            f"{out}: was begun with {_named(old.scored)}, found {_named(images)}; give the same "
-            "--data, name another file or pass --overwrite"
+            f"{out}: was begun with {_images_text(old.scored)}, found {_images_text(images)}; "
+            "give the same --data, name another file or pass --overwrite"
         )
     return old
 
 
-def _named(images: Scored | None) -> str:
+def _images_text(images: Scored | None) -> str:
     if images is None:
         return "no annotated images"
     return f"{images.images} images of {images.data} ({images.sha256[:12]})"
@@ -144,7 +144,7 @@ def _usable(data: str | None, suite: Suite, report: Report) -> tuple[Scored | No
     if data is None:
         return None, "no --data was given"
     try:
-        return scored(data, suite.images), "not scored"
+        return identify_images(data, suite.images), "not scored"
     except ScnetEdgeError as e:
         report(f"no F1: {e}")
         return None, str(e)
@@ -180,9 +180,9 @@ def _run_group(
     for case in cases:
         report(f"{case.name} {case.label}: bundle")
         try:
-            ready.append(made_ready(case, work / "bundles"))
+            ready.append(make_ready(case, work / "bundles"))
         except ScnetEdgeError as e:
-            failures.append(failed(case, e))
+            failures.append(failure_of(case, e))
     if not ready:
         return [], failures
     measured, more = measure_group(ready, suite, work / "cache", data, report)

@@ -24,7 +24,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sha256: str
 
 
-def chosen_samples(data: str, images: int) -> list[Sample]:
+def choose_samples(data: str, images: int) -> list[Sample]:
     """Return annotated images of `NAME:DIR`, evenly spaced; all where `images` is 0.
 
     Raises:
@@ -41,8 +41,8 @@ def chosen_samples(data: str, images: int) -> list[Sample]:
     return [samples[i] for i in dict.fromkeys(places.tolist())]
 
 
-def scored(data: str, images: int) -> Scored:
-    """Return what identifies the images that `chosen_samples` gives.
+def identify_images(data: str, images: int) -> Scored:
+    """Return what identifies the images that `choose_samples` gives.
 
     Raises:
         InputError: there is no such data set, a mask is unreadable, or no pixel or every pixel is
@@ -51,7 +51,7 @@ def scored(data: str, images: int) -> Scored:
     from scnet_edge.data.classes import check_classes
     from scnet_edge.folders import file_sha256
 
-    samples = chosen_samples(data, images)
+    samples = choose_samples(data, images)
     truths = [sample.read_truth() for sample in samples]
     known = sum(t.crack.size - (0 if t.ignored is None else int(t.ignored.sum())) for t in truths)
     check_classes(sum(int(t.crack.sum()) for t in truths), known, len(truths))

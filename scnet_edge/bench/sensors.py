@@ -15,7 +15,7 @@ COLUMNS = 8  # user to steal; what guests took is in user already
 
 
 @contextmanager
-def sampled(into: list[Telemetry], *, every_s: float) -> Iterator[None]:
+def sample_sensors(into: list[Telemetry], *, every_s: float) -> Iterator[None]:
     """Add what the sensors say to `into`, in a thread, for as long as the body runs."""
     done = Event()
 
@@ -33,7 +33,7 @@ def sampled(into: list[Telemetry], *, every_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def others_watched(pid: int, into: list[float]) -> Iterator[None]:
+def watch_others(pid: int, into: list[float]) -> Iterator[None]:
     """Add to `into` the share of all cores that neither `pid` nor this process used meanwhile.
 
     What a hypervisor gave to its other guests counts as used. Nothing is added without /proc.

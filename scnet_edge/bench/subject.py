@@ -59,7 +59,7 @@ class BenchmarkSubject:
 
     def __init__(self, case: Case, bundle: Path, threads: int | None, cache: Path) -> None:
         manifest = read_manifest(bundle)
-        self.backend = _opened(case, manifest, bundle, threads, cache)
+        self.backend = _open(case, manifest, bundle, threads, cache)
         self.pipeline = Pipeline(manifest, self.backend)
         self.sha256 = _sha256(case, manifest, bundle)
         self.threads: int | None = getattr(self.backend, "threads", None)
@@ -143,21 +143,21 @@ def _sha256(case: Case, manifest: Manifest, bundle: Path) -> dict[str, str]:
     return {name: manifest.files[name] for name in names}
 
 
-def _opened(
+def _open(
     case: Case, manifest: Manifest, bundle: Path, threads: int | None, cache: Path
 ) -> Backend:
     if case.engine == "torch" and case.schedule == "every":
         return _torch(case, threads)
     chosen: Arithmetic | None = "bf16" if "bf16" in (case.precision, case.mode[:4]) else None
 
-    def opened(part: str) -> Backend:
+    def open_graph(part: str) -> Backend:
         graph = graph_for(bundle, manifest, case.engine, part)
         kept = cache
         if case.engine == "tensorrt":
             kept = _with_plan(cache / graph.stem, graph, threads)
         return open_backend(case.engine, graph, threads=threads, cache=kept, arithmetic=chosen)
 
-    return opened(FUSED) if _parts(case) == (FUSED,) else _split(case, manifest, opened)
+    return open_graph(FUSED) if _parts(case) == (FUSED,) else _split(case, manifest, open_graph)
 
 
 def _with_plan(folder: Path, graph: Path, threads: int | None) -> Path:

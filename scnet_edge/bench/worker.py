@@ -100,12 +100,12 @@ def peak_rss_mb() -> float:
 
 def score(subject: BenchmarkSubject, data: str, images: int) -> dict[str, Any]:
     """Return pixel F1 on annotated images, evenly spaced, the same for every case."""
-    from scnet_edge.bench.scoring import chosen_samples
+    from scnet_edge.bench.scoring import choose_samples
     from scnet_edge.evaluation.bootstrap import interval
     from scnet_edge.evaluation.metrics import add_up, count, score_at
     from scnet_edge.evaluation.predict import predictions
 
-    samples = chosen_samples(data, images)
+    samples = choose_samples(data, images)
     threshold = subject.pipeline.manifest.threshold
     predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
     counts = [

@@ -24,7 +24,7 @@ from scnet_edge.bundle.compile import (
     choose_fallback,
     choose_precision,
     compile_graphs,
-    inspected,
+    inspect_plans,
     precisions_of,
     try_compiled,
 )
@@ -32,7 +32,7 @@ from scnet_edge.bundle.device import (
     DEVICE,
     Builds,
     State,
-    claimed,
+    claim_device,
     newest_whole,
     read_state,
     write_state,
@@ -99,7 +99,7 @@ def compile_bundle(
             f"engine {engine!r} keeps no compiled code, so there is nothing to build on the "
             f"device; expected {' or '.join(COMPILING)}"
         )
-    with claimed(bundle):
+    with claim_device(bundle):
         precisions, state = precisions_of(bundle, manifest, engine), _state(bundle)
         (own, *spare), candidates = precisions, [graphs[0] for graphs in precisions]
         previous, _ = newest_whole(bundle, state.of(engine), candidates, engine)
@@ -120,7 +120,7 @@ def compile_bundle(
             )
             compile_s = time.perf_counter() - start_s
             report("loading it in a process of its own and running the golden frames")
-            with _refused_on_failure(bundle, state, engine, name):
+            with _record_refusal(bundle, state, engine, name):
                 parity, open_s = try_compiled(bundle, manifest, folder, record, threads)
             done = Tried(folder=folder, record=record, plans=plans, parity=parity, open_s=open_s)
             if spare:
@@ -128,7 +128,7 @@ def compile_bundle(
                 done = choose_precision(
                     bundle, manifest, done, spare[0], threads=threads, progress=progress
                 )
-            record = inspected(folder, done.record, done.plans) if done.plans else done.record
+            record = inspect_plans(folder, done.record, done.plans) if done.plans else done.record
             record = msgspec.structs.replace(record, parity=done.parity)
             write_json(folder / COMPILED, record)
             seal(folder)
@@ -156,7 +156,7 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
         EngineError: it is damaged, not for this machine any more, or its process crashes.
     """
     manifest, engine = read_manifest(bundle), engine or default_engine()
-    with claimed(bundle):
+    with claim_device(bundle):
         state = read_state(bundle)
         builds = state.of(engine)
         if not builds.previous:
@@ -165,7 +165,7 @@ def roll_back(bundle: Path, *, engine: str | None = None, threads: int | None = 
                 "--engine names another engine's"
             )
         folder = bundle / DEVICE / builds.previous
-        with _refused_on_failure(bundle, state, engine, builds.previous):
+        with _record_refusal(bundle, state, engine, builds.previous):
             require_made_here(folder)
             record = read_compiled(folder)
             parity, open_s = try_compiled(bundle, manifest, folder, record, threads)
@@ -199,7 +199,7 @@ def _new_folder(bundle: Path, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _refused_on_failure(bundle: Path, state: State, engine: str, name: str) -> Iterator[None]:
+def _record_refusal(bundle: Path, state: State, engine: str, name: str) -> Iterator[None]:
     """Record why compiled code was refused when the block fails."""
     try:
         yield

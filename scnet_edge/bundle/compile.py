@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bundle.device import compiled_graph, graph_for, graphs_for
+from scnet_edge.bundle.device import graph_for, graph_of, graphs_for
 from scnet_edge.bundle.manifest import FUSED, GOLDEN, HED, SCNET, Manifest
 from scnet_edge.bundle.verify import Golden, read_golden, require_parts
 from scnet_edge.config import write_json
@@ -106,7 +106,7 @@ def compile_graphs(
     else:
         for kept, graph in enumerate(graphs, start=1):
             opening = _opening(engine, graph, folder, threads)
-            opened(
+            open_in_child(
                 msgspec.structs.replace(
                     opening, arithmetic=fallback.arithmetic if fallback else None
                 )
@@ -120,7 +120,7 @@ def compile_graphs(
         schema=SCHEMA,
         engine=engine,
         identity=found,
-        graphs={graph.name: _compiled(graph, plans.get(graph.name)) for graph in graphs},
+        graphs={graph.name: _record_graph(graph, plans.get(graph.name)) for graph in graphs},
         files=_hashes(folder),
         fallback=fallback,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -161,11 +161,11 @@ def open_code(
     threads: int | None,
 ) -> Backend:
     """Open in a child process what a folder holds of a part of the bundle."""
-    graph = compiled_graph(folder, graphs_for(bundle, manifest, engine, part))
-    return opened(_opening(engine, graph, folder, threads))
+    graph = graph_of(folder, graphs_for(bundle, manifest, engine, part))
+    return open_in_child(_opening(engine, graph, folder, threads))
 
 
-def inspected(folder: Path, record: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
+def inspect_plans(folder: Path, record: CompiledEngine, plans: dict[str, Built]) -> CompiledEngine:
     """Return the record with what TensorRT's inspector says of each plan, written beside it."""
     told, files = dict(record.graphs), dict(record.files)  # hashed before the trial
     for name, built in plans.items():
@@ -176,7 +176,7 @@ def inspected(folder: Path, record: CompiledEngine, plans: dict[str, Built]) -> 
     return msgspec.structs.replace(record, graphs=told, files=files)
 
 
-def opened(opening: Opening) -> IsolatedBackend:
+def open_in_child(opening: Opening) -> IsolatedBackend:
     """Open an engine in a child process that is given one chance."""
     return IsolatedBackend([opening], max_restarts=0)
 
@@ -185,7 +185,7 @@ def _opening(engine: str, graph: Path, folder: Path, threads: int | None) -> Ope
     return Opening(engine=engine, graph=str(graph), threads=threads, cache=str(folder))
 
 
-def _compiled(graph: Path, built: Built | None) -> CompiledGraph:
+def _record_graph(graph: Path, built: Built | None) -> CompiledGraph:
     sha256 = file_sha256(graph)
     if built is None:
         return CompiledGraph(graph_sha256=sha256)
@@ -216,7 +216,7 @@ def choose_fallback(
 
     def open_part(part: str, arithmetic: Arithmetic) -> Backend:
         graph = graph_for(bundle, manifest, engine, part)
-        return opened(
+        return open_in_child(
             Opening(engine=engine, graph=str(graph), threads=threads, arithmetic=arithmetic)
         )
 
@@ -272,18 +272,20 @@ def choose_precision(
         except BuildCancelled:
             raise
         except (BundleError, EngineError, GraphError) as e:
-            return _chosen(int8, PrecisionChoice(precision="int8", int8_time=None, refused=str(e)))
+            return _with_choice(
+                int8, PrecisionChoice(precision="int8", int8_time=None, refused=str(e))
+            )
         if ratio < WORTH:
-            return _chosen(int8, PrecisionChoice(precision="int8", int8_time=round(ratio, 3)))
+            return _with_choice(int8, PrecisionChoice(precision="int8", int8_time=round(ratio, 3)))
         shutil.rmtree(int8.folder)
         beside.rename(int8.folder)
         fp16 = Tried(folder=int8.folder, record=record, plans=plans, parity=parity, open_s=open_s)
-        return _chosen(fp16, PrecisionChoice(precision="fp16", int8_time=round(ratio, 3)))
+        return _with_choice(fp16, PrecisionChoice(precision="fp16", int8_time=round(ratio, 3)))
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _chosen(tried: Tried, choice: PrecisionChoice) -> Tried:
+def _with_choice(tried: Tried, choice: PrecisionChoice) -> Tried:
     return dataclasses.replace(tried, record=msgspec.structs.replace(tried.record, choice=choice))
 
 

@@ -88,7 +88,7 @@ def read_state(bundle: Path) -> State:
 
 
 @contextmanager
-def claimed(bundle: Path) -> Iterator[None]:
+def claim_device(bundle: Path) -> Iterator[None]:
     """Hold `BUNDLE/device` for this process alone: one at a time builds or goes back.
 
     Raises:
@@ -132,7 +132,7 @@ def graphs_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED)
     return [own, bundle / FP16[part]] if spare else [own]
 
 
-def compiled_graph(folder: Path, graphs: Sequence[Path]) -> Path:
+def graph_of(folder: Path, graphs: Sequence[Path]) -> Path:
     """Return the one of several graphs that a folder of compiled code was made of.
 
     Raises:
@@ -154,20 +154,20 @@ def opening_for(
     """Return how to open a part of a bundle: by what was compiled here, if anything.
 
     Raises:
-        BundleError, EngineError: as `compiled_for`.
+        BundleError, EngineError: as `find_compiled`.
     """
     graphs = graphs_for(bundle, manifest, engine, part)
-    code = cache or compiled_for(bundle, graphs, engine)
+    code = cache or find_compiled(bundle, graphs, engine)
     built = code is not None and (code / COMPILED).is_file()
     return Opening(
         engine=engine,
-        graph=str(compiled_graph(code, graphs) if code and built else graphs[0]),
+        graph=str(graph_of(code, graphs) if code and built else graphs[0]),
         threads=threads,
         cache=None if code is None else str(code),
     )
 
 
-def compiled_for(bundle: Path, graphs: Sequence[Path], engine: str) -> Path | None:
+def find_compiled(bundle: Path, graphs: Sequence[Path], engine: str) -> Path | None:
     """Return the folder of compiled code to run, whole and for this machine; None if there is none.
 
     The active one, or where that is damaged the one before it, which is logged. What this user has
@@ -201,7 +201,7 @@ def newest_whole(
         try:
             folder = bundle / DEVICE / name
             require_made_here(folder)
-            check_compiled(folder, compiled_graph(folder, graphs), identity(engine))
+            check_compiled(folder, graph_of(folder, graphs), identity(engine))
             return name, refused
         except EngineError as e:
             refused.append(e)

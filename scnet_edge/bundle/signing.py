@@ -109,20 +109,20 @@ def require_signature(bundle: Path, key: Path) -> None:
 
 
 def _private(path: Path) -> Ed25519PrivateKey:
-    key = _loaded(path, "private", lambda pem: serialization.load_pem_private_key(pem, None))
+    key = _load_key(path, "private", lambda pem: serialization.load_pem_private_key(pem, None))
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(f"{path}: expected a private Ed25519 key, found one of another kind")
     return key
 
 
 def _public(path: Path) -> Ed25519PublicKey:
-    key = _loaded(path, "public", serialization.load_pem_public_key)
+    key = _load_key(path, "public", serialization.load_pem_public_key)
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError(f"{path}: expected a public Ed25519 key, found one of another kind")
     return key
 
 
-def _loaded(path: Path, kind: str, load: Callable[[bytes], object]) -> object:
+def _load_key(path: Path, kind: str, load: Callable[[bytes], object]) -> object:
     """Return the key of a PEM file, of whatever algorithm."""
     try:
         with path.open("rb") as file:

@@ -70,12 +70,12 @@ def verify_bundle(
     golden = read_golden(bundle / GOLDEN, batch=manifest.input.batch)
     chosen = engine or default_engine()
 
-    def opened(part: str) -> Backend:
+    def open_graph(part: str) -> Backend:
         return open_one(opening_for(bundle, manifest, chosen, part, threads=threads))
 
-    parity = parity_of(opened(FUSED), golden, manifest.threshold, manifest.edge_threshold)
+    parity = parity_of(open_graph(FUSED), golden, manifest.threshold, manifest.edge_threshold)
     if HED in manifest.files:
-        require_split_parity(opened, manifest, golden)
+        require_split_parity(open_graph, manifest, golden)
     return manifest, parity
 
 

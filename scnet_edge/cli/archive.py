@@ -97,7 +97,7 @@ def run(
     from scnet_edge.bundle.manifest import FUSED, read_manifest
     from scnet_edge.cli.run_output import quiet_decoders
     from scnet_edge.inspection.setup import Setup, read_setup
-    from scnet_edge.robot.monitoring import stopped_by_signals
+    from scnet_edge.robot.monitoring import stop_on_signals
 
     quiet_decoders()
     job = Job(
@@ -110,7 +110,7 @@ def run(
         threads=threads,
     )
     stop = threading.Event()
-    with stopped_by_signals(stop), _progress() as (begin, report):
+    with stop_on_signals(stop), _progress() as (begin, report):
         run_archive(
             manifest,
             job,

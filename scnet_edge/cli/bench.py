@@ -53,7 +53,7 @@ def run(
 
     from rich.console import Console
 
-    from scnet_edge.bench.markdown import not_measured, table
+    from scnet_edge.bench.markdown import failure_lines, table
     from scnet_edge.bench.runner import run_suite
     from scnet_edge.bench.suite import find_suite
 
@@ -73,7 +73,7 @@ def run(
         progress.print(f"{out}: cut short; the same command without --overwrite goes on with it")
         raise
     typer.echo(table(result))
-    for line in not_measured(result):
+    for line in failure_lines(result):
         typer.echo(f"not measured: {line}", err=True)
     if not result.rows:
         typer.echo(f"{out}: no row was measured; mend that and pass --overwrite", err=True)
@@ -123,7 +123,7 @@ def compare(
     for line in differences(a, b):
         typer.echo(f"differs: {line}")
     for change in changes:
-        typer.echo(_changed(change))
+        typer.echo(_change_text(change))
     for row in gone:
         typer.echo(f"{row.model} {row.label}, {row.scope}: only in {before}")
     if line := absolute(changes):
@@ -136,7 +136,7 @@ def compare(
     raise typer.Exit(bool(worse or gone))
 
 
-def _changed(c: Change) -> str:
+def _change_text(c: Change) -> str:
     speed = "{:.3f}x as fast [{:.3f}, {:.3f}]".format(*c.speed)
     if c.relative:
         speed += ", {:.3f}x [{:.3f}, {:.3f}] beside ".format(*c.relative) + str(c.gauge)

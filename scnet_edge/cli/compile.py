@@ -42,12 +42,12 @@ def compile_here(
             done = roll_back(bundle, engine=engine, threads=threads)
         else:
             done = compile_bundle(
-                bundle, engine=engine, threads=threads, report=report, progress=_shown(report)
+                bundle, engine=engine, threads=threads, report=report, progress=_show(report)
             )
     Console().print(_summary(bundle, done, rollback=rollback), highlight=False, soft_wrap=True)
 
 
-def _shown(report: Callable[[str], None]) -> Callable[[BuildProgress], bool]:
+def _show(report: Callable[[str], None]) -> Callable[[BuildProgress], bool]:
     """Return what shows the builder's progress, with the time that is left."""
 
     def show(progress: BuildProgress) -> bool:

@@ -43,7 +43,7 @@ def doctor(
     With --deep, exit status 1 as well when an engine fails or strays from PyTorch.
     """
     if deep is not None:
-        raise typer.Exit(not _examined(deep, out, engine, threads))
+        raise typer.Exit(not _examine(deep, out, engine, threads))
     import msgspec
     from rich.console import Console
     from rich.table import Table
@@ -69,11 +69,11 @@ def doctor(
     raise typer.Exit(not runs)
 
 
-def _examined(bundle: Path, out: Path, engine: str | None, threads: int | None) -> bool:
+def _examine(bundle: Path, out: Path, engine: str | None, threads: int | None) -> bool:
     """Write the report of a bundle on this machine; return whether all that was tried went well."""
     from rich.console import Console
 
-    from scnet_edge.doctor.deep import encoded, examine
+    from scnet_edge.doctor.deep import encode_report, examine
     from scnet_edge.files import write_file
     from scnet_edge.folders import check_file
 
@@ -86,7 +86,7 @@ def _examined(bundle: Path, out: Path, engine: str | None, threads: int | None) 
             threads=threads,
             report=lambda step: status.update(f"{step} ..."),
         )
-    write_file(out, encoded(report))
+    write_file(out, encode_report(report))
     console.print(_table(report))
     for trial in report.trials:
         if trial.error:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from scnet_edge.cli import app
-from scnet_edge.cli.subjects import Subject, opened
+from scnet_edge.cli.subjects import Subject, open_subject
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file, check_folder
 
@@ -106,12 +106,12 @@ def evaluate(
     bare = all(sample.role in ("negative", "image-level") for sample in samples)  # or a corpus
     if bare and (plots or record):
         raise ConfigError("--plots and --record are for one data set with masks; leave them out")
-    with opened(subject, engine, refine=refine, device=device, scale=scale) as open_subject:
+    with open_subject(subject, engine, refine=refine, device=device, scale=scale) as scored:
         if bare:
             domains = (
-                over_corpus(corpus, open_subject, subject)
+                over_corpus(corpus, scored, subject)
                 if corpus
-                else without_masks(samples, open_subject, subject, f"{_kind(data)} {split}")
+                else without_masks(samples, scored, subject, f"{_kind(data)} {split}")
             )
             if json:
                 write_json(json, domains)
@@ -119,18 +119,18 @@ def evaluate(
             return
         with show_progress(Progress(console=Console(stderr=True))) as progress:
             counted = tally(
-                predictions(open_subject.run, progress.track(samples, description=subject)),
-                threshold=open_subject.threshold,
+                predictions(scored.run, progress.track(samples, description=subject)),
+                threshold=scored.threshold,
                 tolerances_px=tolerances,
             )
         scores = summarise(
             counted,
             subject=subject,
-            engine=open_subject.engine,
+            engine=scored.engine,
             data=f"{_kind(data)} {split}",
         )
         if plots:
-            _plot(plots, open_subject, samples, counted, subject)
+            _plot(plots, scored, samples, counted, subject)
     if json:
         write_json(json, scores)
     if record:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scnet_edge.cli import app
-from scnet_edge.errors import ConfigError, InputError, shown
+from scnet_edge.errors import ConfigError, InputError, escape
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +47,7 @@ def measure(
     marked = read_mask(mask, exact=True).crack
     if marked.mean() > MOST_CRACK:
         raise InputError(
-            f"{shown(mask)}: {100 * marked.mean():.0f} % of it is crack, so it looks inverted; "
+            f"{escape(mask)}: {100 * marked.mean():.0f} % of it is crack, so it looks inverted; "
             "crack is white: invert it"
         )
     frame = None if image is None else read_image(image)

@@ -24,7 +24,7 @@ class Subject(NamedTuple):
 
 
 @contextmanager
-def opened(
+def open_subject(
     subject: str,
     engine: str | None,
     *,
@@ -67,7 +67,7 @@ def opened(
         )
     if refine and chosen:
         raise ConfigError("--refine runs on the CPU; leave --device out")
-    yield _refined(card) if refine else _reference(card, device_of(device))
+    yield _refine(card) if refine else _reference(card, device_of(device))
 
 
 def crack_model(name: str) -> Card:
@@ -97,7 +97,7 @@ def _reference(card: Card, device: str) -> Subject:
     return Subject(run, engine, card.threshold)
 
 
-def _refined(card: Card) -> Subject:
+def _refine(card: Card) -> Subject:
     from scnet_edge.evaluation.predict import REFINED_THRESHOLD, refined_run
     from scnet_edge.models.baselines import DeepCrackLiu
     from scnet_edge.models.weights import open_scnet

@@ -114,12 +114,12 @@ def train(
         if rank:
             train_run(wanted, out, resume=resume, writes=False)
         else:
-            _watched(wanted, out, resume)
+            _train_and_show(wanted, out, resume)
     finally:
         leave()
 
 
-def _watched(wanted: Request, out: Path, resume: bool) -> None:
+def _train_and_show(wanted: Request, out: Path, resume: bool) -> None:
     """Train with a progress line: step, loss, pace, time left."""
     from rich.console import Console
     from rich.progress import (

@@ -19,7 +19,7 @@ from scnet_edge.data.outlines import (
     drawn_mask,
     find_image,
 )
-from scnet_edge.errors import ConfigError, InputError, shown
+from scnet_edge.errors import ConfigError, InputError, escape
 from scnet_edge.files import read_file
 from scnet_edge.types import Mask
 
@@ -108,17 +108,17 @@ def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, 
         coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
     except (ConfigError, *NOT_JSON) as e:
         raise InputError(
-            f"{shown(path)}: expected a COCO file with images and annotations ({e})"
+            f"{escape(path)}: expected a COCO file with images and annotations ({e})"
         ) from e
     for image in coco.images:
         if image.height * image.width > MAX_PIXELS:
             raise InputError(
-                f"{shown(path)}: image {image.file_name}: {image.width}x{image.height} px, "
+                f"{escape(path)}: image {image.file_name}: {image.width}x{image.height} px, "
                 f"expected at most {MAX_PIXELS // 10**6} megapixels"
             )
     images = {image.id: image for image in coco.images}
     if len(images) < len(coco.images):
-        raise InputError(f"{shown(path)}: two images have one id; export it again")
+        raise InputError(f"{escape(path)}: two images have one id; export it again")
     names = {category.id: category.name for category in coco.categories}
 
     def name_of(annotation: CocoAnnotation) -> str:
@@ -130,8 +130,8 @@ def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, 
     for annotation in coco.annotations:
         if annotation.image_id not in shapes:
             raise InputError(
-                f"{shown(path)}: annotation {annotation.id} is of image {annotation.image_id}, not "
-                "listed; export it again"
+                f"{escape(path)}: annotation {annotation.id} is of image {annotation.image_id}, "
+                "not listed; export it again"
             )
         if name_of(annotation) in crack:
             shape = _shape(annotation, images[annotation.image_id], path)
@@ -162,7 +162,7 @@ def _apart(samples: Sequence[OutlinedSample], path: Path) -> Sequence[OutlinedSa
     for sample in samples:
         if sample.image in seen:
             raise InputError(
-                f"{shown(path)}: two of its images are {shown(sample.image)}; keep their folders "
+                f"{escape(path)}: two of its images are {escape(sample.image)}; keep their folders "
                 "apart, as the file names them"
             )
         seen.add(sample.image)
@@ -171,7 +171,7 @@ def _apart(samples: Sequence[OutlinedSample], path: Path) -> Sequence[OutlinedSa
 
 def _shape(annotation: CocoAnnotation, image: CocoImage, path: Path) -> Shape:
     """Return the polygons of an annotation as they are, or its run lengths as numbers."""
-    where = f"{shown(path)}: annotation {annotation.id} of {image.file_name}"
+    where = f"{escape(path)}: annotation {annotation.id} of {image.file_name}"
     shape, size_hw = annotation.segmentation, (image.height, image.width)
     if isinstance(shape, dict):
         return _runs(shape, size_hw, where)

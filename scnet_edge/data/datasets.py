@@ -34,7 +34,7 @@ from scnet_edge.data.coco import read_coco
 from scnet_edge.data.labelme import read_labelme
 from scnet_edge.data.picture_files import find_pictures
 from scnet_edge.data.samples import Sample
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, escape
 
 Split = Literal["train", "test", "all"]
 Layout: TypeAlias = Callable[[Path, Split], list[Sample]]
@@ -55,20 +55,20 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
     name, _, place = spec.partition(":")
     if name not in {**LAYOUTS, **OUTLINES} or not place:
         known = ", ".join({**LAYOUTS, **OUTLINES})
-        raise InputError(f"data set {shown(spec)!r}: expected NAME:DIR with NAME one of {known}")
+        raise InputError(f"data set {escape(spec)!r}: expected NAME:DIR with NAME one of {known}")
     root, categories = _root(place) if name in OUTLINES else (Path(place), frozenset[str]())
     kind = "file" if name == "coco" else "folder"
     if not (root.is_file() if name == "coco" else root.is_dir()):
-        raise InputError(f"data set {shown(spec)!r}: no such {kind} {shown(root)}")
+        raise InputError(f"data set {escape(spec)!r}: no such {kind} {escape(root)}")
     if name in OUTLINES:
         samples = _held_out(list(OUTLINES[name](root, categories)), split)
     else:
         samples = LAYOUTS[name](root, split)
     if not samples:
-        raise InputError(f"data set {shown(spec)!r}: no images for split {split!r} in {root}")
+        raise InputError(f"data set {escape(spec)!r}: no images for split {split!r} in {root}")
     for sample in samples:
         if not sample.mask.is_file():
-            raise InputError(f"{shown(sample.image)}: no mask, expected {shown(sample.mask)}")
+            raise InputError(f"{escape(sample.image)}: no mask, expected {escape(sample.mask)}")
     return samples
 
 
@@ -91,14 +91,14 @@ def _images(folder: Path) -> list[Path]:
     here = [path for path in files.pictures if path.parent == folder]
     below = [path for path in files.pictures if path.parent != folder]
     if line := files.left_out():
-        _say(f"{shown(folder)}: {line}")
+        _say(f"{escape(folder)}: {line}")
     if below:
-        _say(f"{shown(folder)}: {len(below)} pictures in subfolders passed over: {_some(below)}")
+        _say(f"{escape(folder)}: {len(below)} pictures in subfolders passed over: {_some(below)}")
     return here
 
 
 def _some(paths: list[Path]) -> str:
-    names = [shown(path.name) for path in paths[:MOST_NAMED]]
+    names = [escape(path.name) for path in paths[:MOST_NAMED]]
     return ", ".join([*names, *(["..."] if len(paths) > MOST_NAMED else [])])
 
 
@@ -167,7 +167,7 @@ def _with_masks(root: Path) -> list[Sample]:
     images = _images(root / "images")
     masks = {path.stem: path for path in _images(root / "masks")}
     if alone := [path for stem, path in masks.items() if stem not in {i.stem for i in images}]:
-        _say(f"{shown(root / 'masks')}: {len(alone)} masks without an image: {_some(alone)}")
+        _say(f"{escape(root / 'masks')}: {len(alone)} masks without an image: {_some(alone)}")
     return [Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png")) for i in images]
 
 
@@ -181,7 +181,7 @@ def _held_out(samples: list[Sample], split: Split) -> list[Sample]:
         return samples
     if split == "test" and len(samples) < HOLDOUT:
         raise InputError(
-            f"{shown(samples[0].image.parent)}: expected at least {HOLDOUT} images, a fifth of "
+            f"{escape(samples[0].image.parent)}: expected at least {HOLDOUT} images, a fifth of "
             f"which is the test split, found {len(samples)}; add some, or evaluate --split all"
         )
     order = np.random.default_rng(HOLDOUT_SEED).permutation(len(samples))

@@ -22,7 +22,7 @@ from scnet_edge.data.outlines import (
 )
 from scnet_edge.data.picture_files import natural_key
 from scnet_edge.data.pictures import has_whole_chunks
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, escape
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Side = Annotated[int, msgspec.Meta(gt=0)]
@@ -71,7 +71,7 @@ def _read(path: Path) -> LabelmeFile:
         return msgspec.json.decode(path.read_bytes(), type=LabelmeFile)
     except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise InputError(
-            f"{shown(path)}: expected a file of labelme with shapes and imagePath ({e})"
+            f"{escape(path)}: expected a file of labelme with shapes and imagePath ({e})"
         ) from e
 
 
@@ -82,7 +82,7 @@ def _sample(path: Path, file: LabelmeFile, crack: frozenset[str]) -> OutlinedSam
     for shape in file.shapes:
         if shape.label not in crack:
             continue
-        where = f"{shown(path)}: a {shape.shape_type} {shape.label!r} of {file.image_path}"
+        where = f"{escape(path)}: a {shape.shape_type} {shape.label!r} of {file.image_path}"
         if shape.shape_type == "mask" and shape.mask and shape.points:
             stored.append(_stored(shape, size_hw, where))
         elif shape.shape_type in ("polygon", None):

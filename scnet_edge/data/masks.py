@@ -25,7 +25,7 @@ from PIL import ImageOps
 from scnet_edge.data.picture_files import find_pictures
 from scnet_edge.data.pictures import PictureFile, read_picture
 from scnet_edge.data.sample_bits import fewest_bits
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Mask
 
 Values: TypeAlias = npt.NDArray[np.uint8 | np.uint16]  # (h, w)
@@ -207,4 +207,4 @@ def _kinds(folder: Path) -> frozenset[str]:
 
 @cache
 def _say_labels(folder: Path) -> None:
-    logger.warning("%s: label numbers: 1 is crack, the largest is ignored", shown(folder))
+    logger.warning("%s: label numbers: 1 is crack, the largest is ignored", escape(folder))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from scnet_edge.data.masks import Truth
 from scnet_edge.data.samples import Sample
-from scnet_edge.errors import InputError, install_extra, shown
+from scnet_edge.errors import InputError, escape, install_extra
 from scnet_edge.types import Mask
 
 Polygon: TypeAlias = list[float]  # x, y, x, y, ... in pixels, 0, 0 the corner of the first
@@ -41,7 +41,7 @@ class OutlinedSample(Sample):
 
     def mask_label(self) -> str:
         """Return what messages call the mask."""
-        return f"in {shown(self.mask)}"
+        return f"in {escape(self.mask)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,8 @@ def find_image(file: Path, name: str) -> Path:
         for root in roots:
             if called and (root / called).is_file():
                 return root / called
-    places = f"{shown(beside / name)} nor at {shown(beside / 'images' / name)}"
-    raise InputError(f"{shown(file)}: image {name} is neither at {places}; put it there")
+    places = f"{escape(beside / name)} nor at {escape(beside / 'images' / name)}"
+    raise InputError(f"{escape(file)}: image {name} is neither at {places}; put it there")
 
 
 def chosen_categories(
@@ -150,10 +150,10 @@ def chosen_categories(
     """
     names = sorted(set(used))
     if missing := sorted(chosen - set(names)):
-        raise InputError(f"{shown(file)}: no {missing[0]!r}, expected {', '.join(names)}")
+        raise InputError(f"{escape(file)}: no {missing[0]!r}, expected {', '.join(names)}")
     if chosen or len(names) < 2:
         return chosen or frozenset(names)
     raise InputError(
-        f"{shown(file)}: {len(names)} categories ({', '.join(names)}); say which are crack, as "
-        f"{kind}:{shown(file)}?categories={names[0]}"
+        f"{escape(file)}: {len(names)} categories ({', '.join(names)}); say which are crack, as "
+        f"{kind}:{escape(file)}?categories={names[0]}"
     )

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, escape
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"}
@@ -51,7 +51,7 @@ class PictureFiles:
 
     def relative(self, path: Path) -> str:
         """Return a file's path below the folder, as it is shown."""
-        return shown(path.relative_to(self.folder))
+        return escape(path.relative_to(self.folder))
 
     def left_out(self) -> str:
         """Return one line that counts and names what is no picture; empty where all are."""
@@ -111,8 +111,8 @@ def names_of(files: PictureFiles) -> list[str]:
     It has no ending, unless two would be called the same.
     """
     paths = [path.relative_to(files.folder) for path in files.pictures]
-    whole = [shown(path).replace("/", "-") for path in paths]
-    stems = [shown(path.with_suffix("")).replace("/", "-") for path in paths]
+    whole = [escape(path).replace("/", "-") for path in paths]
+    stems = [escape(path.with_suffix("")).replace("/", "-") for path in paths]
     alike = Counter(stems)
     names = [stem if alike[stem] == 1 else name for stem, name in zip(stems, whole, strict=True)]
     taken = Counter(names)
@@ -127,7 +127,9 @@ def natural_key(path: Path) -> list[list[str | int]]:
 
 def _files(folder: Path, *, below: bool) -> list[Path]:
     def refuse(error: OSError) -> None:
-        raise InputError(f"{shown(error.filename)}: cannot be listed ({error.strerror})") from error
+        raise InputError(
+            f"{escape(error.filename)}: cannot be listed ({error.strerror})"
+        ) from error
 
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse):

@@ -25,7 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from scnet_edge.data.exif import orientation_of, photograph_of
 from scnet_edge.data.frames import MAX_PIXELS, as_bgr, check_size
 from scnet_edge.data.sample_bits import eight_bits, sample_bits
-from scnet_edge.errors import InputError, install_extra, shown
+from scnet_edge.errors import InputError, escape, install_extra
 from scnet_edge.types import Frame, Photograph
 
 FORMATS = ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "JPEG2000", "AVIF", "PPM"]
@@ -124,7 +124,7 @@ def read_picture(path: Path, *, label: str = "") -> PictureFile:
         InputError: missing, empty, too small or too large, truncated, several pictures, or none
             that is read.
     """
-    where = label or shown(path)
+    where = label or escape(path)
     return decode_picture(_read_bytes(path, where), where=where)
 
 
@@ -134,7 +134,7 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
     Raises:
         InputError: missing, empty, or none that is read.
     """
-    where = shown(path)
+    where = escape(path)
     image = _identified(_read_bytes(path, where), where)
     orientation, size_hw = orientation_of(image), (image.height, image.width)
     if orientation > 4 and image.format != "TIFF":  # Pillow turns the size of a TIFF

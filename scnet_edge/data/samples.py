@@ -11,7 +11,7 @@ import numpy as np
 
 from scnet_edge.data.masks import Truth, read_mask
 from scnet_edge.data.pictures import read_image, read_size, turned
-from scnet_edge.errors import InputError, install_extra, shown
+from scnet_edge.errors import InputError, escape, install_extra
 from scnet_edge.types import Frame, Map, Mask
 
 Role = Literal["crack", "coarse", "negative", "image-level"]
@@ -36,7 +36,7 @@ class Sample:
     @property
     def name(self) -> str:
         """The file name without its ending, as it is shown."""
-        return shown(self.image.stem)
+        return escape(self.image.stem)
 
     def read_frame(self) -> Frame:
         """Return the image as (H, W, 3) uint8, BGR, upright."""
@@ -57,7 +57,7 @@ class Sample:
             return Truth(np.zeros(read_size(self.image)[0], np.bool_))
         if self.role == "image-level":
             raise InputError(
-                f"{shown(self.image)}: shows a crack somewhere, but has no mask; leave it out of "
+                f"{escape(self.image)}: shows a crack somewhere, but has no mask; leave it out of "
                 "what needs masks"
             )
         truth = self._drawn()
@@ -85,7 +85,7 @@ class Sample:
 
     def mask_label(self) -> str:
         """Return what messages call the mask."""
-        return shown(self.mask)
+        return escape(self.mask)
 
 
 def _check_size(sample: Sample, truth: Truth, size_hw: tuple[int, int], orientation: int) -> None:
@@ -100,7 +100,7 @@ def _check_size(sample: Sample, truth: Truth, size_hw: tuple[int, int], orientat
             "mask, too, or save both upright"
         )
     raise InputError(
-        f"{shown(sample.image)}: expected the size of its mask {sample.mask_label()}, "
+        f"{escape(sample.image)}: expected the size of its mask {sample.mask_label()}, "
         f"{found[1]}x{found[0]} px, found {size_hw[1]}x{size_hw[0]} px; {remedy}"
     )
 
@@ -117,7 +117,7 @@ def _check_turned(sample: Sample, crack: Mask, orientation: int) -> None:
     upright, stored = _darkness(grey, crack), _darkness(grey, as_stored)
     if upright < stored + CLEARLY_DARKER:
         raise InputError(
-            f"{shown(sample.image)}: turned by its EXIF orientation {orientation}, but its mask "
+            f"{escape(sample.image)}: turned by its EXIF orientation {orientation}, but its mask "
             f"{sample.mask_label()} seems not to be; save both upright, without that orientation"
         )
 

@@ -148,14 +148,14 @@ def check_models() -> Check:
     return Check(name="models", verdict="ok", found=", ".join(names))
 
 
-def built_with(build_information: str, part: str) -> bool:
+def has_part(build_information: str, part: str) -> bool:
     """Return whether OpenCV's build information says YES of a part, such as FFMPEG."""
     return bool(re.search(rf"^\s*{re.escape(part)}:\s*YES\b", build_information, re.M))
 
 
 def _check_video(built: str, part: str, remedy: str) -> Check:
     name = f"opencv {part.lower()}"
-    if built_with(built, part):
+    if has_part(built, part):
         return Check(name=name, verdict="ok", found="built in")
     return Check(name=name, verdict="warn", found="not built in", remedy=remedy)
 

@@ -154,7 +154,7 @@ def examine(
     )
 
 
-def encoded(report: DeepReport) -> bytes:
+def encode_report(report: DeepReport) -> bytes:
     """Return a report as indented JSON, the user's home folder as `~`."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=1)
     home = str(Path.home()).encode()

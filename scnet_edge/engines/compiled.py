@@ -162,7 +162,7 @@ def read_code(folder: Path, record: CompiledEngine, name: str) -> bytes:
     Raises:
         EngineError: the record does not list it, or it is missing, foreign or altered.
     """
-    path = _listed(folder, name)
+    path = _find_listed(folder, name)
     code = path.read_bytes()
     _check_sha256(path, hashlib.sha256(code).hexdigest(), record.files.get(name, "nothing"))
     return code
@@ -201,10 +201,10 @@ def mend(folder: Path) -> str:
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:
-    _check_sha256(path := _listed(folder, name), file_sha256(path), expected)
+    _check_sha256(path := _find_listed(folder, name), file_sha256(path), expected)
 
 
-def _listed(folder: Path, name: str) -> Path:
+def _find_listed(folder: Path, name: str) -> Path:
     """Return the path of a file that the record lists; it is a plain file of the folder."""
     path = folder / name
     if Path(name).name != name or path.is_symlink() or not path.is_file():

@@ -90,7 +90,7 @@ def _check_tensor(data: memoryview) -> None:
         elif number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and value):
             external = True
         elif number == TENSOR_DIMENSIONS:
-            sizes = [value] if isinstance(value, int) else _packed(value)
+            sizes = [value] if isinstance(value, int) else _unpack(value)
             if max(sizes, default=0) > MAX_DIMENSION:
                 raise _RefusedError(f"{name!r} claims {max(sizes)} rows, more than any weight has")
     if external:
@@ -131,7 +131,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise _RefusedError("expected an ONNX file, found one that is cut short, or no ONNX")
 
 
-def _packed(data: memoryview) -> list[int]:
+def _unpack(data: memoryview) -> list[int]:
     values, at = [], 0
     while at < len(data):
         value, at = _varint(data, at)

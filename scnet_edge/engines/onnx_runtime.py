@@ -44,7 +44,7 @@ class OnnxRuntimeBackend:
 
     Args:
         session: Of a graph with static shapes.
-        how: Returns what computes it: `queued` or `replayed`.
+        how: Returns what computes it: `queue_nodes` or `replay_graph`.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class OnnxRuntimeBackend:
         self._compute = None
 
 
-def queued(session: ort.InferenceSession) -> Compute:
+def queue_nodes(session: ort.InferenceSession) -> Compute:
     """Return what hands every node to the engine anew."""
     return lambda feeds: session.run(None, dict(feeds))
 
 
-def replayed(session: ort.InferenceSession) -> Compute:
+def replay_graph(session: ort.InferenceSession) -> Compute:
     """Return what records the first run as a CUDA graph, which every other run replays.
 
     A small net's hundreds of kernels take longer to launch one by one than to compute. A recorded
@@ -129,7 +129,7 @@ def load(graph: Path, *, threads: int | None, cache: Path | None) -> OnnxRuntime
                 "onnxruntime-gpu is installed but its CUDA provider does not start here; "
                 "install the CUDA and cuDNN it asks for, or the package onnxruntime for the CPU"
             )
-        return OnnxRuntimeBackend(session, replayed if on_gpu else queued)
+        return OnnxRuntimeBackend(session, replay_graph if on_gpu else queue_nodes)
     except ENGINE_ERRORS as e:
         raise EngineError(f"{graph}: ONNX Runtime cannot load it: {one_line(e)}") from e
 

@@ -20,7 +20,7 @@ import msgspec
 from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.readings import Pose, Readings
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.types import Captured
 
 Receive: TypeAlias = Callable[[float], list[bytes]]  # what came within so many seconds
@@ -94,7 +94,7 @@ def lines_of_udp(uri: str) -> Iterator[Receive]:
         try:
             opened.bind((host, port))
         except OSError as e:
-            raise ConfigError(f"{redacted(uri)}: cannot listen there ({e.strerror})") from e
+            raise ConfigError(f"{redact(uri)}: cannot listen there ({e.strerror})") from e
 
         def receive(wait_s: float) -> list[bytes]:
             if not select.select([opened], [], [], wait_s)[0]:
@@ -163,19 +163,19 @@ def _opened(uri: str) -> int:
     speed = getattr(termios, f"B{baud}", None)
     if speed is None:
         raise ConfigError(
-            f"{redacted(uri)}: no serial line runs at {baud} baud; 9600, 57600, 115200 are usual"
+            f"{redact(uri)}: no serial line runs at {baud} baud; 9600, 57600, 115200 are usual"
         )
     try:
         line = os.open(parts.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError as e:
         raise ConfigError(
-            f"{redacted(uri)}: {Path(parts.path)} cannot be opened ({e.strerror})"
+            f"{redact(uri)}: {Path(parts.path)} cannot be opened ({e.strerror})"
         ) from e
     try:
         _set_raw(line, speed)
     except termios.error as e:
         os.close(line)
-        raise ConfigError(f"{redacted(uri)}: not a serial line ({e.args[-1]})") from e
+        raise ConfigError(f"{redact(uri)}: not a serial line ({e.args[-1]})") from e
     return line
 
 
@@ -192,5 +192,5 @@ def _port(uri: str) -> int:
     except ValueError:
         port = None
     if port is None:
-        raise ConfigError(f"{redacted(uri)}: no port, expected udp://HOST:PORT")
+        raise ConfigError(f"{redact(uri)}: no port, expected udp://HOST:PORT")
     return port

@@ -27,7 +27,7 @@ from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_count
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.types import Captured
 
 _TO_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
@@ -113,7 +113,7 @@ def open_odometry(
     elif uri == "visual://":
         if setup.mode == "forward":
             raise ConfigError(
-                f"{redacted(uri)}: needs a camera that looks at the wall, found mode 'forward'"
+                f"{redact(uri)}: needs a camera that looks at the wall, found mode 'forward'"
             )
         yield VisualOdometry(setup, first_segment=first_segment)
     elif uri.startswith(("speed://", "step://")):
@@ -126,7 +126,7 @@ def open_odometry(
         yield _ReadOdometry(_shown(uri, film), readings)
     elif "://" in uri:
         known = "a CSV or JSONL file, udp://, serial://, speed://, step://, visual:// or osd://"
-        raise ConfigError(f"{redacted(uri)}: unknown kind of odometry, expected {known}")
+        raise ConfigError(f"{redact(uri)}: unknown kind of odometry, expected {known}")
     else:
         file = read_odometry(Path(uri))
         check_units(Path(uri), file, setup.max_speed_mps)
@@ -220,7 +220,7 @@ def _constant(uri: str, setup: Setup, segment: int) -> Odometry:
     if not match or bool(match[3]) != (kind == "speed") or float(match[1]) == 0:
         example = "speed://0.2mps" if kind == "speed" else "step://50mm"
         raise ConfigError(
-            f"{redacted(uri)}: expected a number above 0 with its unit, as in {example}"
+            f"{redact(uri)}: expected a number above 0 with its unit, as in {example}"
         )
     amount_m = float(match[1]) * _TO_M[match[2]]
     if kind == "step":

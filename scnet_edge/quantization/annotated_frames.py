@@ -44,12 +44,12 @@ class Annotated:
 def gate_frames(data: Sequence[str], frame_hw: tuple[int, int]) -> tuple[list[Annotated], str]:
     """Return the test splits of data sets, or drawn frames where none is given, and their name."""
     if not data:
-        return drawn_frames(frame_hw), drawn_name()
+        return draw_frames(frame_hw), drawn_name()
     labels = _labels(data)
     frames: list[Annotated] = []
     for spec, label in zip(data, labels, strict=True):
         strata = _strata(spec, labels)
-        own = _annotated(label, open_dataset(spec, "test"), strata)
+        own = _annotate(label, open_dataset(spec, "test"), strata)
         if unseen := strata.keys() - {tag for frame in own for tag in frame.tags}:
             raise InputError(
                 f"{spec}: stratum {min(unseen)!r} of {STRATA_FILE} has no image of the test split, "
@@ -62,13 +62,13 @@ def gate_frames(data: Sequence[str], frame_hw: tuple[int, int]) -> tuple[list[An
 def validation_frames(spec: str) -> tuple[list[Annotated], str]:
     """Return every tenth image of a training split, which never calibrates, and its name."""
     held, name = open_dataset(spec, "train")[::VALIDATION_EVERY], spec.partition(":")[0]
-    return _annotated(name, held, {}), f"every tenth of {name} train"
+    return _annotate(name, held, {}), f"every tenth of {name} train"
 
 
-def drawn_frames(frame_hw: tuple[int, int]) -> list[Annotated]:
+def draw_frames(frame_hw: tuple[int, int]) -> list[Annotated]:
     """Return drawn pipe walls whose cracks are known to the pixel, a third of them underexposed."""
     stills = render_stills(DRAWN_FRAMES, frame_hw, seed=DRAWN_SEED)
-    return [_held(DRAWN, f"wall-{i}", frame, mask) for i, (frame, mask) in enumerate(stills)]
+    return [_in_memory(DRAWN, f"wall-{i}", frame, mask) for i, (frame, mask) in enumerate(stills)]
 
 
 def drawn_name() -> str:
@@ -76,9 +76,9 @@ def drawn_name() -> str:
     return f"{DRAWN_FRAMES} drawn pipe walls with exact truth"
 
 
-def unannotated(frames: Sequence[tuple[str, Frame]]) -> list[Annotated]:
+def frames_without_masks(frames: Sequence[tuple[str, Frame]]) -> list[Annotated]:
     """Return frames on which a graph is judged by the masks that FP32 makes of them."""
-    return [_held("own frames", name, frame, None) for name, frame in frames]
+    return [_in_memory("own frames", name, frame, None) for name, frame in frames]
 
 
 def mean_width_px(mask: Mask) -> float:
@@ -87,7 +87,7 @@ def mean_width_px(mask: Mask) -> float:
     return 4 * float(distance[mask].mean()) - 2 if mask.any() else 0.0
 
 
-def _held(data: str, name: str, frame: Frame, mask: Mask | None) -> Annotated:
+def _in_memory(data: str, name: str, frame: Frame, mask: Mask | None) -> Annotated:
     truth = None if mask is None else Truth(mask)
     return Annotated(data=data, name=name, read=lambda: (frame, truth))
 
@@ -101,7 +101,7 @@ def _labels(data: Sequence[str]) -> list[str]:
     return [s if names.count(n) > 1 else n for s, n in zip(data, names, strict=True)]
 
 
-def _annotated(
+def _annotate(
     label: str, samples: Sequence[Sample], strata: Mapping[str, list[str]]
 ) -> list[Annotated]:
     return [

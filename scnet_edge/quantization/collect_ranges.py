@@ -16,7 +16,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.corrections import bias_shifts, corrected, equalise
+from scnet_edge.quantization.corrections import bias_shifts, correct_biases, equalise
 from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.graph_scores import GraphScores, mean_error, score
 from scnet_edge.quantization.histograms import (
@@ -114,7 +114,7 @@ def calibrate(
         cache=cache,
         report=report,
     )
-    best = _repaired(work, chain, *_ranged(work, trace_chain(exportable(chain))))
+    best = _repair(work, chain, *_choose_ranges(work, trace_chain(exportable(chain))))
     blank = CalibrationFile(
         schema=SCHEMA,
         model=card.name,
@@ -130,7 +130,7 @@ def calibrate(
         validation=validation_name,
         engine=work.engine,
         key="",
-        frames={candidate.name: _chosen_frame(candidate, why) for candidate, why in chosen},
+        frames={candidate.name: _describe(candidate, why) for candidate, why in chosen},
         comparison=best.trials,
         ranges=best.ranges,
         bias_shifts=best.shifts,
@@ -138,7 +138,7 @@ def calibrate(
     return msgspec.structs.replace(blank, key=key_of(blank))
 
 
-def _ranged(
+def _choose_ranges(
     work: Calibrator, fused: onnx.ModelProto, label: str = ""
 ) -> tuple[Ranged, GraphScores]:
     """Return the ranges by the best method, network by network, and the scores of FP32."""
@@ -168,20 +168,20 @@ def _ranged(
     return found, reference
 
 
-def _repaired(work: Calibrator, chain: Chain, plain: Ranged, reference: GraphScores) -> Ranged:
+def _repair(work: Calibrator, chain: Chain, plain: Ranged, reference: GraphScores) -> Ranged:
     """Return the plain ranges, or those with equalised layers or corrected biases if they pay."""
     if reference.f1 - plain.f1 < WORTH_REPAIR:
         return plain
     rewritten = exportable(chain)
     equalise(rewritten)
-    smooth, _ = _ranged(work, trace_chain(rewritten), "equalised ")
+    smooth, _ = _choose_ranges(work, trace_chain(rewritten), "equalised ")
     smooth = replace(smooth, equalised=True)
     best, other = (smooth, plain) if smooth.f1 - plain.f1 > PAYS else (plain, smooth)
     work.report("correcting biases")
     with loader() as load:
         few = [c.frame for c in work.frames[:CORRECTION_FRAMES]]
         shifts = bias_shifts(best.fused, best.ranges, few, load)
-    graph = quantise(corrected(best.fused, shifts), best.ranges)
+    graph = quantise(correct_biases(best.fused, shifts), best.ranges)
     trial = _trial(work, "all", "corrected biases", graph, reference)
     pays = trial.f1 - best.f1 > PAYS
     unused = tuple(msgspec.structs.replace(t, chosen=False) for t in other.trials)
@@ -218,7 +218,7 @@ def _histograms(work: Calibrator, graph: onnx.ModelProto, members: list[str]) ->
     return found
 
 
-def _chosen_frame(candidate: CandidateFrame, why: str) -> ChosenFrame:
+def _describe(candidate: CandidateFrame, why: str) -> ChosenFrame:
     return ChosenFrame(
         sha256=candidate.sha256,
         phash=candidate.phash,

@@ -40,7 +40,7 @@ def bias_shifts(
     return {name: np.mean(means, axis=0).tolist() for name, means in shifts.items()}
 
 
-def corrected(model: onnx.ModelProto, shifts: Shifts) -> onnx.ModelProto:
+def correct_biases(model: onnx.ModelProto, shifts: Shifts) -> onnx.ModelProto:
     """Return a copy of an FP32 graph with the shifts subtracted from the biases."""
     moved = onnx.ModelProto()
     moved.CopyFrom(model)

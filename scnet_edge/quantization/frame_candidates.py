@@ -17,7 +17,7 @@ from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.preprocess import resized
-from scnet_edge.errors import CutShort, InputError, shown
+from scnet_edge.errors import CutShort, InputError, escape
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.lowering import fp32_graph
@@ -90,14 +90,14 @@ def read_candidates(
     found = []
     for number, source in enumerate(data, 1):
         prefix = f"{number}/" if len(data) > 1 else ""
-        with _opened(source) as (frames, count):
+        with _open(source) as (frames, count):
             step = max(1, -(-(count or 0) // limit))
-            kept = _thinned(source, frames, limit, step, size_hw)
-        found += [_measured(f"{prefix}{name}", f, probability, threshold) for name, f in kept]
+            kept = _thin(source, frames, limit, step, size_hw)
+        found += [_measure(f"{prefix}{name}", f, probability, threshold) for name, f in kept]
     return found
 
 
-def _thinned(
+def _thin(
     source: str, frames: Iterator[tuple[str, Frame]], limit: int, step: int, size_hw: SizeHW
 ) -> list[tuple[str, Frame]]:
     """Return every `step`th frame, resized; where they would be more than the limit, every other.
@@ -121,20 +121,18 @@ def _thinned(
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None]]:
+def _open(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None]]:
     if ":" in source and not Path(source).exists():
         samples = open_dataset(source, "train")
         yield ((s.name, s.read_frame()) for s in samples), len(samples)
         return
     with open_source(source) as opened:
         if opened.left_out:
-            logger.warning("%s: %s", shown(source), opened.left_out)
+            logger.warning("%s: %s", escape(source), opened.left_out)
         yield ((shot.name, shot.frame) for shot in opened), opened.count
 
 
-def _measured(
-    name: str, frame: Frame, probability: Probability, threshold: float
-) -> CandidateFrame:
+def _measure(name: str, frame: Frame, probability: Probability, threshold: float) -> CandidateFrame:
     return CandidateFrame(
         name=name,
         frame=frame,

@@ -82,7 +82,7 @@ def judge(
     lost_ci95 = lost_interval(ours, reference)
     strata = tuple(stratum_scores(ours, reference, kinds))
     agreed = agreement(ours, reference)
-    reasons = [*objections, *_broken(ours, reference)]
+    reasons = [*objections, *_find_worthless(ours, reference)]
     if lost_ci95[1] > gate.max_lost_f1:
         reasons.append(
             f"may lose {lost_ci95[1]:.4f} F1 (upper end of the 95 % interval, "
@@ -113,7 +113,7 @@ def judge(
     )
 
 
-def _broken(ours: GraphScores, reference: GraphScores) -> list[str]:
+def _find_worthless(ours: GraphScores, reference: GraphScores) -> list[str]:
     """Return what makes masks worthless whatever they score."""
     reasons = []
     if not ours.finite:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.samples import Sample
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, escape
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.annotated_frames import (
     Annotated,
-    drawn_frames,
+    draw_frames,
     drawn_name,
-    unannotated,
+    frames_without_masks,
     validation_frames,
 )
 from scnet_edge.quantization.choose_frames import (
@@ -30,7 +30,7 @@ from scnet_edge.quantization.frame_candidates import (
     red_minus_blue,
     swapped_colours,
 )
-from scnet_edge.quantization.leakage import held_back, refuse_leaks
+from scnet_edge.quantization.leakage import refuse_leaks, without_validation
 from scnet_edge.quantization.perceptual_hash import phash
 
 VALIDATION_FRAMES = 16
@@ -88,7 +88,7 @@ def gather(
         found = read_candidates(sources, wanted, size_hw, detect, threshold)
     whole, twins = refuse_leaks(found, {k: [look for look, _ in v] for k, v in tests.items()})
     validating = [annotated.read()[0] for annotated in kept]
-    free = held_back(whole, validating)
+    free = without_validation(whole, validating)
     distinct = without_repeats(free)
     refuse_useless(distinct, len(found))
     chosen = choose_frames(distinct, wanted)
@@ -136,11 +136,11 @@ def _stand_ins(
     taken = {candidate.name for candidate, _ in chosen}
     rest = [candidate for candidate in distinct if candidate.name not in taken]
     if len(rest) < VALIDATION_FRAMES // 2:
-        return drawn_frames(size_hw), drawn_name()
+        return draw_frames(size_hw), drawn_name()
     few = evenly_spaced(rest, VALIDATION_FRAMES)
     name = f"the masks of FP32 on {len(few)} frames that were not chosen"
-    return unannotated([(c.name, c.frame) for c in few]), name
+    return frames_without_masks([(c.name, c.frame) for c in few]), name
 
 
 def _short(sources: Sequence[str]) -> str:
-    return shown(", ".join("/".join(Path(source).parts[-2:]) for source in sources))
+    return escape(", ".join("/".join(Path(source).parts[-2:]) for source in sources))

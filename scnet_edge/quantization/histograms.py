@@ -82,14 +82,14 @@ def minmax(histogram: Histogram) -> float:
 def percentile(histogram: Histogram) -> float:
     """Return the upper edge of the bin in which the percentile lies."""
     within = histogram.counts.cumsum() >= histogram.counts.sum() * PERCENTILE / 100
-    return _capped(histogram, int(np.argmax(within)) + 1)
+    return _cap(histogram, int(np.argmax(within)) + 1)
 
 
 def least_squares(histogram: Histogram) -> float:
     """Return the range whose rounding and saturation have the least mean squared error."""
     centres = np.arange(BINS, dtype=np.float64) + 0.5  # in bins
     errors = [_squared_error(histogram.counts, centres, int(bins)) for bins in CANDIDATES]
-    return _capped(histogram, int(CANDIDATES[np.argmin(errors)]))
+    return _cap(histogram, int(CANDIDATES[np.argmin(errors)]))
 
 
 def _squared_error(counts: npt.NDArray[np.int64], centres: Floats, bins: int) -> float:
@@ -108,7 +108,7 @@ def entropy(histogram: Histogram) -> float:
     counts = histogram.counts.copy()
     counts[0] = counts[1]
     losses = [_divergence(counts, int(bins)) for bins in CANDIDATES]
-    return _capped(histogram, int(CANDIDATES[np.argmin(losses)]))
+    return _cap(histogram, int(CANDIDATES[np.argmin(losses)]))
 
 
 def _divergence(counts: npt.NDArray[np.int64], bins: int) -> float:
@@ -128,7 +128,7 @@ def _divergence(counts: npt.NDArray[np.int64], bins: int) -> float:
     return float(np.sum(p[seen] * np.log(p[seen] / q[seen])))
 
 
-def _capped(histogram: Histogram, bins: int) -> float:
+def _cap(histogram: Histogram, bins: int) -> float:
     return max(min(histogram.upper * bins / BINS, histogram.peak), SMALLEST_PEAK)
 
 

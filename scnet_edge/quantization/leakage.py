@@ -14,9 +14,9 @@ from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.perceptual_hash import (
     bits,
     every_way,
+    is_shown_in,
     public_test_splits,
     same_picture,
-    shown_in,
 )
 from scnet_edge.quantization.ranges import CalibrationFile
 from scnet_edge.types import Frame
@@ -45,7 +45,7 @@ def refuse_leaks(
     ways = [every_way(c.frame) for c in rest]
     for split, hashes in (public.splits | evaluation).items():
         table = bits(hashes)
-        leaked = [c.name for c, way in zip(rest, ways, strict=True) if shown_in(way, table)]
+        leaked = [c.name for c, way in zip(rest, ways, strict=True) if is_shown_in(way, table)]
         if leaked:
             raise InputError(
                 f"{len(leaked)} of {len(candidates)} frames are of the evaluation split {split!r} "
@@ -55,7 +55,7 @@ def refuse_leaks(
     return rest, twins
 
 
-def held_back(
+def without_validation(
     candidates: Sequence[CandidateFrame], validation: Sequence[Frame]
 ) -> list[CandidateFrame]:
     """Return the candidates without the pictures that validation keeps for itself."""
@@ -66,7 +66,7 @@ def held_back(
 def refuse_calibration_frames(frames: Sequence[Annotated], calibration: CalibrationFile) -> None:
     """Raise InputError when the gate would judge on pictures that the ranges come from."""
     table = bits([frame.phash for frame in calibration.frames.values()])
-    seen = [a.name for a in frames if shown_in(every_way(a.read()[0]), table)]
+    seen = [a.name for a in frames if is_shown_in(every_way(a.read()[0]), table)]
     if seen:
         raise InputError(
             f"{len(seen)} of {len(frames)} frames of the gate calibrated the ranges "

@@ -12,7 +12,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.fp16 import half_layers, to_half
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.corrections import corrected, equalise
+from scnet_edge.quantization.corrections import correct_biases, equalise
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import CalibrationFile
 
@@ -43,7 +43,7 @@ def int8_graph(
 ) -> onnx.ModelProto:
     """Return the graph with Q/DQ around all convolutions but those excluded, biases corrected."""
     shifts = {k: v for k, v in calibration.bias_shifts.items() if k not in exclude}
-    return quantise(corrected(fused, shifts), calibration.ranges, exclude=exclude)
+    return quantise(correct_biases(fused, shifts), calibration.ranges, exclude=exclude)
 
 
 def layers_of(calibration: CalibrationFile, exclude: Collection[str]) -> list[str]:
@@ -61,7 +61,7 @@ def layers_of(calibration: CalibrationFile, exclude: Collection[str]) -> list[st
     return layers
 
 
-def lowered(
+def lower(
     fused: onnx.ModelProto,
     precision: Literal["fp32", "fp16", "int8"],
     calibration: CalibrationFile | None,

@@ -22,7 +22,7 @@ def in_engine(graph: onnx.ModelProto) -> Iterator[Backend]:
     Raises:
         EngineError: no engine for the CPU is installed, or it refuses the graph.
     """
-    backend = _opened(graph)
+    backend = _open(graph)
     try:
         yield backend
     finally:
@@ -35,7 +35,7 @@ def loader() -> Iterator[Load]:
     opened: list[Backend] = []
 
     def load(graph: onnx.ModelProto) -> Run:
-        backend = _opened(graph)
+        backend = _open(graph)
         opened.append(backend)
 
         def run(feeds: Mapping[str, npt.NDArray[np.uint8]]) -> dict[str, Array]:
@@ -50,7 +50,7 @@ def loader() -> Iterator[Load]:
             backend.close()
 
 
-def _opened(graph: onnx.ModelProto) -> Backend:
+def _open(graph: onnx.ModelProto) -> Backend:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         onnx.save(graph, path)

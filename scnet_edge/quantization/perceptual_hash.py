@@ -79,7 +79,7 @@ def same_picture(one: str, others: Bits) -> bool:
     return bool(len(others)) and nearest(one, others)[1] <= SAME_PICTURE_BITS
 
 
-def shown_in(ways: list[str], others: Bits) -> bool:
+def is_shown_in(ways: list[str], others: Bits) -> bool:
     """Return whether any of the others, (n, 256), is the picture of `every_way`."""
     return any(same_picture(way, others) for way in ways)
 

@@ -141,7 +141,7 @@ def find_ranges(
 
 def read_ranges(path: Path) -> CalibrationFile:
     """Return a calibration file; refuse another schema and one that was edited."""
-    calibration = _checked_schema(path)
+    calibration = _check_schema(path)
     if calibration.key != key_of(calibration):
         raise ConfigError(
             f"{path}: its key does not fit its contents, so it was edited or damaged; "
@@ -173,7 +173,7 @@ def write_ranges(path: Path, calibration: CalibrationFile) -> None:
     write_file(path, ("\n".join(lines) + "\n").encode())
 
 
-def _checked_schema(path: Path) -> CalibrationFile:
+def _check_schema(path: Path) -> CalibrationFile:
     found = read_toml(path, _Schema).schema
     if found != SCHEMA:
         raise ConfigError(

@@ -24,7 +24,7 @@ from scnet_edge.quantization.gate import (
 )
 from scnet_edge.quantization.graph_scores import GraphScores, Traits, score, traits
 from scnet_edge.quantization.layer_sensitivity import rank
-from scnet_edge.quantization.lowering import layers_of, lowered
+from scnet_edge.quantization.lowering import layers_of, lower
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.ranges import CalibrationFile
 
@@ -64,7 +64,7 @@ class GateContext:
 
     def graph(self, step: Buildable) -> onnx.ModelProto:
         """Return the graph of a candidate."""
-        return lowered(
+        return lower(
             self.fused,
             step.precision,
             self.calibration,
@@ -100,7 +100,7 @@ def select_precision(
     engine, reference = _scores(context, FP32, None)
     kinds = traits(context.frames)
     unjudged = unjudged_strata(reference, kinds)
-    exact = _judged(context, FP32, reference, kinds)
+    exact = _judge(context, FP32, reference, kinds)
     if not exact.passed and not allow_loss:
         raise GateError(
             f"nothing passes the gate {context.gate.spec} on {context.data}, not even FP32: "
@@ -108,10 +108,10 @@ def select_precision(
         )
     tried: Tried = []
     for step in _int8_steps(context, kinds):
-        tried.append((step, _judged(context, step, reference, kinds)))
+        tried.append((step, _judge(context, step, reference, kinds)))
         if tried[-1][1].passed or allow_loss:
             break
-    tried.append((FP16, _judged(context, FP16, reference, kinds)))
+    tried.append((FP16, _judge(context, FP16, reference, kinds)))
     if not any(candidate.passed for _, candidate in tried):
         tried.append((FP32, exact))
     shipped, decision = _decision(context, tried, allow_loss=allow_loss, elsewhere=elsewhere)
@@ -176,7 +176,7 @@ def _int8_steps(context: GateContext, kinds: Sequence[Traits]) -> Iterator[Build
         )
 
 
-def _judged(
+def _judge(
     context: GateContext, step: Buildable, reference: GraphScores, kinds: Sequence[Traits]
 ) -> Candidate:
     context.report(f"scoring {step.name} on {len(context.frames)} frames")

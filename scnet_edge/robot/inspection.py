@@ -18,7 +18,7 @@ from scnet_edge.inspection.odometry import (
 from scnet_edge.inspection.odometry_checks import FilmSpan
 from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.machine.description import machine_name
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
@@ -65,8 +65,8 @@ def open_inspection(
     facts = facts_of(
         pipeline.manifest,
         setup,
-        source=redacted(robot.source),
-        odometry=None if robot.odometry is None else redacted(robot.odometry),
+        source=redact(robot.source),
+        odometry=None if robot.odometry is None else redact(robot.odometry),
         engine=pipeline.engine,
         machine=machine_name(),
         version=__version__,

@@ -149,7 +149,7 @@ def _serve(
 
 
 @contextmanager
-def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+def stop_on_signals(stop: threading.Event) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end the run in order: `stop` is set, what waits is written, exit 0.
 
     The second one ends the process at once. Signals arrive in the main thread; a run in another

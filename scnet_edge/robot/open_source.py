@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from scnet_edge.config import parse_size
 from scnet_edge.errors import ConfigError, InputError, install_extra
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.simulation.clip import SMALLEST_PX, render_clip
 from scnet_edge.video.camera import FRAME_S, OPEN_S
 from scnet_edge.video.fake_source import fake_source
@@ -40,7 +40,7 @@ def open_any(uri: str, *, open_s: float = OPEN_S, frame_s: float = FRAME_S) -> I
         with open_source(uri, open_s=open_s, frame_s=frame_s) as source:
             yield source
         return
-    source = _simulated(uri)
+    source = _simulate(uri)
     with closing(source.items):
         yield source
 
@@ -53,10 +53,10 @@ def _bag(uri: str) -> Source:
     return open_rosbag(uri)
 
 
-def _simulated(uri: str) -> Source:
+def _simulate(uri: str) -> Source:
     parts = urlsplit(uri)
     if parts.netloc + parts.path != "pipe":
-        raise InputError(f"{redacted(uri)}: unknown simulation, expected sim://pipe")
+        raise InputError(f"{redact(uri)}: unknown simulation, expected sim://pipe")
     options: dict[str, int] = {}
     size_hw = (384, 544)
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -71,11 +71,11 @@ def _simulated(uri: str) -> Source:
 def _number(uri: str, key: str, value: str) -> int:
     if key not in SIM_OPTIONS:
         known = ", ".join(itertools.chain(["size"], SIM_OPTIONS))
-        raise InputError(f"{redacted(uri)}: unknown option {key!r}, expected {known}")
+        raise InputError(f"{redact(uri)}: unknown option {key!r}, expected {known}")
     low, high = SIM_OPTIONS[key]
     if not value.isdecimal() or not low <= int(value) <= high:
         raise InputError(
-            f"{redacted(uri)}: {key}={value}, expected a whole number from {low} to {high}"
+            f"{redact(uri)}: {key}={value}, expected a whole number from {low} to {high}"
         )
     return int(value)
 
@@ -84,4 +84,4 @@ def _size(uri: str, value: str) -> tuple[int, int]:
     try:
         return parse_size(value, (SMALLEST_PX, 9999))
     except ConfigError as e:
-        raise InputError(f"{redacted(uri)}: {e}") from e
+        raise InputError(f"{redact(uri)}: {e}") from e

@@ -150,10 +150,10 @@ def read_robot(path: Path) -> Robot:
         where = re.search(r"\(at .*\)$", str(e))
         raise ConfigError(f"{path}: not TOML {where[0] if where else ''}".rstrip()) from None
     except msgspec.ValidationError as e:
-        raise ConfigError(f"{path}: {_explained(str(e))}") from None
+        raise ConfigError(f"{path}: {_explain(str(e))}") from None
 
 
-def _explained(message: str) -> str:
+def _explain(message: str) -> str:
     """Return msgspec's message with the key first and its whole range."""
     if unknown := re.search(r"unknown field `(.*)`", message, re.DOTALL):
         close = difflib.get_close_matches(unknown[1], Robot.__struct_fields__, 1, 0.6)
@@ -166,10 +166,10 @@ def _explained(message: str) -> str:
     at, kind = re.search(r"`\$\.(\w+)", message), re.search(r"got `(\w+)`", message)
     assert at, message
     found = f", found {kind[1]}" if kind else ""
-    return f"{at[1]}: expected {_expected(at[1])}{found}"
+    return f"{at[1]}: expected {_expectation(at[1])}{found}"
 
 
-def _expected(key: str) -> str:
+def _expectation(key: str) -> str:
     """Return what a key takes, in words."""
     return describe_type(get_type_hints(Robot, include_extras=True)[key])
 

@@ -19,14 +19,14 @@ from typing import Protocol
 import msgspec
 
 from scnet_edge import __version__
-from scnet_edge.errors import ConfigError, Incomplete, InputError, shown
+from scnet_edge.errors import ConfigError, Incomplete, InputError, escape
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.robot.inspection import Inspection, open_inspection
-from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stopped_by_signals
+from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stop_on_signals
 from scnet_edge.robot.open_source import open_any
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import Segmentation, open_segmentation
@@ -145,7 +145,7 @@ class Run:
         if not unused:
             return None
         why = ", ".join(f"{count} {reason}" for reason, count in unused.items())
-        return InputError(f"{redacted(self.robot.source)}: no frame could be used ({why})")
+        return InputError(f"{redact(self.robot.source)}: no frame could be used ({why})")
 
 
 @contextmanager
@@ -177,7 +177,7 @@ def open_run(
         source = enter(
             open_any(robot.source, open_s=robot.open_timeout_s, frame_s=robot.frame_timeout_s)
         )
-        enter(stopped_by_signals(source.stop))
+        enter(stop_on_signals(source.stop))
         if robot.isolate is None:
             robot = msgspec.structs.replace(robot, isolate=source.live)
         footage = source.live or source.fps is not None
@@ -280,10 +280,10 @@ def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) ->
     (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
     rendered = {"Footage": "simulated: rendered by a program"} if uri.startswith("sim:") else {}
     return {
-        "Source": redacted(uri),
+        "Source": redact(uri),
         **rendered,
         **({"Files": files} if files else {}),
-        "Bundle": shown(bundle),
+        "Bundle": escape(bundle),
         "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",

@@ -57,22 +57,22 @@ def open_segmentation(
     ignore = _ignore(robot)
     with ExitStack() as stack:
 
-        def opened(path: Path, point: str | None = robot.operating_point) -> Pipeline:
+        def open_one(path: Path, point: str | None = robot.operating_point) -> Pipeline:
             return stack.enter_context(_open_pipeline(path, robot, cache, point, ignore))
 
         if robot.hed_every > 1 or robot.hed_bundle:
             pipeline, full = _open_split(bundle, robot, cache, ignore)
             stack.enter_context(pipeline)
         else:
-            full = pipeline = opened(bundle)
+            full = pipeline = open_one(bundle)
         if robot.gate_bundle:
-            cheap, threshold = opened(Path(robot.gate_bundle), None), robot.gate_threshold
+            cheap, threshold = open_one(Path(robot.gate_bundle), None), robot.gate_threshold
             full = Cascade(cheap, full, threshold=threshold, wake_px=robot.gate_wake_px)
         steps = [DegradationStep(name="full", segment=full)]
         if robot.degrade_every > 1:
             steps.append(replace(steps[0], name=_rate(robot), every=robot.degrade_every))
         if robot.degrade_bundle:
-            cheaper = opened(Path(robot.degrade_bundle))
+            cheaper = open_one(Path(robot.degrade_bundle))
             name = f"bundle {Path(robot.degrade_bundle).name}"
             steps.append(replace(steps[-1], name=name, segment=cheaper))
         skip = _skip(robot)
@@ -116,9 +116,9 @@ def _open_split(
     bundle: Path, robot: Robot, cache: Path | None, ignore: Ignore
 ) -> tuple[Pipeline, Segment]:
     """Return a pipeline over the two split_graphs, and it with `prior_reused` flagged."""
-    manifest = _halved(bundle, (HED, SCNET))
+    manifest = _read_split_manifest(bundle, (HED, SCNET))
     hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
-    hed_manifest = _halved(hed_bundle, (HED,))
+    hed_manifest = _read_split_manifest(hed_bundle, (HED,))
     assert manifest.edge_threshold is not None
     split = open_split(
         lambda: _open_half(hed_bundle, hed_manifest, HED, robot, cache),
@@ -151,7 +151,7 @@ def _open_half(
     return open_one(openings[0])
 
 
-def _halved(bundle: Path, names: tuple[str, ...]) -> Manifest:
+def _read_split_manifest(bundle: Path, names: tuple[str, ...]) -> Manifest:
     manifest = read_manifest(bundle)
     if not set(names) <= manifest.files.keys() or manifest.edge_threshold is None:
         raise BundleError(

@@ -14,7 +14,7 @@ import msgspec
 
 from scnet_edge.bundle.made_here import KEY
 from scnet_edge.errors import CONTROL, ConfigError
-from scnet_edge.redaction import FILES, redacted
+from scnet_edge.redaction import FILES, redact
 
 NAME = "scnet-edge"
 HIDDEN = (Path("/tmp"), Path("/var/tmp"))
@@ -117,13 +117,13 @@ def unit_text(
     """
     if not re.fullmatch(r"[1-9]\d*[KMGT]?", memory_max):
         raise ConfigError(f"memory: expected a size such as 2G, found {memory_max!r}")
-    folders = " ".join(_quoted(str(path)) for path in read_only)
+    folders = " ".join(_quote(str(path)) for path in read_only)
     return TEMPLATE.format(
-        command=" ".join(map(_quoted, [*_program(), *arguments])),
+        command=" ".join(map(_quote, [*_program(), *arguments])),
         memory_max=memory_max,
         name=NAME,
         start_s=START_S,
-        key=f"LoadCredential={KEY}:{_escaped(str(device_key))}\n" if device_key else "",
+        key=f"LoadCredential={KEY}:{_escape(str(device_key))}\n" if device_key else "",
         watchdog_s=WATCHDOG_S,
         restarts=RESTARTS,
         restarts_s=RESTARTS_S,
@@ -225,18 +225,18 @@ def _program() -> list[str]:
     return [sys.executable, "-m", "scnet_edge"]
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "%%")
 
 
-def _quoted(argument: str) -> str:
+def _quote(argument: str) -> str:
     """Return an argument as a unit file writes it: % and $ mean something there."""
     if CONTROL.search(argument):
         raise ConfigError(
-            f"{redacted(argument)}: a line break, or another character that is not shown, has no "
+            f"{redact(argument)}: a line break, or another character that is not shown, has no "
             "place in a service's command"
         )
-    escaped = _escaped(argument).replace("$", "$$")
+    escaped = _escape(argument).replace("$", "$$")
     if escaped == shlex.quote(escaped):
         return escaped
     return '"' + escaped.replace('"', '\\"') + '"'

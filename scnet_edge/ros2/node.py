@@ -110,11 +110,11 @@ class CrackNode:
         clock_s = (start_s, decoded_s, segmented_s, perf_counter())
         stages_ms = (1e3 * (after - before) for before, after in pairwise(clock_s))
         self._latency.add(dict(zip(STAGES, stages_ms, strict=True)))
-        yield from self._measured(message.header, frame, result, wanted)
+        yield from self._measure(message.header, frame, result, wanted)
         self.processed += 1
         self._error = ""
 
-    def _measured(
+    def _measure(
         self, head: Any, frame: Frame, result: Result, wanted: Collection[Output]
     ) -> Iterator[tuple[Output, Any]]:
         if "cracks" in wanted or "detections" in wanted:
@@ -124,7 +124,7 @@ class CrackNode:
             if "cracks" in wanted:
                 yield (
                     "cracks",
-                    ros_messages.measured(
+                    ros_messages.cracks_message(
                         self._make,
                         head,
                         cracks,

@@ -66,7 +66,7 @@ class Counters:
             self.last_processed_ns = time.monotonic_ns()
 
     @contextmanager
-    def dropped_on_error(self) -> Iterator[None]:
+    def drop_on_error(self) -> Iterator[None]:
         """Count a frame as `engine_crashed`, or else `failed`, where working on it raises."""
         try:
             yield

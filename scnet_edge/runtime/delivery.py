@@ -95,8 +95,8 @@ def delivering(
             for sink in sinks:
                 sink.note(item)
             return
-        with counters.dropped_on_error():
-            frame_result = _measured(item, measure)
+        with counters.drop_on_error():
+            frame_result = _measure(item, measure)
             for sink in sinks:
                 sink.write(frame_result)
         counters.process()
@@ -113,7 +113,7 @@ def delivering(
             under_way.popleft().result()
 
 
-def _measured(frame_result: FrameResult, measure: Measure) -> FrameResult:
+def _measure(frame_result: FrameResult, measure: Measure) -> FrameResult:
     start_s = perf_counter()
     cracks = measure(frame_result.result.mask, frame_result.captured.frame)
     measure_ms = 1e3 * (perf_counter() - start_s)

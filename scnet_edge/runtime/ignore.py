@@ -75,7 +75,7 @@ class Ignore:
         for polygon in self._polygons:
             cv2.fillPoly(ignored, [_pixels(polygon, frame_hw)], 1)
         if self._drawn_mask is not None:
-            ignored |= _fitted(self._drawn_mask, frame_hw)
+            ignored |= _fit(self._drawn_mask, frame_hw)
         if ignored.all():
             raise ConfigError(
                 "ignore: covers the whole frame, so nothing would be inspected; draw less"
@@ -134,7 +134,7 @@ def _pixels(polygon: Polygon, frame_hw: tuple[int, int]) -> npt.NDArray[np.int32
     return np.rint(corners).astype(np.int32)
 
 
-def _fitted(mask: Mask, frame_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _fit(mask: Mask, frame_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
     (height, width), (frame_height, frame_width) = mask.shape, frame_hw
     if not math.isclose(height / width, frame_height / frame_width, rel_tol=0.02):
         raise ConfigError(

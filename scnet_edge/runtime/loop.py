@@ -86,7 +86,7 @@ def run_loop(
         arriving(source, policy, counters) as inbox,
         delivering(sinks, measure, counters) as deliver,
     ):
-        for item in _until_cut(inbox, cuts):
+        for item in _keep_cut(inbox, cuts):
             for event in _waiting(event_queue):
                 deliver(event)
             if isinstance(item, Event):
@@ -98,8 +98,8 @@ def run_loop(
                     deliver(event)
             else:
                 try:
-                    with counters.dropped_on_error():
-                        frame_result = _observed(item, segment, live=source.live)
+                    with counters.drop_on_error():
+                        frame_result = _segment(item, segment, live=source.live)
                         for event in gaps.inspect(item):
                             deliver(event)
                         deliver(frame_result)
@@ -119,7 +119,7 @@ def run_loop(
     return counters
 
 
-def _until_cut(
+def _keep_cut(
     items: Iterable[Captured | Event], cuts: list[CutShort]
 ) -> Iterator[Captured | Event]:
     """Yield items; that the file is cut, which comes after the last, is kept for the end."""
@@ -134,7 +134,7 @@ def _waiting(event_queue: SimpleQueue[Event] | None) -> Iterator[Event]:
         yield event_queue.get()
 
 
-def _observed(captured: Captured, segment: Segment, *, live: bool) -> FrameResult:
+def _segment(captured: Captured, segment: Segment, *, live: bool) -> FrameResult:
     """Return the frame with its result, not yet measured."""
     start_ns = time.monotonic_ns()
     result = segment(captured.frame)

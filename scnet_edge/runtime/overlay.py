@@ -35,7 +35,7 @@ def draw_overlay(
     """
     drawn = frame.copy()
     if ignored is not None:
-        drawn[_hatched(ignored)] = IGNORED_BGR
+        drawn[_hatch(ignored)] = IGNORED_BGR
     fill = np.array(CRACK_BGR, np.float32) * FILL_OPACITY
     drawn[mask] = (frame[mask] * (1 - FILL_OPACITY) + fill).astype(np.uint8)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -54,17 +54,17 @@ def fill_layer(mask: Mask, ignored: Mask | None = None) -> npt.NDArray[np.uint8]
     """
     layer = np.zeros((*mask.shape, 4), np.uint8)
     if ignored is not None:
-        layer[_hatched(ignored)] = (*IGNORED_BGR, 255)
+        layer[_hatch(ignored)] = (*IGNORED_BGR, 255)
     layer[mask] = (*CRACK_BGR, round(255 * FILL_OPACITY))
-    return _outlined(layer, mask, CRACK_BGR)
+    return _outline(layer, mask, CRACK_BGR)
 
 
 def outline_layer(mask: Mask) -> npt.NDArray[np.uint8]:
     """Return (h, w, 4) uint8 BGRA with the outline of the true cracks, else clear."""
-    return _outlined(np.zeros((*mask.shape, 4), np.uint8), mask, TRUTH_BGR)
+    return _outline(np.zeros((*mask.shape, 4), np.uint8), mask, TRUTH_BGR)
 
 
-def _hatched(ignored: Mask) -> Mask:
+def _hatch(ignored: Mask) -> Mask:
     """Return diagonal lines over what was ignored, and its outline."""
     y, x = np.ogrid[: ignored.shape[0], : ignored.shape[1]]
     within = cv2.erode(ignored.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
@@ -72,7 +72,7 @@ def _hatched(ignored: Mask) -> Mask:
     return np.asarray(ignored & (lines | ~within), np.bool_)
 
 
-def _outlined(
+def _outline(
     layer: npt.NDArray[np.uint8], mask: Mask, colour_bgr: tuple[int, int, int]
 ) -> npt.NDArray[np.uint8]:
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)

@@ -19,7 +19,7 @@ import numpy as np
 
 from scnet_edge.data.preprocess import resized
 from scnet_edge.errors import ConfigError
-from scnet_edge.runtime.tiles import Grid, Maps, Place, blended, grid_of, padded
+from scnet_edge.runtime.tiles import Grid, Maps, Place, blend, grid_of, pad
 from scnet_edge.types import Frame, Map, Mask
 
 ModelScale: TypeAlias = Literal["native", "fit", "auto"]
@@ -70,26 +70,26 @@ def look(
     """
     frame_hw = (frame.shape[0], frame.shape[1])
     if scale == "fit":
-        return Looked(maps=_fitted(frame, run, tile_hw), scale=scale, tiles=1)
+        return Looked(maps=_fit(frame, run, tile_hw), scale=scale, tiles=1)
     grid = grid_of(frame_hw, tile_hw)
-    places = [p for p in grid.places if ignored is None or not _all_ignored(ignored, grid, p)]
+    places = [p for p in grid.places if ignored is None or not _is_ignored(ignored, grid, p)]
     first = 0
     if scale == "auto":
         small = resized(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
         coarse = grid_of(small.shape[:2], tile_hw)
         if 2 * len(coarse.places) < len(places):  # else the first look costs what it saves
             first = len(coarse.places)
-            seen = _joined(coarse, coarse.places, padded(small, tile_hw), run)
+            seen = _join(coarse, coarse.places, pad(small, tile_hw), run)
             hints = seen[0, : small.shape[0], : small.shape[1]] >= WAKE_SHARE * threshold
             places = [place for place in places if _wakes(hints, grid, place)]
             if not places:
                 nothing = [np.zeros(frame_hw, np.float32) for _ in seen]
                 return Looked(maps=nothing, scale=scale, tiles=first)
-    maps = _joined(grid, places, padded(frame, tile_hw), run)[:, : frame_hw[0], : frame_hw[1]]
+    maps = _join(grid, places, pad(frame, tile_hw), run)[:, : frame_hw[0], : frame_hw[1]]
     return Looked(maps=list(maps), scale=scale, tiles=first + len(places))
 
 
-def _all_ignored(ignored: Mask, grid: Grid, place: Place) -> bool:
+def _is_ignored(ignored: Mask, grid: Grid, place: Place) -> bool:
     top, left = grid.corner(place)
     return bool(ignored[top : top + grid.tile_hw[0], left : left + grid.tile_hw[1]].all())
 
@@ -102,24 +102,24 @@ def _wakes(hints: Mask, grid: Grid, place: Place) -> bool:
     return int(np.count_nonzero(hints[rows, columns])) >= WAKE_PX
 
 
-def _fitted(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
+def _fit(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
     """Return the maps of a whole frame scaled to the model; what it leaves free is mirrored."""
     frame_hw = (frame.shape[0], frame.shape[1])
     factor = min(t / f for t, f in zip(tile_hw, frame_hw, strict=True))
     height_px, width_px = (max(1, round(f * factor)) for f in frame_hw)
-    small = padded(resized(frame, (height_px, width_px)), tile_hw)
+    small = pad(resized(frame, (height_px, width_px)), tile_hw)
     (maps,) = run([small])
     return [resized(m[:height_px, :width_px], frame_hw) for m in maps]
 
 
-def _joined(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:
+def _join(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:
     """Return the maps of a frame from those of some of its tiles; 0 where none was looked at."""
     frame_hw = (grid.rows.length_px, grid.columns.length_px)
     tiles = (grid.crop(frame, place) for place in places)
     if frame_hw == grid.tile_hw:
         (maps,) = run(tiles)
         return maps
-    strips = blended(grid, zip(places, run(tiles), strict=True))
+    strips = blend(grid, zip(places, run(tiles), strict=True))
     joined: Maps | None = None
     for top, strip in strips:
         if joined is None:

@@ -73,7 +73,7 @@ def grid_of(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> Grid:
     return Grid(rows=rows, columns=columns, tile_hw=tile_hw)
 
 
-def padded(frame: Frame, least_hw: tuple[int, int]) -> Frame:
+def pad(frame: Frame, least_hw: tuple[int, int]) -> Frame:
     """Return a picture mirrored at its right and lower border until it is at least `least_hw`."""
     down, right = (max(0, t - f) for t, f in zip(least_hw, frame.shape, strict=False))
     if not down and not right:
@@ -82,7 +82,7 @@ def padded(frame: Frame, least_hw: tuple[int, int]) -> Frame:
     return np.asarray(mirrored, np.uint8)
 
 
-def blended(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[int, Maps]]:
+def blend(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[int, Maps]]:
     """Yield the first row and the maps (k, h, w) of each strip, from top to bottom.
 
     Args:
@@ -98,7 +98,7 @@ def blended(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[in
             total = np.zeros((len(values), *strip_hw), np.float32)
             weight = np.zeros(strip_hw, np.float32)
         while row < i:
-            yield _finished(grid, row, total, weight)
+            yield _finish(grid, row, total, weight)
             row += 1
         share = grid.rows.shares[i][:, None] * grid.columns.shares[j]  # (H, W)
         left = grid.columns.starts_px[j]
@@ -106,11 +106,11 @@ def blended(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[in
         total[:, :, here] += values * share
         weight[:, here] += share
     while total.size and row < len(grid.rows.starts_px):
-        yield _finished(grid, row, total, weight)
+        yield _finish(grid, row, total, weight)
         row += 1
 
 
-def _finished(grid: Grid, row: int, total: Maps, weight: Share) -> tuple[int, Maps]:
+def _finish(grid: Grid, row: int, total: Maps, weight: Share) -> tuple[int, Maps]:
     """Return the strip down to the next row of tiles, and move what is under way up to it."""
     top, *below = (*grid.rows.starts_px[row:], grid.rows.length_px)
     done = below[0] - top

@@ -44,10 +44,10 @@ def render_clip(
             f"a clip needs at least 1 frame of at least {SMALLEST_PX}x{SMALLEST_PX} pixels, "
             f"got {frames} of {size_hw[0]}x{size_hw[1]}"
         )
-    return _rendered(frames, size_hw, seed)
+    return _render(frames, size_hw, seed)
 
 
-def _rendered(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[tuple[Frame, Mask]]:
+def _render(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[tuple[Frame, Mask]]:
     pipe_rng, ride_rng, noise_rng = np.random.default_rng(seed).spawn(3)
     sections = _sections(pipe_rng, size_hw)
     wall = next(sections)
@@ -55,7 +55,7 @@ def _rendered(frames: int, size_hw: tuple[int, int], seed: int) -> Iterator[tupl
     light = ring_light(size_hw)
     for pose, speed_px, gain in _ride(ride_rng, frames, size_hw[1]):
         while pose.x_px - passed_px + size_hw[1] + MARGIN_PX > wall.coverage.shape[1]:
-            wall = _joined(wall, next(sections))
+            wall = _join(wall, next(sections))
         behind = max(int(pose.x_px) - passed_px - MARGIN_PX, 0)
         wall = Section(wall=wall.wall[:, behind:], coverage=wall.coverage[:, behind:])
         passed_px += behind
@@ -77,7 +77,7 @@ def _sections(rng: np.random.Generator, size_hw: tuple[int, int]) -> Iterator[Se
         yield make_section(rng, size, cracks=cracks, waterline=waterline)
 
 
-def _joined(left: Section, right: Section) -> Section:
+def _join(left: Section, right: Section) -> Section:
     return Section(
         wall=np.hstack([left.wall, right.wall]), coverage=np.hstack([left.coverage, right.coverage])
     )

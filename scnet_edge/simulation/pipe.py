@@ -45,11 +45,11 @@ def make_section(
     coverage = _crack_coverage(rng, size_hw, cracks)
     pores, scratches, joint = _pores(rng, size_hw), _scratches(rng, size_hw), _joint(rng, size_hw)
     wall = _mortar(rng, size_hw)
-    wall = _stained(wall, rng, waterline)
+    wall = _stain(wall, rng, waterline)
     wall *= (1 - 0.55 * pores)[..., None]
-    wall = _mixed(wall, LIME, 0.35 * scratches)
+    wall = _mix(wall, LIME, 0.35 * scratches)
     wall *= (1 - 0.6 * joint)[..., None]
-    wall = _opened(wall, coverage, rng)
+    wall = _open_cracks(wall, coverage, rng)
     height = _relief(rng, size_hw) - 1.6 * pores - 0.3 * scratches - 3 * joint - 2.2 * coverage
     return Section(wall=np.clip(wall * _shading(height)[..., None], 0, 1), coverage=coverage)
 
@@ -110,23 +110,23 @@ def _mortar(rng: np.random.Generator, size_hw: tuple[int, int]) -> Image:
     )
 
 
-def _stained(wall: Image, rng: np.random.Generator, waterline: float) -> Image:
+def _stain(wall: Image, rng: np.random.Generator, waterline: float) -> Image:
     """Return the wall with drips, with rust by the joint and silt below the waterline."""
     h, w = size_hw = wall.shape[:2]
     uneven, fine = fractal(rng, size_hw, (90, 40, 16, 6)), fractal(rng, size_hw, (9, 4, 2))
     for colour, strength in ((RUST, 0.5), (LIME, 0.45), (SILT, 0.6)):
         drips = fractal(rng, size_hw, (34, 15, 6), stretch_y=14) + 0.7 * uneven
-        wall = _mixed(
+        wall = _mix(
             wall, colour, strength * np.clip((drips - 1) / 2.2, 0, 1) ** 1.3 * (1 + 0.3 * fine)
         )
     from_joint = np.exp(-np.arange(w, dtype=np.float32) / 30)[None, :]
-    wall = _mixed(wall, RUST, from_joint * np.clip(0.2 + 0.25 * uneven + 0.08 * fine, 0, 0.6))
+    wall = _mix(wall, RUST, from_joint * np.clip(0.2 + 0.25 * uneven + 0.08 * fine, 0, 0.6))
     below = np.arange(h, dtype=np.float32)[:, None] - waterline * h + 5 * uneven
     silt = 0.35 / (1 + np.exp(-below / 7)) + 0.3 * np.exp(-((below / 4) ** 2))
-    return _mixed(wall, SILT, silt * np.clip(0.7 + 0.3 * uneven, 0, 1))
+    return _mix(wall, SILT, silt * np.clip(0.7 + 0.3 * uneven, 0, 1))
 
 
-def _mixed(wall: Image, colour: npt.NDArray[np.float32], share: npt.NDArray[np.floating]) -> Image:
+def _mix(wall: Image, colour: npt.NDArray[np.float32], share: npt.NDArray[np.floating]) -> Image:
     return np.asarray(wall + share[..., None] * (colour - wall), np.float32)
 
 
@@ -165,11 +165,11 @@ def _joint(rng: np.random.Generator, size_hw: tuple[int, int]) -> Map:
     return np.asarray(groove * packed, np.float32)
 
 
-def _opened(wall: Image, coverage: Map, rng: np.random.Generator) -> Image:
+def _open_cracks(wall: Image, coverage: Map, rng: np.random.Generator) -> Image:
     """Return the wall with its cracks open: dark, here and there choked, leaching at the lips."""
     uneven = fractal(rng, coverage.shape[:2], (60, 24, 8))
     lips = cv2.GaussianBlur(coverage, (0, 0), 5) * np.clip(0.5 + 0.7 * uneven, 0, 1.2)
-    wall = _mixed(wall, LIME if rng.random() < 0.5 else SILT, 0.8 * np.clip(lips, 0, 0.6))
+    wall = _mix(wall, LIME if rng.random() < 0.5 else SILT, 0.8 * np.clip(lips, 0, 0.6))
     choked = np.clip(fractal(rng, coverage.shape[:2], (50, 20, 7, 3)) - 0.6, 0, 1.5)
     return np.asarray(wall * (1 - coverage * (0.94 - 0.4 * choked))[..., None], np.float32)
 

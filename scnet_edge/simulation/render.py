@@ -36,14 +36,14 @@ def render_frames(scene: Scene) -> Iterator[tuple[RideStep, Frame, Mask]]:
         along_mm = 1000 * step.chainage_m
         near = in_view(scene.camera, scene.defects, along_mm)
         coverage = coverage_of(scene.camera, near, along_mm=along_mm, roll_deg=step.roll_deg)
-        seen = _cracked(view.at(step), coverage)
+        seen = _crack(view.at(step), coverage)
         if scene.plan.mode == "forward":
-            seen = _flooded(seen, view, step, ripples)
+            seen = _flood(seen, view, step, ripples)
         smear_px = 0.0
         if scene.plan.mode == "side":
             smear_px = 1000 * abs(step.speed_mps) * _SHUTTER_S / scene.camera.mm_per_px()
         frame = expose(seen, view.light, gain=1.0, smear_px=smear_px, rng=noise_rng)
-        yield step, _compressed(frame), truth_mask(coverage) & scene.believed
+        yield step, _compress(frame), truth_mask(coverage) & scene.believed
 
 
 class _View:
@@ -89,7 +89,7 @@ class _View:
 
     def _look(self, section: int, along_mm: Map, around_mm: Map) -> Image:
         looks = []
-        for level, wall in enumerate(self._made(section)):
+        for level, wall in enumerate(self._make(section)):
             px = 1 / self._mm_per_px / 2**level
             # One row of the other end above and below: the wall goes on over the seam.
             ring = np.concatenate([wall[-1:], wall, wall[:1]])
@@ -103,7 +103,7 @@ class _View:
             seen = looks[level] + share * (seen - looks[level])
         return np.asarray(seen, np.float32)
 
-    def _made(self, section: int) -> list[Image]:
+    def _make(self, section: int) -> list[Image]:
         if section not in self._sections:
             wall = make_wall(
                 self._rng,
@@ -115,12 +115,12 @@ class _View:
             )
             levels = [wall]
             for _ in range(_LEVELS - 1):
-                levels.append(_halved(levels[-1]))
+                levels.append(_halve(levels[-1]))
             self._sections[section] = levels
         return self._sections[section]
 
 
-def _halved(wall: Image) -> Image:
+def _halve(wall: Image) -> Image:
     half = cv2.resize(wall, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return np.asarray(half, np.float32)
 
@@ -136,14 +136,14 @@ def _lamp(away_mm: Map, unseen: Map) -> Map:
     return np.asarray(np.where(unseen, 0, 1.25 * light * vignette), np.float32)
 
 
-def _cracked(seen: Image, coverage: Map) -> Image:
+def _crack(seen: Image, coverage: Map) -> Image:
     """Return the wall with its cracks open: dark, with what has leached out beside them."""
     lips = cv2.GaussianBlur(coverage, (0, 0), 3.5)
     pale = seen + 0.22 * np.clip(lips, 0, 0.6)[..., None] * (0.6 - seen)
     return np.asarray(pale * (1 - 0.92 * coverage)[..., None], np.float32)
 
 
-def _flooded(seen: Image, view: _View, step: RideStep, ripples: Map) -> Image:
+def _flood(seen: Image, view: _View, step: RideStep, ripples: Map) -> Image:
     """Return the view with water in the invert: dark, glinting, with the wall dim below it."""
     depth = view.depth(step)
     x = (view.along_mm + 1000 * step.chainage_m) * 0.8 % 512
@@ -156,7 +156,7 @@ def _flooded(seen: Image, view: _View, step: RideStep, ripples: Map) -> Image:
     return np.asarray(seen + wet * (water - seen), np.float32)
 
 
-def _compressed(frame: Frame) -> Frame:
+def _compress(frame: Frame) -> Frame:
     ok, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert ok
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -61,7 +61,7 @@ def expose(
         smear_px: how far the wall moves along x while the shutter is open.
         rng: draws the noise.
     """
-    seen = _smeared(view, smear_px) * (gain * light)[..., None]
+    seen = _smear(view, smear_px) * (gain * light)[..., None]
     seen = cv2.GaussianBlur(seen, (0, 0), 0.55)  # lens and demosaicing
     deviation = np.sqrt(np.maximum(seen, 0) / FULL_WELL + READ_NOISE**2)
     seen = seen + deviation * rng.standard_normal(seen.shape, np.float32)
@@ -69,7 +69,7 @@ def expose(
     return _tone_curve()[levels]
 
 
-def _smeared(view: Image, smear_px: float) -> Image:
+def _smear(view: Image, smear_px: float) -> Image:
     """Average along x over `smear_px`; the outermost taps carry the fraction."""
     reach = int(np.ceil(max(smear_px - 1, 0) / 2))
     offset = np.abs(np.arange(-reach, reach + 1))

@@ -54,10 +54,10 @@ def make_wall(
         wall, relief = _brick(rng, size_hw, px, height)
     else:
         wall, relief = _steel(rng, size_hw, px)
-    wall, relief = _closed(wall, overlap), _closed(relief, overlap)
+    wall, relief = _close(wall, overlap), _close(relief, overlap)
     turn = np.linspace(*band_mm, height, endpoint=False, dtype=np.float32) / around_mm
     depth = (1 - np.cos(2 * np.pi * turn[:, None])) / 2  # 0 at the crown, 1 at the invert
-    wall = _dirtied(wall, rng, px, depth, waterline)
+    wall = _dirty(wall, rng, px, depth, waterline)
     wall, relief = _joint(wall, relief, rng, px, deep=0.35 if material == "brick" else 1.0)
     wall = _roots(wall, rng, px)
     return np.asarray(np.clip(wall * _lit(relief)[..., None], 0, 1), np.float32)
@@ -104,26 +104,24 @@ def _steel(rng: np.random.Generator, size_hw: tuple[int, int], px: float) -> tup
     grey = 0.30 * np.exp(0.10 * brushed + 0.06 * fine)
     wall = np.asarray(np.dstack([1.06 * grey, grey, 0.97 * grey]), np.float32)
     rust = np.clip(0.35 * (scale + 0.3 * fine) - 0.15, 0, 0.85)
-    wall = _mixed(wall, RUST, rust)
+    wall = _mix(wall, RUST, rust)
     pits = np.clip(fractal(rng, size_hw, _cells(px, 3, 1.5)) - 2.0, 0, 1)
     wall = wall * (1 - 0.6 * pits)[..., None]
     relief = 0.8 * fractal(rng, size_hw, _cells(px, 60, 20)) + 0.5 * rust + 0.15 * fine - 2 * pits
     return np.asarray(wall, np.float32), np.asarray(relief, np.float32)
 
 
-def _dirtied(
-    wall: Image, rng: np.random.Generator, px: float, depth: Map, waterline: float
-) -> Image:
+def _dirty(wall: Image, rng: np.random.Generator, px: float, depth: Map, waterline: float) -> Image:
     """Return the wall with drips that run down both sides, and silt below the water's level."""
     size_hw = wall.shape[:2]
     uneven, fine = _ring(rng, size_hw, _cells(px, 45, 18, 6)), _ring(rng, size_hw, _cells(px, 3, 1))
     for colour, strength in ((RUST, 0.5), (LIME, 0.45), (SILT, 0.5)):
         drips = _ring(rng, size_hw, _cells(px, 12, 5), stretch_y=9) + 0.8 * uneven
         share = np.clip((drips - 1.3) / 2.2, 0, 1) ** 1.3 * np.clip(4 * depth, 0, 1)
-        wall = _mixed(wall, colour, strength * share * (1 + 0.3 * fine))
+        wall = _mix(wall, colour, strength * share * (1 + 0.3 * fine))
     below = (depth - waterline) * 12 + 0.35 * uneven
     silt = 0.5 / (1 + np.exp(-2.5 * below)) + 0.25 * np.exp(-((1.2 * below) ** 2))
-    return _mixed(wall, SILT, np.asarray(np.clip(silt * (1 + 0.2 * fine), 0, 0.9)))
+    return _mix(wall, SILT, np.asarray(np.clip(silt * (1 + 0.2 * fine), 0, 0.9)))
 
 
 def _joint(
@@ -136,7 +134,7 @@ def _joint(
     groove = np.clip(0.5 + (5.0 + worn - np.abs(x_mm - 9)) / 1.2, 0, 1)
     packed = np.clip(0.6 + 0.15 * _ring(rng, (h, w), _cells(px, 20, 6, 2)), 0.2, 1)
     stain = np.exp(-x_mm / 25) * np.clip(0.25 + 0.3 * _ring(rng, (h, w), _cells(px, 30, 9)), 0, 0.6)
-    wall = _mixed(wall, RUST, np.asarray(deep * stain))
+    wall = _mix(wall, RUST, np.asarray(deep * stain))
     wall = wall * (1 - 0.62 * deep * groove * packed)[..., None]
     return np.asarray(wall, np.float32), np.asarray(relief - 3 * deep * groove, np.float32)
 
@@ -158,7 +156,7 @@ def _roots(wall: Image, rng: np.random.Generator, px: float) -> Image:
         thick = max(1, round(rng.uniform(0.5, 1.4) * px))
         cv2.polylines(drawn, [line], False, 255, thick, cv2.LINE_AA, 4)
     soft = cv2.GaussianBlur(drawn, (0, 0), max(0.25 * px, 0.5)).astype(np.float32) / 255
-    return _mixed(wall, _ROOT, 0.8 * soft)
+    return _mix(wall, _ROOT, 0.8 * soft)
 
 
 def _cells(px: float, *sizes_mm: float) -> tuple[float, ...]:
@@ -176,10 +174,10 @@ def _ring(
     """Return noise whose last row goes on in the first."""
     overlap = int(_FADE * size_hw[0])
     longer = (size_hw[0] + overlap, size_hw[1])
-    return _closed(fractal(rng, longer, cells_px, stretch_y=stretch_y), overlap)
+    return _close(fractal(rng, longer, cells_px, stretch_y=stretch_y), overlap)
 
 
-def _closed(image: npt.NDArray[np.float32], overlap: int) -> npt.NDArray[np.float32]:
+def _close(image: npt.NDArray[np.float32], overlap: int) -> npt.NDArray[np.float32]:
     """Return the image without its last rows, which are faded into the first."""
     share = np.linspace(0, 1, overlap, dtype=np.float32)
     share = share.reshape(-1, *[1] * (image.ndim - 1))
@@ -188,7 +186,7 @@ def _closed(image: npt.NDArray[np.float32], overlap: int) -> npt.NDArray[np.floa
     return closed
 
 
-def _mixed(wall: Image, colour: npt.NDArray[np.float32], share: npt.NDArray[np.floating]) -> Image:
+def _mix(wall: Image, colour: npt.NDArray[np.float32], share: npt.NDArray[np.floating]) -> Image:
     return np.asarray(wall + share[..., None].astype(np.float32) * (colour - wall), np.float32)
 
 

@@ -24,7 +24,7 @@ class JsonLines:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             cut_torn_tail(path)
-        self._path, self._fd = path, _opened(path)
+        self._path, self._fd = path, _open(path)
         self._synced = True
         self.put(msgspec.json.encode(recorder.run) + b"\n")
 
@@ -52,7 +52,7 @@ class JsonLines:
         """Open the file once more, where it was: what was written to the other one is gone."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         os.close(self._fd)
-        self._fd = _opened(self._path)
+        self._fd = _open(self._path)
         self.put(msgspec.json.encode(self._recorder.run) + b"\n")
 
     def flush(self) -> None:
@@ -69,5 +69,5 @@ class JsonLines:
             os.close(self._fd)
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)

@@ -85,13 +85,13 @@ class McapFile:
             part.finish()
         if self._part is None:
             self._part = _Part(free_path(self._path), self._recorder)
-        with self._abandoned_on_error():
+        with self._abandon_on_error():
             self._part.write(*item)
 
     def flush(self) -> None:
         """Finish the chunk and bring it to the disk; after an error `put` begins a new part."""
         if self._part is not None:
-            with self._abandoned_on_error():
+            with self._abandon_on_error():
                 self._part.sync()
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class McapFile:
             self._part.finish()
 
     @contextmanager
-    def _abandoned_on_error(self) -> Iterator[None]:
+    def _abandon_on_error(self) -> Iterator[None]:
         """Let go of a part that may be torn: nobody can read what is written behind the tear."""
         part = self._part
         try:
@@ -161,14 +161,14 @@ class _Part:
             message = f"{record.event} {record.reason} {record.detail}".strip()
             level = WARNING if record.event in ("camera_lost", "gap", "degraded") else INFO
             fields = {"level": level, "message": message, "name": record.event}
-            self._add("/log", record.mono_ns, self._stamped(record.mono_ns, fields))
+            self._add("/log", record.mono_ns, self._stamp(record.mono_ns, fields))
             return
         self._add("/frames", record.mono_ns, msgspec.json.encode(record))
         if frame_result is not None:
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
             jpeg = cv2.imencode(".jpg", draw_result(frame_result), quality)[1].tobytes()
             data = {"frame_id": "camera", "format": "jpeg", "data": base64.b64encode(jpeg).decode()}
-            self._add("/overlay", record.mono_ns, self._stamped(record.mono_ns, data))
+            self._add("/overlay", record.mono_ns, self._stamp(record.mono_ns, data))
 
     def sync(self) -> None:
         if not os.fstat(self._file.fd).st_nlink:
@@ -187,7 +187,7 @@ class _Part:
         """Close what cannot be finished; what it holds can be recovered."""
         os.close(self._file.fd)
 
-    def _stamped(self, mono_ns: int, fields: dict[str, Any]) -> bytes:
+    def _stamp(self, mono_ns: int, fields: dict[str, Any]) -> bytes:
         sec, nsec = divmod(self._recorder.steady_utc_ns(mono_ns), 10**9)
         return msgspec.json.encode({"timestamp": {"sec": sec, "nsec": nsec}, **fields})
 

@@ -75,7 +75,7 @@ def video_writer(
             writer.open(str(path), cv2.CAP_FFMPEG, fourcc, fps or IMAGES_FPS, size_hw[::-1])
             if not writer.isOpened():
                 raise InputError(f"{path}: OpenCV cannot write it; install its FFmpeg build")
-        writer.write(_fitted(frame, size_hw))
+        writer.write(_fit(frame, size_hw))
 
     try:
         yield write
@@ -90,7 +90,7 @@ def _video_hw(frame: Frame) -> tuple[int, int]:
     return height_px, width_px
 
 
-def _fitted(frame: Frame, size_hw: tuple[int, int]) -> Frame:
+def _fit(frame: Frame, size_hw: tuple[int, int]) -> Frame:
     """Return the frame scaled into `size_hw`, centred on black."""
     if frame.shape[:2] == size_hw:
         return frame

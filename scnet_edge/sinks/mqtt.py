@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import Event
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.queued import Lost
 from scnet_edge.sinks.run_records import FrameRecord, Recorder
@@ -58,14 +58,12 @@ class Mqtt:
             port = parts.port or PORTS.get(parts.scheme)
         except ValueError:
             remedy = "write special characters of a password as %XX"
-            raise ConfigError(
-                f"{redacted(url)}: expected mqtt://HOST:PORT/TOPIC; {remedy}"
-            ) from None
+            raise ConfigError(f"{redact(url)}: expected mqtt://HOST:PORT/TOPIC; {remedy}") from None
         self.topic = parts.path.strip("/")
         if port is None or parts.scheme not in PORTS or not parts.hostname or not self.topic:
-            raise ConfigError(f"{redacted(url)}: expected mqtt://HOST/TOPIC")
+            raise ConfigError(f"{redact(url)}: expected mqtt://HOST/TOPIC")
         if parts.fragment or url.endswith("#") or set("+@") & set(self.topic):
-            raise ConfigError(f"{redacted(url)}: a topic holds none of #, + and @")
+            raise ConfigError(f"{redact(url)}: a topic holds none of #, + and @")
         self._recorder = recorder
         self._handed: deque[paho.MQTTMessageInfo] = deque()
         self._client = _client(parts.scheme, parts.username, parts.password)

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from scnet_edge.errors import ConfigError, install_extra
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.run_records import Recorder
 
@@ -44,7 +44,7 @@ def open_sinks(
     try:
         for spec in specs:
             outlet = _outlet(spec, recorder, fps)
-            name = redacted(spec)
+            name = redact(spec)
             sinks.append(Queued(outlet, name, backpressure=backpressure, on_failure=on_failure))
         yield sinks
     finally:
@@ -54,7 +54,7 @@ def open_sinks(
 def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
     kind, _, rest = spec.partition(":")
     if not rest.strip("/"):
-        raise ConfigError(f"sink {redacted(spec)!r}: expected {SUPPORTED}")
+        raise ConfigError(f"sink {redact(spec)!r}: expected {SUPPORTED}")
     try:
         match kind:
             case "jsonl":
@@ -85,14 +85,14 @@ def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
     except ModuleNotFoundError as e:
         extra = "ros" if kind == "rosbag" else "robot"
         raise ConfigError(
-            f"sink {redacted(spec)!r} needs the package {e.name}; {install_extra(extra)}"
+            f"sink {redact(spec)!r} needs the package {e.name}; {install_extra(extra)}"
         ) from e
     except OSError as e:
         reason = f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}"
         raise ConfigError(
-            f"sink {redacted(spec)!r}: cannot be opened ({reason}); name another place"
+            f"sink {redact(spec)!r}: cannot be opened ({reason}); name another place"
         ) from e
-    raise ConfigError(f"sink {redacted(spec)!r}: unknown kind, expected {SUPPORTED}")
+    raise ConfigError(f"sink {redact(spec)!r}: unknown kind, expected {SUPPORTED}")
 
 
 def _close_all(sinks: Sequence[Queued[Any]]) -> None:

@@ -162,7 +162,7 @@ class Queued(Generic[T]):
     def _work(self) -> None:
         flush_at_s = time.monotonic() + FLUSH_S
         try:
-            while not self._drained():
+            while not self._drain():
                 for item in self._take(flush_at_s - time.monotonic()):
                     self._put(item)
                 if time.monotonic() >= flush_at_s:
@@ -184,7 +184,7 @@ class Queued(Generic[T]):
         logger.error("sink %s: %s; it takes nothing any more", self.name, error)
         self._on_failure()
 
-    def _drained(self) -> bool:
+    def _drain(self) -> bool:
         with self._changed:
             return self._closing and not self._frames and not self._events
 

@@ -61,7 +61,7 @@ def picture(make: Make, head: Any, frame: Frame) -> Any:
     return make("sensor_msgs/msg/CompressedImage", header=head, format="jpeg", data=jpeg)
 
 
-def measured(
+def cracks_message(
     make: Make,
     head: Any,
     cracks: Sequence[CrackFigures],
@@ -74,8 +74,8 @@ def measured(
     return make(
         "scnet_edge_msgs/msg/Cracks",
         header=head,
-        chainage_m=_known(chainage_m),
-        mm_per_px=_known(mm_per_px),
+        chainage_m=_nan_if_none(chainage_m),
+        mm_per_px=_nan_if_none(mm_per_px),
         flags=list(flags),
         cracks=[_crack(make, crack) for crack in cracks],
     )
@@ -92,7 +92,7 @@ def detections(make: Make, head: Any, cracks: Sequence[CrackFigures]) -> Any:
 
 def _crack(make: Make, crack: CrackFigures) -> Any:
     x_min, y_min, x_max, y_max = map(int, crack.bbox_xyxy)
-    figures = {name: _known(getattr(crack, name, None)) for name in FIGURES}
+    figures = {name: _nan_if_none(getattr(crack, name, None)) for name in FIGURES}
     return make(
         "scnet_edge_msgs/msg/Crack",
         x_min=x_min,
@@ -130,5 +130,5 @@ def _detection(make: Make, head: Any, name: str, crack: CrackFigures) -> Any:
     return make("vision_msgs/msg/Detection2D", header=head, results=[result], bbox=box, id=name)
 
 
-def _known(figure: float | None) -> float:
+def _nan_if_none(figure: float | None) -> float:
     return math.nan if figure is None else float(figure)

@@ -123,7 +123,7 @@ class RosbagFile:
         )
         overlay = ros_messages.picture(make_message, head, draw_result(frame_result))
         self._add("/scnet_edge/overlay/compressed", at_ns, overlay)
-        measured = ros_messages.measured(make_message, head, cracks, flags=result.flags)
+        measured = ros_messages.cracks_message(make_message, head, cracks, flags=result.flags)
         self._add("/scnet_edge/cracks", at_ns, measured)
         boxes = ros_messages.detections(make_message, head, cracks)
         self._add("/scnet_edge/detections", at_ns, boxes)

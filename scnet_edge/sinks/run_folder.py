@@ -166,9 +166,9 @@ def count_pixels(mask: Mask, truth: Mask, *, tolerance_px: int = 0) -> PixelCoun
     """
     return PixelCounts(
         predicted=int(mask.sum()),
-        right=int((mask & _grown(truth, tolerance_px)).sum()),
+        right=int((mask & _grow(truth, tolerance_px)).sum()),
         true=int(truth.sum()),
-        found=int((truth & _grown(mask, tolerance_px)).sum()),
+        found=int((truth & _grow(mask, tolerance_px)).sum()),
     )
 
 
@@ -195,7 +195,7 @@ class Scoreboard:
             self.counts[tolerance_px] = self.counts.get(tolerance_px, PixelCounts()) + counts
 
 
-def _grown(mask: Mask, radius_px: int) -> Mask:
+def _grow(mask: Mask, radius_px: int) -> Mask:
     if not radius_px:
         return mask
     y, x = np.ogrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]

@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from scnet_edge.errors import InputError, shown
+from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
 from scnet_edge.video.damage import Damage
 from scnet_edge.video.declared import declared_s
@@ -107,7 +107,7 @@ def open_film(path: Path) -> Film:
             break
     else:
         raise InputError(
-            f"{shown(path)}: no picture could be decoded; convert it to H.264 or MJPEG"
+            f"{escape(path)}: no picture could be decoded; convert it to H.264 or MJPEG"
         )
     return Film(
         items=_continued(before, items),
@@ -120,10 +120,10 @@ def open_film(path: Path) -> Film:
 def _open(path: Path) -> InputContainer:
     try:
         if not path.stat().st_size:
-            raise InputError(f"{shown(path)}: empty file, expected a video")
+            raise InputError(f"{escape(path)}: empty file, expected a video")
         path.open("rb").close()
     except OSError as e:
-        raise InputError(f"{shown(path)}: cannot be read ({e.strerror})") from e
+        raise InputError(f"{escape(path)}: cannot be read ({e.strerror})") from e
     av.logging.set_libav_level(av.logging.PANIC)  # what matters, we raise
     try:
         return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
@@ -147,7 +147,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 def _no_film(path: Path, found: str) -> str:
     expected = "expected an image, a folder of images or a video"
-    return f"{shown(path)}: {expected}, FFmpeg finds no video in it {found}; export it again"
+    return f"{escape(path)}: {expected}, FFmpeg finds no video in it {found}; export it again"
 
 
 def _continued(before: list[Item], items: Generator[Item]) -> Generator[Item]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scnet_edge.data.picture_files import PictureFiles, names_of, unread_reason
 from scnet_edge.data.pictures import read_picture
-from scnet_edge.errors import Incomplete, InputError, shown
+from scnet_edge.errors import Incomplete, InputError, escape
 from scnet_edge.events import Event, event_now
 from scnet_edge.types import Captured
 
@@ -59,6 +59,6 @@ def captured(path: Path, frame_id: int, name: str, label: str) -> Captured:
 def _summary(files: PictureFiles, unread: list[str]) -> str:
     named = ", ".join([*unread[:MOST_NAMED], *(["..."] if len(unread) > MOST_NAMED else [])])
     return (
-        f"{shown(files.folder)}: {len(unread)} of {len(files.pictures)} pictures could not be "
+        f"{escape(files.folder)}: {len(unread)} of {len(files.pictures)} pictures could not be "
         f"read, the others were: {named}"
     )

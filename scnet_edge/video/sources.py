@@ -16,9 +16,9 @@ from scnet_edge.data.picture_files import (
     RAW_SUFFIXES,
     find_pictures,
 )
-from scnet_edge.errors import CutShort, InputError, shown
+from scnet_edge.errors import CutShort, InputError, escape
 from scnet_edge.events import Event, event_now
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.video.film import Film, Jump, Missing, open_film
@@ -95,7 +95,7 @@ def _open_camera(camera: Camera, open_s: float, frame_s: float) -> Source:
 def _open_file(uri: str) -> Source:
     path = Path(uri)
     if not path.exists():
-        raise InputError(f"{shown(redacted(uri))}: no such file or folder, expected {SUPPORTED}")
+        raise InputError(f"{escape(redact(uri))}: no such file or folder, expected {SUPPORTED}")
     if path.is_dir():
         return _open_folder(path)
     if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES | FOREIGN_SUFFIXES:
@@ -111,7 +111,7 @@ def _open_folder(folder: Path) -> Source:
         known = " ".join(sorted(PICTURE_SUFFIXES))
         also = f"; {files.left_out()}" if files.others else ""
         raise InputError(
-            f"{shown(folder)}: no image in this folder, expected files named {known}{also}"
+            f"{escape(folder)}: no image in this folder, expected files named {known}{also}"
         )
     return Source(
         items=photographs(files),
@@ -122,7 +122,7 @@ def _open_folder(folder: Path) -> Source:
 
 
 def _one_picture(path: Path) -> Generator[Captured]:
-    yield captured(path, 0, shown(path.stem), shown(path))
+    yield captured(path, 0, escape(path.stem), escape(path))
 
 
 def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
@@ -132,7 +132,7 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
         CutShort: after the last one, where the file ends before the length that it states.
     """
     start_ns, number, frames = time.monotonic_ns(), 0, 0
-    stem, label = shown(path.stem), f"{shown(path)}, frame"
+    stem, label = escape(path.stem), f"{escape(path)}, frame"
 
     def mono_ns(time_s: float) -> int:
         return start_ns + round(time_s * 1e9)
@@ -144,7 +144,7 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                 gap = event_now("gap", "cut", f"{missing_s:.1f} s are missing in the file")
                 yield replace(gap, from_mono_ns=mono_ns(item.from_s), mono_ns=mono_ns(item.to_s))
                 raise CutShort(
-                    f"{shown(path)}: ends after {frames} of about {film.count} frames, "
+                    f"{escape(path)}: ends after {frames} of about {film.count} frames, "
                     f"{missing_s:.1f} s are missing, the file is cut or damaged; copy it again, "
                     f"or pass --frames {frames}"
                 )

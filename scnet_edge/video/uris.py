@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import msgspec
 
 from scnet_edge.errors import InputError
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 
 Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -39,7 +39,7 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """What to call it in messages and records."""
-        return redacted(self.target if self.kind in ("rtsp", "http", "v4l2") else self.uri)
+        return redact(self.target if self.kind in ("rtsp", "http", "v4l2") else self.uri)
 
     @property
     def uri(self) -> str:
@@ -68,32 +68,32 @@ def parse_camera(uri: str) -> Camera | None:
         return _csi(uri, parts)
     if scheme == "v4l2":
         return _v4l2(uri, parts)
-    raise InputError(f"{redacted(uri)}: unknown kind of source, expected {SUPPORTED}")
+    raise InputError(f"{redact(uri)}: unknown kind of source, expected {SUPPORTED}")
 
 
 def _split(uri: str) -> SplitResult:
     try:
         parts = urlsplit(uri)
         if not parts.hostname and parts.scheme.lower() in ("rtsp", "rtsps", "http", "https"):
-            raise InputError(f"{redacted(uri)}: expected a host after ://, found none")
+            raise InputError(f"{redact(uri)}: expected a host after ://, found none")
         _ = parts.port  # raises where it is no number up to 65535
     except ValueError:
         remedy = "write special characters of a password as %XX"
-        raise InputError(f"{redacted(uri)}: not a URL with a host and a port; {remedy}") from None
+        raise InputError(f"{redact(uri)}: not a URL with a host and a port; {remedy}") from None
     return parts
 
 
 def _csi(uri: str, parts: SplitResult) -> Camera:
     sensor = parts.netloc + parts.path
     if not sensor.isdecimal():
-        raise InputError(f"{redacted(uri)}: expected a sensor's number from 0, as in csi://0")
+        raise InputError(f"{redact(uri)}: expected a sensor's number from 0, as in csi://0")
     return Camera(kind="csi", target=sensor, **_wishes(uri, parts))
 
 
 def _v4l2(uri: str, parts: SplitResult) -> Camera:
     path = PurePosixPath(parts.path)
     if parts.netloc or path.parts[:2] != ("/", "dev") or ".." in path.parts:
-        raise InputError(f"{redacted(uri)}: expected a device, as in v4l2:///dev/video0")
+        raise InputError(f"{redact(uri)}: expected a device, as in v4l2:///dev/video0")
     return Camera(kind="v4l2", target=str(path), **_wishes(uri, parts))
 
 
@@ -102,13 +102,11 @@ def _wishes(uri: str, parts: SplitResult) -> dict[str, int]:
     wishes = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in LIMITS:
-            raise InputError(
-                f"{redacted(uri)}: unknown option {key!r}, expected {', '.join(LIMITS)}"
-            )
+            raise InputError(f"{redact(uri)}: unknown option {key!r}, expected {', '.join(LIMITS)}")
         low, high = LIMITS[key]
         if not value.isdecimal() or not low <= int(value) <= high:
             raise InputError(
-                f"{redacted(uri)}: {key}={value}, expected a whole number from {low} to {high}"
+                f"{redact(uri)}: {key}={value}, expected a whole number from {low} to {high}"
             )
         wishes[key if key == "fps" else f"{key}_px"] = int(value)
     return wishes

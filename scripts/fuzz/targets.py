@@ -22,7 +22,7 @@ from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.inspection.live_odometry import parsed
 from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.setup import read_setup
-from scnet_edge.redaction import redacted, without_secrets
+from scnet_edge.redaction import redact, without_secrets
 from scnet_edge.robot.robot_toml import read_robot
 from scnet_edge.simulation.clip import read_truth
 from scnet_edge.sinks.recover import cut_torn_tail, recover
@@ -130,7 +130,7 @@ def live_headers(text: str) -> None:
 
 def address(text: str) -> None:
     """Hide an address's secrets, and parse it."""
-    redacted(text)
+    redact(text)
     without_secrets(f"cannot open {text}", text)
     parse_camera(text)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from scnet_edge.bench import sensors
-from scnet_edge.bench.sensors import others_watched
+from scnet_edge.bench.sensors import watch_others
 
 PID = 4242
 # user nice system idle iowait irq softirq steal guest guest_nice
@@ -32,7 +32,7 @@ def test_neither_the_worker_nor_the_runner_counts(monkeypatch: pytest.MonkeyPatc
     tell, found = told(monkeypatch), []
     worker, us = f"/proc/{PID}/stat", f"/proc/{os.getpid()}/stat"
     tell({"/proc/stat": BEFORE, worker: process_stat(10, 5), us: process_stat(1, 1)})
-    with others_watched(PID, found):
+    with watch_others(PID, found):
         tell({"/proc/stat": AFTER, worker: process_stat(75, 15), us: process_stat(5, 2)})
     assert found == [(130 - 75 - 5) / 200]
 
@@ -40,7 +40,7 @@ def test_neither_the_worker_nor_the_runner_counts(monkeypatch: pytest.MonkeyPatc
 def test_nothing_is_said_where_the_kernel_keeps_no_books(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[float] = []
     told(monkeypatch)({"/proc/stat": ""})
-    with others_watched(PID, found):
+    with watch_others(PID, found):
         pass
     assert found == []
 

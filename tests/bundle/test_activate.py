@@ -16,8 +16,8 @@ from scnet_edge.build import build_bundle
 from scnet_edge.bundle import activate, compile
 from scnet_edge.bundle import compile as compiling
 from scnet_edge.bundle.activate import compile_bundle, roll_back
-from scnet_edge.bundle.compile import opened
-from scnet_edge.bundle.device import Builds, claimed, compiled_for, read_state, write_state
+from scnet_edge.bundle.compile import open_in_child
+from scnet_edge.bundle.device import Builds, claim_device, find_compiled, read_state, write_state
 from scnet_edge.bundle.manifest import Precision, read_manifest, seal_of
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.verify import read_golden, verify_bundle
@@ -121,7 +121,7 @@ def test_what_failed_its_trial_never_runs(bundle: Path, monkeypatch: pytest.Monk
     assert "0.1" in state.bad["openvino-1"]
     code_of(bundle, "openvino-2").write_bytes(b"")
     with pytest.raises(EngineError, match=r"altered or damaged.*scnet-edge compile"):
-        compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
+        find_compiled(bundle, [bundle / "fused.onnx"], "openvino")
     with pytest.raises(BundleError, match="no earlier build"):
         roll_back(bundle, engine="openvino")
 
@@ -133,13 +133,13 @@ def test_a_damaged_state_is_mended_by_a_build(
     done = compile_bundle(bundle, engine="openvino", threads=1)
     assert "building as if nothing had been built here" in caplog.text
     assert (done.name, done.previous) == ("openvino-2", "")
-    folder = compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
+    folder = find_compiled(bundle, [bundle / "fused.onnx"], "openvino")
     assert folder == bundle / "device" / "openvino-2"
 
 
 def test_one_process_at_a_time_builds_or_goes_back(bundle: Path) -> None:
     said = "device: another process is building here; wait for it or stop it first"
-    with claimed(bundle):
+    with claim_device(bundle):
         for begun in (compile_bundle, roll_back):
             with pytest.raises(BundleError, match=said):
                 begun(bundle, engine="openvino", threads=1)
@@ -160,7 +160,7 @@ def test_what_is_in_the_way_is_named(bundle: Path, name: str) -> None:
             begun(bundle, engine="openvino", threads=1)
     if name != "device":
         with pytest.raises(BundleError, match=r"state\.json: .*; run 'scnet-edge compile"):
-            compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
+            find_compiled(bundle, [bundle / "fused.onnx"], "openvino")
 
 
 FRAMES = np.zeros((2, 64, 96, 3), np.uint8)
@@ -224,7 +224,7 @@ def test_a_build_that_fails_changes_nothing(bundle: Path, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="No space"):
         compile_bundle(bundle, engine="openvino")
     assert sorted((bundle / "device").rglob("*")) == before
-    assert compiled_for(bundle, [bundle / "fused.onnx"], "openvino")
+    assert find_compiled(bundle, [bundle / "fused.onnx"], "openvino")
 
 
 def test_an_engine_that_could_not_write_its_code_is_refused(
@@ -233,9 +233,9 @@ def test_an_engine_that_could_not_write_its_code_is_refused(
     before = sorted((bundle / "device").rglob("*"))
 
     def forgetful(opening: Opening) -> IsolatedBackend:  # what a full disk makes of OpenVINO
-        return opened(msgspec.structs.replace(opening, cache=None))
+        return open_in_child(msgspec.structs.replace(opening, cache=None))
 
-    monkeypatch.setattr(compiling, "opened", forgetful)
+    monkeypatch.setattr(compiling, "open_in_child", forgetful)
     with pytest.raises(EngineError, match=r"kept no compiled code of fused\.onnx; free some space"):
         compile_bundle(bundle, engine="openvino", threads=1)
     assert sorted((bundle / "device").rglob("*")) == before
@@ -243,7 +243,7 @@ def test_an_engine_that_could_not_write_its_code_is_refused(
 
 
 def test_other_engines_are_not_concerned(bundle: Path) -> None:
-    assert compiled_for(bundle, [bundle / "fused.onnx"], "onnxruntime") is None
+    assert find_compiled(bundle, [bundle / "fused.onnx"], "onnxruntime") is None
     with Pipeline.open(bundle, engine="onnxruntime", threads=1) as pipeline:
         assert pipeline.engine == "onnxruntime CPU"
 

@@ -69,7 +69,7 @@ def test_none_of_it_may_change(tensorrt_bundle: Path, name: str) -> None:
     path = tensorrt_bundle / "device" / "tensorrt-1" / name
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(EngineError, match=rf"{name}: SHA-256 .*: altered or damaged, not loaded"):
-        device.compiled_for(tensorrt_bundle, [tensorrt_bundle / "fused.onnx"], "tensorrt")
+        device.find_compiled(tensorrt_bundle, [tensorrt_bundle / "fused.onnx"], "tensorrt")
 
 
 def files_of(bundle: Path) -> set[str]:
@@ -179,7 +179,7 @@ def test_a_plan_altered_after_its_trial_is_not_taken_for_the_one_that_was_tried(
     monkeypatch.setattr("scnet_edge.bundle.compile.write_layers", altering)
     compile_bundle(both, engine="tensorrt")
     with pytest.raises(EngineError, match=r"fused\.plan: SHA-256 .*: altered or damaged"):
-        device.compiled_for(both, [both / "fused.onnx"], "tensorrt")
+        device.find_compiled(both, [both / "fused.onnx"], "tensorrt")
 
 
 def test_a_build_cancelled_during_fp16_changes_nothing(both: Path, orin: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 from scnet_edge.bundle.manifest import GOLDEN, MANIFEST, Manifest, read_manifest, write_manifest
 from scnet_edge.bundle.verify import Golden, read_golden, write_golden
 from scnet_edge.doctor import deep
-from scnet_edge.doctor.deep import DeepReport, encoded, examine
+from scnet_edge.doctor.deep import DeepReport, encode_report, examine
 from scnet_edge.errors import BundleError
 from scnet_edge.folders import file_sha256
 
@@ -54,7 +54,7 @@ def test_every_engine_is_built_compared_and_timed(golden_bundle: Path) -> None:
     assert compilation.record is not None
     assert compilation.record.engine == "openvino"
     assert len(steps) == 7
-    again = msgspec.json.decode(encoded(report), type=DeepReport)
+    again = msgspec.json.decode(encode_report(report), type=DeepReport)
     assert [t.engine for t in again.trials] == [t.engine for t in report.trials]
 
 
@@ -92,8 +92,8 @@ def test_the_home_folder_is_not_told(
     report = examine(golden_bundle, engines=[])
     checked = msgspec.structs.replace(report, bundle=f"{tmp_path}/bundles/a")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert str(tmp_path).encode() not in encoded(checked)
-    assert b'"~/bundles/a"' in encoded(checked)
+    assert str(tmp_path).encode() not in encode_report(checked)
+    assert b'"~/bundles/a"' in encode_report(checked)
 
 
 def test_the_command_writes_one_file(

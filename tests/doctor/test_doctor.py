@@ -13,11 +13,11 @@ import pytest
 
 from scnet_edge.doctor import checks as doctor
 from scnet_edge.doctor.checks import (
-    built_with,
     can_run,
     check_default_engine,
     check_engine,
     checks,
+    has_part,
 )
 from scnet_edge.doctor.machine_checks import (
     Check,
@@ -231,9 +231,9 @@ def test_jetpack_whose_python_is_too_old() -> None:
 
 
 def test_opencv_parts() -> None:
-    assert built_with(OPENCV, "FFMPEG")
-    assert not built_with(OPENCV, "GStreamer")
-    assert not built_with(OPENCV, "Media SDK")
+    assert has_part(OPENCV, "FFMPEG")
+    assert not has_part(OPENCV, "GStreamer")
+    assert not has_part(OPENCV, "Media SDK")
 
 
 def test_one_working_engine_is_enough() -> None:

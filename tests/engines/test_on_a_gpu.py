@@ -18,7 +18,7 @@ import pytest
 
 from scnet_edge.build import build_bundle, golden_frames
 from scnet_edge.bundle.activate import compile_bundle, roll_back
-from scnet_edge.bundle.device import compiled_for, graphs_for
+from scnet_edge.bundle.device import find_compiled, graphs_for
 from scnet_edge.bundle.manifest import Precision, read_manifest
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain
@@ -186,7 +186,7 @@ def test_a_build_on_the_device_is_kept_verified_and_gone_back_to(
     second = compile_bundle(bundle, engine="tensorrt")
     assert (second.name, second.previous) == ("tensorrt-2", "tensorrt-1")
     assert roll_back(bundle, engine="tensorrt").name == "tensorrt-1"
-    assert compiled_for(bundle, candidates, "tensorrt") == folder
+    assert find_compiled(bundle, candidates, "tensorrt") == folder
     assert verify_bundle(bundle, engine="tensorrt")[1].mask_f1 >= manifest.min_mask_f1
 
 

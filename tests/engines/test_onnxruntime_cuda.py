@@ -13,7 +13,13 @@ import pytest
 
 from scnet_edge.engines import onnx_runtime as onnx_rt
 from scnet_edge.engines.base import open_backend
-from scnet_edge.engines.onnx_runtime import CUDA, OnnxRuntimeBackend, preload_cuda, queued, replayed
+from scnet_edge.engines.onnx_runtime import (
+    CUDA,
+    OnnxRuntimeBackend,
+    preload_cuda,
+    queue_nodes,
+    replay_graph,
+)
 from scnet_edge.errors import EngineError
 
 
@@ -61,7 +67,7 @@ def test_bound_memory_gives_each_frame_its_own_result(
     monkeypatch.setattr(onnx_rt, "GPU", "cpu")
     case = cases("chain")
     session = ort.InferenceSession(str(case.graphs["fp32"]), providers=["CPUExecutionProvider"])
-    bound, plain = (OnnxRuntimeBackend(session, how) for how in (replayed, queued))
+    bound, plain = (OnnxRuntimeBackend(session, how) for how in (replay_graph, queue_nodes))
     for frame in (case.frame, case.frame[:, ::-1], case.frame):
         found = bound.run({"frame": frame})
         for name, expected in plain.run({"frame": frame}).items():
@@ -74,7 +80,7 @@ def test_a_closed_backend_holds_neither_session_nor_bound_memory(
     monkeypatch.setattr(onnx_rt, "GPU", "cpu")
     case = cases("batch")
     session = ort.InferenceSession(str(case.graphs["fp32"]), providers=["CPUExecutionProvider"])
-    backend, held = OnnxRuntimeBackend(session, replayed), weakref.ref(session._sess)
+    backend, held = OnnxRuntimeBackend(session, replay_graph), weakref.ref(session._sess)
     backend.run({"frame": case.frame})
     del session
     backend.close()

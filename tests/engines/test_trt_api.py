@@ -167,7 +167,7 @@ def test_a_timing_cache_and_a_refused_graph_are_asked_for_as_documented(
     config = Watched(tensorrt().Builder(engine_log()).create_builder_config(), uses)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # no-ops in RTX
         assert builder._set_timing_cache(config, BuildSettings(timing_cache=b"of before"))
-        assert builder._measured(config)
+        assert builder._timing_cache(config)
     graph = helper.make_graph(
         [helper.make_node("Bogus", ["x"], ["y"], name="bogus")],
         "case",

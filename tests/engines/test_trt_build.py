@@ -236,7 +236,7 @@ def test_a_failure_that_names_no_quantised_node_is_final(
     ],
 )
 def test_the_node_that_an_error_names(message: str, expected: tuple[str, ...]) -> None:
-    assert trt_network.named_in([message], ["a.1", "a.10", "b.0"]) == expected
+    assert trt_network.find_named([message], ["a.1", "a.10", "b.0"]) == expected
 
 
 def save(nodes: list[Any], constants: dict[str, Any], path: Path, out: str) -> Path:

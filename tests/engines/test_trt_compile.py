@@ -240,4 +240,4 @@ def test_a_plan_that_was_altered_since_is_not_inspected(
 
 @pytest.mark.parametrize("cache", [None, SimpleNamespace(serialize=lambda: None)])
 def test_a_builder_that_keeps_its_measurements(cache: Any) -> None:
-    assert trt_build._measured(SimpleNamespace(get_timing_cache=lambda: cache)) == b""
+    assert trt_build._timing_cache(SimpleNamespace(get_timing_cache=lambda: cache)) == b""

@@ -13,7 +13,11 @@ from scnet_edge.engines.tensorrt import builder as trt_build
 from scnet_edge.engines.tensorrt import execution as trt
 from scnet_edge.engines.tensorrt import library as trt_module
 from scnet_edge.engines.tensorrt import network as trt_network
-from scnet_edge.engines.tensorrt.library import made, require_kernels, supported_capabilities
+from scnet_edge.engines.tensorrt.library import (
+    require_kernels,
+    require_made,
+    supported_capabilities,
+)
 from scnet_edge.errors import EngineError
 
 
@@ -97,12 +101,12 @@ def null(*given: object) -> None:
 @pytest.mark.parametrize("make", [null, lambda: None])
 def test_what_tensorrt_does_not_make_is_an_error_of_ours(make: Callable[[], Any]) -> None:
     with pytest.raises(EngineError, match="no builder: CUDA initialization failure 35; 'scnet-edg"):
-        made(make, "builder")
+        require_made(make, "builder")
 
 
 def test_a_wrong_call_is_a_mistake_of_ours_and_no_engine_error() -> None:
     with pytest.raises(TypeError, match="int"):
-        made(lambda: len(3), "builder")  # type: ignore[arg-type]
+        require_made(lambda: len(3), "builder")  # type: ignore[arg-type]
 
 
 class Nothing:

@@ -13,12 +13,12 @@ from hand_made import facts, observation, picture
 from scnet_edge.errors import SurveyError
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import Limits
+from scnet_edge.survey.space import DiskLimits
 
 def largest_file(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
-limits = Limits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+limits = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 journal = Journal(Path(sys.argv[1]), facts(), limits=limits)
 print(record(journal, observation(1), *picture(1)))
 largest_file(0)

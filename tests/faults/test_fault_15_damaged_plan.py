@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from scnet_edge.bundle.device import DEVICE, Builds, State, compiled_for, write_state
+from scnet_edge.bundle.device import DEVICE, Builds, State, find_compiled, write_state
 from scnet_edge.bundle.made_here import seal
 from scnet_edge.config import write_json
 from scnet_edge.engines import base
@@ -82,12 +82,12 @@ def refused(bundle: Path, said: str) -> None:
     assert f"scnet-edge compile {bundle} --engine tensorrt'" in str(error.value)
     with pytest.raises(EngineError, match=said):
         open_backend("tensorrt", graph, cache=folder)
-    assert compiled_for(bundle, [graph], "tensorrt") == bundle / DEVICE / "tensorrt-1"
+    assert find_compiled(bundle, [graph], "tensorrt") == bundle / DEVICE / "tensorrt-1"
 
 
 def test_whole_plans_are_taken(bundle: Path) -> None:
     assert (
-        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / "tensorrt-2"
+        find_compiled(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / "tensorrt-2"
     )
 
 
@@ -133,7 +133,7 @@ def test_the_slot_itself_damaged(bundle: Path) -> None:
         (folder / COMPILED).write_text(broken)
         with pytest.raises(EngineError, match=r"compiled\.json|schema 9"):
             check_compiled(folder, bundle / "fused.onnx", IDENTITY)
-        assert compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / (
+        assert find_compiled(bundle, [bundle / "fused.onnx"], "tensorrt") == bundle / DEVICE / (
             "tensorrt-1"
         )
 
@@ -142,7 +142,7 @@ def test_both_damaged_gives_the_reason_of_the_active(bundle: Path) -> None:
     for name in ("tensorrt-1", "tensorrt-2"):
         (bundle / DEVICE / name / PLAN).write_bytes(b"")
     with pytest.raises(EngineError, match=r"tensorrt-2/fused\.plan: SHA-256.*scnet-edge compile"):
-        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
+        find_compiled(bundle, [bundle / "fused.onnx"], "tensorrt")
 
 
 def test_a_plan_of_another_graph(bundle: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_state_that_points_outside(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle / DEVICE / "tensorrt-1", tmp_path / "tensorrt-x")
     write_state(bundle, State(engines={"tensorrt": Builds(active="../../tensorrt-x")}))
     with pytest.raises(BundleError, match="not a build of tensorrt inside device"):
-        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
+        find_compiled(bundle, [bundle / "fused.onnx"], "tensorrt")
 
 
 @pytest.mark.parametrize(
@@ -173,5 +173,5 @@ def test_a_state_that_cannot_be_read_names_what_mends_it(bundle: Path, text: str
     (bundle / DEVICE / "state.json").write_text(text)
     mended = rf"state\.json: .*run 'scnet-edge compile {bundle}' on this machine"
     with pytest.raises(BundleError, match=mended) as error:
-        compiled_for(bundle, [bundle / "fused.onnx"], "tensorrt")
+        find_compiled(bundle, [bundle / "fused.onnx"], "tensorrt")
     assert "\n" not in str(error.value)

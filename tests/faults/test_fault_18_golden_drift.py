@@ -63,13 +63,13 @@ def bundle(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def break_second_opening(monkeypatch: pytest.MonkeyPatch, factory: str) -> None:
     """Let the compiling process be real and the one that tries the result be `factory`."""
-    opened, count = compile.opened, iter(range(9))
+    opened, count = compile.open_in_child, iter(range(9))
 
     def instead(opening: Opening) -> Any:
         broken = Opening(factory=f"test_fault_18_golden_drift:{factory}")
         return opened(broken if next(count) else opening)
 
-    monkeypatch.setattr(compile, "opened", instead)
+    monkeypatch.setattr(compile, "open_in_child", instead)
 
 
 def test_drift_is_refused_with_its_number(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

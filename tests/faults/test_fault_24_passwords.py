@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sink_frames import frame_result
 
-from scnet_edge.redaction import redacted
+from scnet_edge.redaction import redact
 from scnet_edge.robot.monitoring import open_monitoring
 from scnet_edge.runtime.counters import Counters
 
@@ -47,7 +47,7 @@ def test_messages_do_not_repeat_it(
 
 
 def test_records_metrics_and_page_do_not_hold_it(tmp_path: Path) -> None:
-    source = redacted(f"rtsp://robot:{SECRET}@camera/1?password={SECRET}")
+    source = redact(f"rtsp://robot:{SECRET}@camera/1?password={SECRET}")
     sink, urls = f"jsonl:{tmp_path / 'run.jsonl'}", []
     broker = f"mqtt://robot:{SECRET}@127.0.0.1:9/robot"  # nobody listens there
     with open_monitoring(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hand_made import facts, observation, picture
 
-from scnet_edge.bundle.device import DEVICE, State, claimed, write_state
+from scnet_edge.bundle.device import DEVICE, State, claim_device, write_state
 from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.files import write_file
 from scnet_edge.survey.codes import read_codes
@@ -113,6 +113,6 @@ def test_nothing_outside_a_bundle_is_written(tmp_path: Path, outside: Path, name
     link.parent.mkdir(parents=True)
     link.symlink_to(outside / ("folder" if not name else ".bashrc"))
     before = content(outside)
-    with suppress(ScnetEdgeError), claimed(tmp_path / "bundle"):
+    with suppress(ScnetEdgeError), claim_device(tmp_path / "bundle"):
         write_state(tmp_path / "bundle", State())
     assert content(outside) == before

@@ -10,7 +10,7 @@ from small_chains import minmax_ranges, session, small_chain
 
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.corrections import bias_shifts, corrected
+from scnet_edge.quantization.corrections import bias_shifts, correct_biases
 from scnet_edge.quantization.qdq import quantise
 
 FIRST = "scnet.encoder.0.0"
@@ -45,9 +45,9 @@ def test_correcting_centres_the_error() -> None:
     ranges = minmax_ranges(model, frames(), session) | {FIRST: 0.6}
     shifts = {FIRST: bias_shifts(model, ranges, frames(), session)[FIRST]}
     assert max(map(abs, shifts[FIRST])) > 5e-4
-    again = bias_shifts(corrected(model, shifts), ranges, frames(), session)[FIRST]
+    again = bias_shifts(correct_biases(model, shifts), ranges, frames(), session)[FIRST]
     assert again == pytest.approx(shifts[FIRST], abs=1e-4)  # the error of a layer stays ...
-    biases = {i.name: i for i in quantise(corrected(model, shifts), ranges).graph.initializer}
+    biases = {i.name: i for i in quantise(correct_biases(model, shifts), ranges).graph.initializer}
     conv = next(n for n in model.graph.node if n.name == FIRST)
     before = {i.name: i for i in model.graph.initializer}[conv.input[2]]
     from onnx import numpy_helper

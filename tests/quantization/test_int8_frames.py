@@ -36,7 +36,11 @@ from scnet_edge.quantization.frame_candidates import (
     red_minus_blue,
     sharpness,
 )
-from scnet_edge.quantization.leakage import held_back, refuse_calibration_frames, refuse_leaks
+from scnet_edge.quantization.leakage import (
+    refuse_calibration_frames,
+    refuse_leaks,
+    without_validation,
+)
 from scnet_edge.quantization.perceptual_hash import (
     SAME_PICTURE_BITS,
     EvaluationHashes,
@@ -103,7 +107,7 @@ def test_a_mirrored_picture_is_a_leak(
     leaked = dataclasses.replace(found[1], frame=flipped, phash=phash(flipped))
     with pytest.raises(InputError, match="1 of 3 frames are of the evaluation split 'mine'"):
         refuse_leaks([found[0], leaked, found[2]], {"mine": [found[1].phash]})
-    assert held_back([leaked], [found[1].frame]) == []
+    assert without_validation([leaked], [found[1].frame]) == []
     mirrored = np.ascontiguousarray(cv2.flip(walls[2].read()[0], axis))
     with pytest.raises(InputError, match="1 of 12 frames of the gate calibrated"):
         refuse_calibration_frames(walls, calibrated([mirrored]))
@@ -125,8 +129,8 @@ def test_repeats_and_validation_frames_are_left_out(
     found = candidates(3)
     again = dataclasses.replace(found[0], name="again", phash=phash(found[0].frame // 2))
     assert [c.name for c in without_repeats([*found, again])] == ["wall-0", "wall-1", "wall-2"]
-    assert [c.name for c in held_back(found, [found[1].frame])] == ["wall-0", "wall-2"]
-    assert held_back(found, []) == found
+    assert [c.name for c in without_validation(found, [found[1].frame])] == ["wall-0", "wall-2"]
+    assert without_validation(found, []) == found
 
 
 def test_useless_frames_are_refused(candidates: Candidates) -> None:
@@ -213,7 +217,7 @@ def test_a_source_of_unknown_length_is_held_in_bounds(monkeypatch: pytest.Monkey
     def opened(source: str) -> Iterator[tuple[Iterator[tuple[str, np.ndarray]], None]]:
         yield ((str(i), frame) for i, frame in enumerate(frames)), None
 
-    monkeypatch.setattr(reading, "_opened", opened)
+    monkeypatch.setattr(reading, "_open", opened)
     found = read_candidates(["stream.ts"], 8, SIZE, blank, 0.5)
     assert [c.name for c in found] == [str(i) for i in range(0, 100, 4)]
     assert len(found) <= reading.PER_WANTED * 8 < len(frames)

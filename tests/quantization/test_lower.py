@@ -12,7 +12,7 @@ from scnet_edge.errors import GraphError
 from scnet_edge.onnx_export.fp16 import half_layers
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
-from scnet_edge.quantization.lowering import lowered
+from scnet_edge.quantization.lowering import lower
 from scnet_edge.quantization.qdq import quantisable, quantise
 
 
@@ -40,4 +40,4 @@ def test_the_named_layers_alone_compute_in_fp16(fused: onnx.ModelProto, frame: n
 
 def test_int8_without_ranges_is_refused(fused: onnx.ModelProto) -> None:
     with pytest.raises(GraphError, match="scnet-edge calibrate"):
-        lowered(fused, "int8", None)
+        lower(fused, "int8", None)

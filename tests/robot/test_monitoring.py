@@ -19,7 +19,7 @@ from scnet_edge.runtime.counters import Counters
 RUN = """
 import sys, threading, time
 import numpy as np
-from scnet_edge.robot.monitoring import open_monitoring, stopped_by_signals
+from scnet_edge.robot.monitoring import open_monitoring, stop_on_signals
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.video.fake_source import drawn_frames, fake_source
 from scnet_edge.runtime.loop import run_loop
@@ -34,7 +34,7 @@ tell = lambda url: print(url, flush=True)
 around = open_monitoring(
     counters, facts={"Source": "fake"}, sinks=sys.argv[1:], live="127.0.0.1:0", announce=tell
 )
-with around as monitoring, stopped_by_signals(source.stop):
+with around as monitoring, stop_on_signals(source.stop):
     run_loop(source, dark, monitoring.sinks, counters=counters)
 print(counters.captured, counters.processed + counters.dropped.total())
 """
@@ -69,10 +69,10 @@ def test_a_signal_ends_a_run_in_order_within_five_seconds(
 def test_the_first_signal_is_orderly_although_the_run_is_over() -> None:
     signals = """
 import os, signal, sys, threading
-from scnet_edge.robot.monitoring import stopped_by_signals
+from scnet_edge.robot.monitoring import stop_on_signals
 
 stop = threading.Event()
-with stopped_by_signals(stop):
+with stop_on_signals(stop):
     stop.set()  # as every run does at its end
     os.kill(os.getpid(), signal.SIGINT)
     print("the page is written", flush=True)

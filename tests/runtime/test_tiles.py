@@ -12,7 +12,7 @@ import pytest
 
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.runtime.scale import look
-from scnet_edge.runtime.tiles import CUT_PX, LEAST_SHARE, Grid, Maps, blended, grid_of, padded
+from scnet_edge.runtime.tiles import CUT_PX, LEAST_SHARE, Grid, Maps, blend, grid_of, pad
 from scnet_edge.types import Frame, Map
 
 TILE_HW = (64, 96)
@@ -38,7 +38,7 @@ def noise(frame_hw: tuple[int, int]) -> Frame:
 
 def strips(grid: Grid, value: float) -> list[tuple[int, Maps]]:
     tile = np.full((2, *grid.tile_hw), value, np.float32)
-    return list(blended(grid, ((place, tile) for place in grid.places)))
+    return list(blend(grid, ((place, tile) for place in grid.places)))
 
 
 @pytest.mark.parametrize("frame_hw", SIZES_HW)
@@ -70,7 +70,7 @@ def test_strips_come_from_top_to_bottom_and_join(frame_hw: tuple[int, int]) -> N
 def test_no_seam_shows_beside_the_whole_picture(frame_hw: tuple[int, int]) -> None:
     frame = noise(frame_hw)
     seen = look(frame, run, TILE_HW, "native", threshold=0.5)
-    expected = darkness(padded(frame, TILE_HW))[: frame_hw[0], : frame_hw[1]]
+    expected = darkness(pad(frame, TILE_HW))[: frame_hw[0], : frame_hw[1]]
     assert [m.shape for m in seen.maps] == [frame_hw]
     np.testing.assert_allclose(seen.maps[0], expected, atol=2e-3)
 
@@ -126,7 +126,7 @@ def test_tiles_that_were_left_out_are_zero_and_change_no_other() -> None:
     every = [(place, darkness(grid.crop(frame, place))[None]) for place in grid.places]
     some = [item for item in every if item[0] in ((0, 0), (3, 3))]
     full, part = (
-        np.concatenate([strip for _, strip in blended(grid, maps)], axis=1)[0]
+        np.concatenate([strip for _, strip in blend(grid, maps)], axis=1)[0]
         for maps in (every, some)
     )
     seen = np.zeros(part.shape, bool)
@@ -141,7 +141,7 @@ def test_tiles_that_were_left_out_are_zero_and_change_no_other() -> None:
 @pytest.mark.parametrize("frame_hw", [(16, 16), (16, 400), (400, 16), (63, 95), (300, 40)])
 def test_a_small_frame_is_mirrored_and_never_stretched(frame_hw: tuple[int, int]) -> None:
     frame = noise(frame_hw)
-    full = padded(frame, TILE_HW)
+    full = pad(frame, TILE_HW)
     assert full.shape == (*(max(f, t) for f, t in zip(frame_hw, TILE_HW, strict=True)), 3)
     np.testing.assert_array_equal(full[: frame_hw[0], : frame_hw[1]], frame)
     if frame_hw[1] < TILE_HW[1]:
@@ -174,7 +174,7 @@ def test_memory_is_that_of_a_row_of_tiles() -> None:
     grid = grid_of((4000, 960), TILE_HW)
     tile = np.zeros((1, *TILE_HW), np.float32)
     tracemalloc.start()
-    rows = sum(s.shape[1] for _, s in blended(grid, ((place, tile) for place in grid.places)))
+    rows = sum(s.shape[1] for _, s in blend(grid, ((place, tile) for place in grid.places)))
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert rows == 4000

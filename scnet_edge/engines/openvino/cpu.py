@@ -93,15 +93,15 @@ class OpenVINOBackend:
         under_way: deque[tuple[ov.InferRequest, Mapping[str, Array]]] = deque()
         try:
             for number, feed in enumerate(feeds):
-                streams = self._opened_streams()
+                streams = self._open_streams()
                 if len(under_way) == len(streams):
-                    yield self._finished(under_way.popleft()[0])
+                    yield self._finish(under_way.popleft()[0])
                 check_feeds(feed, self._inputs)
                 request = streams[number % len(streams)]
                 request.start_async(dict(feed), share_inputs=True)
                 under_way.append((request, feed))
             while under_way:
-                yield self._finished(under_way.popleft()[0])
+                yield self._finish(under_way.popleft()[0])
         except ENGINE_ERRORS as e:
             raise EngineError(f"OpenVINO failed to run the graph: {one_line(e)}") from e
         finally:
@@ -115,7 +115,7 @@ class OpenVINOBackend:
             self._streams.clear()
             del self._request
 
-    def _opened_streams(self) -> list[ov.InferRequest]:
+    def _open_streams(self) -> list[ov.InferRequest]:
         if self._closed:
             raise EngineError("this OpenVINO backend is closed; open another")
         if not self._streams and self._compile_streams is not None:
@@ -124,7 +124,7 @@ class OpenVINOBackend:
             self._streams = [model.create_infer_request() for _ in range(count)]
         return self._streams
 
-    def _finished(self, request: ov.InferRequest) -> dict[str, Array]:
+    def _finish(self, request: ov.InferRequest) -> dict[str, Array]:
         request.wait()
         found = (request.get_output_tensor(i).data for i in range(len(self._outputs)))
         return {name: data.copy() for name, data in zip(self._outputs, found, strict=True)}

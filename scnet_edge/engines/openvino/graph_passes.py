@@ -26,7 +26,7 @@ def hold_quantisation_below_concat(model: ov.Model) -> None:
             if before.get_type_name() == "Convert":
                 before = before.input_value(0).get_node()
             if before.get_type_name() == "Concat":
-                node.input(0).replace_source_output(_held(source).output(0))
+                node.input(0).replace_source_output(_hold_scale(source).output(0))
 
 
 def join_instance_norms(model: ov.Model) -> None:
@@ -49,7 +49,7 @@ def join_instance_norms(model: ov.Model) -> None:
     def join(match: Matcher) -> bool:
         found = match.get_pattern_value_map()
         least = float(found[eps].get_node().get_data())
-        joined = ops.mvn(_held(found[x]), found[axes], True, least, "inside_sqrt")
+        joined = ops.mvn(_hold_scale(found[x]), found[axes], True, least, "inside_sqrt")
         ov.utils.replace_node(match.get_match_root(), joined)
         return True
 
@@ -68,8 +68,8 @@ def quantise_interleaved(model: ov.Model) -> None:
     rgb = pattern("Slice", pattern("Transpose", cast, order), start, AnyInput(), step, axes)
     divisor, offset = pattern("Constant"), pattern("Constant")
     image = pattern("Subtract", pattern("Divide", rgb, divisor), offset)
-    frame = _quantised(image)
-    convolution = pattern("Convolution", _dequantised(frame), _dequantised(_quantised(weights)))
+    frame = _quantise(image)
+    convolution = pattern("Convolution", _dequantise(frame), _dequantise(_quantise(weights)))
 
     def move(match: Matcher) -> bool:
         found = match.get_pattern_value_map()
@@ -101,16 +101,16 @@ def run_pass(model: ov.Model, name: str, root: WrapType, change: Callable[[Match
     manager.run_passes(model)
 
 
-def _quantised(x: WrapType) -> WrapType:
+def _quantise(x: WrapType) -> WrapType:
     return pattern("FakeQuantize", x, *(AnyInput() for _ in range(4)))
 
 
-def _dequantised(x: WrapType) -> WrapType:
+def _dequantise(x: WrapType) -> WrapType:
     stored = pattern("Convert", pattern("Convert", x))
     return pattern("Multiply", pattern("Subtract", stored, AnyInput()), AnyInput())
 
 
-def _held(value: ov.Output) -> ov.Node:
+def _hold_scale(value: ov.Output) -> ov.Node:
     """Return a value behind a Maximum that changes nothing and that no scale is moved past."""
     return ops.maximum(value, ops.constant(np.finfo(np.float32).min, np.float32))
 
@@ -122,9 +122,9 @@ def fold_side_maps(model: ov.Model) -> None:
     """Compute each side map where the decoder's attention reads its features, in place."""
     features, r_weights, r_bias, b = AnyInput(), _constant(), _constant(), _constant()
     first, second = _constant(), _constant()
-    joint = _convolved(features, r_weights, r_bias)
-    gate = pattern("Sigmoid", _sliced(joint, first))
-    refined = pattern("Add", pattern("Multiply", gate, _sliced(joint, second)), b)
+    joint = _convolve(features, r_weights, r_bias)
+    gate = pattern("Sigmoid", _slice(joint, first))
+    refined = pattern("Add", pattern("Multiply", gate, _slice(joint, second)), b)
     maps, w, c = pattern("Concat"), _constant(), _constant()
 
     def fold(match: Matcher) -> bool:
@@ -150,7 +150,7 @@ def fold_side_maps(model: ov.Model) -> None:
             ov.utils.replace_node(old.get_node(), ops.reshape(new, shape, False))
         return True
 
-    run_pass(model, "FoldSideMap", _convolved(maps, w, c), fold)
+    run_pass(model, "FoldSideMap", _convolve(maps, w, c), fold)
 
 
 def _planes(x: ov.Output, weights: Floats, bias: Floats) -> ov.Node:
@@ -163,11 +163,11 @@ def _planes(x: ov.Output, weights: Floats, bias: Floats) -> ov.Node:
     return ops.reshape(added, ops.constant([x.get_shape()[0], len(weights), -1]), False)
 
 
-def _convolved(x: AnyInput | WrapType, weights: WrapType, bias: WrapType) -> WrapType:
+def _convolve(x: AnyInput | WrapType, weights: WrapType, bias: WrapType) -> WrapType:
     return pattern("Add", pattern("Convolution", x, weights), pattern("Reshape", bias, AnyInput()))
 
 
-def _sliced(x: WrapType, start: WrapType) -> WrapType:
+def _slice(x: WrapType, start: WrapType) -> WrapType:
     return pattern("Slice", x, start, AnyInput(), AnyInput(), AnyInput())
 
 

@@ -23,13 +23,13 @@ from scnet_edge.engines.tensorrt.library import (
     deserialise,
     engine_log,
     last_error,
-    made,
+    require_made,
     tensorrt,
 )
 from scnet_edge.engines.tensorrt.network import (
     convolutions_of,
     exclude_quantisation,
-    named_in,
+    find_named,
     permit_precisions,
     quantised_convolutions,
     shorten_outputs,
@@ -107,7 +107,7 @@ def build_plan(graph: Path, settings: BuildSettings) -> Built:
         built = attempt.build()
         if built is not None:
             return built
-        more = named_in(engine_log().errors, attempt.quantised)
+        more = find_named(engine_log().errors, attempt.quantised)
         if not more:
             raise EngineError(f"{graph}: TensorRT cannot build it: {last_error()}")
         log.warning("no INT8 kernel for %s: built again without its Q/DQ", ", ".join(more))
@@ -121,14 +121,16 @@ class _Attempt:
         engine_log().errors.clear()
         engine_log().layers = []
         self._graph, self._settings, self._excluded = graph, settings, tuple(excluded)
-        self._builder = made(lambda: tensorrt().Builder(engine_log()), "builder")
+        self._builder = require_made(lambda: tensorrt().Builder(engine_log()), "builder")
         if settings.threads is not None:
             self._builder.max_threads = settings.threads
-        self._network = made(lambda: self._builder.create_network(_network_flags()), "network")
+        self._network = require_made(
+            lambda: self._builder.create_network(_network_flags()), "network"
+        )
         _parse(self._network, graph)
         exclude_quantisation(self._network, self._excluded)
         self.quantised = quantised_convolutions(self._network)
-        self._config = made(self._builder.create_builder_config, "builder configuration")
+        self._config = require_made(self._builder.create_builder_config, "builder configuration")
         _configure(self._config, settings)
         if capabilities().strong_typing:
             shorten_outputs(self._network)
@@ -153,7 +155,7 @@ class _Attempt:
             convolutions=convolutions_of(self._network),
             excluded=self._excluded,
             layers=layers_from_log(engine_log().layers),
-            timing_cache=_measured(config) if cached else b"",
+            timing_cache=_timing_cache(config) if cached else b"",
         )
 
 
@@ -168,7 +170,7 @@ def inspect_plan(plan: bytes, remedy: str) -> str:
             makes no inspector.
     """
     engine = deserialise(plan, remedy)  # kept alive while its inspector is asked
-    inspector = made(engine.create_engine_inspector, "inspector of the plan")
+    inspector = require_made(engine.create_engine_inspector, "inspector of the plan")
     return str(inspector.get_engine_information(tensorrt().LayerInformationFormat.JSON))
 
 
@@ -180,7 +182,7 @@ def _network_flags() -> int:
 
 
 def _parse(network: Any, graph: Path) -> None:
-    parser = made(lambda: tensorrt().OnnxParser(network, engine_log()), "parser")
+    parser = require_made(lambda: tensorrt().OnnxParser(network, engine_log()), "parser")
     if not parser.parse_from_file(str(graph)):
         errors = [_parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
         reasons = "; ".join(dict.fromkeys(errors)) or last_error()
@@ -234,7 +236,7 @@ def _set_timing_cache(config: Any, settings: BuildSettings) -> bool:
     return False
 
 
-def _measured(config: Any) -> bytes:
+def _timing_cache(config: Any) -> bytes:
     """Return what the builder measured, for the next build; empty where it keeps that to itself."""
     cache = config.get_timing_cache()
     written = None if cache is None else cache.serialize()

@@ -95,7 +95,7 @@ class Session:
                 raise EngineError("TensorRT made no execution context; free some GPU memory")
             for i in range(engine.num_io_tensors):
                 self._bind(engine.get_tensor_name(i))
-            self._launch = self._captured() or self._enqueue
+            self._launch = self._capture() or self._enqueue
             on_failure.pop_all()
 
     @property
@@ -146,7 +146,7 @@ class Session:
         for name in self._outputs:
             self._device.copy_out(self._buffers[name])
 
-    def _captured(self) -> Callable[[], None] | None:
+    def _capture(self) -> Callable[[], None] | None:
         """Return what replays a frame as one launch; None where CUDA or TensorRT cannot."""
         for name in self._inputs:
             self._buffers[name].host[...] = 0

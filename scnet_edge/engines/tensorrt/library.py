@@ -148,7 +148,7 @@ def engine_log() -> Any:
     return logger
 
 
-def made(make: Callable[[], Any], what: str) -> Any:
+def require_made(make: Callable[[], Any], what: str) -> Any:
     """Return what TensorRT makes.
 
     Raises:
@@ -194,7 +194,7 @@ def deserialise(plan: bytes, remedy: str) -> Any:
         EngineError: the plan is not for this GPU and this TensorRT, or there is no GPU.
     """
     engine_log().errors.clear()
-    runtime = made(lambda: tensorrt().Runtime(engine_log()), "runtime")
+    runtime = require_made(lambda: tensorrt().Runtime(engine_log()), "runtime")
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise EngineError(

@@ -51,7 +51,7 @@ def convolutions_of(network: Any) -> tuple[str, ...]:
 
 def quantised_convolutions(network: Any) -> list[str]:
     """Return the names of the convolutions whose input passes Q/DQ."""
-    return [layer.name for layer in _quantised(network)]
+    return [layer.name for layer in _find_quantised(network)]
 
 
 def exclude_quantisation(network: Any, names: Collection[str]) -> None:
@@ -60,14 +60,14 @@ def exclude_quantisation(network: Any, names: Collection[str]) -> None:
     Weights that the graph stores as INT8 stay rounded: there is nothing before their DQ.
     """
     makers = _makers(network)
-    for layer in [layer for layer in _quantised(network) if layer.name in names]:
+    for layer in [layer for layer in _find_quantised(network) if layer.name in names]:
         for i in range(layer.num_inputs):
             quantise = _quantise_before(layer.get_input(i), makers)
             if quantise is not None:
                 layer.set_input(i, quantise.get_input(0))
 
 
-def named_in(errors: Iterable[str], convolutions: Collection[str]) -> tuple[str, ...]:
+def find_named(errors: Iterable[str], convolutions: Collection[str]) -> tuple[str, ...]:
     """Return the convolutions for which errors say that there is no implementation.
 
     TensorRT names the fused node: `Could not find any implementation for node
@@ -100,7 +100,7 @@ def permit_precisions(network: Any, config: Any) -> None:
                 layer.precision = trt.float32
 
 
-def _quantised(network: Any) -> Iterator[Any]:
+def _find_quantised(network: Any) -> Iterator[Any]:
     """Yield each convolution with a Q/DQ pair before it."""
     makers, kind = _makers(network), tensorrt().LayerType.CONVOLUTION
     for layer in layers_of(network):

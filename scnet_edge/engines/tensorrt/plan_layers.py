@@ -85,7 +85,7 @@ def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> Summary
     kernels = [layer for layer in layers if layer.kind not in ("signal", "wait")]
     owned = {name: _input_type(kernels, name) for name in convolutions}
     types = [dtype for dtype in owned.values() if dtype]
-    written = [_written(kernels, name) for name, dtype in owned.items() if dtype == "INT8"]
+    written = [_type_written(kernels, name) for name, dtype in owned.items() if dtype == "INT8"]
     return Summary(
         kernels=len(kernels),
         convolutions={dtype: types.count(dtype) for dtype in sorted(set(types))},
@@ -104,7 +104,7 @@ def _input_type(kernels: Sequence[Layer], name: str) -> str:
     return _narrowest(dtype for kernel in _owners(kernels, name) for dtype in kernel.reads)
 
 
-def _written(kernels: Sequence[Layer], name: str) -> str:
+def _type_written(kernels: Sequence[Layer], name: str) -> str:
     """Return the narrowest type that the kernels of a convolution in INT8 write."""
     owners = [kernel for kernel in _owners(kernels, name) if "INT8" in kernel.reads]
     return _narrowest(dtype for kernel in owners for dtype in kernel.writes)
