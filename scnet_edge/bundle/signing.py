@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scnet_edge.bundle.manifest import MANIFEST, read_manifest
+from scnet_edge.config import MAX_BYTES
 from scnet_edge.errors import BundleError, ConfigError, install_extra
-from scnet_edge.files import write_file
+from scnet_edge.files import read_file, write_file
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -31,7 +32,7 @@ except ModuleNotFoundError as e:
     ) from e
 
 SIGNATURE = f"{MANIFEST}.sig"
-MAX_KEY_BYTES = 16_384
+SIGNATURE_BYTES, MAX_KEY_BYTES = 64, 16_384
 
 
 def new_key(private: Path) -> Path:
@@ -53,15 +54,14 @@ def new_key(private: Path) -> Path:
     shown = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    if public.exists() or public == private:
-        raise ConfigError(f"{public}: is in the way; name another key, such as maker.pem")
+    for path in (private, public):
+        if os.path.lexists(path) or public == private:
+            raise ConfigError(f"{path}: is in the way; name another key, such as maker.pem")
     for path, data, mode in ((private, secret, 0o600), (public, shown, 0o644)):
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+            write_file(path, data, mode=mode)
         except OSError as e:
             raise ConfigError(f"{path}: cannot be made ({e.strerror}); name another key") from e
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
     return public
 
 
@@ -91,12 +91,15 @@ def require_signature(bundle: Path, key: Path) -> None:
     public = _public(key)
     path = bundle / SIGNATURE
     try:
-        signature, signed = path.read_bytes(), (bundle / MANIFEST).read_bytes()
+        signature = read_file(path, SIGNATURE_BYTES)
+        signed = read_file(bundle / MANIFEST, MAX_BYTES)
     except FileNotFoundError as e:
         raise BundleError(
             f"{e.filename}: missing, but a signature is required; sign the bundle where it was "
             f"built: scnet-edge bundle sign {bundle} --key PRIVATE"
         ) from e
+    except ConfigError as e:
+        raise BundleError(str(e)) from e
     except OSError as e:
         raise BundleError(f"{path}: cannot be read ({e.strerror})") from e
     try:
@@ -125,8 +128,7 @@ def _public(path: Path) -> Ed25519PublicKey:
 def _load_key(path: Path, kind: str, load: Callable[[bytes], object]) -> object:
     """Return the key of a PEM file, of whatever algorithm."""
     try:
-        with path.open("rb") as file:
-            return load(file.read(MAX_KEY_BYTES))
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as e:
+        return load(read_file(path, MAX_KEY_BYTES))
+    except (OSError, ConfigError, ValueError, TypeError, UnsupportedAlgorithm) as e:
         reason = getattr(e, "strerror", None) or " ".join(str(e).partition(".")[0].split())
         raise ConfigError(f"{path}: expected a {kind} Ed25519 key as PEM ({reason})") from e

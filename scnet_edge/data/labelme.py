@@ -12,17 +12,22 @@ import cv2
 import msgspec
 import numpy as np
 
+from scnet_edge.config import MAX_BYTES, NOT_JSON
+from scnet_edge.data.frames import MAX_PIXELS
 from scnet_edge.data.outlines import (
     OutlinedSample,
     Polygon,
     StoredMask,
     check_polygon,
     chosen_categories,
+    drawn_mask,
     find_image,
 )
 from scnet_edge.data.picture_files import natural_key
 from scnet_edge.data.pictures import has_whole_chunks
-from scnet_edge.errors import InputError, escape
+from scnet_edge.errors import ConfigError, InputError, escape
+from scnet_edge.files import read_file
+from scnet_edge.types import Mask
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Side = Annotated[int, msgspec.Meta(gt=0)]
@@ -66,16 +71,50 @@ def read_labelme(
     return [_sample(path, file, crack) for path, file in files.items()]
 
 
+def read_labelme_mask(path: Path) -> tuple[str, Mask | None]:
+    """Return the name of a file's image and the mask of all its shapes, (H, W) bool; None without.
+
+    The image itself need not be there.
+
+    Raises:
+        InputError: as `read_labelme`, but for an image that is missing.
+    """
+    file = _read(path)
+    polygons, stored = _outlines(path, file, frozenset(shape.label for shape in file.shapes))
+    size_hw = (file.image_height, file.image_width)
+    return file.image_path, drawn_mask(polygons, stored, size_hw) if file.shapes else None
+
+
 def _read(path: Path) -> LabelmeFile:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=LabelmeFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        file = msgspec.json.decode(read_file(path, MAX_BYTES), type=LabelmeFile)
+    except (ConfigError, OSError, *NOT_JSON) as e:
         raise InputError(
             f"{escape(path)}: expected a file of labelme with shapes and imagePath ({e})"
         ) from e
+    if file.image_height * file.image_width > MAX_PIXELS:
+        raise InputError(
+            f"{escape(path)}: an image of {file.image_width}x{file.image_height} px, expected at "
+            f"most {MAX_PIXELS // 10**6} megapixels"
+        )
+    return file
 
 
 def _sample(path: Path, file: LabelmeFile, crack: frozenset[str]) -> OutlinedSample:
+    polygons, stored = _outlines(path, file, crack)
+    return OutlinedSample(
+        find_image(path, file.image_path),
+        path,
+        size_hw=(file.image_height, file.image_width),
+        polygons=polygons,
+        filled=stored,
+    )
+
+
+def _outlines(
+    path: Path, file: LabelmeFile, crack: frozenset[str]
+) -> tuple[tuple[Polygon, ...], tuple[StoredMask, ...]]:
+    """Return the polygons and the painted masks of the labels that are crack."""
     size_hw = (file.image_height, file.image_width)
     polygons: list[Polygon] = []
     stored: list[StoredMask] = []
@@ -91,13 +130,7 @@ def _sample(path: Path, file: LabelmeFile, crack: frozenset[str]) -> OutlinedSam
             polygons.append(polygon)
         else:
             raise InputError(f"{where} is no outline; draw a polygon around the crack")
-    return OutlinedSample(
-        find_image(path, file.image_path),
-        path,
-        size_hw=size_hw,
-        polygons=tuple(polygons),
-        filled=tuple(stored),
-    )
+    return tuple(polygons), tuple(stored)
 
 
 def _stored(shape: LabelmeShape, size_hw: tuple[int, int], where: str) -> StoredMask:

@@ -25,7 +25,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from scnet_edge.data.exif import orientation_of, photograph_of
 from scnet_edge.data.frames import MAX_PIXELS, as_bgr, check_size
 from scnet_edge.data.sample_bits import eight_bits, sample_bits
-from scnet_edge.errors import InputError, escape, install_extra
+from scnet_edge.errors import ConfigError, InputError, escape, install_extra
+from scnet_edge.files import read_file
 from scnet_edge.types import Frame, Photograph
 
 FORMATS = ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "JPEG2000", "AVIF", "PPM"]
@@ -144,9 +145,9 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
 
 def _read_bytes(path: Path, where: str) -> bytes:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{where}: expected at most {MAX_FILE_BYTES} bytes, found more")
-        data = path.read_bytes()
+        data = read_file(path, MAX_FILE_BYTES)
+    except ConfigError as e:
+        raise InputError(f"{where}: {str(e).removeprefix(f'{path}: ')}") from e
     except OSError as e:
         raise InputError(f"{where}: cannot be read ({e.strerror})") from e
     if not data:

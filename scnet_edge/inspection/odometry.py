@@ -216,7 +216,7 @@ class _Steady:
 
 def _constant(uri: str, setup: Setup, segment: int) -> Odometry:
     kind, _, rest = uri.partition("://")
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(mm|cm|m)(ps)?/?", rest)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(mm|cm|m)(ps)?/?", rest)
     if not match or bool(match[3]) != (kind == "speed") or float(match[1]) == 0:
         example = "speed://0.2mps" if kind == "speed" else "step://50mm"
         raise ConfigError(

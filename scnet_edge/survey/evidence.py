@@ -43,10 +43,15 @@ def write_picture(folder: Path, seq: int, frame: Frame) -> None:
     write_image(_own(folder) / snapshot_name(seq), frame, settings)
 
 
-def write_crack_mask(folder: Path, seq: int, mask: Mask) -> None:
-    """Write the crack's mask, (h, w) bool, as one-bit PNG; an OSError leaves nothing."""
+def encoded_mask(mask: Mask) -> bytes:
+    """Return a crack's mask, (h, w) bool, as one-bit PNG."""
     pixels = mask.astype(np.uint8) * 255
-    write_image(_path(_own(folder), seq, "png"), pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])[1].tobytes()
+
+
+def write_crack_mask(folder: Path, seq: int, mask: bytes) -> None:
+    """Write a crack's mask, as `encoded_mask` returns it; an OSError leaves nothing."""
+    write_file(_path(_own(folder), seq, "png"), mask)
 
 
 def write_sidecar(folder: Path, observation: Observation) -> None:

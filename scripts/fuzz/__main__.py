@@ -11,8 +11,10 @@ An input that ends in anything but our own one-line error, takes 30 s or 2 GB is
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from scripts.fuzz.seeds import seeds
@@ -21,6 +23,7 @@ from scripts.fuzz.targets import TARGETS
 ROOT = Path(__file__).parents[2]
 FOUND = ROOT / "tests" / "fuzzed"
 CORPUS = ROOT / ".fuzz"
+MEMORY = Path("/dev/shm")  # a disk would be written to for an hour
 LONGEST_S, MOST_MB, MOST_BYTES = 30, 2048, 1 << 16
 
 
@@ -53,7 +56,10 @@ def fuzz(name: str, minutes: float) -> bool:
     command = [sys.executable, "-m", "scripts.fuzz.one", name, str(corpus), str(found)]
     command += [f"-{key}={value}" for key, value in options.items()]
     command += [f"-artifact_prefix={found}/"]
-    return subprocess.run(command, cwd=ROOT).returncode == 0
+    # libFuzzer ends without tidying up, so that the folder is ours.
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as temporary:
+        environment = {**os.environ, "TMPDIR": temporary}
+        return subprocess.run(command, cwd=ROOT, env=environment).returncode == 0
 
 
 if __name__ == "__main__":

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
 from mcap.writer import CompressionType, Writer
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as BagWriter
+from rosbags.typesys import Stores, get_typestore
 
+from scnet_edge.archive.coding import CodedInspection, Condition
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.journal import Journal
+from scripts.fuzz.targets import BAG
 
 FACTS = Facts(
     survey_id="a",
@@ -32,6 +40,53 @@ COCO = (
     b'{"counts":"PT1","size":[8,9]}},{"image_id":1,"segmentation":{"counts":[3,69]}}],'
     b'"categories":[{"id":1,"name":"crack"}]}'
 )
+
+
+CORPUS = b'licence = "x"\n[[set]]\nname = "a"\ndata = "flat:a"\nshare = 1\nlicence = "x"\n'
+LABEL_STUDIO = (
+    b'[{"file_upload":"1-000001.jpg","annotations":[{"result":[{"type":"polygonlabels",'
+    b'"original_width":9,"original_height":8,"value":{"points":[[0,0],[50,0],[50,50]]}}]}]}]'
+)
+LABELME = (
+    b'{"shapes":[{"label":"crack","points":[[1,1],[5,1],[5,5]],"shape_type":"polygon"}],'
+    b'"imagePath":"000001.jpg","imageHeight":8,"imageWidth":9}'
+)
+ISYBAU = (
+    b'<Identifikation xmlns="u"><Datenkollektive><Zustandsdatenkollektiv>'
+    b"<InspizierteAbwassertechnischeAnlage><Objektbezeichnung>1</Objektbezeichnung>"
+    b"<OptischeInspektion><Rohrleitung><Inspektionsdaten><RZustand><Station>4,2</Station>"
+    b"<InspektionsKode>BAB</InspektionsKode><Timecode>00010500</Timecode>"
+    b"<Streckenschaden>A</Streckenschaden><PositionVon>12</PositionVon></RZustand>"
+    b"</Inspektionsdaten></Rohrleitung></OptischeInspektion>"
+    b"</InspizierteAbwassertechnischeAnlage></Zustandsdatenkollektiv></Datenkollektive>"
+    b"</Identifikation>"
+)
+M150 = (
+    b"<DATA><HG><HG001>1</HG001><HG307>300</HG307><HI><HI101>G</HI101><HI116>a.mpg</HI116><HZ>"
+    b"<HZ001>4.2</HZ001><HZ002>BAB</HZ002><HZ005>A1</HZ005><HZ008>00:01:05</HZ008></HZ></HI></HG>"
+    b"</DATA>"
+)
+IBAK = (
+    b"100-200\r\n\t00:01:05  4.20 m  BABBA  Riss, Anfang (1)@!$ibak$!\r\n"
+    b"\t  6,70 m  BABBA  Riss, Ende (1)\r\n"
+)
+PACP = (
+    b"InspectionID,Pipe_Segment_Reference,Direction,Length_Surveyed,IsImperial\n7,1-2,U,9.5,1\n\f"
+    b"ConditionID,InspectionID,Distance,PACP_Code,Continuous,VCR_Time\n1,7,1.5,CL,S01,000105\n\f"
+    b"InspectionID,Video_Name,Video_Location\n7,a.mpg,V\n\f"
+    b"ConditionID,Image_Reference,Image_Path\n1,a.jpg,\n"
+)
+WINCAN = """
+CREATE TABLE NODE (OBJ_PK TEXT, OBJ_Key TEXT);
+CREATE TABLE SECTION (OBJ_PK TEXT, OBJ_Key TEXT, OBJ_Size1 REAL, OBJ_Deleted TEXT);
+INSERT INTO SECTION VALUES ('s', '100-200', 300, NULL);
+CREATE TABLE SECINSP (INS_PK TEXT, INS_Section_FK TEXT, INS_InspectionDir TEXT);
+INSERT INTO SECINSP VALUES ('i', 's', '2');
+CREATE TABLE SECOBS (OBS_PK TEXT, OBS_Inspection_FK TEXT, OBS_Distance REAL, OBS_OpCode TEXT);
+INSERT INTO SECOBS VALUES ('o', 'i', 4.2, 'BABBA');
+CREATE TABLE SECOBSMM (OMM_Observation_FK TEXT, OMM_FileName TEXT, OMM_Type TEXT);
+INSERT INTO SECOBSMM VALUES ('o', 'a.mpg', 'VI1');
+"""
 
 
 def _npz(**arrays: object) -> bytes:
@@ -59,6 +114,39 @@ def _journal() -> bytes:
         return (Path(folder) / "survey.db").read_bytes()
 
 
+def _wincan() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "job.db3"
+        with closing(sqlite3.connect(path)) as db, db:
+            db.executescript(f"PRAGMA page_size = 512; {WINCAN}")
+        return path.read_bytes()
+
+
+def _manifest() -> bytes:
+    inspection = CodedInspection(system="m150", pipe="1", conditions=(Condition(code="BAB"),))
+    row = ManifestRow(path_bytes=b"a.mpg", kind="film", state="matched", inspection=inspection)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "archive.parquet"
+        write_manifest(path, ArchiveManifest(root=Path("/films"), rows=(row,)))
+        return path.read_bytes()
+
+
+def _bag() -> bytes:
+    store = get_typestore(Stores.LATEST)
+    time = store.types["builtin_interfaces/msg/Time"](sec=1, nanosec=2)
+    head = store.types["std_msgs/msg/Header"](stamp=time, frame_id="c")
+    kind = store.types["sensor_msgs/msg/CompressedImage"]
+    picture = np.frombuffer(_image(".jpg"), np.uint8)
+    data = store.serialize_cdr(kind(header=head, format="jpeg", data=picture), kind.__msgtype__)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "bag"
+        with BagWriter(place, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            connection = writer.add_connection("/i", kind.__msgtype__, typestore=store)
+            for at_ns in (1, 2):
+                writer.write(connection, at_ns, data)
+        return next(place.glob("*.mcap")).read_bytes()
+
+
 def _image(suffix: str) -> bytes:
     return cv2.imencode(suffix, np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
 
@@ -78,22 +166,35 @@ def seeds() -> dict[str, list[bytes]]:
             b"csi://0?width=640",
             b"mqtt:a:b@h/t",
         ],
+        "annotations": [COCO, LABEL_STUDIO, LABELME],
+        "archive-header": [b"\0\0\1\xba", b"\0\0\0\x08free\0\0\0\x08moov", b"G" * 600],
+        "archive-ibak": [IBAK],
+        "archive-manifest": [_manifest()],
+        "archive-pacp": [PACP, PACP.replace(b",", b";")],
+        "archive-wincan": [_wincan()],
+        "archive-xml": [ISYBAU, M150],
         "arrays": [_npz(a=np.arange(5), b=np.ones((2, 2)))],
         "coco": [COCO],
         "codes": [b'[limits."x"]\nwidth_mm = 0.3\n'],
+        "corpus": [CORPUS],
         "facts": [facts],
         "golden": [_npz(**golden)],
         "headers": [b"[::1]:80\nhttp://[::1]:80", b"localhost\nnull", b"evil@h\nhttp://["],
+        "ignore": [b"ignore = [[[0, 0], [0.5, 0], [0.5, 0.5]], [[1, 1], [30, 1], [30, 20]]]\n"],
         "image": [_image(suffix) for suffix in (".png", ".jpg", ".bmp", ".webp", ".tif")],
         "journal": [_journal()],
         "jsonl": [b'{"a":1}\n{"b":[1,2]}\n{"c":', b'{"a":"\xff"}\n[1]\n'],
+        "labelme": [LABELME],
         "live-address": [b"[::1]:80", b":9000", b"host"],
         "manifest": [b'{"schema":1,"files":{"a":"b"},"model":{"name":"m"}}'],
         "mcap": [_mcap()],
+        "odometry-address": [b"osd://560,20,140,32?unit=ft", b"speed://0.2mps"],
         "odometry-csv": [b"time_s,chainage_m,roll_deg\n0,0,0\n1,0.5,\n"],
         "odometry-jsonl": [b'{"frame_id":1,"chainage_m":0}\n{"frame_id":2,"chainage_m":1}\n'],
         "pipe-toml": [b'mode = "side"\ndiameter_mm = 300\nfx = 400.0\n[a.b]\nc = {d = 1}\n'],
         "reading": [b"1.5,-2", b'{"chainage_m":1,"roll_deg":2}'],
+        "rosbag": [_bag()],
+        "rosbag-metadata": [BAG.encode()],
         "robot-toml": [b'source = "csi://0"\nsinks = ["jsonl:a"]\nlate_ms = 250\n'],
         "state": [b'{"engines":{"openvino":{"active":"openvino-1"}},"bad":{"a":"b"}}'],
         "survey-rows": [facts + b"\n{" + names + b"}"],

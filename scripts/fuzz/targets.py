@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -11,33 +12,65 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from scnet_edge.archive.headers import container_of
+from scnet_edge.archive.manifest import read_manifest
+from scnet_edge.archive.readers import read_inspections
 from scnet_edge.arrays import read_arrays
 from scnet_edge.bundle.device import State
 from scnet_edge.bundle.manifest import Manifest
 from scnet_edge.bundle.verify import read_golden
 from scnet_edge.config import NotToml, parse_toml, read_json
 from scnet_edge.data.coco import read_coco
+from scnet_edge.data.corpus import read_corpus
+from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.inspection.live_odometry import parsed
+from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.odometry_file import read_odometry
-from scnet_edge.inspection.setup import read_setup
+from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.redaction import redact, without_secrets
 from scnet_edge.robot.robot_toml import read_robot
+from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.simulation.clip import read_truth
 from scnet_edge.sinks.recover import cut_torn_tail, recover
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import MIGRATIONS
+from scnet_edge.survey.exchange.annotations import read_annotations
 from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL
+from scnet_edge.video.rosbag import open_rosbag
 from scnet_edge.video.uris import parse_camera
 from scnet_edge.web.access import access_for, is_origin, parse_address
 
-MEMORY = Path("/dev/shm")  # a disk would be written to for an hour
-FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-", dir=MEMORY if MEMORY.is_dir() else None))
+FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-"))  # in TMPDIR
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 Target = Callable[[bytes], None]
+BAG = """rosbag2_bagfile_information:
+  version: 9
+  storage_identifier: mcap
+  duration: {nanoseconds: 2}
+  starting_time: {nanoseconds_since_epoch: 1}
+  message_count: 2
+  topics_with_message_count:
+    - topic_metadata:
+        name: /i
+        type: sensor_msgs/msg/CompressedImage
+        serialization_format: cdr
+        offered_qos_profiles: []
+        type_description_hash: >-
+          RIHS01_15640771531571185e2efc8a100baf923961a4d15d5569652e6cb6691e8e371a
+      message_count: 2
+  compression_format: ""
+  compression_mode: ""
+  relative_file_paths: [bag.mcap]
+  files: []
+  custom_data: {}
+  ros_distro: jazzy
+"""
 
 
 def of_file(read: Callable[[Path], object], name: str) -> Target:
@@ -135,24 +168,78 @@ def address(text: str) -> None:
     parse_camera(text)
 
 
+def odometry_address(text: str) -> None:
+    """Parse what `--odometry` takes; nothing is opened that would wait."""
+    if text.startswith(("osd://", "speed://", "file://")):
+        with open_odometry(text, Setup(mode="wall")):
+            pass
+
+
+def pacp(data: bytes) -> None:
+    """Read PACP tables, one behind the other."""
+    names = ("Inspections", "Conditions", "Media_Inspections", "Media_Conditions")
+    folder = FOLDER / "pacp"
+    folder.mkdir(exist_ok=True)
+    for name, table in zip(names, [*data.split(b"\f"), b"", b"", b""], strict=False):
+        (folder / f"PACP_{name}.csv").write_bytes(table)
+    with contextlib.suppress(ScnetEdgeError):
+        read_inspections(folder / "PACP_Inspections.csv")
+
+
+def ignored(path: Path) -> None:
+    """Draw the polygons of a robot's configuration on frames of two sizes."""
+    ignore = Ignore(read_robot(path).ignore)
+    for size_hw in ((48, 64), (20, 400)):
+        ignore(np.zeros((*size_hw, 3), np.uint8))
+
+
+def bag(name: str) -> Target:
+    """Return the target of one file of a bag whose others are sound."""
+
+    def target(data: bytes) -> None:
+        folder = FOLDER / "bag"
+        folder.mkdir(exist_ok=True)
+        (folder / "metadata.yaml").write_text(BAG)
+        (folder / name).write_bytes(data)
+        with contextlib.suppress(ScnetEdgeError):
+            source = open_rosbag(f"rosbag:{folder}")
+            for _ in zip(range(20), source.items, strict=False):
+                pass
+
+    return target
+
+
 TARGETS: dict[str, Target] = {
     "address": of_text(address),
+    "annotations": of_file(lambda path: list(read_annotations(path)), "000001.json"),
+    "archive-header": of_file(lambda path: container_of(os.fsencode(path)), "a.mp4"),
+    "archive-ibak": of_file(read_inspections, "Daten.txt"),
+    "archive-manifest": of_file(read_manifest, "archive.parquet"),
+    "archive-pacp": pacp,
+    "archive-wincan": of_file(read_inspections, "job.db3"),
+    "archive-xml": of_file(read_inspections, "job.xml"),
     "arrays": of_file(arrays, "a.npz"),
     "coco": of_file(lambda path: list(read_coco(path)), "coco.json"),
     "codes": of_file(read_codes, "codes.toml"),
+    "corpus": of_file(read_corpus, "corpus.toml"),
     "facts": of_file(lambda path: read_json(path, Facts), "facts.json"),
     "golden": of_file(read_golden, "golden.npz"),
     "headers": of_text(live_headers),
+    "ignore": of_file(ignored, "robot.toml"),
     "image": image,
     "journal": of_file(journal_file, "fuzzed.db"),
     "jsonl": of_file(recovered, "run.jsonl"),
+    "labelme": of_file(read_labelme_mask, "a.json"),
     "live-address": of_text(partial(parse_address, default_port=8765)),
     "manifest": of_file(lambda path: read_json(path, Manifest), "manifest.json"),
     "mcap": of_file(recovered, "run.mcap"),
+    "odometry-address": of_text(odometry_address),
     "odometry-csv": of_file(read_odometry, "odometry.csv"),
     "odometry-jsonl": of_file(read_odometry, "odometry.jsonl"),
     "pipe-toml": of_file(read_setup, "pipe.toml"),
     "reading": reading,
+    "rosbag": bag("bag.mcap"),
+    "rosbag-metadata": bag("metadata.yaml"),
     "robot-toml": of_file(read_robot, "robot.toml"),
     "state": of_file(lambda path: read_json(path, State), "state.json"),
     "survey-rows": survey_rows,

@@ -128,7 +128,7 @@ FOREIGN = (
         ("a.db3", b"SQLite format 3\0" + b"\xff" * 4000, "damaged"),
         ("a.db3", b"MZ" * 4000, "damaged"),
         ("Daten.txt", b"notes of a Sunday\n", "no condition"),
-        ("Daten.txt", b"\x00\xff" * 3000, "no line of IBAK"),
+        ("Daten.txt", b"\x00\xff" * 3000, "IBAK"),
         ("PACP_Inspections.csv", b"a,b\n1,2\n", "no pacp_conditions.csv"),
         ("a.sdf", b"x", "no reader"),
     ],
@@ -155,7 +155,7 @@ def test_a_database_that_never_ends_is_given_up(
         )
     with pytest.raises(InputError, match="not WinCan"):
         read_inspections(path)
-    monkeypatch.setattr("scnet_edge.archive.readers.wincan._MOST_LOOKS", 3)
+    monkeypatch.setattr("scnet_edge.archive.readers.wincan._LONGEST_S", 0.0)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DROP VIEW SECOBS")
         db.execute("CREATE TABLE SECOBS (OBS_PK TEXT)")

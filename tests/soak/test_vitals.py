@@ -18,8 +18,7 @@ from scnet_edge.soak.vitals import Vitals, growth, read_vitals, rss_slope_mb_per
 
 def curve(rss_mb: Callable[[float], float], seconds: int = 600, fds: int = 20) -> list[Vitals]:
     return [
-        Vitals(at_s=t, rss_mb=rss_mb(t), fds=fds, threads=9, processes=3, shm_files=0)
-        for t in range(seconds)
+        Vitals(at_s=t, rss_mb=rss_mb(t), fds=fds, threads=9, processes=3) for t in range(seconds)
     ]
 
 

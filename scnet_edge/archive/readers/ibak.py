@@ -8,12 +8,14 @@ It names no film: films are called `L_100-200_1.mpg`, pictures `L_100-200_001.jp
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
     MAX_CONDITIONS,
+    bounded,
     code_of,
     film_time,
     join_stretches,
@@ -24,6 +26,7 @@ from scnet_edge.errors import InputError
 
 _LINE = re.compile(r"\s+(?:(\d{1,2}:\d{2}:\d{2})\s+)?([\d.,]+)\s*m\s+([A-Z][A-Z0-9]*)\s*(.*)")
 _META = "@!$ibak$!"
+_LONGEST = 4_000  # characters of a line
 _STRETCH = re.compile(r"\b(Anfang|Start|Ende|End)\b\D*\((\d+)\)", re.IGNORECASE)
 _MARKS = {"anfang": "start", "start": "start", "ende": "end", "end": "end"}
 
@@ -35,10 +38,15 @@ def read_ibak(path: Path) -> list[CodedInspection]:
         InputError: too large, or not such a file.
     """
     found: list[tuple[str, list[tuple[Condition, str, str]]]] = []
-    lines = read_bytes(path).decode("cp1252", errors="replace").splitlines()
-    if len(lines) > MAX_CONDITIONS:
-        raise InputError(f"over {MAX_CONDITIONS} lines, expected IBAK's Daten.txt")
-    for line in filter(str.strip, lines):
+    lines = io.TextIOWrapper(io.BytesIO(read_bytes(path)), "cp1252", errors="replace")
+    for number_of_line, line in enumerate(lines):
+        if number_of_line >= MAX_CONDITIONS or len(line) > _LONGEST:
+            raise InputError(
+                f"over {MAX_CONDITIONS} lines, or one of over {_LONGEST} characters, expected "
+                "IBAK's Daten.txt"
+            )
+        if not line.strip():
+            continue
         match = _LINE.match(line)
         if match and found:
             found[-1][1].append(_condition(*match.groups()))
@@ -48,7 +56,7 @@ def read_ibak(path: Path) -> list[CodedInspection]:
             raise InputError(f"{line.strip()[:60]!r} is no line of IBAK's Daten.txt")
     if not any(conditions for _, conditions in found):
         raise InputError("no condition in it, expected IBAK's Daten.txt")
-    return [_inspection(name, conditions) for name, conditions in found]
+    return bounded(_inspection(name, conditions) for name, conditions in found)
 
 
 def _inspection(name: str, marked: list[tuple[Condition, str, str]]) -> CodedInspection:

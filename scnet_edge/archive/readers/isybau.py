@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.readers.values import (
+    bounded,
     clock,
     code_of,
     film_time,
@@ -25,28 +26,30 @@ _MARKS = {"A": "start", "B": "end"}
 
 def read_isybau(root: Element) -> list[CodedInspection]:
     """Return the inspections of pipes."""
-    found: list[CodedInspection] = []
+    return bounded(_inspections(root))
+
+
+def _inspections(root: Element) -> Iterator[CodedInspection]:
     for collection in all_of(root, "Datenkollektive/Zustandsdatenkollektiv"):
         films = _films(collection)
         for plant in all_of(collection, "InspizierteAbwassertechnischeAnlage"):
             if text_at(plant, "Anlagentyp") in ("", _PIPE):
-                found += _of_pipe(plant, films)
-    return found
+                yield from _of_pipe(plant, films)
 
 
-def _films(collection: Element) -> dict[str, list[str]]:
+def _films(collection: Element) -> dict[str, tuple[str, ...]]:
     """Return the films by the name of what they show."""
-    films = defaultdict[str, list[str]](list)
+    films = defaultdict[str, dict[str, None]](dict)
     for film in all_of(collection, "Filme/Film"):
         name, folder = text_at(film, "Filmname"), text_at(film, "Filmpfad")
         for shown in all_of(film, "FilmObjekte/FilmObjekt"):
             if name:
                 at = f"{folder}\\{name}" if folder else name
-                films[text_at(shown, "Objektbezeichnung")].append(at)
-    return films
+                films[text_at(shown, "Objektbezeichnung")][at] = None
+    return {shown: tuple(names) for shown, names in films.items()}
 
 
-def _of_pipe(plant: Element, films: dict[str, list[str]]) -> Iterator[CodedInspection]:
+def _of_pipe(plant: Element, films: dict[str, tuple[str, ...]]) -> Iterator[CodedInspection]:
     pipe = text_at(plant, "Objektbezeichnung")
     for inspection in all_of(plant, "OptischeInspektion"):
         for run in all_of(inspection, "Rohrleitung"):
@@ -63,7 +66,7 @@ def _of_pipe(plant: Element, films: dict[str, list[str]]) -> Iterator[CodedInspe
                 material=text_at(run, "RGrunddaten/Material"),
                 length_m=positive(text_at(run, "Inspektionslaenge")),
                 operator=text_at(inspection, "NameUntersucher"),
-                films=tuple(dict.fromkeys(films.get(pipe, ()))),
+                films=films.get(pipe, ()),
                 conditions=join_stretches(map(_condition, states)),
             )
 

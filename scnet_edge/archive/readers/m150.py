@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.readers.values import (
+    bounded,
     clock,
     code_of,
     film_time,
@@ -23,7 +24,7 @@ _MARKS = {"A": "start", "B": "end"}
 
 def read_m150(root: Element) -> list[CodedInspection]:
     """Return the inspections of pipes."""
-    return [found for pipe in all_of(root, PIPE) for found in _of_pipe(pipe)]
+    return bounded(found for pipe in all_of(root, PIPE) for found in _of_pipe(pipe))
 
 
 def _of_pipe(pipe: Element) -> Iterator[CodedInspection]:

@@ -22,8 +22,10 @@ from scnet_edge.archive.readers.values import (
     INCH_MM,
     MAX_BYTES,
     MAX_CONDITIONS,
+    bounded,
     clock,
     code_of,
+    encoding_of,
     film_time,
     join_stretches,
     number,
@@ -34,6 +36,7 @@ from scnet_edge.archive.readers.values import (
 )
 from scnet_edge.errors import InputError
 
+MAX_CELLS = 10_000_000  # of a table; each takes some hundred bytes of memory
 TABLES = ("Inspections", "Conditions", "Media_Inspections", "Media_Conditions")
 ACCESS = (b"\0\1\0\0Standard Jet DB\0", b"\0\1\0\0Standard ACE DB\0")
 _EXPORT_S = 120
@@ -55,8 +58,8 @@ def read_pacp_csv(path: Path) -> list[CodedInspection]:
         found = beside.get(f"{prefix}{table.lower()}.csv")
         if found is None and not table.startswith("Media"):
             raise InputError(f"no {prefix}{table.lower()}.csv beside it, expected both tables")
-        rows[table] = [] if found is None else _table(text_of(read_bytes(found)))
-    return list(_inspections(rows))
+        rows[table] = [] if found is None else _table(read_bytes(found))
+    return bounded(_inspections(rows))
 
 
 def read_pacp_access(path: Path) -> list[CodedInspection]:
@@ -67,7 +70,7 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     """
     if shutil.which("mdb-export") is None:
         raise InputError("an Access database, which needs mdbtools: apt install mdbtools")
-    tables = set(_run("mdb-tables", "-1", str(path.absolute())).split("\n"))
+    tables = set(text_of(_run("mdb-tables", "-1", str(path.absolute()))).split("\n"))
     prefix = "PACP_" if "PACP_Inspections" in tables else ""
     if f"{prefix}Inspections" not in tables or f"{prefix}Conditions" not in tables:
         raise InputError("an Access database without PACP_Inspections and PACP_Conditions")
@@ -75,14 +78,14 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     for table in TABLES:
         name = f"{prefix}{table}"
         rows[table] = _exported(path, name) if name in tables else []
-    return list(_inspections(rows))
+    return bounded(_inspections(rows))
 
 
 def _exported(path: Path, table: str) -> list[Row]:
     """Return the rows of a table, as many as the file says that there are."""
     dates = ("-D", "%Y-%m-%d", "-T", "%Y-%m-%d %H:%M:%S")
     rows = _table(_run("mdb-export", *dates, str(path.absolute()), table))
-    expected = number(_run("mdb-count", str(path.absolute()), table))
+    expected = number(text_of(_run("mdb-count", str(path.absolute()), table)))
     if expected is not None and expected != len(rows):
         raise InputError(
             f"mdbtools gave {len(rows)} of {expected:.0f} rows of {table}; close the database in "
@@ -91,7 +94,7 @@ def _exported(path: Path, table: str) -> list[Row]:
     return rows
 
 
-def _run(*command: str) -> str:
+def _run(*command: str) -> bytes:
     """Return what a program of mdbtools prints, of at most `MAX_BYTES`."""
     try:
         with subprocess.Popen(
@@ -108,18 +111,23 @@ def _run(*command: str) -> str:
         raise InputError(f"{command[0]} does not read it ({type(e).__name__})") from e
     if status != 0:
         raise InputError(f"{command[0]} does not read it; a damaged or protected Access database")
-    return text_of(data)
+    return data
 
 
-def _table(text: str) -> list[Row]:
-    """Return the rows of a CSV text; the separator is a comma, or a semicolon by its header."""
-    header = text.partition("\n")[0]
-    separator = ";" if header.count(";") > header.count(",") else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+def _table(data: bytes) -> list[Row]:
+    """Return the rows of a CSV file without their empty cells.
+
+    The separator is a comma, or a semicolon by the header.
+    """
+    header = data.partition(b"\n")[0]
+    separator = ";" if header.count(b";") > header.count(b",") else ","
+    if (cells := data.count(separator.encode())) > MAX_CELLS:
+        raise InputError(f"a table of {cells} cells, expected at most {MAX_CELLS}")
+    text = io.TextIOWrapper(io.BytesIO(data), encoding_of(data), errors="replace", newline="")
     rows: list[Row] = []
     try:
-        for row in reader:
-            rows.append({plain(k): plain(v) for k, v in row.items() if isinstance(v, str)})
+        for row in csv.DictReader(text, delimiter=separator):
+            rows.append({plain(k): plain(v) for k, v in row.items() if v and isinstance(v, str)})
             if len(rows) > MAX_CONDITIONS:
                 raise InputError(f"over {MAX_CONDITIONS} rows, expected a PACP table")
     except csv.Error as e:
@@ -129,7 +137,7 @@ def _table(text: str) -> list[Row]:
 
 def _inspections(tables: dict[str, list[Row]]) -> Iterator[CodedInspection]:
     heads = tables["Inspections"]
-    if heads and "InspectionID" not in heads[0]:
+    if heads and not any("InspectionID" in row for row in heads):
         raise InputError("no column InspectionID, expected a PACP exchange table")
     conditions, films, pictures = (defaultdict[str, list[Row]](list) for _ in range(3))
     for table, key, into in (
@@ -139,7 +147,7 @@ def _inspections(tables: dict[str, list[Row]]) -> Iterator[CodedInspection]:
     ):
         for row in tables[table]:
             into[row.get(key, "")].append(row)
-    for row in heads:
+    for row in {row.get("InspectionID", ""): row for row in heads}.values():
         metric = row.get("IsImperial", "").strip().lower() in ("", "0", "false", "no")
         length_m = 1.0 if metric else FEET_M
         lines = conditions[row.get("InspectionID", "")]
@@ -167,7 +175,7 @@ def _condition(
 ) -> tuple[Condition, str, str]:
     distance = number(row.get("Distance"))
     match = _CONTINUOUS.match(row.get("Continuous", "").upper())
-    attached = [_media(p, "Image") for p in pictures.get(row.get("ConditionID", ""), [])]
+    attached = [_media(p, "Image") for p in pictures.pop(row.get("ConditionID", ""), [])]
     condition = Condition(
         code=code_of(row.get("PACP_Code")),
         distance_m=None if distance is None else distance * length_m,

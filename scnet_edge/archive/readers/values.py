@@ -12,11 +12,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from scnet_edge.archive.coding import Condition
-from scnet_edge.errors import InputError
+from scnet_edge.archive.coding import CodedInspection, Condition
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import read_file
 
-MAX_BYTES = 256 << 20  # of a file that is read whole
-MAX_CONDITIONS = 1_000_000  # of one database
+MAX_BYTES = 128 << 20  # of a file that is read whole
+MAX_CONDITIONS = 1_000_000  # of one database, its films counted as well
 FEET_M, INCH_MM = 0.3048, 25.4
 _LARGEST = 1e6
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
@@ -27,24 +28,28 @@ def read_bytes(path: Path) -> bytes:
     """Return a whole file, whose size is checked before anything is allocated.
 
     Raises:
-        InputError: too large, or it cannot be read.
+        InputError: too large, no plain file, or it cannot be read.
     """
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_BYTES:
-            raise InputError(f"{size_bytes >> 20} MB, expected at most {MAX_BYTES >> 20} MB")
-        with path.open("rb") as f:
-            return f.read(MAX_BYTES)
+        return read_file(path, MAX_BYTES)
+    except ConfigError as e:
+        raise InputError(str(e).removeprefix(f"{path}: ")) from e
     except OSError as e:
         raise InputError(f"cannot be read ({e.strerror})") from e
 
 
+def encoding_of(data: bytes) -> str:
+    """Return UTF-8 where the bytes are it, else the Windows code page of western Europe."""
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
 def text_of(data: bytes) -> str:
     """Return text that is UTF-8, or else in the Windows code page of western Europe."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+    return data.decode(encoding_of(data), errors="replace")
 
 
 def plain(value: object) -> str:
@@ -132,3 +137,19 @@ def join_stretches(marked: Iterable[tuple[Condition, str, str]]) -> tuple[Condit
         if len(joined) > MAX_CONDITIONS:
             raise InputError(f"over {MAX_CONDITIONS} conditions, expected an inspection database")
     return tuple(joined)
+
+
+def bounded(inspections: Iterable[CodedInspection]) -> list[CodedInspection]:
+    """Return the inspections of one database, read one after the other.
+
+    Raises:
+        InputError: more conditions and films than any database has.
+    """
+    found: list[CodedInspection] = []
+    count = 0
+    for inspection in inspections:
+        found.append(inspection)
+        count += 1 + len(inspection.conditions) + len(inspection.films)
+        if count > MAX_CONDITIONS:
+            raise InputError(f"over {MAX_CONDITIONS} conditions, expected an inspection database")
+    return found

@@ -1,22 +1,25 @@
 """WinCan VX projects: `NAME.db3`, SQLite, with the operators in `NAME_meta.db3` beside it.
 
 The file is opened read-only and immutable: nothing is written beside it, so it may lie on a DVD.
-Only tables are read, with a limit of steps: a database may hold a view that never ends.
+Only plain tables are read, of them what is needed, and for some seconds: a database may hold
+views that never end, columns that are computed, and cells without end.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.archive.media import is_film
 from scnet_edge.archive.readers.values import (
-    MAX_CONDITIONS,
+    bounded,
     clock,
     code_of,
     film_time,
@@ -29,9 +32,31 @@ from scnet_edge.archive.readers.values import (
 from scnet_edge.errors import InputError
 
 MAGIC = b"SQLite format 3\0"
-_STEPS = 1_000  # between two looks at the budget
-_MOST_LOOKS = 200_000  # of them: some seconds
+_STEPS = 200  # between two looks at the clock
+_LONGEST_S = 15.0  # of this process's time
+_MOST_ROWS = 500_000  # of all tables together
+_MOST_CHARACTERS = 128 << 20  # of all cells together
+_LONGEST_CELL = 4_000  # characters; the rest is left out
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA}
+_COLUMNS = {
+    "SECTION": (
+        *("OBJ_PK", "OBJ_Key", "OBJ_FromNode_REF", "OBJ_ToNode_REF", "OBJ_Size1"),
+        *("OBJ_Material", "OBJ_Length"),
+    ),
+    "NODE": ("OBJ_PK", "OBJ_Key"),
+    "SECINSP": (
+        *("INS_PK", "INS_Section_FK", "INS_Operator_REF", "INS_InspectionDir", "INS_StartDate"),
+        "INS_InspectedLength",
+    ),
+    "SECOBS": (
+        *("OBS_PK", "OBS_Inspection_FK", "OBS_OpCode", "OBS_Char1", "OBS_Char2", "OBS_Distance"),
+        *("OBS_ContDefectLength", "OBS_ClockPos1", "OBS_ClockPos2", "OBS_TimeCtr", "OBS_VideoCtr"),
+        *("OBS_Q1_Value", "OBS_Observation"),
+    ),
+    "SECOBSMM": ("OMM_Observation_FK", "OMM_FileName", "OMM_Type"),
+    "OPERATOR": ("OP_PK", "OP_Key"),
+}
+_REQUIRED = ("SECTION", "SECINSP", "SECOBS")
 _DIRECTIONS: dict[str, Direction] = {
     "D": "downstream",
     "1": "downstream",
@@ -50,42 +75,70 @@ def read_wincan(path: Path) -> list[CodedInspection]:
         InputError: damaged, or a database of something else.
     """
     try:
-        with closing(_opened(path)) as db:
-            tables = {
-                row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            }
-            if not {"SECTION", "SECINSP", "SECOBS"} <= tables:
-                raise InputError(
-                    "a SQLite database without SECTION, SECINSP and SECOBS, not WinCan VX"
-                )
-            names = ("SECTION", "NODE", "SECINSP", "SECOBS", "SECOBSMM")
-            rows = {name: _rows(db, name) if name in tables else [] for name in names}
-        return list(_inspections(rows, _operators(path)))
+        rows = _read(path, ("SECTION", "NODE", "SECINSP", "SECOBS", "SECOBSMM"))
+        if missing := [name for name in _REQUIRED if name not in rows]:
+            raise InputError(f"a SQLite database without the table {missing[0]}, not WinCan VX")
+        return bounded(_inspections(defaultdict(list, rows), _operators(path)))
     except sqlite3.Error as e:
         if "interrupted" in str(e):
             raise InputError("a SQLite database that takes too long to read; not read") from e
         raise InputError(f"a damaged SQLite database ({e}); copy it again") from e
 
 
+def _read(path: Path, names: Iterable[str]) -> dict[str, Rows]:
+    """Return the rows of those tables that are there."""
+    with closing(_opened(path)) as db:
+        found = db.execute("SELECT name, substr(sql, 1, 13) FROM sqlite_master")
+        plain_tables = {name for name, sql in found if str(sql).upper() == "CREATE TABLE "}
+        budget = _Budget()
+        return {name: _rows(db, name, budget) for name in names if name in plain_tables}
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path.absolute().as_uri() + "?mode=ro&immutable=1", uri=True)
     db.text_factory = text_of
-    looks = iter(range(_MOST_LOOKS))
-    db.set_progress_handler(lambda: next(looks, None) is None, _STEPS)
-    db.set_authorizer(
-        lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-    )
+    end_s = time.process_time() + _LONGEST_S
+    db.set_progress_handler(lambda: time.process_time() > end_s, _STEPS)
+    db.set_authorizer(_allowed)
     return db
 
 
-def _rows(db: sqlite3.Connection, table: str) -> Rows:
-    cursor = db.execute(f"SELECT * FROM {table} LIMIT {MAX_CONDITIONS + 1}")
-    names = [column[0] for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor]
-    if len(rows) > MAX_CONDITIONS:
-        raise InputError(f"over {MAX_CONDITIONS} rows in {table}, expected a WinCan VX project")
-    deleted = next((name for name in names if name.endswith("_Deleted")), "")
-    return [row for row in rows if row.get(deleted) is None]
+def _allowed(action: int, _: str | None, name: str | None, *rest: str | None) -> int:
+    """Allow reading, and of all functions the one that cuts cells short."""
+    cutting = action == sqlite3.SQLITE_FUNCTION and name == "substr"
+    return sqlite3.SQLITE_OK if cutting or action in _READING else sqlite3.SQLITE_DENY
+
+
+@dataclass
+class _Budget:
+    """What is left of the rows and characters that a database may have."""
+
+    rows: int = _MOST_ROWS
+    characters: int = _MOST_CHARACTERS
+
+    def take(self, row: tuple[object, ...]) -> None:
+        self.rows -= 1
+        self.characters -= sum(len(cell) for cell in row if isinstance(cell, (str, bytes)))
+        if min(self.rows, self.characters) < 0:
+            raise InputError(
+                f"over {_MOST_ROWS} rows, or {_MOST_CHARACTERS >> 20} million characters in them; "
+                "expected a WinCan VX project"
+            )
+
+
+def _rows(db: sqlite3.Connection, table: str, budget: _Budget) -> Rows:
+    """Return the rows of a table that are not marked as deleted."""
+    stored = [str(c[1]) for c in db.execute(f"PRAGMA table_xinfo({table})") if c[6] == 0]
+    deleted = next((name for name in stored if name.endswith("_Deleted")), "")
+    names = [name for name in _COLUMNS[table] if name in stored] + ([deleted] if deleted else [])
+    quoted = ('"' + name.replace('"', '""') + '"' for name in names)
+    cells = ", ".join(f"substr({name}, 1, {_LONGEST_CELL})" for name in quoted)
+    rows: Rows = []
+    for row in db.execute(f"SELECT {cells} FROM {table}") if cells else ():
+        budget.take(row)
+        if not deleted or row[-1] is None:
+            rows.append(dict(zip(names, row, strict=True)))
+    return rows
 
 
 def _operators(path: Path) -> dict[str, str]:
@@ -94,8 +147,7 @@ def _operators(path: Path) -> dict[str, str]:
     if not meta.is_file():
         return {}
     try:
-        with closing(_opened(meta)) as db:
-            rows = _rows(db, "OPERATOR")
+        rows = _read(meta, ("OPERATOR",)).get("OPERATOR", [])
     except (sqlite3.Error, InputError):
         return {}
     return {plain(row.get("OP_PK")): plain(row.get("OP_Key")) for row in rows}
@@ -104,17 +156,19 @@ def _operators(path: Path) -> dict[str, str]:
 def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator[CodedInspection]:
     nodes = {plain(row.get("OBJ_PK")): plain(row.get("OBJ_Key")) for row in tables["NODE"]}
     sections = {plain(row.get("OBJ_PK")): row for row in tables["SECTION"]}
-    frame_result, media = defaultdict(list), defaultdict(list)
+    observations, media = defaultdict(list), defaultdict(list)
     for row in tables["SECOBS"]:
-        frame_result[plain(row.get("OBS_Inspection_FK"))].append(row)
+        observations[plain(row.get("OBS_Inspection_FK"))].append(row)
     for row in tables["SECOBSMM"]:
         media[plain(row.get("OMM_Observation_FK"))].append(row)
-    for row in tables["SECINSP"]:
+    inspections = {plain(row.get("INS_PK")): row for row in tables["SECINSP"]}
+    for key, row in inspections.items():
         section = sections.get(plain(row.get("INS_Section_FK")))
         if section is None:
             continue
-        lines = frame_result[plain(row.get("INS_PK"))]
-        attached = {plain(line.get("OBS_PK")): media[plain(line.get("OBS_PK"))] for line in lines}
+        lines = observations.pop(key, [])
+        keys = dict.fromkeys(plain(line.get("OBS_PK")) for line in lines)
+        attached = {key: media.pop(key, []) for key in keys}
         operator = plain(row.get("INS_Operator_REF"))
         ends = (plain(section.get(f"OBJ_{end}Node_REF")) for end in ("From", "To"))
         from_node, to_node = (nodes.get(end, end) for end in ends)
@@ -152,7 +206,7 @@ def _is_picture(row: dict[str, object]) -> bool:
 
 def _condition(row: dict[str, object], attached: dict[str, Rows]) -> Condition:
     start_m, length_m = number(row.get("OBS_Distance")), positive(row.get("OBS_ContDefectLength"))
-    pictures = (_file(m) for m in attached[plain(row.get("OBS_PK"))] if _is_picture(m))
+    pictures = (_file(m) for m in attached.pop(plain(row.get("OBS_PK")), []) if _is_picture(m))
     return Condition(
         code=code_of(row.get("OBS_OpCode"), row.get("OBS_Char1"), row.get("OBS_Char2")),
         distance_m=start_m,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from scnet_edge.archive.readers.values import plain, read_bytes
 from scnet_edge.errors import InputError
 
 Element: TypeAlias = Any  # lxml has no types
+MAX_NODES = 5_000_000  # elements and attributes; each takes some hundred bytes of memory
 
 
 def read_xml(path: Path) -> Element:
@@ -20,6 +22,8 @@ def read_xml(path: Path) -> Element:
         InputError: too large, not XML, or with a document type of its own.
     """
     data = read_bytes(path)
+    if (nodes := data.count(b"<") + data.count(b"=")) > MAX_NODES:
+        raise InputError(f"XML of {nodes} tags and attributes, expected at most {MAX_NODES}")
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -41,9 +45,9 @@ def name_of(element: Element) -> str:
     return str(etree.QName(element).localname)
 
 
-def all_of(element: Element, path: str) -> list[Element]:
-    """Return the elements at a path of names, in whatever namespace."""
-    return list(element.iterfind("/".join(f"{{*}}{name}" for name in path.split("/"))))
+def all_of(element: Element, path: str) -> Iterator[Element]:
+    """Yield the elements at a path of names, in whatever namespace."""
+    yield from element.iterfind("/".join(f"{{*}}{name}" for name in path.split("/")))
 
 
 def text_at(element: Element, path: str) -> str:

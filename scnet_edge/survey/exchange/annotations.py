@@ -12,24 +12,29 @@ prefix or suffix a tool has put around it.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import cv2
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from scnet_edge.config import NOT_JSON, read_text
 from scnet_edge.data.coco import read_coco_masks
+from scnet_edge.data.frames import MAX_PIXELS
+from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.masks import read_mask
 from scnet_edge.data.outlines import Polygon, check_polygon, polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.database import connect
 from scnet_edge.survey.evidence import (
+    encoded_mask,
     read_crack_mask,
     read_picture,
     write_crack_mask,
@@ -40,9 +45,51 @@ from scnet_edge.survey.journal import JOURNAL, lock_survey
 from scnet_edge.types import Mask
 
 CORRECTED = "mask_corrected"
-MAX_BYTES = 512 << 20
-_SEQ = re.compile(r"(?:^|[^0-9])(\d{6,})(?:[._](?:jpe?g|png|json|rf)|$)", re.IGNORECASE)
+_SEQ = re.compile(r"(?:^|[^0-9])(\d{6,18})(?:[._](?:jpe?g|png|json|rf)|$)", re.IGNORECASE)
 Named: TypeAlias = Iterator[tuple[str, Mask | None]]  # None: listed, and nothing drawn
+Side = Annotated[int, msgspec.Meta(gt=0, le=MAX_PIXELS)]
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What tells COCO from labelme."""
+
+    images: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    shapes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What Label Studio has of a polygon: its points, in percent of the sides."""
+
+    points: tuple[tuple[float, float], ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One shape of Label Studio."""
+
+    type: str = ""
+    original_width: Side = 1
+    original_height: Side = 1
+    value: Drawn = Drawn()
+
+
+class Annotation(msgspec.Struct, frozen=True):
+    """What one person has drawn."""
+
+    result: tuple[Result, ...] = ()
+
+
+class TaskData(msgspec.Struct, frozen=True):
+    """What a task is about."""
+
+    image: str = ""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One picture of a project of Label Studio."""
+
+    file_upload: str | None = None
+    data: TaskData = TaskData()
+    annotations: tuple[Annotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +110,9 @@ class Imported:
 
 
 def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) -> Imported:
-    """Take the masks of an annotation tool into a survey; all of them, or none.
+    """Take the masks of an annotation tool into a survey; none where one does not fit.
+
+    Whoever is killed in between imports again: a record is accepted once its mask is in place.
 
     A record with a mask is accepted. Its figures stay those of the program; where the mask is
     another one now, the record says so.
@@ -79,9 +128,9 @@ def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) 
         SurveyError: no survey, or one that is being written.
     """
     records = {o.seq: o for o in read_survey(folder).observations}
-    changed, masks = dict[int, Observation](), dict[int, Mask]()
+    changed, masks = dict[int, Observation](), dict[int, bytes]()
     same, corrected, unknown = [], [], []
-    for name, mask in _read(path):
+    for name, mask in read_annotations(path):
         match = _SEQ.search(name.replace("\\", "/").rsplit("/", 1)[-1])
         record = records.get(int(match[1])) if match else None
         if record is None:
@@ -99,7 +148,7 @@ def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) 
                 same.append(one.seq)
             else:
                 corrected.append(one.seq)
-                masks[one.seq] = part
+                masks[one.seq] = encoded_mask(part)
                 flags = tuple(dict.fromkeys((*flags, CORRECTED)))
             changed[one.seq] = replace(one, review="accepted", flags=flags)
     _write(folder, changed, masks)
@@ -140,17 +189,24 @@ def _parts(
     return [(o, parts[o.seq]) for o in shown]
 
 
-def _write(folder: Path, changed: dict[int, Observation], masks: dict[int, Mask]) -> None:
+def _write(folder: Path, changed: dict[int, Observation], masks: dict[int, bytes]) -> None:
+    """Note which masks are to be others, then write those, then what became of the records."""
     with closing(lock_survey(folder)), closing(connect(folder / JOURNAL)) as db:
+        _record(db, {seq: replace(changed[seq], review="needs_review") for seq in masks})
         for seq, mask in masks.items():
             write_crack_mask(folder, seq, mask)
-        db.execute("BEGIN IMMEDIATE")
-        for seq, record in changed.items():
-            text = msgspec.json.encode(record).decode()
-            db.execute("UPDATE observation SET record = ? WHERE seq = ?", (text, seq))
-        db.execute("COMMIT")
+        _record(db, changed)
         for record in changed.values():
             write_sidecar(folder, record)
+
+
+def _record(db: sqlite3.Connection, changed: dict[int, Observation]) -> None:
+    """Write records into the journal, all or none."""
+    db.execute("BEGIN IMMEDIATE")
+    for seq, record in changed.items():
+        text = msgspec.json.encode(record).decode()
+        db.execute("UPDATE observation SET record = ? WHERE seq = ?", (text, seq))
+    db.execute("COMMIT")
 
 
 def _check_size(folder: Path, record: Observation, mask: Mask, name: str) -> None:
@@ -162,13 +218,18 @@ def _check_size(folder: Path, record: Observation, mask: Mask, name: str) -> Non
         raise InputError(f"{name}: expected a mask of {sizes[0]} px, found {sizes[1]}")
 
 
-def _read(path: Path) -> Named:
+def read_annotations(path: Path) -> Named:
+    """Yield the name of every picture in a file or folder and its mask, (H, W) bool.
+
+    Raises:
+        InputError: of no known form, damaged, or too large.
+    """
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in (".png", ".json"))
         if not found:
             raise InputError(f"{path}: no PNG and no JSON in it, expected masks or annotations")
         for one in found:
-            yield from _read(one)
+            yield from read_annotations(one)
     elif path.suffix.lower() == ".png":
         yield path.name, read_mask(path).crack
     elif path.suffix.lower() == ".json":
@@ -178,59 +239,43 @@ def _read(path: Path) -> Named:
 
 
 def _of_json(path: Path) -> Named:
+    text = read_text(path, InputError)
     try:
-        data = msgspec.json.decode(_bytes(path))
-    except msgspec.MsgspecError as e:
-        raise InputError(f"{path}: not JSON ({e})") from e
-    if isinstance(data, dict) and "images" in data:
+        if text.lstrip().startswith("["):
+            tasks = msgspec.json.decode(text, type=list[Task])
+            yield from (_of_label_studio(path, task) for task in tasks)
+            return
+        form = msgspec.json.decode(text, type=Form)
+    except NOT_JSON as e:
+        raise InputError(f"{path}: no annotations in JSON ({e})") from e
+    if form.images is not msgspec.UNSET:
         yield from read_coco_masks(path)
-        return
-    try:
-        if isinstance(data, list):
-            for task in data:
-                yield _of_label_studio(task)
-        elif isinstance(data, dict) and "shapes" in data:
-            yield _of_labelme(data)
-        else:
-            raise InputError(f"{path}: expected COCO, Label Studio or labelme, found other JSON")
-    except (KeyError, TypeError, ValueError, IndexError) as e:
-        raise InputError(f"{path}: an annotation that is none ({type(e).__name__} {e})") from e
+    elif form.shapes is not msgspec.UNSET:
+        yield read_labelme_mask(path)
+    else:
+        raise InputError(f"{path}: expected COCO, Label Studio or labelme, found other JSON")
 
 
-def _of_labelme(data: dict[str, Any]) -> tuple[str, Mask | None]:
-    size_hw = (int(data["imageHeight"]), int(data["imageWidth"]))
-    polygons = [shape["points"] for shape in data["shapes"] if len(shape["points"]) > 2]
-    return str(data["imagePath"]), _filled(polygons, size_hw)
-
-
-def _of_label_studio(task: dict[str, Any]) -> tuple[str, Mask | None]:
-    name = str(task.get("file_upload") or task["data"]["image"])
-    polygons, size_hw = [], None
-    for annotation in task.get("annotations", ()):
-        for result in annotation.get("result", ()):
-            if result.get("type") == "brushlabels":
-                raise InputError(f"{name}: brush strokes; export as COCO or as PNG masks")
-            if result.get("type") == "polygonlabels":
-                size_hw = (int(result["original_height"]), int(result["original_width"]))
-                scale = np.array(size_hw[::-1]) / 100  # points are in percent
-                polygons.append((np.array(result["value"]["points"], float) * scale).tolist())
-    return name, None if size_hw is None else _filled(polygons, size_hw)
-
-
-def _filled(polygons: Iterable[Any], size_hw: tuple[int, int]) -> Mask | None:
-    """Return the mask of polygons; None without any."""
-    if not 0 < min(size_hw) <= max(size_hw) <= 16384:
-        raise ValueError(f"a picture of {size_hw[1]}x{size_hw[0]} px")
-    drawn: list[Polygon] = [np.array(polygon, float).ravel().tolist() for polygon in polygons]
-    for polygon in drawn:
-        check_polygon(polygon, size_hw, "an annotation")
-    return polygon_mask(drawn, size_hw) if drawn else None
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: over {MAX_BYTES >> 20} MB")
-        return path.read_bytes()
-    except OSError as e:
-        raise InputError(f"{path}: cannot be read ({e.strerror})") from e
+def _of_label_studio(path: Path, task: Task) -> tuple[str, Mask | None]:
+    name = task.file_upload or task.data.image
+    if not name:
+        raise InputError(f"{path}: a task without a picture, expected file_upload or data.image")
+    results = [result for annotation in task.annotations for result in annotation.result]
+    if any(result.type == "brushlabels" for result in results):
+        raise InputError(f"{name}: brush strokes; export as COCO or as PNG masks")
+    drawn = [result for result in results if result.type == "polygonlabels"]
+    if not drawn:
+        return name, None
+    size_hw = (drawn[-1].original_height, drawn[-1].original_width)
+    if size_hw[0] * size_hw[1] > MAX_PIXELS:
+        raise InputError(
+            f"{name}: a picture of {size_hw[1]}x{size_hw[0]} px, expected at most "
+            f"{MAX_PIXELS // 10**6} megapixels"
+        )
+    scale = np.array(size_hw[::-1]) / 100
+    polygons: list[Polygon] = [
+        (np.array(result.value.points).reshape(-1, 2) * scale).ravel().tolist() for result in drawn
+    ]
+    for polygon in polygons:
+        check_polygon(polygon, size_hw, f"{name}: an annotation")
+    return name, polygon_mask(polygons, size_hw)

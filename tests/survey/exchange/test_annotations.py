@@ -153,9 +153,15 @@ def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.json", b"{", "not JSON"),
+        ("a.json", b"{", "no annotations"),
+        ("a.json", b"[" * 200_000 + b"]" * 200_000, "no annotations"),
+        ("a.json", b'{"shapes":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "no annotations"),
+        ("a.json", b'[{"file_upload": "\xff"}]', "cannot be read as UTF-8"),
+        ("a.json", b'["a"]', "no annotations"),
+        ("a.json", b'[{"data": {"image": "a"}, "annotations": ["x"]}]', "no annotations"),
+        ("a.json", b"[" + b"[]," * 12_000_000 + b"[]]", "expected at most 32 MiB"),
         ("a.json", b"{}", "expected COCO"),
-        ("a.json", b'[{"data": {}}]', "an annotation that is none"),
+        ("a.json", b'[{"data": {}}]', "a task without a picture"),
         ("a.json", b'{"images": [{}], "annotations": []}', "expected a COCO file"),
         ("a.png", b"x", "not an image"),
         ("a.txt", b"x", "expected a folder"),
@@ -178,3 +184,44 @@ def test_brush_strokes_say_how_to_export_them(survey: Path, tmp_path: Path) -> N
     (tmp_path / "a.json").write_text(json.dumps([task]))
     with pytest.raises(InputError, match="export as COCO"):
         import_annotations(survey, tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["9" * 5000 + ".jpg", "x" + "0" * 5000 + "1.jpg"])
+def test_numbers_of_thousands_of_digits_are_no_record(
+    survey: Path, tmp_path: Path, name: str
+) -> None:
+    assert import_annotations(survey, coco(tmp_path / "a.json", [name, "b"])).unknown == (name, "b")
+
+
+@pytest.mark.parametrize("write", [label_studio, labelme])
+def test_a_picture_of_a_million_million_pixels_is_refused_unseen(
+    survey: Path, tmp_path: Path, write: Callable[[Path, list[str]], Path]
+) -> None:
+    path = write(tmp_path / "made.json", ["000001.jpg", "000002.jpg"])
+    for file in [path] if path.is_file() else path.iterdir():
+        text = file.read_text().replace(f": {SIZE_HW[0]}", ": 1000000")
+        file.write_text(text.replace(f": {SIZE_HW[1]}", ": 1000000"))
+    with pytest.raises(InputError, match="1000000x1000000 px, expected at most"):
+        import_annotations(survey, path)
+
+
+def test_who_is_killed_while_masks_are_written_imports_again(
+    survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = coco(tmp_path / "a.json", ["000001.jpg", "000002.jpg"])
+    written = "scnet_edge.survey.exchange.annotations.write_sidecar"
+    for moment in ("scnet_edge.survey.exchange.annotations.write_crack_mask", written):
+        with monkeypatch.context() as patch:
+            patch.setattr(moment, _killed)
+            with pytest.raises(KeyboardInterrupt):
+                import_annotations(survey, path)
+        second = read_survey(survey).observations[1]
+        assert "mask_corrected" in second.flags
+        assert second.review == ("accepted" if moment == written else "needs_review")
+    import_annotations(survey, path)
+    assert read_survey(survey).observations[1].review == "accepted"
+    assert "mask_corrected" in read_survey(survey).observations[1].flags
+
+
+def _killed(*arguments: object) -> None:
+    raise KeyboardInterrupt
