@@ -12,7 +12,7 @@ from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import Card, find_card, run_card, write_card
 from scnet_edge.models.scnet import SCNet
-from scnet_edge.models.weights import measured, save_weights
+from scnet_edge.models.weights import measure_card, save_weights
 from scnet_edge.quantization.ranges import CalibrationFile, key_of, write_ranges
 
 
@@ -62,7 +62,7 @@ def write_run(
         metrics=None,
         created=datetime.date.today().isoformat(),
     )
-    write_card(run_card(out), measured(blank, weights))
+    write_card(run_card(out), measure_card(blank, weights))
     written = find_card(str(out))
     fresh = msgspec.structs.replace(
         calibration,

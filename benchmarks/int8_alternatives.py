@@ -34,7 +34,7 @@ from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.config import write_json
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.data.preprocess import resized
+from scnet_edge.data.preprocess import resize
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.machine.description import machine_name
 from scnet_edge.models.cards import find_card
@@ -159,7 +159,7 @@ def main() -> None:
     calibration = find_ranges(asked.model, weights_of(card))
     names = [sample for sample in open_dataset(data, "train") if sample.name in calibration.frames]
     frames = [
-        resized(sample.read_frame(), chain.frame_hw)
+        resize(sample.read_frame(), chain.frame_hw)
         for sample in evenly_spaced(names, asked.calibration_frames)
     ]
     everything, _ = gate_frames([data], chain.frame_hw)

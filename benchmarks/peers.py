@@ -57,7 +57,7 @@ from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.images import load_images, sharing
 from scnet_edge.training.loop import Material, train
-from scnet_edge.training.material import drawn_pipes, split_held_out
+from scnet_edge.training.material import draw_pipes, split_held_out
 from scnet_edge.training.presets import EDGE_SCHEDULE
 from scnet_edge.training.schedule import Schedule
 
@@ -97,7 +97,7 @@ def main() -> None:
     material = Material(
         images=[
             *sharing(load_images(fit, None), 1 - share),
-            *sharing(drawn_pipes(), share, taught=False),
+            *sharing(draw_pipes(), share, taught=False),
         ]
     )
     for name in chosen.names:

@@ -35,7 +35,7 @@ from scnet_edge.evaluation.of_corpus import score_corpus
 from scnet_edge.evaluation.operating import choose_points, domain_counts
 from scnet_edge.evaluation.predict import Run, predictions, reference_run
 from scnet_edge.models.cards import Card, OperatingPoint, find_card, read_card, write_card
-from scnet_edge.models.weights import measured, open_hed, open_scnet, save_weights
+from scnet_edge.models.weights import measure_card, open_hed, open_scnet, save_weights
 from scnet_edge.training.corpora import held_out
 
 SETS = ("deepcrack", "crackforest", "masonry")
@@ -129,7 +129,7 @@ def main() -> None:
         metrics=None,
     )
     path = weights.with_suffix(".json")
-    write_card(path, measured(card, weights))
+    write_card(path, measure_card(card, weights))
     card = read_card(path)
     points = chosen_points(card, corpus) if corpus else {SHIPPED: card.threshold}
     card = msgspec.structs.replace(card, threshold=points.get("balanced", card.threshold))

@@ -32,14 +32,14 @@ def calibrate_camera(
     """Calibrate a camera from a checkerboard; pipe.toml then says `camera = "camera.toml"`."""
     from rich.console import Console
 
-    from scnet_edge.inspection.checkerboard import calibrated
+    from scnet_edge.inspection.checkerboard import solve_lens
 
     if most < 1:
         raise ConfigError(f"--most must be at least 1, found {most}")
     printed = _board(board, square_mm)
     found, pictures, size_hw = _boards(source, printed)
     spread = found[:: max(1, -(-len(found) // most))]
-    lens = calibrated(spread, printed, size_hw, fisheye=fisheye)
+    lens = solve_lens(spread, printed, size_hw, fisheye=fisheye)
     try:
         write_file(out, _toml(lens, source).encode())
     except OSError as e:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.data.filming import filmed
+from scnet_edge.data.filming import film
 from scnet_edge.types import Mask
 
 Frame = npt.NDArray[np.uint8]
@@ -67,7 +67,7 @@ def training_crop(
     warp = _random_affine(_crop_centre(near, how, rng), how, rng)
     size = (how.crop, how.crop)
 
-    def warped(image: npt.NDArray[np.uint8]) -> Frame:
+    def warp_image(image: npt.NDArray[np.uint8]) -> Frame:
         return np.asarray(
             cv2.warpAffine(
                 image, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -75,22 +75,22 @@ def training_crop(
             np.uint8,
         )
 
-    def warped_mask(of: Mask) -> Mask:
-        return warped(of.astype(np.uint8) * 255) > 127
+    def warp_mask(of: Mask) -> Mask:
+        return warp_image(of.astype(np.uint8) * 255) > 127
 
-    crop, crop_mask = warped(frame), warped_mask(mask)
+    crop, crop_mask = warp_image(frame), warp_mask(mask)
     match how.photometric:
         case "mild":
             crop = _photometric(crop, rng)
         case "strong":
             crop = _strong_photometric(crop, rng)
         case "field":
-            crop, crop_mask = filmed(_strong_photometric(crop, rng), crop_mask, rng)
+            crop, crop_mask = film(_strong_photometric(crop, rng), crop_mask, rng)
     return Crop(
         crop,
         crop_mask,
-        None if edges is None else warped(edges),
-        None if ignored is None else warped_mask(ignored),
+        None if edges is None else warp_image(edges),
+        None if ignored is None else warp_mask(ignored),
     )
 
 
@@ -129,7 +129,7 @@ def _random_affine(
 def _photometric(crop: Frame, rng: np.random.Generator) -> Frame:
     """Change gain, offset, gamma, colour balance, sharpness and noise, each a little."""
     gain = rng.uniform(0.7, 1.3) * rng.uniform(0.92, 1.08, 3)
-    out = _toned(crop, gain, np.exp(rng.uniform(-0.3, 0.3)), rng.uniform(-0.1, 0.1))
+    out = _tone(crop, gain, np.exp(rng.uniform(-0.3, 0.3)), rng.uniform(-0.1, 0.1))
     if rng.random() < 0.2:
         out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.2)), np.uint8)
     return _noisy(out, rng, share=0.3, deviation=(2, 8))
@@ -144,7 +144,7 @@ def _strong_photometric(crop: Frame, rng: np.random.Generator) -> Frame:
     if rng.random() < 0.1:
         crop = np.repeat(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)[..., None], 3, 2).astype(np.uint8)
     gain = rng.uniform(0.55, 1.4) * rng.uniform(0.9, 1.1, 3)
-    out = _toned(crop, gain, np.exp(rng.uniform(-0.45, 0.45)), rng.uniform(-0.15, 0.15))
+    out = _tone(crop, gain, np.exp(rng.uniform(-0.45, 0.45)), rng.uniform(-0.15, 0.15))
     if rng.random() < 0.25:
         out = _unevenly_lit(out, rng)
     sharpness = rng.random()
@@ -156,7 +156,7 @@ def _strong_photometric(crop: Frame, rng: np.random.Generator) -> Frame:
     return _noisy(out, rng, share=0.25, deviation=(2, 9))
 
 
-def _toned(crop: Frame, gain: npt.NDArray[np.float64], gamma: float, offset: float) -> Frame:
+def _tone(crop: Frame, gain: npt.NDArray[np.float64], gamma: float, offset: float) -> Frame:
     x = (np.arange(256) / 255.0) ** gamma
     tables = np.clip((x[:, None] - 0.5) * gain + 0.5 + offset, 0, 1) * 255
     return np.asarray(cv2.LUT(crop, tables.round().astype(np.uint8)[None]), np.uint8)

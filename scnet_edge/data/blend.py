@@ -61,7 +61,7 @@ def blend(
         np.quantile(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)[mask], 0.9)
     )
     for _ in range(6):
-        to_hw = _placed((h, w), mask, width_px, widest_px, rng)
+        to_hw = _placement((h, w), mask, width_px, widest_px, rng)
         there = (
             cv2.warpAffine(mask.astype(np.uint8) * 255, to_hw, (w, h), flags=cv2.INTER_AREA) > 100
         )
@@ -77,7 +77,7 @@ def blend(
     return None
 
 
-def _placed(
+def _placement(
     size_hw: tuple[int, int],
     mask: Mask,
     width_px: float,

@@ -15,8 +15,8 @@ from scnet_edge.data.outlines import (
     Polygon,
     RunLengths,
     check_polygon,
-    chosen_categories,
-    drawn_mask,
+    choose_categories,
+    draw_mask,
     find_image,
 )
 from scnet_edge.errors import ConfigError, InputError, escape
@@ -84,7 +84,7 @@ def read_coco(path: Path, categories: frozenset[str] = frozenset()) -> Sequence[
         InputError: it is no COCO file, categories are to be chosen, an annotation has no outline
             or a broken one, or an image is missing; the line names the image.
     """
-    samples = [_sample(path, image, shapes) for image, shapes in _annotated(path, categories)]
+    samples = [_sample(path, image, shapes) for image, shapes in _read_shapes(path, categories)]
     return _apart(samples, path)
 
 
@@ -96,13 +96,13 @@ def read_coco_masks(path: Path) -> Iterator[tuple[str, Mask | None]]:
     Raises:
         InputError: as `read_coco`, but for images that are missing.
     """
-    for image, shapes in _annotated(path, frozenset()):
-        polygons, stored = _parted(shapes)
-        mask = drawn_mask(polygons, stored, (image.height, image.width)) if shapes else None
+    for image, shapes in _read_shapes(path, frozenset()):
+        polygons, stored = _part(shapes)
+        mask = draw_mask(polygons, stored, (image.height, image.width)) if shapes else None
         yield image.file_name, mask
 
 
-def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
+def _read_shapes(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
     """Return the images of a COCO file, each with the shapes of its cracks."""
     try:
         coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
@@ -125,7 +125,7 @@ def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, 
         number = annotation.category_id
         return "crack" if number is None else names.get(number, f"category {number}")
 
-    crack = chosen_categories(path, map(name_of, coco.annotations), categories, "coco")
+    crack = choose_categories(path, map(name_of, coco.annotations), categories, "coco")
     shapes: dict[int, list[Shape]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
         if annotation.image_id not in shapes:
@@ -140,7 +140,7 @@ def _annotated(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, 
 
 
 def _sample(path: Path, image: CocoImage, shapes: Sequence[Shape]) -> OutlinedSample:
-    polygons, stored = _parted(shapes)
+    polygons, stored = _part(shapes)
     return OutlinedSample(
         find_image(path, image.file_name),
         path,
@@ -150,7 +150,7 @@ def _sample(path: Path, image: CocoImage, shapes: Sequence[Shape]) -> OutlinedSa
     )
 
 
-def _parted(shapes: Sequence[Shape]) -> tuple[tuple[Polygon, ...], tuple[RunLengths, ...]]:
+def _part(shapes: Sequence[Shape]) -> tuple[tuple[Polygon, ...], tuple[RunLengths, ...]]:
     """Return the polygons and the run lengths."""
     polygons = tuple(p for shape in shapes if isinstance(shape, list) for p in shape)
     return polygons, tuple(shape for shape in shapes if isinstance(shape, RunLengths))
@@ -196,7 +196,7 @@ def _runs(shape: dict[str, Any], size_hw: tuple[int, int], where: str) -> RunLen
             "export it again"
         )
     counts = lengths.counts
-    runs = _unpacked(counts, where) if isinstance(counts, str) else counts
+    runs = _unpack(counts, where) if isinstance(counts, str) else counts
     if sum(runs) != size_hw[0] * size_hw[1]:
         raise InputError(
             f"{where}: run lengths do not fill its image: expected {size_hw[0] * size_hw[1]} "
@@ -205,7 +205,7 @@ def _runs(shape: dict[str, Any], size_hw: tuple[int, int], where: str) -> RunLen
     return RunLengths(runs)
 
 
-def _unpacked(text: str, where: str) -> list[int]:
+def _unpack(text: str, where: str) -> list[int]:
     """Return the run lengths of COCO's text: five bits a character, the lowest first.
 
     A sixth bit says that more follow. From the fourth number on each is a difference to the last

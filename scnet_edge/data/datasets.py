@@ -61,7 +61,7 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
     if not (root.is_file() if name == "coco" else root.is_dir()):
         raise InputError(f"data set {escape(spec)!r}: no such {kind} {escape(root)}")
     if name in OUTLINES:
-        samples = _held_out(list(OUTLINES[name](root, categories)), split)
+        samples = _hold_out(list(OUTLINES[name](root, categories)), split)
     else:
         samples = LAYOUTS[name](root, split)
     if not samples:
@@ -90,7 +90,7 @@ def _images(folder: Path) -> list[Path]:
     files = find_pictures(folder)
     here = [path for path in files.pictures if path.parent == folder]
     below = [path for path in files.pictures if path.parent != folder]
-    if line := files.left_out():
+    if line := files.describe_left_out():
         _say(f"{escape(folder)}: {line}")
     if below:
         _say(f"{escape(folder)}: {len(below)} pictures in subfolders passed over: {_some(below)}")
@@ -118,16 +118,16 @@ def _deepcrack(root: Path, split: Split) -> list[Sample]:
 
 def _crackforest(root: Path, split: Split) -> list[Sample]:
     pairs = [Sample(i, root / "groundTruth" / f"{i.stem}.mat") for i in _images(root / "image")]
-    return _held_out(pairs, split)
+    return _hold_out(pairs, split)
 
 
 def _masonry(root: Path, split: Split) -> list[Sample]:
-    return _held_out(_with_masks(root), split)
+    return _hold_out(_with_masks(root), split)
 
 
 def _metu(root: Path, split: Split) -> list[Sample]:
     pairs = [Sample(i, root / "BW" / i.name) for i in _images(root / "rgb")]
-    return _held_out(pairs, split)
+    return _hold_out(pairs, split)
 
 
 def _kolektorsdd2(root: Path, split: Split) -> list[Sample]:
@@ -143,7 +143,7 @@ def _kolektorsdd2(root: Path, split: Split) -> list[Sample]:
 def _folder(root: Path, split: Split) -> list[Sample]:
     parts = [p for p in ("train", "test") if (root / p / "images").is_dir()]
     if not parts:
-        return _held_out(_with_masks(root), split)
+        return _hold_out(_with_masks(root), split)
     return [s for p in parts if split in ("all", p) for s in _with_masks(root / p)]
 
 
@@ -152,11 +152,11 @@ def _coarse(root: Path, split: Split) -> list[Sample]:
 
 
 def _negative(root: Path, split: Split) -> list[Sample]:
-    return _held_out([Sample(i, i, "negative") for i in _bare(root)], split)
+    return _hold_out([Sample(i, i, "negative") for i in _bare(root)], split)
 
 
 def _image_level(root: Path, split: Split) -> list[Sample]:
-    return _held_out([Sample(i, i, "image-level") for i in _bare(root)], split)
+    return _hold_out([Sample(i, i, "image-level") for i in _bare(root)], split)
 
 
 def _bare(root: Path) -> list[Path]:
@@ -171,7 +171,7 @@ def _with_masks(root: Path) -> list[Sample]:
     return [Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png")) for i in images]
 
 
-def _held_out(samples: list[Sample], split: Split) -> list[Sample]:
+def _hold_out(samples: list[Sample], split: Split) -> list[Sample]:
     """Split off every shuffled fifth sample, the same ones each time.
 
     They are counted by plain name, "10" before "2", however they are listed: what was published

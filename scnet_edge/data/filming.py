@@ -13,7 +13,7 @@ TEXTS = ("12.45 m", "DN300", "2026-03-11", "10:42:07", "MH 12 > MH 13", "+003.5"
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_PLAIN, cv2.FONT_HERSHEY_DUPLEX)
 
 
-def filmed(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, Mask]:
+def film(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, Mask]:
     """Return a crop as a camera on a robot films it, each change at times.
 
     Args:
@@ -24,11 +24,11 @@ def filmed(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, M
     if rng.random() < 0.12:
         frame = _lamp(frame, rng)
     if rng.random() < 0.08:
-        frame = _combed(frame, rng)
+        frame = _comb(frame, rng)
     if rng.random() < 0.12:
-        frame, mask = _written(frame, mask, rng)
+        frame, mask = _write_text(frame, mask, rng)
     if rng.random() < 0.08:
-        frame, mask = _bordered(frame, mask, rng)
+        frame, mask = _add_borders(frame, mask, rng)
     if rng.random() < 0.2:
         quality = int(rng.integers(25, 80))
         packed = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
@@ -66,9 +66,9 @@ def plain_frame(size_hw: tuple[int, int], rng: np.random.Generator) -> Frame:
     out = np.clip(frame, 0, 255).astype(np.uint8)
     nothing = np.zeros((h, w), np.bool_)
     if rng.random() < 0.3:
-        out, _ = _bordered(out, nothing, rng)
+        out, _ = _add_borders(out, nothing, rng)
     if rng.random() < 0.3:
-        out, _ = _written(out, nothing, rng)
+        out, _ = _write_text(out, nothing, rng)
     return out
 
 
@@ -82,14 +82,14 @@ def _lamp(frame: Frame, rng: np.random.Generator) -> Frame:
     return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
-def _combed(frame: Frame, rng: np.random.Generator) -> Frame:
+def _comb(frame: Frame, rng: np.random.Generator) -> Frame:
     """Shift every other line, as the second field of a moving camera is."""
     out = frame.copy()
     out[1::2] = np.roll(frame, int(rng.integers(-4, 5)), 1)[1::2]
     return out
 
 
-def _written(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, Mask]:
+def _write_text(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, Mask]:
     """Write on-screen text, or put the boxes that hide some."""
     h, w = frame.shape[:2]
     over, hidden = frame.copy(), np.zeros((h, w), np.uint8)
@@ -109,7 +109,7 @@ def _written(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame,
     return over, mask & (hidden == 0)
 
 
-def _bordered(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, Mask]:
+def _add_borders(frame: Frame, mask: Mask, rng: np.random.Generator) -> tuple[Frame, Mask]:
     """Lay black bars on one or two sides."""
     frame, mask = frame.copy(), mask.copy()
     deep = int(rng.integers(2, max(3, min(frame.shape[:2]) // 4)))

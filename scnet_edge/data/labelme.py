@@ -19,8 +19,8 @@ from scnet_edge.data.outlines import (
     Polygon,
     StoredMask,
     check_polygon,
-    chosen_categories,
-    drawn_mask,
+    choose_categories,
+    draw_mask,
     find_image,
 )
 from scnet_edge.data.picture_files import natural_key
@@ -67,7 +67,7 @@ def read_labelme(
     paths = [path for path in folder.glob("*.json") if not path.name.startswith(".")]
     files = {path: _read(path) for path in sorted(paths, key=lambda p: natural_key(Path(p.name)))}
     used = [shape.label for file in files.values() for shape in file.shapes]
-    crack = chosen_categories(folder, used, categories, "labelme")
+    crack = choose_categories(folder, used, categories, "labelme")
     return [_sample(path, file, crack) for path, file in files.items()]
 
 
@@ -82,7 +82,7 @@ def read_labelme_mask(path: Path) -> tuple[str, Mask | None]:
     file = _read(path)
     polygons, stored = _outlines(path, file, frozenset(shape.label for shape in file.shapes))
     size_hw = (file.image_height, file.image_width)
-    return file.image_path, drawn_mask(polygons, stored, size_hw) if file.shapes else None
+    return file.image_path, draw_mask(polygons, stored, size_hw) if file.shapes else None
 
 
 def _read(path: Path) -> LabelmeFile:

@@ -36,8 +36,8 @@ class OutlinedSample(Sample):
     polygons: tuple[Polygon, ...] = ()
     filled: tuple[RunLengths | StoredMask, ...] = ()
 
-    def _drawn(self) -> Truth:
-        return Truth(drawn_mask(self.polygons, self.filled, self.size_hw))
+    def _draw(self) -> Truth:
+        return Truth(draw_mask(self.polygons, self.filled, self.size_hw))
 
     def mask_label(self) -> str:
         """Return what messages call the mask."""
@@ -50,7 +50,7 @@ class RunLengths:
 
     runs: list[int]
 
-    def unpacked(self, size_hw: tuple[int, int]) -> Mask:
+    def unpack(self, size_hw: tuple[int, int]) -> Mask:
         """Return the (h, w) mask that they fill."""
         counts = np.asarray(self.runs, np.int64)
         flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
@@ -65,7 +65,7 @@ class StoredMask:
     top: int
     mask: Mask
 
-    def unpacked(self, size_hw: tuple[int, int]) -> Mask:
+    def unpack(self, size_hw: tuple[int, int]) -> Mask:
         """Return the (h, w) mask of the whole image."""
         whole = np.zeros(size_hw, np.bool_)
         bottom, right = self.top + self.mask.shape[0], self.left + self.mask.shape[1]
@@ -74,7 +74,7 @@ class StoredMask:
         return whole
 
 
-def drawn_mask(
+def draw_mask(
     polygons: Sequence[Polygon],
     filled: Sequence[RunLengths | StoredMask],
     size_hw: tuple[int, int],
@@ -84,7 +84,7 @@ def drawn_mask(
     if polygons:
         mask |= polygon_mask(polygons, size_hw)
     for stored in filled:
-        mask |= stored.unpacked(size_hw)
+        mask |= stored.unpack(size_hw)
     return mask
 
 
@@ -140,7 +140,7 @@ def find_image(file: Path, name: str) -> Path:
     raise InputError(f"{escape(file)}: image {name} is neither at {places}; put it there")
 
 
-def chosen_categories(
+def choose_categories(
     file: Path, used: Iterable[str], chosen: frozenset[str], kind: str
 ) -> frozenset[str]:
     """Return the categories that are crack: those chosen, or the only one that is used.

@@ -36,7 +36,7 @@ class MadeSample(Sample):
         return Truth(self.truth)
 
 
-def pasted_samples(
+def paste_samples(
     cracks: Sequence[Sample], onto: Sequence[Sample], *, count: int = PASTED
 ) -> list[MadeSample]:
     """Return images of `onto`, each with one crack of `cracks`; the same ones each time.

@@ -53,7 +53,7 @@ class PictureFiles:
         """Return a file's path below the folder, as it is shown."""
         return escape(path.relative_to(self.folder))
 
-    def left_out(self) -> str:
+    def describe_left_out(self) -> str:
         """Return one line that counts and names what is no picture; empty where all are."""
         if not self.others:
             return ""

@@ -28,7 +28,7 @@ def scnet_input(
     return np.concatenate([rgb, edges[None].astype(np.float32)])
 
 
-def resized(image: Image, size_hw: tuple[int, int]) -> Image:
+def resize(image: Image, size_hw: tuple[int, int]) -> Image:
     """Return an image or map at `size_hw`: area-averaged when it shrinks, linear when it grows."""
     height_px, width_px = size_hw
     if image.shape[:2] == size_hw:

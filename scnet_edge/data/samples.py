@@ -60,7 +60,7 @@ class Sample:
                 f"{escape(self.image)}: shows a crack somewhere, but has no mask; leave it out of "
                 "what needs masks"
             )
-        truth = self._drawn()
+        truth = self._draw()
         size_hw, orientation = read_size(self.image)
         _check_size(self, truth, size_hw, orientation)
         known = truth.crack.size - (0 if truth.ignored is None else int(truth.ignored.sum()))
@@ -78,7 +78,7 @@ class Sample:
         """Return the image and what is known of it; raises as `read_frame` and `read_truth`."""
         return self.read_frame(), self.read_truth()
 
-    def _drawn(self) -> Truth:
+    def _draw(self) -> Truth:
         if self.mask.suffix == ".mat":
             return Truth(_crackforest_mask(self.mask))
         return read_mask(self.mask)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from scnet_edge.data.preprocess import resized
+from scnet_edge.data.preprocess import resize
 from scnet_edge.engines.base import Array, Backend
 from scnet_edge.errors import EngineError
 
@@ -100,7 +100,7 @@ class SplitBackend:
 
     def _look(self, frames: Array) -> tuple[Array, Array]:
         """Return edges (N, h, w) and prior (N, 1, h, w) at SCNet's size."""
-        fed = np.stack([resized(frame, self._hed_frame_hw) for frame in frames])  # (N, H, W, 3)
+        fed = np.stack([resize(frame, self._hed_frame_hw) for frame in frames])  # (N, H, W, 3)
         outputs = self._hed.run({"frame": fed})
         edges, prior = outputs["edges"], outputs["prior"]
         if edges.ndim != 3 or not np.isfinite(edges).all():
@@ -108,5 +108,5 @@ class SplitBackend:
         if edges.shape[1:] == self._size_hw:
             return edges, prior.astype(np.float32, copy=False)  # TensorRT's comes as FP16
         whole = edges.astype(np.float32, copy=False)
-        scaled = np.stack([resized(each, self._size_hw) for each in whole])  # (N, h, w)
+        scaled = np.stack([resize(each, self._size_hw) for each in whole])  # (N, h, w)
         return scaled, (scaled[:, None] > self._edge_threshold).astype(np.float32)  # (N, 1, h, w)

@@ -9,7 +9,7 @@ import numpy as np
 
 from scnet_edge.data.corpus import Corpus, by_domain
 from scnet_edge.data.filming import plain_frame
-from scnet_edge.data.pasted import MadeSample, pasted_samples
+from scnet_edge.data.pasted import MadeSample, paste_samples
 from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.domains import DomainScores, score_domain
 from scnet_edge.evaluation.predict import Run, predictions
@@ -37,7 +37,7 @@ def held_back(corpus: Corpus) -> dict[str, list[Sample]]:
         cracks = lender.samples("test")
         for domain, sets in by_domain([each for each in corpus.sets if each.takes]).items():
             onto = [sample for each in sets for sample in each.samples("test")]
-            samples[PASTED_INTO + domain] = list(pasted_samples(cracks, onto))
+            samples[PASTED_INTO + domain] = list(paste_samples(cracks, onto))
     samples[PLAIN] = list(plain_samples())
     return samples
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.preprocess import EDGE_THRESHOLD, resized
+from scnet_edge.data.preprocess import EDGE_THRESHOLD, resize
 from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import Backend
 from scnet_edge.errors import EngineError
@@ -45,9 +45,9 @@ def backend_run(backend: Backend, frame_hw: tuple[int, int]) -> Run:
     """Return a fused graph of static `frame_hw` as a function of frames of any size."""
 
     def run(frame: Frame) -> Map:
-        fed = resized(frame, frame_hw)
+        fed = resize(frame, frame_hw)
         probability = backend.run({"frame": fed[None]})["probability"][0]
-        return resized(probability, _size_hw(frame))
+        return resize(probability, _size_hw(frame))
 
     return run
 
@@ -95,7 +95,7 @@ def refined_run(model: DeepCrackLiu, threshold: float) -> Run:
             x = chain.image(torch.from_numpy(frame[None])).flip(1) / 127.5 - 1
             fused, sides = model(x)
             probability = guided_refinement(fused, sides[0], threshold=threshold)[0, 0].numpy()
-        return resized(np.asarray(probability, np.float32), frame_hw)
+        return resize(np.asarray(probability, np.float32), frame_hw)
 
     return run
 

@@ -52,7 +52,7 @@ def find_board(frame: Frame, board: Board) -> Points | None:
     return np.asarray(fine, np.float64).reshape(-1, 2)
 
 
-def calibrated(
+def solve_lens(
     boards: list[Points], board: Board, size_hw: tuple[int, int], *, fisheye: bool = False
 ) -> Lens:
     """Return the lens that explains the corners best.

@@ -57,7 +57,7 @@ def cloud_of(placed: Placed, *, every: int = 2) -> Cloud:
     return cloud.where(np.arange(0, len(cloud), every))
 
 
-def joined(clouds: list[Cloud]) -> Cloud:
+def join(clouds: list[Cloud]) -> Cloud:
     """Return all points of several clouds."""
     return Cloud(
         np.concatenate([c.wall_mm for c in clouds]),
@@ -69,7 +69,7 @@ def joined(clouds: list[Cloud]) -> Cloud:
     )
 
 
-def merged(old: Cloud, new: Cloud, near_mm: Values, around_mm: float | None) -> Cloud:
+def merge(old: Cloud, new: Cloud, near_mm: Values, around_mm: float | None) -> Cloud:
     """Return both clouds as one; of what lies at one place, what was seen in more detail stays.
 
     Args:
@@ -86,7 +86,7 @@ def merged(old: Cloud, new: Cloud, near_mm: Values, around_mm: float | None) -> 
     )  # seen there away from the border, by one of both
     old = replace(old, rim=old.rim & ~inside.any(axis=0))
     new = replace(new, rim=new.rim & ~inside.any(axis=1))
-    return joined([old.where(stays), new.where(fresh)])
+    return join([old.where(stays), new.where(fresh)])
 
 
 def distances(one: Points, other: Points, around_mm: float | None) -> Values:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scnet_edge.errors import ConfigError
-from scnet_edge.inspection.lens import Lens, undistorted
+from scnet_edge.inspection.lens import Lens, undistort
 from scnet_edge.inspection.setup import Setup, lens_of
 from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
@@ -71,11 +71,14 @@ def mm_per_px(geometry: Geometry, points_xy: Points) -> Values:
     """Return the scale at (n, 2) points: the square root of the mm2 that a px2 there covers."""
     step = np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
     around = geometry.project((points_xy[None] + step[:, None]).reshape(-1, 2)).reshape(4, -1, 2)
-    x, y = wrapped(around[0] - around[1], geometry), wrapped(around[2] - around[3], geometry)
+    x, y = (
+        wrap_around(around[0] - around[1], geometry),
+        wrap_around(around[2] - around[3], geometry),
+    )
     return np.sqrt(np.abs(x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]))
 
 
-def wrapped(way_mm: Points, geometry: Geometry) -> Points:
+def wrap_around(way_mm: Points, geometry: Geometry) -> Points:
     """Return differences of places, the shorter way around the pipe."""
     return wrap(way_mm, geometry.around_mm)
 
@@ -101,7 +104,7 @@ def _flat(setup: Setup, lens: Lens | None, size_hw: tuple[int, int]) -> Project:
         if lens is None:
             off = (points_xy - middle) * scale
         else:
-            off = undistorted(points_xy, lens) * (lens.fx, lens.fy) * scale
+            off = undistort(points_xy, lens) * (lens.fx, lens.fy) * scale
         return np.stack([off @ along, look_mm + off @ across], axis=1)
 
     return project
@@ -121,7 +124,7 @@ def _side(setup: Setup, lens: Lens) -> Project:
     origin = np.array([radius - distance_mm, 0.0])
 
     def project(points_xy: Points) -> Points:
-        ray = undistorted(points_xy, lens)
+        ray = undistort(points_xy, lens)
         towards = np.stack([np.ones(len(ray)), ray @ across], axis=1)  # outwards, clockwise
         reach = _reach(origin, towards, radius)
         hit = origin + reach[:, None] * towards
@@ -143,7 +146,7 @@ def _forward(setup: Setup, lens: Lens | None) -> Project:
     turn = _onto_axis(setup, lens)
 
     def project(points_xy: Points) -> Points:
-        ray = undistorted(points_xy, lens)
+        ray = undistort(points_xy, lens)
         ray = np.column_stack([ray, np.ones(len(ray))]) @ turn.T
         reach = _reach(origin, ray[:, :2], radius)
         hit = origin + reach[:, None] * ray[:, :2]  # right, down

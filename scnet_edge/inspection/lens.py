@@ -53,7 +53,7 @@ def read_lens(path: Path) -> Lens:
     return read_toml(path, Lens)
 
 
-def undistorted(points_xy: Points, lens: Lens) -> Points:
+def undistort(points_xy: Points, lens: Lens) -> Points:
     """Return x/z and y/z, (n, 2), of the rays through (n, 2) pixels; x right, y down, z ahead."""
     if not len(points_xy):
         return np.empty((0, 2))

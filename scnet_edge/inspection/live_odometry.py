@@ -61,7 +61,7 @@ class LiveOdometry:
         while not self._stop.is_set():
             for line in self._receive(_POLL_S):
                 now_s = monotonic_ns() / 1e9
-                chainage_m, roll_deg = parsed(line)
+                chainage_m, roll_deg = parse_line(line)
                 with self._lock:
                     self._readings.add(now_s, chainage_m, roll_deg)
                     self._readings.forget()
@@ -72,7 +72,7 @@ class _Message(msgspec.Struct):
     roll_deg: float | None = None
 
 
-def parsed(line: bytes) -> tuple[float, float | None]:
+def parse_line(line: bytes) -> tuple[float, float | None]:
     """Return chainage and roll of one line; NaN for what is no reading."""
     try:
         if line.lstrip().startswith(b"{"):
@@ -122,7 +122,7 @@ class _SerialLine:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._fd: int | None = _opened(uri)
+        self._fd: int | None = _open_serial(uri)
         self._rest = b""
         self._retry_s = 0.0
 
@@ -153,10 +153,10 @@ class _SerialLine:
         if monotonic() >= self._retry_s:
             self._retry_s = monotonic() + _RETRY_S
             with suppress(ConfigError):
-                self._fd = _opened(self._uri)
+                self._fd = _open_serial(self._uri)
 
 
-def _opened(uri: str) -> int:
+def _open_serial(uri: str) -> int:
     """Return the descriptor of a serial line, set to its speed and to raw bytes."""
     parts = urlsplit(uri)
     baud = parse_qs(parts.query).get("baud", ["115200"])[0]

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
-from scnet_edge.inspection.geometry import Geometry, mm_per_px, wrapped
+from scnet_edge.inspection.geometry import Geometry, mm_per_px, wrap_around
 from scnet_edge.inspection.measure import IMAGE_SIGMA_PX, MASK_SIGMA_PX, widths_px
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Sighting
@@ -58,11 +58,11 @@ def place(
         geometry: how the camera sees the wall.
         pose: where the robot was.
     """
-    placed = (_placed(frame_id, crack, probability, geometry, pose) for crack in cracks)
+    placed = (_place(frame_id, crack, probability, geometry, pose) for crack in cracks)
     return [one for one in placed if one is not None]
 
 
-def _placed(
+def _place(
     frame_id: int, crack: Traced, probability: Map | None, geometry: Geometry, pose: Pose
 ) -> Placed | None:
     points = np.concatenate(crack.lines)
@@ -78,7 +78,7 @@ def _placed(
     if geometry.scaled:
         sighting = _in_mm(sighting, crack, geometry, scale, width_mm, length_mm)
     return Placed(
-        sighting=_outlined(sighting, wall_mm[seen], geometry, pose),
+        sighting=_outline(sighting, wall_mm[seen], geometry, pose),
         wall_mm=wall_mm[seen],
         frame_xy=points[seen],
         width_mm=width_mm[seen],
@@ -115,8 +115,8 @@ def _widths_mm(crack: Traced, wall_mm: Points, geometry: Geometry) -> Values:
     known = ~np.isnan(crack.width_px)
     width_mm = np.full(len(known), np.nan)
     ends = geometry.project(crack.edges_xy[known].reshape(-1, 2)).reshape(-1, 2, 2)
-    across = wrapped(ends[:, 1] - ends[:, 0], geometry)
-    along = wrapped(_along(crack, wall_mm)[known], geometry)
+    across = wrap_around(ends[:, 1] - ends[:, 0], geometry)
+    along = wrap_around(_along(crack, wall_mm)[known], geometry)
     norm = np.hypot(along[:, 0], along[:, 1])
     with np.errstate(invalid="ignore", divide="ignore"):
         width_mm[known] = np.abs(across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]) / norm
@@ -136,7 +136,7 @@ def _along(crack: Traced, wall_mm: Points) -> Points:
 
 
 def _length_mm(crack: Traced, wall_mm: Points, geometry: Geometry) -> float:
-    steps = wrapped(np.diff(wall_mm, axis=0), geometry)
+    steps = wrap_around(np.diff(wall_mm, axis=0), geometry)
     lengths = np.hypot(steps[:, 0], steps[:, 1])
     lengths[np.cumsum([len(line) for line in crack.lines])[:-1] - 1] = 0  # between two lines
     return float(np.nansum(lengths))
@@ -191,10 +191,10 @@ def _in_mm(
     )
 
 
-def _outlined(sighting: Sighting, wall_mm: Points, geometry: Geometry, pose: Pose) -> Sighting:
+def _outline(sighting: Sighting, wall_mm: Points, geometry: Geometry, pose: Pose) -> Sighting:
     if not geometry.scaled:
         return sighting
-    level = wall_mm[:1] + wrapped(wall_mm - wall_mm[:1], geometry)
+    level = wall_mm[:1] + wrap_around(wall_mm - wall_mm[:1], geometry)
     angle_deg = direction_deg(level)
     if pose.chainage_m is None:
         return replace(sighting, angle_deg=angle_deg)

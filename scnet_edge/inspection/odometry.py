@@ -123,7 +123,7 @@ def open_odometry(
         with opened(uri) as lines, LiveOdometry(lines, readings) as live:
             yield live
     elif uri.startswith(SCHEME):
-        yield _ReadOdometry(_shown(uri, film), readings)
+        yield _ReadOdometry(_read_counter(uri, film), readings)
     elif "://" in uri:
         known = "a CSV or JSONL file, udp://, serial://, speed://, step://, visual:// or osd://"
         raise ConfigError(f"{redact(uri)}: unknown kind of odometry, expected {known}")
@@ -142,7 +142,7 @@ class _Nowhere:
         return self._pose
 
 
-def _shown(uri: str, film: str | None) -> OdometryFile:
+def _read_counter(uri: str, film: str | None) -> OdometryFile:
     """Return the readings of the counter in a film's picture."""
     counter = parse_counter(uri)
     if film is None or not Path(film).is_file():

@@ -97,7 +97,7 @@ def read_counter(film: Path, counter: CounterPlace) -> list[tuple[float, float]]
     """
     recognise = _recogniser()
     with open_source(str(film)) as source:
-        shown = list(_texts(_until_cut(source), counter, recognise))
+        shown = list(_texts(_keep_until_cut(source), counter, recognise))
     numbers = numbers_of([text for _, text in shown])
     readings = [
         (time_s, round(number * counter.unit_m, 4))
@@ -197,17 +197,17 @@ def _texts(
             continue
         due_s = time_s + EVERY_S
         crop = counter.of(captured.frame)
-        if last is None or _changed(last, crop):
+        if last is None or _has_changed(last, crop):
             text, last = recognise(crop), crop.copy()
         yield round(time_s, 4), text
 
 
-def _changed(before: Frame, now: Frame) -> bool:
+def _has_changed(before: Frame, now: Frame) -> bool:
     """Return whether a text may be another: a pixel differs by more than noise and codec."""
     return bool(np.abs(before.astype(np.int16) - now).max() > _SAME)
 
 
-def _until_cut(frames: Iterable[Captured]) -> Iterator[Captured]:
+def _keep_until_cut(frames: Iterable[Captured]) -> Iterator[Captured]:
     try:
         yield from frames
     except CutShort:

@@ -91,9 +91,9 @@ class Readings:
         nearest = before or following
         if nearest is None:
             return Pose(segment=self._segment, flags=("odometry_lost",))
-        flags = _joined(following.flags if before and following else self._pending, nearest.flags)
+        flags = _union(following.flags if before and following else self._pending, nearest.flags)
         if abs(t_s - nearest.t_s) > _SOON_S:
-            return Pose(segment=nearest.segment, flags=_joined(("odometry_lost",), flags))
+            return Pose(segment=nearest.segment, flags=_union(("odometry_lost",), flags))
         jitter_m = 0.5 * self._max_speed_mps * abs(t_s - nearest.t_s)
         return Pose(
             chainage_m=nearest.chainage_m,
@@ -135,5 +135,5 @@ class Readings:
         )
 
 
-def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one, *other)))

@@ -180,17 +180,17 @@ def _smooth(points: Points) -> Points:
     reach = min(len(points) - 1, len(_BELL) // 2)
     before = 2 * points[0] - points[reach:0:-1]
     after = 2 * points[-1] - points[-2 : -2 - reach : -1]
-    return _weighted(np.vstack([before, points, after]), reach)
+    return _average(np.vstack([before, points, after]), reach)
 
 
 def _smooth_ring(points: Points) -> Points:
     if len(points) <= 2 * len(_BELL):  # smoothing would shrink so small a ring
         return points
     reach = len(_BELL) // 2
-    return _weighted(np.vstack([points[-1 - reach : -1], points, points[1 : 1 + reach]]), reach)
+    return _average(np.vstack([points[-1 - reach : -1], points, points[1 : 1 + reach]]), reach)
 
 
-def _weighted(padded: Points, reach: int) -> Points:
+def _average(padded: Points, reach: int) -> Points:
     middle = len(_BELL) // 2
     bell = (
         _BELL[middle - reach : middle + reach + 1]

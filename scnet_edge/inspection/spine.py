@@ -43,7 +43,7 @@ def spine_of(paths: list[Path], stencil: Map, radius_px: Map) -> Spine:
         for node in path.nodes:
             # Each turn works at the front and turns the line round, so two turns do both ends.
             if node not in places:
-                line, tip = _led_out(line, stencil, radius_px)
+                line, tip = _lead_out(line, stencil, radius_px)
                 node = -1 - len(places)
                 places[node] = tip
             extra_px += math.dist(places[node], line[0])
@@ -54,7 +54,7 @@ def spine_of(paths: list[Path], stencil: Map, radius_px: Map) -> Spine:
     return Spine(lines=lines, edges=edges, places=places, branches=branches)
 
 
-def _led_out(line: Points, stencil: Map, radius_px: Map) -> tuple[Points, Values]:
+def _lead_out(line: Points, stencil: Map, radius_px: Map) -> tuple[Points, Values]:
     """Return the line without its frayed first radius, and where it then leaves the mask."""
     # The radius of the crack near its end, for at the end the line may have run into a corner.
     x, y = np.rint(line[: math.ceil(2 * radius_px.max())].T).astype(int)

@@ -35,12 +35,12 @@ def find_structures(observations: Iterable[Observation]) -> dict[int, Structure]
         here = [o for o in unsure if o.segment == segment]
         for ring in _groups(filter(_straight_around, here), _chainage_m, _ONE_CHAINAGE_M):
             share = _RING_SHARE_OF_MANY if len(ring) >= _MANY else _RING_SHARE
-            if _covered(_clock_spans(ring)) >= 12 * share:
+            if _coverage(_clock_spans(ring)) >= 12 * share:
                 found |= dict.fromkeys((o.seq for o in ring), "joint")
         for line in _groups(filter(_straight_along, here), _clock_h, _ONE_CLOCK_H):
             spans = [(o.start_m or 0.0, o.end_m or 0.0) for o in line]
             length_m = max(end for _, end in spans) - min(start for start, _ in spans)
-            if length_m >= _LINE_M and _covered(spans) >= _LINE_SHARE * length_m:
+            if length_m >= _LINE_M and _coverage(spans) >= _LINE_SHARE * length_m:
                 found |= dict.fromkeys((o.seq for o in line), "water_line")
     return found
 
@@ -84,7 +84,7 @@ def _clock_spans(ring: Sequence[Observation]) -> list[tuple[float, float]]:
     return spans
 
 
-def _covered(spans: Sequence[tuple[float, float]]) -> float:
+def _coverage(spans: Sequence[tuple[float, float]]) -> float:
     """Return how much the spans cover together."""
     covered, reached = 0.0, float("-inf")
     for start, end in sorted(spans):

@@ -88,7 +88,7 @@ def trace_cracks(
     grey = None if frame is None else np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
     found = iter(profiles(lines, reach_px, mask.view(np.uint8) * np.uint8(255), grey))
     return [
-        _traced(part, [next(found) if len(line) > 1 else None for line in part.spine.lines])
+        _trace(part, [next(found) if len(line) > 1 else None for line in part.spine.lines])
         for part in parts
     ]
 
@@ -115,13 +115,13 @@ def _parts(mask: Mask, min_area_px: int) -> list[_Part]:
     for label in order:
         x, y, w, h = (int(v) for v in stats[label, :4])
         here = labels[y : y + h, x : x + w] == label
-        crop, centre = (_padded(m) for m in (here, here & skeleton[y : y + h, x : x + w]))
+        crop, centre = (_pad(m) for m in (here, here & skeleton[y : y + h, x : x + w]))
         area_px = int(stats[label, cv2.CC_STAT_AREA])
         parts.append(_part(crop, centre, area_px, (x, y, x + w, y + h)))
     return parts
 
 
-def _padded(mask: Mask) -> Mask:
+def _pad(mask: Mask) -> Mask:
     height, width = mask.shape
     padded = np.zeros((height + 2 * _PAD_PX, width + 2 * _PAD_PX), bool)
     padded[_PAD_PX:-_PAD_PX, _PAD_PX:-_PAD_PX] = mask
@@ -140,7 +140,7 @@ def _part(crop: Mask, skeleton: Mask, area_px: int, bbox_xyxy: tuple[int, int, i
     )
 
 
-def _traced(part: _Part, found: list[Profile | None]) -> Traced:
+def _trace(part: _Part, found: list[Profile | None]) -> Traced:
     spine = part.spine
     lines, edges_xy, source = _with_edges(part, found)
     if not spine.edges:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from scnet_edge.inspection.cloud import Cloud, cloud_of, distances, merged
+from scnet_edge.inspection.cloud import Cloud, cloud_of, distances, merge
 from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
 from scnet_edge.inspection.film import RecentPlaces
 from scnet_edge.inspection.geometry import Geometry
@@ -69,14 +69,14 @@ class Track:
         *,
         around_mm: float | None,
     ) -> None:
-        """Take in a sighting; `near_mm` as `merged` has it, of the cloud's points."""
+        """Take in a sighting; `near_mm` as `merge` has it, of the cloud's points."""
         if not placed.rim.any() and (self.whole is None or _merit(placed) > _merit(self.whole)):
             self.whole = placed
         if self.frame_ids:
             better = _merit(placed) > _merit(self.best)
             self.best = placed if better else self.best
             if self.located:
-                self.cloud = merged(self.cloud, cloud, near_mm, around_mm)
+                self.cloud = merge(self.cloud, cloud, near_mm, around_mm)
             elif better:
                 self.cloud = cloud
         # The cloud drops what lies beside its points; the last sighting has all of it.
@@ -97,7 +97,7 @@ class Track:
         """Take in another track of what has turned out to be the same crack."""
         near_mm = np.maximum(10 * other.cloud.scale, 5.0)
         if self.located:
-            self.cloud = merged(self.cloud, other.cloud, near_mm, around_mm)
+            self.cloud = merge(self.cloud, other.cloud, near_mm, around_mm)
         elif _merit(other.best) > _merit(self.best):
             self.cloud = other.cloud
         self.recent.join(other.recent)
@@ -118,7 +118,7 @@ def _merit(placed: Placed) -> float:
 
 def observation_of(track: Track, seq: int, setup: Setup, geometry: Geometry) -> Observation:
     """Return what is recorded of a crack."""
-    cloud = _measured(track, geometry)
+    cloud = _points_to_measure(track, geometry)
     tree = tree_of(cloud.wall_mm, geometry.around_mm)
     best = track.best.sighting
     angle_deg = direction_deg(tree.places_mm) if geometry.scaled else best.angle_deg
@@ -167,7 +167,7 @@ def observation_of(track: Track, seq: int, setup: Setup, geometry: Geometry) -> 
     )
 
 
-def _measured(track: Track, geometry: Geometry) -> Cloud:
+def _points_to_measure(track: Track, geometry: Geometry) -> Cloud:
     """Return the points to measure: of the frame that shows all of the crack, else of all frames.
 
     One frame has no seams; what is gathered from several is uncertain by the odometer at each.

@@ -96,12 +96,12 @@ class Follower:
             self._take_in_film(placed, captured, pose)
         going = [track for track in self._open if self._is_passed(track, captured, pose)]
         if going:
-            going = self._joined(going)
+            going = self._join(going)
         return [*closed, *self._close(going)]
 
     def finish(self) -> list[Observation]:
         """Return the observations of all cracks that are still followed, and begin anew."""
-        closed = self._close(self._joined(list(self._open)))
+        closed = self._close(self._join(list(self._open)))
         self._passed = []
         return closed
 
@@ -185,7 +185,7 @@ class Follower:
     def _around_mm(self) -> float | None:
         return self.geometry.around_mm if self._space.on_wall else None
 
-    def _joined(self, going: list[Track]) -> list[Track]:
+    def _join(self, going: list[Track]) -> list[Track]:
         """Return the tracks to close after pieces in line were joined; one may have to wait."""
         for track in going:
             for other in [other for other in self._open if other is not track]:

@@ -126,7 +126,7 @@ def similarity(before: Grey, now: Grey) -> Values | None:
 
 def _shift(before: Grey, now: Grey) -> Values | None:
     """Return the same from a correlation, for a wall without corners."""
-    step_px = _step(_flattened(before), _flattened(now))
+    step_px = _step(_flatten(before), _flatten(now))
     if step_px is None:
         return None
     return np.array([[1.0, 0.0, step_px[0]], [0.0, 1.0, step_px[1]], [0.0, 0.0, 1.0]])
@@ -143,10 +143,10 @@ def _grey(frame: Frame, width_px: int) -> tuple[Grey, float]:
 def _small(frame: Frame) -> tuple[Map, float]:
     """Return the grey frame, its slow shading taken out, and by how much it is smaller."""
     grey, shrink = _grey(frame, _WIDTH_PX)
-    return _flattened(grey), shrink
+    return _flatten(grey), shrink
 
 
-def _flattened(grey: Grey) -> Map:
+def _flatten(grey: Grey) -> Map:
     values = grey.astype(np.float32)
     # The lamp moves with the camera; what it lights does not.
     return np.asarray(values - cv2.GaussianBlur(values, (0, 0), 12), np.float32)

@@ -84,7 +84,7 @@ def _profiles(
     offsets = np.arange(-steps, steps + 1, dtype=np.float64)
     # Each line's ends are held for as long as the smoothing reaches, so none bleeds into the next.
     held = _SMOOTH_ALONG_PX // 2
-    index = _held(lines, held)
+    index = _repeat_ends(lines, held)
     rows, across = np.concatenate(lines)[index], _normals(lines)[index]
     grid = grid_across(rows, across, offsets)
     mask_px = _edges(_along(sample(mask, grid)) / np.float32(255), offsets)
@@ -116,7 +116,7 @@ def _evenly(line: Points, *, most: int) -> Points:
     return np.stack([np.interp(at, arc, line[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def _held(lines: list[Points], held: int) -> npt.NDArray[np.intp]:
+def _repeat_ends(lines: list[Points], held: int) -> npt.NDArray[np.intp]:
     """Return the rows of all lines, the first and the last of each repeated so many times more."""
     parts, start = [], 0
     for line in lines:

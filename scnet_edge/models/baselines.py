@@ -51,7 +51,7 @@ class DeepCrackLiu(nn.Module):
         size, sides = x.shape[-2:], []
         for i, (block, side) in enumerate(zip(self.blocks, self.sides, strict=True)):
             x = block(F.max_pool2d(x, 2) if i else x)
-            sides.append(_upsampled(side(x), size))
+            sides.append(_upsample(side(x), size))
         return self.fuse(torch.cat(sides, 1)), sides
 
 
@@ -133,7 +133,7 @@ class DeepCrackZou(nn.Module):
         for i in reversed(range(len(features))):
             x = self.decoder[i](self.unpool(x, memories[i]))
             side = self.sides[i](torch.cat([features[i], x], 1))  # (N, 1, H / 2^i, W / 2^i)
-            sides.insert(0, _upsampled(side, size))
+            sides.insert(0, _upsample(side, size))
         return self.fuse(torch.cat(sides, 1)), sides
 
 
@@ -176,7 +176,7 @@ COMPARED: dict[str, type[DeepCrackLiu] | type[DeepCrackZou] | type[PatchNet]] = 
 }
 
 
-def _upsampled(x: Tensor, size: torch.Size) -> Tensor:
+def _upsample(x: Tensor, size: torch.Size) -> Tensor:
     if x.shape[-2:] == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -65,11 +65,11 @@ def save_weights(model: nn.Module, path: Path) -> None:
     """
     if path.suffix != ".safetensors":
         raise ModelError(f"{path}: expected a name that ends in .safetensors")
-    state = {key: _halved(key, value) for key, value in model.state_dict().items()}
+    state = {key: _halve(key, value) for key, value in model.state_dict().items()}
     write_file(path, safetensors.torch.save(state))
 
 
-def _halved(key: str, value: Tensor) -> Tensor:
+def _halve(key: str, value: Tensor) -> Tensor:
     if not value.is_floating_point():
         return value.contiguous()
     half = value.half().contiguous()  # channels_last tensors are not contiguous
@@ -103,7 +103,7 @@ def open_scnet(card: Card) -> CrackNet:
     Raises:
         ModelError: the card is of HED, or its file is missing, altered or foreign.
     """
-    model = _built(card)
+    model = _new_model(card)
     if isinstance(model, HED):
         raise ModelError(f"model {card.name!r} is {card.kind}, expected an SCNet")
     load_into(model, load_state(card.path, sha256=card.sha256), str(card.path))
@@ -121,9 +121,9 @@ def open_hed() -> HED:
     return model.eval()
 
 
-def measured(card: Card, weights: Path) -> Card:
+def measure_card(card: Card, weights: Path) -> Card:
     """Return the card with hash, parameters and GMAC taken from the weight file and the model."""
-    model = _built(card)
+    model = _new_model(card)
     load_into(model, load_state(weights), str(weights))
     return msgspec.structs.replace(
         card,
@@ -155,7 +155,7 @@ def count_macs(model: nn.Module, size_hw: tuple[int, int]) -> int:
     return macs
 
 
-def _built(card: Card) -> CrackNet | HED:
+def _new_model(card: Card) -> CrackNet | HED:
     if card.config is not None:
         return SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))
     return HED() if card.kind == "hed" else COMPARED[card.kind]()

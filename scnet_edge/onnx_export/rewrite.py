@@ -30,7 +30,7 @@ def exportable(chain: Chain) -> Chain:
     _replace(chain, PoolWithIndices, lambda _: WindowPool())
     _replace(chain, Unpool, lambda _: WindowUnpool())
     _replace(chain, nn.InstanceNorm2d, lambda norm: SinglePassInstanceNorm(norm.eps))
-    _replace(chain, ScaleAttention, _joined)
+    _replace(chain, ScaleAttention, _join)
     return chain
 
 
@@ -132,7 +132,7 @@ class SinglePassInstanceNorm(nn.Module):
         return normed
 
 
-def _joined(attention: ScaleAttention) -> nn.Module:
+def _join(attention: ScaleAttention) -> nn.Module:
     return JointAttention(attention) if attention.kind == "scale" else attention
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.data.preprocess import resized
+from scnet_edge.data.preprocess import resize
 from scnet_edge.errors import CutShort, InputError, escape
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
@@ -65,7 +65,7 @@ def packaged_detector() -> Iterator[tuple[Probability, float]]:
     recipe = Recipe(precision="fp32", size_hw=half)
     with in_engine(fp32_graph(open_chain(card, recipe))) as backend:
         yield (
-            (lambda f: backend.run({"frame": resized(f, half)[None]})["probability"][0]),
+            (lambda f: backend.run({"frame": resize(f, half)[None]})["probability"][0]),
             (card.threshold),
         )
 
@@ -111,7 +111,7 @@ def _thin(
             if seen % step == 0 and len(kept) == limit:
                 kept, step = kept[::2], 2 * step
             if seen % step == 0:
-                kept.append((name, resized(frame, size_hw)))
+                kept.append((name, resize(frame, size_hw)))
     except CutShort as e:
         raise InputError(
             f"{source}: ends after {seen + 1} frames, before its time, so it is cut or damaged; "

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.data.masks import Truth
-from scnet_edge.data.preprocess import resized
+from scnet_edge.data.preprocess import resize
 from scnet_edge.engines.base import Backend
 from scnet_edge.evaluation.bootstrap import paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at, threshold_index
@@ -81,8 +81,8 @@ def score(
     scores = GraphScores(threshold=threshold)
     for i, annotated in enumerate(frames):
         frame, truth = annotated.read()
-        outputs = backend.run({"frame": resized(frame, frame_hw)[None]})
-        probability = resized(_finite(outputs["probability"][0], scores), frame.shape[:2])
+        outputs = backend.run({"frame": resize(frame, frame_hw)[None]})
+        probability = resize(_finite(outputs["probability"][0], scores), frame.shape[:2])
         if truth is None:
             found = probability if reference is None else reference.probabilities[i]
             truth = Truth(mask_of(found, threshold))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scnet_edge.bundle.device import opening_for
 from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
 from scnet_edge.data.frames import as_bgr
-from scnet_edge.data.preprocess import resized
+from scnet_edge.data.preprocess import resize
 from scnet_edge.engines.base import Array, Backend, default_engine, run_all
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening, open_one
@@ -196,4 +196,4 @@ class Pipeline:
         maps = apart[0] if len(apart) == 1 else np.concatenate(apart, axis=1)  # (N, k, h, w)
         if contract.size_hw == contract.frame_hw:
             return maps
-        return np.stack([[resized(m, contract.frame_hw) for m in each] for each in maps])
+        return np.stack([[resize(m, contract.frame_hw) for m in each] for each in maps])

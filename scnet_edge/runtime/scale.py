@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.preprocess import resized
+from scnet_edge.data.preprocess import resize
 from scnet_edge.errors import ConfigError
 from scnet_edge.runtime.tiles import Grid, Maps, Place, blend, grid_of, pad
 from scnet_edge.types import Frame, Map, Mask
@@ -75,7 +75,7 @@ def look(
     places = [p for p in grid.places if ignored is None or not _is_ignored(ignored, grid, p)]
     first = 0
     if scale == "auto":
-        small = resized(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
+        small = resize(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
         coarse = grid_of(small.shape[:2], tile_hw)
         if 2 * len(coarse.places) < len(places):  # else the first look costs what it saves
             first = len(coarse.places)
@@ -107,9 +107,9 @@ def _fit(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
     frame_hw = (frame.shape[0], frame.shape[1])
     factor = min(t / f for t, f in zip(tile_hw, frame_hw, strict=True))
     height_px, width_px = (max(1, round(f * factor)) for f in frame_hw)
-    small = pad(resized(frame, (height_px, width_px)), tile_hw)
+    small = pad(resize(frame, (height_px, width_px)), tile_hw)
     (maps,) = run([small])
-    return [resized(m[:height_px, :width_px], frame_hw) for m in maps]
+    return [resize(m[:height_px, :width_px], frame_hw) for m in maps]
 
 
 def _join(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:

@@ -16,7 +16,7 @@ from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.training.images import TrainingImage, load_images, sharing
-from scnet_edge.training.material import HELD_OUT, drawn_pipes, is_twin
+from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
 
 PLAIN, BLENDED = 160, 500  # how many frames are drawn, and how many cracks are blended
 BLENDED_HELD = 60  # how many to choose a threshold by
@@ -52,7 +52,7 @@ def load_corpus(
         taking += loaded if each.takes else []
         report(f"{each.name}: {len(fit)} images, share {each.share:g}")
     if corpus.drawn:
-        pipes = drawn_pipes()
+        pipes = draw_pipes()
         images += sharing(pipes, corpus.drawn, taught=False)
     if corpus.plain:
         images += sharing(plain_images(), corpus.plain, taught=False)

@@ -16,7 +16,7 @@ QUIET = 0.2  # share of an image without mistakes, relative to one with many
 MANY_PX = 400
 
 
-def mined(images: Sequence[TrainingImage], run: Run) -> list[TrainingImage]:
+def mine(images: Sequence[TrainingImage], run: Run) -> list[TrainingImage]:
     """Return the images, those without a crack weighed and focused by the mistakes of a model.
 
     All images without a crack keep the share that they have together.

@@ -45,7 +45,7 @@ def usual_workers(device: str) -> int:
 
 
 @contextlib.contextmanager
-def tried_kernels(on: Hardware) -> Iterator[None]:
+def try_kernels(on: Hardware) -> Iterator[None]:
     """Let cuDNN try its kernels on a GPU: it pays for crops of one size, not for whole images."""
     cudnn = torch.backends.cudnn
     before = cudnn.benchmark

@@ -64,7 +64,7 @@ def binary(edges: EdgeMap | None) -> npt.NDArray[np.bool_] | None:
     return None if edges is None else edges > EDGE_THRESHOLD * 255
 
 
-def seen_by(model: nn.Module, x: Tensor) -> Tensor:
+def input_of(model: nn.Module, x: Tensor) -> Tensor:
     """Return what a model sees of (N, 3 or 4, H, W): without the prior, the colours alone."""
     return x[:, : model.config.in_channels] if isinstance(model, SCNet) else x[:, :3]
 
@@ -100,13 +100,13 @@ def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[Trainin
 def _load_image(sample: Sample, map_of: MapOf | None) -> TrainingImage:
     frame, (mask, ignored) = sample.read_pair()
     if sample.role == "coarse":
-        mask, unsure = believed(frame, mask)
+        mask, unsure = believe(frame, mask)
         ignored = unsure if ignored is None else unsure | ignored
         mask = mask & ~ignored
     return TrainingImage(frame, mask, map_of and map_of(frame), ignored)
 
 
-def believed(
+def believe(
     frame: npt.NDArray[np.uint8], coarse: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return what a coarse mask is believed: where there is a crack, and where nobody knows.

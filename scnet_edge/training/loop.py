@@ -18,8 +18,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
-from scnet_edge.training.hardware import CPU, Hardware, tried_kernels
-from scnet_edge.training.images import Batch, TrainingImage, batches, seen_by
+from scnet_edge.training.hardware import CPU, Hardware, try_kernels
+from scnet_edge.training.images import Batch, TrainingImage, batches, input_of
 from scnet_edge.training.losses import Loss, median_frequency, pixel_loss, region_loss, scnet_loss
 from scnet_edge.training.norms import estimate_norms
 from scnet_edge.training.schedule import Schedule
@@ -84,17 +84,17 @@ def train(
         if schedule.settle_norms and training.step == schedule.settled_from > 0:
             settle(training, material.images)
         prepare(training, schedule)
-        with tried_kernels(on):
+        with try_kernels(on):
             loss = loss_of(wrapped, batch.to(on.device))
             update(training, loss, schedule)
         progress(training.step, mean_over_processes(loss, world))
         last = training.step == schedule.steps
         if rank == 0 and (last or training.step % schedule.validate_every == 0):
-            validate(training.step, finished(training, schedule, material.images))
+            validate(training.step, finish(training, schedule, material.images))
         # Last, so that a kill during a validation is followed by that validation.
         if rank == 0 and (last or training.step % schedule.checkpoint_every == 0):
             save(out / CHECKPOINT, training)
-    return finished(training, schedule, material.images)
+    return finish(training, schedule, material.images)
 
 
 def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
@@ -150,7 +150,7 @@ def objective(
     def loss_of(model: nn.Module, batch: Batch) -> Tensor:
         x, mask, ignored, taught = batch
         with cast if schedule.precision == "bf16" else contextlib.nullcontext():
-            fused, sides = model(seen_by(_bare(model), x))
+            fused, sides = model(input_of(_bare(model), x))
             soft = taught_mask(teachers, x, mask, taught) if teachers else None
         fused, *sides = (certain(logits.float(), ignored) for logits in (fused, *sides))
         loss = scnet_loss(
@@ -200,7 +200,7 @@ def taught_mask(teachers: Sequence[SCNet], x: Tensor, mask: Tensor, taught: Tens
 def probability(teachers: Sequence[SCNet], x: Tensor) -> Tensor:
     """Return the teachers' mean probability (N, 1, H, W), float32."""
     with torch.no_grad():
-        logits = [teacher(seen_by(teacher, x))[0] for teacher in teachers]
+        logits = [teacher(input_of(teacher, x))[0] for teacher in teachers]
     return torch.sigmoid(torch.stack(logits).float()).mean(0)
 
 
@@ -231,7 +231,7 @@ def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
     training.step += 1
 
 
-def finished(training: Training, schedule: Schedule, images: Sequence[TrainingImage]) -> nn.Module:
+def finish(training: Training, schedule: Schedule, images: Sequence[TrainingImage]) -> nn.Module:
     """Return a copy of the averaged model with the norm statistics of whole images."""
     model: nn.Module = copy.deepcopy(training.average.module)
     own_batch_norms(model)

@@ -52,7 +52,7 @@ def is_twin(sample: Sample) -> bool:
     return sample.image.parts[-2:] == TWIN
 
 
-def drawn_pipes(
+def draw_pipes(
     map_of: MapOf | None = None, *, walls: int = 15, frames: int = 24, rides: int = 12
 ) -> list[TrainingImage]:
     """Return frames of drawn pipes, none of the wall of the sample clip or of a ride that scores.

@@ -11,7 +11,7 @@ from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import open_scnet
 from scnet_edge.training.hardware import Hardware
 from scnet_edge.training.presets import Preset, new_model
-from scnet_edge.training.start import fitted, hold_coarse
+from scnet_edge.training.start import fit_state, hold_coarse
 
 
 def first_model(preset: Preset, start: str | None) -> CrackNet:
@@ -29,7 +29,7 @@ def first_model(preset: Preset, start: str | None) -> CrackNet:
                 f"--start {start}: expected weights of kind {preset.model}, found {card.kind}; "
                 "name another model or run, or leave it out"
             )
-        model.load_state_dict(fitted(open_scnet(card).state_dict(), model.state_dict()))
+        model.load_state_dict(fit_state(open_scnet(card).state_dict(), model.state_dict()))
     if learning := preset.schedule.fine_levels:
         hold_coarse(model, learning)
         if not start:

@@ -32,7 +32,7 @@ class NeuroIoU(nn.Module):
             loss = cls()
             optimizer = torch.optim.Adam(loss.parameters(), 1e-2)
             for _ in range(LEARNING_STEPS):
-                logits, mask = drawn_maps(32)
+                logits, mask = draw_maps(32)
                 error = F.mse_loss(loss.iou(logits, mask), hard_iou(logits, mask))
                 optimizer.zero_grad()
                 error.backward()  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ def hard_iou(logits: Tensor, mask: Tensor) -> Tensor:
     return torch.where(union > 0, intersection / union.clamp(min=1), 1.0)
 
 
-def drawn_maps(n: int, side_px: int = 16) -> tuple[Tensor, Tensor]:
+def draw_maps(n: int, side_px: int = 16) -> tuple[Tensor, Tensor]:
     """Return logits and masks (n, 1, side, side) from blind guesses to nearly perfect maps."""
     share = torch.rand(n, 1, 1, 1) * 0.5
     mask = (torch.rand(n, 1, side_px, side_px) < share).float()

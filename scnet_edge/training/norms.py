@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from scnet_edge.training.images import TrainingImage, seen_by
+from scnet_edge.training.images import TrainingImage, input_of
 
 WHOLE_IMAGES = 90  # enough to settle the statistics
 
@@ -31,7 +31,7 @@ def _whole(
     count = min(WHOLE_IMAGES, len(images))
     places = until[-1] * (np.arange(count) + 0.5) / count
     for chosen in np.searchsorted(until, places, side="right"):
-        x = seen_by(model, images[chosen].input())
+        x = input_of(model, images[chosen].input())
         h, w = (max(stride, side // stride * stride) for side in x.shape[-2:])
         if x.shape[-2] < h or x.shape[-1] < w:
             x = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)

@@ -24,7 +24,7 @@ from scnet_edge.models.weights import (
     count_parameters,
     load_into,
     load_state,
-    measured,
+    measure_card,
     open_hed,
     open_scnet,
     save_weights,
@@ -32,11 +32,11 @@ from scnet_edge.models.weights import (
 from scnet_edge.training import run_folder
 from scnet_edge.training.corpora import Held, load_corpus
 from scnet_edge.training.edge_maps import KeptHED
-from scnet_edge.training.hard_negatives import mined
+from scnet_edge.training.hard_negatives import mine
 from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.images import TrainingImage, load_images, sharing
 from scnet_edge.training.loop import Material, train
-from scnet_edge.training.material import drawn_pipes, split_held_out
+from scnet_edge.training.material import draw_pipes, split_held_out
 from scnet_edge.training.networks import first_model, open_teacher
 from scnet_edge.training.presets import Preset, find_preset
 from scnet_edge.training.run_folder import Settings
@@ -196,7 +196,7 @@ def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
         images, kept = load_corpus(wanted.corpus, report)
         if wanted.mine and wanted.start:
             report(f"looking for what {wanted.start} takes for a crack")
-            images = mined(images, reference_run(open_scnet(find_card(wanted.start)), None))
+            images = mine(images, reference_run(open_scnet(find_card(wanted.start)), None))
         return images, kept
     fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
     images = load_images(fit, None)
@@ -204,7 +204,7 @@ def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
         sample.read_pair()
     share = wanted.preset.schedule.pipe_share
     if share:
-        images = [*sharing(images, 1 - share), *sharing(drawn_pipes(), share, taught=False)]
+        images = [*sharing(images, 1 - share), *sharing(draw_pipes(), share, taught=False)]
     return images, {"data": held}
 
 
@@ -239,7 +239,7 @@ def _validate(
     best = best_threshold([domain_counts(pairs) for pairs in maps.values()])
     run_folder.append_log(out, {"step": step, "f1": best.score, "threshold": best.threshold})
     _draw(step, next(iter(maps.values())), out)
-    write_card(run_card(out), measured(_card(step, best.threshold, wanted, out), weights))
+    write_card(run_card(out), measure_card(_card(step, best.threshold, wanted, out), weights))
     return (
         f"step {step}: {best.named} {best.score:.4f} on {sum(map(len, held.values()))} held-out "
         f"images at {best.threshold:.2f}"

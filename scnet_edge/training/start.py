@@ -34,7 +34,7 @@ def start_heads(model: SCNet, bias: float) -> None:
 def encoder_from_hed(model: SCNet, hed: HED) -> None:
     """Copy the 13 convolutions of HED, which are VGG's, into an encoder.
 
-    One of another width gets them as `fitted` gives it another model's: narrower, the first
+    One of another width gets them as `fit_state` gives it another model's: narrower, the first
     channels; wider, copies.
     """
     chance = torch.Generator().manual_seed(0)
@@ -45,7 +45,7 @@ def encoder_from_hed(model: SCNet, hed: HED) -> None:
             weight = original.weight.detach()
             if original is hed.blocks[0][0]:  # type: ignore[index]
                 weight = weight.flip(1) * 60  # BGR in [0, 255] there, RGB in [-1, 1] here
-            conv.weight.data.copy_(_fitted(weight, conv.weight, chance))
+            conv.weight.data.copy_(_fit(weight, conv.weight, chance))
 
 
 def hold_coarse(model: nn.Module, learning: int) -> None:
@@ -70,7 +70,7 @@ def hold_coarse(model: nn.Module, learning: int) -> None:
         blocks[learning:].requires_grad_(False)
 
 
-def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def fit_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return weights of another SCNet for a model whose weights are `own`.
 
     A smaller model takes the first channels and the finest levels. A wider one computes what the
@@ -83,21 +83,21 @@ def fitted(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, 
     """
     chance = torch.Generator().manual_seed(0)
     found = {
-        key: _fitted(_gathered(key, state[key], value), value, chance) if key in state else value
+        key: _fit(_gather(key, state[key], value), value, chance) if key in state else value
         for key, value in own.items()
     }
     if "fuse.weight" in state:
-        found["fuse.weight"] = _fused(state["fuse.weight"], own["fuse.weight"])
+        found["fuse.weight"] = _fit_fuse(state["fuse.weight"], own["fuse.weight"])
     return found
 
 
-def _fused(theirs: Tensor, own: Tensor) -> Tensor:
+def _fit_fuse(theirs: Tensor, own: Tensor) -> Tensor:
     """Return the weights of the side maps, finest first: theirs of the levels that both have."""
     common = min(theirs.shape[1], own.shape[1])
     return torch.cat([theirs[:, :common], own[:, common:]], 1)
 
 
-def _gathered(key: str, theirs: Tensor, own: Tensor) -> Tensor:
+def _gather(key: str, theirs: Tensor, own: Tensor) -> Tensor:
     """Return weights with each group of copied channels made one, where a block has such groups."""
     if not key.startswith(("encoder", "decoder")):  # sides and fusion read maps, not features
         return theirs
@@ -109,7 +109,7 @@ def _gathered(key: str, theirs: Tensor, own: Tensor) -> Tensor:
     return theirs
 
 
-def _fitted(theirs: Tensor, own: Tensor, chance: torch.Generator) -> Tensor:
+def _fit(theirs: Tensor, own: Tensor, chance: torch.Generator) -> Tensor:
     if theirs.shape == own.shape:
         return theirs
     if theirs.dim() == 4:

@@ -109,7 +109,7 @@ def _open_folder(folder: Path) -> Source:
     files = find_pictures(folder)
     if not files.pictures:
         known = " ".join(sorted(PICTURE_SUFFIXES))
-        also = f"; {files.left_out()}" if files.others else ""
+        also = f"; {files.describe_left_out()}" if files.others else ""
         raise InputError(
             f"{escape(folder)}: no image in this folder, expected files named {known}{also}"
         )
@@ -117,7 +117,7 @@ def _open_folder(folder: Path) -> Source:
         items=photographs(files),
         count=len(files.pictures),
         files=tuple(map(files.relative, files.pictures)),
-        left_out=files.left_out(),
+        left_out=files.describe_left_out(),
     )
 
 

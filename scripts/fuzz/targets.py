@@ -27,7 +27,7 @@ from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import ScnetEdgeError
-from scnet_edge.inspection.live_odometry import parsed
+from scnet_edge.inspection.live_odometry import parse_line
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.odometry_file import read_odometry
 from scnet_edge.inspection.setup import Setup, read_setup
@@ -122,7 +122,7 @@ def image(data: bytes) -> None:
 
 def reading(data: bytes) -> None:
     """Parse a datagram of an odometer."""
-    parsed(data)
+    parse_line(data)
 
 
 def survey_rows(data: bytes) -> None:

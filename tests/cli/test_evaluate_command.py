@@ -27,7 +27,7 @@ from scnet_edge.models import cards
 from scnet_edge.models.cards import CardConfig, find_card, write_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.models.weights import measured, open_scnet, save_weights
+from scnet_edge.models.weights import measure_card, open_scnet, save_weights
 from scnet_edge.runtime.pipeline import Pipeline
 
 CONFIG = SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False)
@@ -61,7 +61,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         config=CardConfig(**{f: getattr(CONFIG, f) for f in CardConfig.__struct_fields__}),
         threshold=0.48,
     )
-    write_card(folder / "tiny.json", measured(card, folder / "tiny.safetensors"))
+    write_card(folder / "tiny.json", measure_card(card, folder / "tiny.safetensors"))
     monkeypatch.setattr(cards, "PACKAGE", tmp_path / "package")
     return "tiny"
 

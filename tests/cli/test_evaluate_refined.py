@@ -21,7 +21,7 @@ from scnet_edge.evaluation import Evaluation
 from scnet_edge.models import baselines as compared
 from scnet_edge.models.baselines import DeepCrackLiu, guided_refinement
 from scnet_edge.models.cards import find_card, write_card
-from scnet_edge.models.weights import load_into, load_state, measured, save_weights
+from scnet_edge.models.weights import load_into, load_state, measure_card, save_weights
 
 
 def test_the_mask_is_cut_at_the_threshold_of_the_run_and_its_refinement_at_one_half(
@@ -48,7 +48,7 @@ def test_the_mask_is_cut_at_the_threshold_of_the_run_and_its_refinement_at_one_h
     card = msgspec.structs.replace(
         find_card("hed"), name="liu", kind="deepcrack-liu", file=weights.name, threshold=threshold
     )
-    write_card(run / "liu.json", measured(card, weights))
+    write_card(run / "liu.json", measure_card(card, weights))
 
     out, options = tmp_path / "scores.json", ("--data", f"folder:{tmp_path / 'wall'}", "--refine")
     arguments = ["scnet-edge", "evaluate", str(run), *options, "--json", str(out)]

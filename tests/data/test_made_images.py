@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scnet_edge.data.blend import blend, shading
-from scnet_edge.data.filming import filmed, plain_frame
-from scnet_edge.data.pasted import pasted_samples
+from scnet_edge.data.filming import film, plain_frame
+from scnet_edge.data.pasted import paste_samples
 from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.alarms import LEAST_PX
 
@@ -70,7 +70,7 @@ def test_pasted_cracks_are_dark_seen_and_always_the_same(
         cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     lender = Sample(tmp_path / "crack.png", tmp_path / "mask.png")
     place = Sample(tmp_path / "sewer.png", tmp_path / "sewer.png", "negative")
-    made, again = (pasted_samples([lender], [place], count=4) for _ in range(2))
+    made, again = (paste_samples([lender], [place], count=4) for _ in range(2))
     assert len(made) == 4
     for one, other in zip(made, again, strict=True):
         frame, mask = one.read_frame(), one.read_mask()
@@ -86,7 +86,7 @@ def test_what_is_filmed_keeps_a_crack_or_hides_it(
     frame, mask = cracked
     rng = np.random.default_rng(seed)
     for _ in range(5):
-        out, kept = filmed(frame, mask, rng)
+        out, kept = film(frame, mask, rng)
         assert out.shape == frame.shape
         assert out.dtype == np.uint8
         assert not (kept & ~mask).any()

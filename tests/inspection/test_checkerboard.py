@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import InputError
-from scnet_edge.inspection.checkerboard import Board, calibrated, find_board
-from scnet_edge.inspection.lens import Lens, read_lens, undistorted
+from scnet_edge.inspection.checkerboard import Board, find_board, solve_lens
+from scnet_edge.inspection.lens import Lens, read_lens, undistort
 
 BOARD = Board(columns=8, rows=5, square_mm=25)
 SIZE_HW = (360, 480)
@@ -29,7 +29,7 @@ def pictures() -> list[np.ndarray]:
     """The board, tilted many ways, as the true lens sees it: each pixel's ray meets the plane."""
     random = np.random.default_rng(2)
     y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
-    rays = undistorted(np.stack([x, y], axis=-1).reshape(-1, 2).astype(float), TRUE)
+    rays = undistort(np.stack([x, y], axis=-1).reshape(-1, 2).astype(float), TRUE)
     rays = np.column_stack([rays, np.ones(len(rays))])
     seen = []
     for _ in range(12):
@@ -54,24 +54,24 @@ def boards() -> list[np.ndarray]:
 
 def test_the_lens_comes_back(boards: list[np.ndarray]) -> None:
     assert len(boards) >= 9
-    lens = calibrated(boards, BOARD, SIZE_HW)
+    lens = solve_lens(boards, BOARD, SIZE_HW)
     assert (lens.fx, lens.fy) == pytest.approx((TRUE.fx, TRUE.fy), rel=0.01)
     assert (lens.cx, lens.cy) == pytest.approx((TRUE.cx, TRUE.cy), abs=4)
     assert lens.rms_px is not None
     assert lens.rms_px < 0.5
     corner = np.array([[20.0, 20.0], [460.0, 340.0]])
-    np.testing.assert_allclose(undistorted(corner, lens), undistorted(corner, TRUE), atol=0.006)
+    np.testing.assert_allclose(undistort(corner, lens), undistort(corner, TRUE), atol=0.006)
 
 
 def test_what_cannot_be_calibrated_is_refused(boards: list[np.ndarray]) -> None:
     with pytest.raises(InputError, match="in 3 pictures, expected at least 6"):
-        calibrated(boards[:3], BOARD, SIZE_HW)
+        solve_lens(boards[:3], BOARD, SIZE_HW)
     middle = [(corners - corners.mean(axis=0)) * 0.2 + (240, 180) for corners in boards]
     with pytest.raises(InputError, match="corners as well"):
-        calibrated(middle, BOARD, SIZE_HW)
+        solve_lens(middle, BOARD, SIZE_HW)
     shaken = [corners + np.random.default_rng(0).normal(0, 6, corners.shape) for corners in boards]
     with pytest.raises(InputError, match="fit to"):
-        calibrated(shaken, BOARD, SIZE_HW)
+        solve_lens(shaken, BOARD, SIZE_HW)
     with pytest.raises(InputError, match="at least 3x3"):
         Board(columns=2, rows=5, square_mm=10)
 

@@ -13,7 +13,7 @@ import pytest
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection import live_odometry
-from scnet_edge.inspection.live_odometry import parsed
+from scnet_edge.inspection.live_odometry import parse_line
 from scnet_edge.inspection.odometry import Odometry, moves, open_odometry
 from scnet_edge.inspection.readings import KEPT, Pose, Readings
 from scnet_edge.inspection.setup import Setup
@@ -191,7 +191,7 @@ def test_a_serial_line_may_be_unplugged_and_plugged_in_again(
 
 @pytest.mark.parametrize("line", [b"", b"nan", b"\xff\xfe", b"{", b'{"x": 1}', b"1.2.3", b"a,b"])
 def test_noise_on_the_line_is_no_reading(line: bytes) -> None:
-    chainage_m, _ = parsed(line)
+    chainage_m, _ = parse_line(line)
     assert chainage_m != chainage_m
 
 

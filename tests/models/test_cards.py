@@ -12,12 +12,12 @@ from scnet_edge.errors import ModelError
 from scnet_edge.models import cards
 from scnet_edge.models.cards import Card, CardConfig, find_card, read_card, shipped_models
 from scnet_edge.models.scnet import SCNetConfig
-from scnet_edge.models.weights import measured
+from scnet_edge.models.weights import measure_card
 
 
 @pytest.mark.parametrize("card", shipped_models(), ids=lambda card: card.name)
 def test_figures_are_those_of_the_weights(card: Card) -> None:
-    assert measured(card, card.path) == card
+    assert measure_card(card, card.path) == card
 
 
 @pytest.mark.parametrize("card", shipped_models(), ids=lambda card: card.name)

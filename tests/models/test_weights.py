@@ -19,7 +19,7 @@ from scnet_edge.models.weights import (
     State,
     load_into,
     load_state,
-    measured,
+    measure_card,
     open_scnet,
     save_weights,
 )
@@ -50,7 +50,7 @@ def tiny_card(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
         find_card("hed"), name="tiny", kind="scnet", file="tiny.safetensors", config=config
     )
     path = saved.rename(folder / "tiny.safetensors")
-    card = measured(card, path)
+    card = measure_card(card, path)
     write_card(folder / "tiny.json", card)
     return find_card("tiny")
 

@@ -24,7 +24,7 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training import presets
 from scnet_edge.training.corpora import load_corpus
-from scnet_edge.training.hard_negatives import mined
+from scnet_edge.training.hard_negatives import mine
 from scnet_edge.training.presets import Preset
 from scnet_edge.training.run import request
 from scnet_edge.training.schedule import Schedule
@@ -196,7 +196,7 @@ def test_mistakes_come_again(corpus: Path) -> None:
             probability[10:30, 20:50] = 0.9
         return probability
 
-    again = mined(images, run)
+    again = mine(images, run)
     sound = [i for i, image in enumerate(images) if not image.mask.any()]
     assert sum(again[i].share for i in sound) == pytest.approx(sum(images[i].share for i in sound))
     one = next(i for i in sound if i != loud and images[i].share == images[loud].share)

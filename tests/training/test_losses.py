@@ -29,7 +29,7 @@ from scnet_edge.training.losses import (
     scnet_loss,
     soft_iou,
 )
-from scnet_edge.training.neuro_iou import NeuroIoU, drawn_maps, hard_iou
+from scnet_edge.training.neuro_iou import NeuroIoU, draw_maps, hard_iou
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -176,7 +176,7 @@ def test_lovasz_of_hard_margins_is_the_jaccard_distance() -> None:
 def test_neuro_iou_has_learnt_the_iou() -> None:
     loss = NeuroIoU.learnt()
     torch.manual_seed(5)
-    logits, mask = drawn_maps(400)
+    logits, mask = draw_maps(400)
     learnt, exact = loss.iou(logits, mask), hard_iou(logits, mask)
     assert (learnt - exact).abs().mean() < 0.06
     assert np.corrcoef(learnt.numpy(), exact.numpy())[0, 1] > 0.95
@@ -193,7 +193,7 @@ def test_neuro_iou_gradient_is_that_of_the_learnt_net() -> None:
 
 def test_neuro_iou_says_of_every_pixel_which_way_is_better() -> None:
     torch.manual_seed(6)
-    logits, mask = drawn_maps(400)
+    logits, mask = draw_maps(400)
     named("neuro-iou")(logits.requires_grad_(), mask).backward()  # type: ignore[misc]
     assert logits.grad is not None
     assert (logits.grad[mask > 0] < 0).all()

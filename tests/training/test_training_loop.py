@@ -24,7 +24,7 @@ from scnet_edge.training.images import (
     COARSE_PX,
     TrainingImage,
     batch_at,
-    believed,
+    believe,
     load_images,
     sharing,
 )
@@ -38,7 +38,7 @@ from scnet_edge.training.loop import (
     update,
 )
 from scnet_edge.training.schedule import Schedule
-from scnet_edge.training.start import draw_xavier, encoder_from_hed, fitted
+from scnet_edge.training.start import draw_xavier, encoder_from_hed, fit_state
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_coarse_masks_teach_the_dark_line_in_them_but_not_their_width() -> None:
     frame[:, 48:51] = 60  # the crack
     coarse = np.zeros((80, 100), np.bool_)
     coarse[:, 42:54] = True  # three times as wide, and not in its middle
-    crack, ignored = believed(frame, coarse)
+    crack, ignored = believe(frame, coarse)
     assert np.array_equal(np.flatnonzero(crack[40]), [48, 49, 50])
     known = np.flatnonzero(~ignored[40] & ~crack[40])
     assert known.tolist() == [*range(42 - COARSE_PX), *range(54 + COARSE_PX, 100)]
@@ -338,7 +338,7 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
 def test_smaller_model_starts_from_a_larger_one() -> None:
     model = new_model()
     smaller = SCNet(dataclasses.replace(CONFIG, levels=2, width=0.75 * CONFIG.width))
-    smaller.load_state_dict(fitted(model.state_dict(), smaller.state_dict()))
+    smaller.load_state_dict(fit_state(model.state_dict(), smaller.state_dict()))
     theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight  # type: ignore[index]
     assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
 
@@ -348,7 +348,7 @@ def test_fusion_of_another_depth_keeps_the_common_levels(theirs: int, ours: int)
     torch.manual_seed(0)
     other, model = (SCNet(dataclasses.replace(CONFIG, levels=n)) for n in (theirs, ours))
     own = model.fuse.weight.detach().clone()  # type: ignore[union-attr]
-    model.load_state_dict(fitted(other.state_dict(), model.state_dict()))
+    model.load_state_dict(fit_state(other.state_dict(), model.state_dict()))
     assert torch.equal(model.fuse.weight[:, :4], other.fuse.weight[:, :4])  # type: ignore[union-attr]
     assert torch.equal(model.fuse.weight[:, 4:], own[:, 4:])  # type: ignore[union-attr]
 
@@ -359,7 +359,7 @@ def test_wider_model_with_the_prior_starts_as_the_narrower_without(norm: Norm) -
     config = dataclasses.replace(CONFIG, norm=norm)
     narrow = SCNet(config)
     wide = SCNet(dataclasses.replace(config, width=2 * CONFIG.width, edges=True))
-    wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
+    wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
     x = torch.rand(2, 4, 32, 32) * 2 - 1
     with torch.no_grad():
         theirs, ours = narrow.eval()(x[:, :3])[0], wide.eval()(x)[0]
@@ -368,15 +368,15 @@ def test_wider_model_with_the_prior_starts_as_the_narrower_without(norm: Norm) -
 
 def test_narrowing_takes_widening_back() -> None:
     narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=4 * CONFIG.width))
-    wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
-    again = fitted(wide.state_dict(), narrow.state_dict())
+    wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
+    again = fit_state(wide.state_dict(), narrow.state_dict())
     for key, value in narrow.state_dict().items():
         torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-6)
 
 
 def test_copies_of_a_channel_learn_different_things() -> None:
     narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=2 * CONFIG.width))
-    wide.load_state_dict(fitted(narrow.state_dict(), wide.state_dict()))
+    wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
     wide(torch.rand(2, 3, 32, 32))[0].square().mean().backward()
     weight = wide.encoder[1][0].weight  # type: ignore[index]
     assert not torch.allclose(weight.grad[0], weight.grad[1], rtol=1e-3)  # type: ignore[index]
@@ -385,7 +385,7 @@ def test_copies_of_a_channel_learn_different_things() -> None:
 def test_half_resolution_stem_starts_as_the_mean_of_cells() -> None:
     model = new_model()
     half = SCNet(dataclasses.replace(CONFIG, stem="half", decoder="skip", refined_channels=4))
-    half.load_state_dict(fitted(model.state_dict(), half.state_dict()))
+    half.load_state_dict(fit_state(model.state_dict(), half.state_dict()))
     x = torch.rand(1, 3, 32, 32)
     ours = half.encoder[0][0](x)  # type: ignore[index]
     theirs = model.encoder[0][0](torch.nn.functional.avg_pool2d(x, 2))  # type: ignore[index]

@@ -28,7 +28,7 @@ from scnet_edge.simulation.optics import MODES
 from scnet_edge.simulation.walls import MATERIALS
 from scnet_edge.training import loop, presets
 from scnet_edge.training import run as train
-from scnet_edge.training.material import drawn_pipes, ride_plan, split_held_out
+from scnet_edge.training.material import draw_pipes, ride_plan, split_held_out
 from scnet_edge.training.presets import PRESETS, Preset, new_model
 from scnet_edge.training.schedule import Schedule
 
@@ -243,11 +243,11 @@ def test_a_batch_that_does_not_divide_leaves_the_folder_free(
 
 
 def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:
-    first, fifth = drawn_pipes(lambda frame: frame[..., 1], walls=1, frames=5, rides=0)
+    first, fifth = draw_pipes(lambda frame: frame[..., 1], walls=1, frames=5, rides=0)
     assert first.edges is not None
     assert np.array_equal(first.edges, first.frame[..., 1])
     assert not np.array_equal(first.frame, fifth.frame)
-    assert drawn_pipes(walls=1, frames=1, rides=0)[0].edges is None
+    assert draw_pipes(walls=1, frames=1, rides=0)[0].edges is None
 
 
 def test_rides_are_drawn_besides_of_every_view_and_material() -> None:
@@ -255,7 +255,7 @@ def test_rides_are_drawn_besides_of_every_view_and_material() -> None:
     assert len({(plan.mode, plan.material, plan.diameter_mm) for plan in plans}) == 12
     assert {(plan.mode, plan.material) for plan in plans[:6]} == set(product(MODES, MATERIALS))
     assert min(plan.seed for plan in plans) > 1000  # the rides that score have small ones
-    ride = drawn_pipes(walls=0, rides=1)
+    ride = draw_pipes(walls=0, rides=1)
     assert len(ride) >= 8
     assert {image.frame.shape for image in ride} == {(384, 544, 3)}
     assert 0 < sum(image.mask.any() for image in ride) < len(ride)  # sound wall as well

@@ -52,7 +52,7 @@ def test_what_computers_leave_behind_is_no_picture(tmp_path: Path) -> None:
         write(tmp_path / name)
     files = find_pictures(tmp_path)
     assert [path.name for path in files.pictures] == ["w.png"]
-    assert files.left_out() == ""
+    assert files.describe_left_out() == ""
 
 
 def test_everything_else_is_counted_and_named(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_raw_file_beside_its_jpeg_is_the_same_picture(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"raw")
     files = find_pictures(tmp_path)
     assert [path.name for path in files.pictures] == ["1.jpg", "2.NEF"]
-    assert "1.NEF" in files.left_out()
+    assert "1.NEF" in files.describe_left_out()
 
 
 def test_names_are_unique_and_any_bytes_are_shown(tmp_path: Path) -> None:
