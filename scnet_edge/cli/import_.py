@@ -28,11 +28,12 @@ def import_masks(
     reject_empty: Annotated[
         bool, typer.Option("--reject-empty", help="A picture without a mask is of no crack.")
     ] = False,
+    by: Annotated[str | None, typer.Option(help="Who has drawn; default: your user name.")] = None,
 ) -> None:
     """Take the masks of CVAT, Label Studio or labelme into a survey, and accept their records."""
     from scnet_edge.survey.exchange.annotations import import_annotations
 
-    done = import_annotations(survey, path, reject_empty=reject_empty)
+    done = import_annotations(survey, path, reject_empty=reject_empty, by=by)
     typer.echo(
         f"{len(done.corrected)} masks corrected, {len(done.same)} as they were, "
         f"{len(done.rejected)} records rejected"

@@ -16,6 +16,7 @@ from scnet_edge.types import Photograph
 
 Kind = Literal["longitudinal", "circumferential", "spiral", "multiple"]
 Review = Literal["needs_review", "accepted", "rejected"]
+Opening = Literal["surface", "crack", "open"]
 
 
 class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +76,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             diagonal), `seen_once` (in one frame, although two later ones had its place in view).
         snapshot: file name inside the survey's snapshots folder; None before it is written.
         photograph: of a picture file, what it says of itself.
+        opening: as a person saw it; None where none has said, and the width suggests it.
+        reviewed_by, reviewed_utc: who has last said something of it, and when (ISO 8601).
     """
 
     seq: int
@@ -116,6 +119,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     review: Review = "needs_review"
     remarks: str = ""
     photograph: Photograph | None = None
+    opening: Opening | None = None
+    reviewed_by: str = ""
+    reviewed_utc: str = ""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,12 +13,13 @@ import msgspec
 
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
-from scnet_edge.inspection.records import Figure, Kind, Observation
+from scnet_edge.inspection.records import Figure, Kind, Observation, Opening
 
 PACKAGED = Path(__file__).with_name("codes.toml")
 SURE_SIGMAS = 1.645  # one-sided 95 %
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
 Verdict = Literal["above", "within", "undecided", "not measured"]
+OPENINGS: dict[Opening, str] = {"surface": "A", "crack": "B", "open": "C"}  # of EN 13508-2
 
 
 class Graded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +68,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     Attributes:
         en13508: main code and characters, `BAB B A`; the first is `?` where no width is known.
+        opening: as a person saw it, else from the width; None where no width is known.
         en13508_width_mm: the first quantity; None where no width is known.
         occurrences: how often it counts in the ratings.
         continuous: long enough for a start and a finish line.
@@ -75,6 +77,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     pacp: str
     grade: int
     en13508: str
+    opening: Opening | None
     en13508_width_mm: float | None
     occurrences: int
     continuous: bool
@@ -110,11 +113,14 @@ def find_limit(codes: Codes, name: str) -> Limit:
 
 
 def suggest(observation: Observation, codes: Codes) -> Suggestion:
-    """Return what the table suggests; an opening is only suggested from a width in mm."""
+    """Return what the table suggests; an opening from a width in mm, or as a person saw it."""
     width_mm = observation.width_p95_mm
     length_m = length_along_m(observation)
     continuous = length_m >= codes.pacp.continuous_from_m
-    opened = surely_above(width_mm, codes.pacp.open_from_mm)
+    opened = observation.opening == "open"
+    if observation.opening is None:
+        opened = surely_above(width_mm, codes.pacp.open_from_mm)
+    opening = observation.opening or _opening(width_mm, codes.en13508)
     graded = (codes.pacp.fracture if opened else codes.pacp.crack)[observation.kind]
     return Suggestion(
         pacp=graded.code,
@@ -122,10 +128,11 @@ def suggest(observation: Observation, codes: Codes) -> Suggestion:
         en13508=" ".join(
             (
                 codes.en13508.main,
-                _opening(width_mm, codes.en13508),
+                OPENINGS[opening] if opening else "?",
                 codes.en13508.direction[observation.kind],
             )
         ),
+        opening=opening,
         en13508_width_mm=None if width_mm is None else _rounded_mm(width_mm.value),
         occurrences=max(1, round(length_m / codes.pacp.occurrence_m)) if continuous else 1,
         continuous=continuous,
@@ -158,12 +165,12 @@ def length_along_m(observation: Observation) -> float:
     return observation.end_m - observation.start_m
 
 
-def _opening(width_mm: Figure | None, table: En13508) -> str:
+def _opening(width_mm: Figure | None, table: En13508) -> Opening | None:
     if width_mm is None:
-        return "?"
+        return None
     if width_mm.value >= table.open_from_mm:
-        return "C"
-    return "B" if width_mm.value >= table.crack_from_mm else "A"
+        return "open"
+    return "crack" if width_mm.value >= table.crack_from_mm else "surface"
 
 
 def _rounded_mm(width_mm: float) -> float:

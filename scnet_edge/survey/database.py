@@ -42,6 +42,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("CREATE TABLE picture (file TEXT PRIMARY KEY, frame_id INTEGER NOT NULL)",),
+    ("CREATE TABLE change (id INTEGER PRIMARY KEY, record TEXT NOT NULL, mask BLOB)",),
 )
 VERSION = len(MIGRATIONS)
 MAX_BYTES = 512 * 2**20

@@ -78,6 +78,23 @@ def read_crack_mask(folder: Path, observation: Observation) -> Mask | None:
     return None if image is None else np.asarray(image[..., 0] > 127, np.bool_)
 
 
+def read_mask_file(folder: Path, seq: int) -> bytes:
+    """Return the file of the crack's mask as it is; empty where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return _bytes_of(_path(folder / SNAPSHOTS, seq, "png"))
+    except FileNotFoundError:
+        return b""
+
+
+def remove_crack_mask(folder: Path, seq: int) -> None:
+    """Remove the file of a crack's mask, if it is there."""
+    _path(_own(folder), seq, "png").unlink(missing_ok=True)
+
+
 def read_sidecars(folder: Path, *, after_seq: int = 0) -> list[Observation]:
     """Return the records beside the snapshots, in order; one that is damaged is left out."""
     found = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Site
 
 
@@ -89,3 +90,18 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     utc: str
     reason: str
     detail: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person has changed of an observation; changes are added, and never taken away.
+
+    Attributes:
+        utc: ISO 8601.
+        before: the observation as it was.
+        undoes: the change that this one takes back.
+    """
+
+    by: str
+    utc: str
+    before: Observation
+    undoes: int | None = None

@@ -16,7 +16,7 @@ from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.survey.database import aside
 from scnet_edge.survey.evidence import read_sidecars
-from scnet_edge.survey.facts import Alarm, Facts, Progress
+from scnet_edge.survey.facts import Alarm, Change, Facts, Progress
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -25,6 +25,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "gap": Gap,
     "alarm": Alarm,
     "progress": Progress,
+    "change": Change,
 }
 MAX_RECORD_BYTES = 8 * 2**20
 

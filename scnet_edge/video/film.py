@@ -96,8 +96,8 @@ def open_film(path: Path) -> Film:
     Raises:
         InputError: it cannot be read, is no video that FFmpeg knows, or no picture of it decodes.
     """
-    container = _open(path)
-    stream = _video_stream(path, container)
+    container = open_container(path)
+    stream = video_stream(path, container)
     reader = _Reader(path, container, stream)
     items = reader.items()
     before = list[Item]()
@@ -117,7 +117,8 @@ def open_film(path: Path) -> Film:
     )
 
 
-def _open(path: Path) -> InputContainer:
+def open_container(path: Path) -> InputContainer:
+    """Return a video file, open; InputError where FFmpeg knows none in it."""
     try:
         if not path.stat().st_size:
             raise InputError(f"{escape(path)}: empty file, expected a video")
@@ -131,7 +132,8 @@ def _open(path: Path) -> InputContainer:
         raise InputError(_no_film(path, f"({e.strerror}), or it is cut short")) from e
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+def video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """Return the stream of pictures of a video file; InputError where there is none."""
     stream = container.streams.best("video")
     names = set(container.format.name.split(","))
     pictures = any(name.endswith("_pipe") for name in names)

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 INDEX = "index.html"
+ICON = Path(__file__).with_name("icon.svg")
 
 
 def asset_routes(folder: Path) -> list[BaseRoute]:
-    """Return a route for every file of a page's folder, `/` for its `index.html`."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    """Return a route for every file of a page's folder, `/` for its `index.html`, and our icon."""
+    files = [*sorted(path for path in folder.iterdir() if path.is_file()), ICON]
     return [Route("/" if f.name == INDEX else f"/{f.name}", _asset(f)) for f in files]
 
 

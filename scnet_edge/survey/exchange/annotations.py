@@ -12,9 +12,7 @@ prefix or suffix a tool has put around it.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -32,19 +30,11 @@ from scnet_edge.data.masks import read_mask
 from scnet_edge.data.outlines import Polygon, check_polygon, polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.database import connect
-from scnet_edge.survey.evidence import (
-    encoded_mask,
-    read_crack_mask,
-    read_picture,
-    write_crack_mask,
-    write_sidecar,
-)
+from scnet_edge.survey.evidence import encoded_mask, read_crack_mask, read_picture
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import JOURNAL, lock_survey
+from scnet_edge.survey.review import MASK, Edit, edit
 from scnet_edge.types import Mask
 
-CORRECTED = "mask_corrected"
 _SEQ = re.compile(r"(?:^|[^0-9])(\d{6,18})(?:[._](?:jpe?g|png|json|rf)|$)", re.IGNORECASE)
 Named: TypeAlias = Iterator[tuple[str, Mask | None]]  # None: listed, and nothing drawn
 Side = Annotated[int, msgspec.Meta(gt=0, le=MAX_PIXELS)]
@@ -109,7 +99,9 @@ class Imported:
     unknown: tuple[str, ...]
 
 
-def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) -> Imported:
+def import_annotations(
+    folder: Path, path: Path, *, reject_empty: bool = False, by: str | None = None
+) -> Imported:
     """Take the masks of an annotation tool into a survey; none where one does not fit.
 
     Whoever is killed in between imports again: a record is accepted once its mask is in place.
@@ -122,6 +114,7 @@ def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) 
         path: what the tool has exported.
         reject_empty: a picture that is listed without an annotation is of no crack; else it is
             left as it is.
+        by: who has drawn; None for the name of this machine's user.
 
     Raises:
         InputError: a file of no known form, or a mask of another size than its picture.
@@ -149,9 +142,10 @@ def import_annotations(folder: Path, path: Path, *, reject_empty: bool = False) 
             else:
                 corrected.append(one.seq)
                 masks[one.seq] = encoded_mask(part)
-                flags = tuple(dict.fromkeys((*flags, CORRECTED)))
+                flags = tuple(dict.fromkeys((*flags, MASK)))
             changed[one.seq] = replace(one, review="accepted", flags=flags)
-    _write(folder, changed, masks)
+    edits = [Edit(after=record, mask=masks.get(seq)) for seq, record in changed.items()]
+    edit(folder, edits, by=by)
     return Imported(
         same=tuple(same),
         corrected=tuple(corrected),
@@ -187,26 +181,6 @@ def _parts(
         most, seq = max(overlaps, default=(0, named.seq))
         parts[seq if most else named.seq] |= piece
     return [(o, parts[o.seq]) for o in shown]
-
-
-def _write(folder: Path, changed: dict[int, Observation], masks: dict[int, bytes]) -> None:
-    """Note which masks are to be others, then write those, then what became of the records."""
-    with closing(lock_survey(folder)), closing(connect(folder / JOURNAL)) as db:
-        _record(db, {seq: replace(changed[seq], review="needs_review") for seq in masks})
-        for seq, mask in masks.items():
-            write_crack_mask(folder, seq, mask)
-        _record(db, changed)
-        for record in changed.values():
-            write_sidecar(folder, record)
-
-
-def _record(db: sqlite3.Connection, changed: dict[int, Observation]) -> None:
-    """Write records into the journal, all or none."""
-    db.execute("BEGIN IMMEDIATE")
-    for seq, record in changed.items():
-        text = msgspec.json.encode(record).decode()
-        db.execute("UPDATE observation SET record = ? WHERE seq = ?", (text, seq))
-    db.execute("COMMIT")
 
 
 def _check_size(folder: Path, record: Observation, mask: Mask, name: str) -> None:

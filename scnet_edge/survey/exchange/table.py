@@ -46,13 +46,14 @@ PLAIN = (
 )
 FIGURES = ("length_mm", "width_mean_mm", "width_p95_mm", "width_max_mm", "area_mm2")
 SUGGESTED = ("pacp", "grade", "en13508", "en13508_width_mm")
+REVIEWED = ("remarks", "reviewed_by", "reviewed_utc")
 COLUMNS = (
     *PLAIN,
     *(name for figure in FIGURES for name in (figure, f"{figure}_sigma")),
     *(f"suggested_{name}" for name in SUGGESTED),
     *("photograph", "taken", "lon", "lat"),
     "flags",
-    "remarks",
+    *REVIEWED,
 )
 DECIMALS = {"lon": 7, "lat": 7}  # a centimetre; of everything else six
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # with these a spreadsheet begins to compute
@@ -128,7 +129,8 @@ def row_of(survey: Survey, observation: Observation, codes: Codes) -> dict[str, 
     if survey.facts.mode != "wall":
         suggestion = suggest(observation, codes)
         row |= {f"suggested_{name}": getattr(suggestion, name) for name in SUGGESTED}
-    return {**row, "flags": " ".join(observation.flags), "remarks": observation.remarks}
+    said = {name: getattr(observation, name) for name in REVIEWED}
+    return {**row, "flags": " ".join(observation.flags), **said}
 
 
 def _cell(column: str, value: object, dialect: Dialect) -> object:

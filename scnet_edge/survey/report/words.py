@@ -18,6 +18,8 @@ FLAGS = {
     "clock_unsynced": "the wall clock was not set",
     "degraded": "the machine ran at reduced quality",
     "mask_corrected": "a person corrected the mask; the figures are still the program's",
+    "code_corrected": "a person corrected the code",
+    "clock_corrected": "a person corrected the clock position",
     "edge_of_view": "the crack leaves the view, so it may be longer",
     "seen_once": "seen in one frame only, though others looked at its place: check it first",
 }

@@ -209,8 +209,8 @@ def test_who_is_killed_while_masks_are_written_imports_again(
     survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = coco(tmp_path / "a.json", ["000001.jpg", "000002.jpg"])
-    written = "scnet_edge.survey.exchange.annotations.write_sidecar"
-    for moment in ("scnet_edge.survey.exchange.annotations.write_crack_mask", written):
+    written = "scnet_edge.survey.review.write_sidecar"
+    for moment in ("scnet_edge.survey.review.write_crack_mask", written):
         with monkeypatch.context() as patch:
             patch.setattr(moment, _killed)
             with pytest.raises(KeyboardInterrupt):

@@ -114,7 +114,7 @@ def test_geojson_properties_are_flat_so_that_a_map_styles_by_them(
 
 
 PHOTOGRAPH = Photograph(
-    file="day 2/PIER_01.jpg", taken="2024-05-06T07:08:09", lonlat=(6.0, 50.00027778)
+    file="day 2/PIER_01.jpg", taken="2024-05-06T07:08:09", lonlat=(6.0, 50.0002778)
 )
 
 
@@ -126,10 +126,10 @@ def test_a_photograph_gives_its_name_time_and_place_to_every_format(tmp_path: Pa
     for format in ("csv", "json", "geojson", "coco"):
         [path] = export(survey, CODES, format, out)
         text = path.read_text(encoding="utf-8")
-        for said in ("PIER_01.jpg", "2024-05-06T07:08:09", "50.00027778"):
+        for said in ("PIER_01.jpg", "2024-05-06T07:08:09", "50.0002778"):
             assert said in text
     [feature] = json.loads((out / "observations.geojson").read_text())["features"]
-    assert feature["geometry"] == {"type": "Point", "coordinates": [6.0, 50.00027778]}
+    assert feature["geometry"] == {"type": "Point", "coordinates": [6.0, 50.0002778]}
     [sample] = open_dataset(f"coco:{out / 'coco.json'}", "all")
     assert np.array_equal(sample.read_mask(), picture(1)[1])
 

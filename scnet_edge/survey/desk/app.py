@@ -1,0 +1,231 @@
+"""What the page of a reviewer asks: records, pictures, outlines, the film; and what it may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from scnet_edge.config import NOT_JSON
+from scnet_edge.errors import ScnetEdgeError, SurveyError
+from scnet_edge.inspection.records import Kind, Observation, Opening, Review
+from scnet_edge.survey.codes import Codes
+from scnet_edge.survey.desk.film import FilmFile, film_answer, still_answer
+from scnet_edge.survey.desk.records import record_facts, survey_facts
+from scnet_edge.survey.evidence import picture_path, read_crack_mask, read_picture
+from scnet_edge.survey.folder import read_survey
+from scnet_edge.survey.outline import Ring, edited, outline_of
+from scnet_edge.survey.review import MOST_NAME, MOST_REMARKS, review, undo
+from scnet_edge.types import Mask
+from scnet_edge.web.access import access_for, parse_address
+from scnet_edge.web.assets import asset_routes
+from scnet_edge.web.guard import Rules
+from scnet_edge.web.server import Served, serving
+
+PAGE, DEFAULT_PORT = "review", 8766
+ASSETS = Path(__file__).with_name("page")
+RULES = Rules(writes=True, max_body_bytes=2**20)
+T = TypeVar("T")
+Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
+Remarks: TypeAlias = Annotated[str, msgspec.Meta(max_length=MOST_REMARKS)]
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person says of a record; what is None stays as it is.
+
+    Attributes:
+        rings: the outline as it shall be, instead of the one that `/outline/SEQ.json` gave.
+    """
+
+    by: Name
+    review: Review | None = None
+    remarks: Remarks | None = None
+    kind: Kind | None = None
+    opening: Opening | None = None
+    clock_h: tuple[float, float] | None = None
+    rings: list[Ring] | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose last change is to be taken back."""
+
+    by: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The survey on the desk; its writers take turns."""
+
+    folder: Path
+    codes: Codes
+    film: FilmFile | None
+    by: str
+    turn: Lock
+
+
+@contextmanager
+def open_desk(
+    folder: Path,
+    address: str,
+    codes: Codes,
+    *,
+    by: str,
+    film: FilmFile | None = None,
+    token_file: Path | None = None,
+) -> Iterator[Served]:
+    """Serve the page of a survey until the context is left; everybody needs the token.
+
+    Args:
+        folder: the survey's.
+        address: `HOST:PORT`; port 0 takes a free one.
+        codes: the table that codes are suggested from.
+        by: the reviewer's name until the page is told another.
+        film: what the survey was made of, where it is at hand.
+        token_file: where the token is, or will be; None for this user's own.
+
+    Raises:
+        SurveyError: no survey.
+        ConfigError: no such address, in use, or the token file is not private.
+    """
+    read_survey(folder)
+    where = parse_address(address, default_port=DEFAULT_PORT)
+    access = access_for(where[0], PAGE, token_file, token_always=True)
+    desk = Desk(folder, codes, film, by, Lock())
+    with serving(where, make_app(desk), access, rules=RULES) as served:
+        yield served
+
+
+def make_app(desk: Desk) -> Starlette:
+    """Return the application, which a guard has to stand around."""
+    reads = {
+        "/survey.json": _survey,
+        "/picture/{seq:int}.jpg": _picture,
+        "/outline/{seq:int}.json": _outline,
+        "/film": _film,
+        "/still.jpg": _still,
+    }
+    writes = {"/review/{seq:int}": _reviewed, "/undo": _undone}
+    return Starlette(
+        routes=[
+            *asset_routes(ASSETS),
+            *(Route(path, partial(give, desk)) for path, give in reads.items()),
+            *(Route(path, partial(take, desk), methods=["POST"]) for path, take in writes.items()),
+        ],
+        exception_handlers={ScnetEdgeError: _refused},
+    )
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """Say what is wrong in one line: of the survey, or of what was said."""
+    return PlainTextResponse(f"{error}\n", 409 if isinstance(error, SurveyError) else 422)
+
+
+def _survey(desk: Desk, request: Request) -> Response:
+    facts = survey_facts(read_survey(desk.folder), desk.codes)
+    film = desk.film and {"kind": desk.film.kind, "length_s": desk.film.length_s}
+    return _json(facts | {"film": film, "by": desk.by})
+
+
+def _picture(desk: Desk, request: Request) -> Response:
+    path = picture_path(desk.folder, _found(desk, request.path_params["seq"]))
+    if path is None:
+        raise HTTPException(404, "No picture was kept.")
+    return Response(path.read_bytes(), media_type="image/jpeg")
+
+
+def _outline(desk: Desk, request: Request) -> Response:
+    return _json(outline_of(_mask(desk, _found(desk, request.path_params["seq"]))))
+
+
+def _film(desk: Desk, request: Request) -> Response:
+    return film_answer(_film_of(desk), request)
+
+
+def _still(desk: Desk, request: Request) -> Response:
+    return still_answer(_film_of(desk), request)
+
+
+def _film_of(desk: Desk) -> FilmFile:
+    if desk.film is None:
+        raise HTTPException(404, "The film is not at hand.")
+    return desk.film
+
+
+async def _reviewed(desk: Desk, request: Request) -> Response:
+    said = _decoded(await request.body(), Said)
+    return await run_in_threadpool(_say, desk, request.path_params["seq"], said)
+
+
+async def _undone(desk: Desk, request: Request) -> Response:
+    asked = _decoded(await request.body(), Asked)
+    return await run_in_threadpool(_undo, desk, asked)
+
+
+def _say(desk: Desk, seq: int, said: Said) -> Response:
+    with desk.turn:
+        mask = None
+        if said.rings is not None:
+            mask = edited(_mask(desk, _found(desk, seq)), said.rings)
+        review(
+            desk.folder,
+            seq,
+            by=said.by,
+            verdict=said.review,
+            remarks=said.remarks,
+            kind=said.kind,
+            opening=said.opening,
+            clock_h=said.clock_h,
+            mask=mask,
+        )
+        return _now(desk, seq)
+
+
+def _undo(desk: Desk, asked: Asked) -> Response:
+    with desk.turn:
+        return _now(desk, undo(desk.folder, by=asked.by).seq)
+
+
+def _now(desk: Desk, seq: int) -> Response:
+    return _json(record_facts(read_survey(desk.folder), seq, desk.codes))
+
+
+def _found(desk: Desk, seq: int) -> Observation:
+    for one in read_survey(desk.folder).observations:
+        if one.seq == seq:
+            return one
+    raise HTTPException(404, f"No observation {seq}.")
+
+
+def _mask(desk: Desk, one: Observation) -> Mask:
+    """Return the crack's mask; an empty one where none was kept beside the picture."""
+    mask = read_crack_mask(desk.folder, one)
+    if mask is not None:
+        return mask
+    picture = read_picture(desk.folder, one)
+    if picture is None:
+        raise HTTPException(404, "No picture was kept, so there is no outline.")
+    return np.zeros(picture.shape[:2], np.bool_)
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except NOT_JSON as e:
+        raise HTTPException(400, f"Expected what the page sends: {e}") from e
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
