@@ -162,7 +162,9 @@ def test_the_readme_is_read_in_three_minutes() -> None:
     assert len(README.read_text(encoding="utf-8").split()) <= 700
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")) + under("docs", "*.md"), ids=name_of)
+@pytest.mark.parametrize(
+    "path", sorted({*ROOT.glob("*.md"), *under("docs", "*.md"), *documents()}), ids=name_of
+)
 def test_links_point_to_files(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r'src="([^"]+)"', text)
