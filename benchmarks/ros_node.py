@@ -21,7 +21,7 @@ from scnet_edge.config import write_json
 from scnet_edge.machine.description import machine_name
 from scnet_edge.ros2.node import OUTPUTS, CrackNode, Output
 from scnet_edge.simulation.clip import render_clip
-from scnet_edge.sinks.rosbag_file import make_message
+from scnet_edge.sinks.ros_results import make_message
 from scnet_edge.types import Frame, Mask, Result
 
 SIZES_HW = ((384, 544), (1080, 1920))

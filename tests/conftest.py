@@ -25,6 +25,7 @@ from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.engines.tensorrt import plans as trt_compile
 from scnet_edge.engines.tensorrt.builder import BuildSettings, Built
 from scnet_edge.folders import file_sha256
+from scnet_edge.video import camera
 from scnet_edge.video.fake_source import drawn_frames
 
 ROOT = Path(__file__).parents[1]
@@ -156,6 +157,13 @@ def orin(monkeypatch: pytest.MonkeyPatch) -> Orin:
     for module in (compile, device):
         monkeypatch.setattr(module, "identity", lambda engine: dict(orin.identity))
     return orin
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a lost camera be tried again at once instead of after a second."""
+    monkeypatch.setattr(camera, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(camera, "POLL_S", 0.02)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ SourceUri = Annotated[
     typer.Option(
         "--source",
         help="csi://0, v4l2:///dev/video0, rtsp://..., http://... (MJPEG), gst:PIPELINE, "
-        "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video.",
+        "ros2://TOPIC, sim://pipe, rosbag:FOLDER, an image, a folder of images or a video.",
     ),
 ]
 Cache = Annotated[
@@ -47,7 +47,7 @@ ROBOT_OPTIONS: dict[str, Any] = {
         typer.Option(
             "--sink",
             help="jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER, "
-            "mqtt://HOST/TOPIC or prometheus://HOST:PORT; may be given again.",
+            "ros2://PREFIX, mqtt://HOST/TOPIC or prometheus://HOST:PORT; may be given again.",
         ),
     ],
     "fail_closed": Annotated[

@@ -14,7 +14,8 @@ from scnet_edge.sinks.queued import Outlet, Queued
 from scnet_edge.sinks.run_records import Recorder
 
 SUPPORTED = (
-    "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER or mqtt://HOST/TOPIC"
+    "jsonl:PATH, mcap:PATH, video:PATH.avi, masks:FOLDER, rosbag:FOLDER, ros2://PREFIX "
+    "or mqtt://HOST/TOPIC"
 )
 
 
@@ -53,7 +54,7 @@ def open_sinks(
 
 def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
     kind, _, rest = spec.partition(":")
-    if not rest.strip("/"):
+    if not rest.strip("/") and kind != "ros2":
         raise ConfigError(f"sink {redact(spec)!r}: expected {SUPPORTED}")
     try:
         match kind:
@@ -77,13 +78,17 @@ def _outlet(spec: str, recorder: Recorder, fps: float | None) -> Outlet[Any]:
                 from scnet_edge.sinks.mqtt import Mqtt
 
                 return Mqtt(spec, recorder)
+            case "ros2":
+                from scnet_edge.sinks.ros2_topics import Ros2Topics
+
+                return Ros2Topics(spec, recorder)
             case "rosbag":
                 from scnet_edge.sinks.rosbag_file import RosbagFile, parse_rosbag
 
                 folder, storage = parse_rosbag(rest)
                 return RosbagFile(folder, recorder, storage=storage)
     except ModuleNotFoundError as e:
-        extra = "ros" if kind == "rosbag" else "robot"
+        extra = "ros" if kind in ("ros2", "rosbag") else "robot"
         raise ConfigError(
             f"sink {redact(spec)!r} needs the package {e.name}; {install_extra(extra)}"
         ) from e

@@ -20,15 +20,15 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import InputError, install_extra
 from scnet_edge.events import Event, Kind, event_now
 from scnet_edge.redaction import without_secrets
 from scnet_edge.types import Captured, Frame
@@ -49,8 +49,8 @@ FRAME_S = 5.0  # between frames
 ANSWER_S = 5.0  # a host that says neither yes nor no for longer is left to the capture process
 GRACE_S = 1.0  # from SIGTERM to SIGKILL: a driver may need it to let go of its camera
 POLL_S = 0.1  # how soon a stop is seen
+ROS2_NEEDS = ("zenoh", "rosbags")
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 logger = logging.getLogger(__name__)
 # Isolated from the working directory, whatever lies in it, and then given our own path.
 BOOT = (
@@ -227,12 +227,14 @@ def _check_present(camera: Camera, open_s: float) -> None:
         raise CameraTrouble("absent", f"needs gst-launch-1.0; {remedy}", hopeless=True)
     if camera.kind == "v4l2" and not Path(camera.target).exists():
         raise CameraTrouble("absent", "no such device; is the camera plugged in?")
-    if camera.kind in ("rtsp", "http"):
-        parts = urlsplit(camera.target)
-        address = (parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme.lower()])
+    if camera.kind == "ros2" and (missing := [name for name in ROS2_NEEDS if not find_spec(name)]):
+        needs = f"needs the package {missing[0]}; {install_extra('ros')}"
+        raise CameraTrouble("absent", needs, hopeless=True)
+    if camera.address is not None:
         try:
-            socket.create_connection(address, timeout=min(ANSWER_S, open_s)).close()
+            socket.create_connection(camera.address, timeout=min(ANSWER_S, open_s)).close()
         except TimeoutError:
             return  # it may only be slow: the capture process has `open_s`
         except OSError as e:
-            raise CameraTrouble("unreachable", f"{address[0]}: {e.strerror or e}") from e
+            host, port = camera.address
+            raise CameraTrouble("unreachable", f"{host}:{port}: {e.strerror or e}") from e

@@ -43,6 +43,10 @@ def grab(camera: Camera) -> Generator[Frame | None]:
         return _v4l2_frames(camera)
     if camera.kind == "rtsp":
         return rtsp_frames(camera)
+    if camera.kind == "ros2":
+        from scnet_edge.video.ros2_topic import topic_frames  # its packages are an extra
+
+        return topic_frames(camera)
     return gst_frames(gst_pipeline(camera))
 
 

@@ -17,6 +17,7 @@ from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
 
+PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 # Encoding -> channels, bits of a channel, OpenCV's conversion to BGR; None where there is none.
 ENCODINGS: Final[dict[str, tuple[int, int, int | None]]] = {
     "bgr8": (3, 8, None),

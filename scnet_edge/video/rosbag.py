@@ -23,7 +23,7 @@ from rosbags.typesys import Stores, TypesysError, get_typestore
 from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.types import Captured
-from scnet_edge.video.ros_images import frame_of, stamp_ns
+from scnet_edge.video.ros_images import PICTURES, frame_of, stamp_ns
 from scnet_edge.video.sources import Source
 
 if sys.version_info >= (3, 14):
@@ -31,7 +31,6 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 # Damage shows in the parsers of rosbags as any of these.
 ERRORS = (
     *(AnyReaderError, ReaderError, SerdeError, TypesysError),

@@ -11,13 +11,15 @@ import msgspec
 
 from scnet_edge.errors import InputError
 from scnet_edge.redaction import redact
+from scnet_edge.video.rmw_zenoh import parse_place
 
-Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst"]
+Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst", "ros2"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 SUPPORTED = (
     "csi://0, v4l2:///dev/video0, rtsp://HOST/PATH, http://HOST/PATH (MJPEG), gst:PIPELINE, "
-    "sim://pipe, rosbag:FOLDER, an image, a folder of images or a video file"
+    "ros2://TOPIC, sim://pipe, rosbag:FOLDER, an image, a folder of images or a video file"
 )
+DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 LIMITS = {"width": (16, 16_384), "height": (16, 16_384), "fps": (1, 1000)}
 
 
@@ -26,7 +28,8 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: how it is read.
-        target: the sensor's number, the device's path, the URL, or the GStreamer pipeline.
+        target: the sensor's number, the device's path, the URL (of rtsp, http and ros2), or the
+            GStreamer pipeline.
         width_px, height_px, fps: what is asked of a csi or v4l2 camera; None leaves it to it.
     """
 
@@ -39,12 +42,22 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """What to call it in messages and records."""
-        return redact(self.target if self.kind in ("rtsp", "http", "v4l2") else self.uri)
+        return redact(self.target if self.kind in ("rtsp", "http", "ros2", "v4l2") else self.uri)
 
     @property
     def uri(self) -> str:
         """The source, without what is asked of it."""
         return f"{self.kind}:{'//' if self.kind == 'csi' else ''}{self.target}"
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of a camera in the network; of ros2 its router's."""
+        if self.kind == "ros2":
+            return parse_place(self.target).address
+        if self.kind not in ("rtsp", "http"):
+            return None
+        parts = urlsplit(self.target)
+        return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme.lower()]
 
 
 def parse_camera(uri: str) -> Camera | None:
@@ -66,6 +79,9 @@ def parse_camera(uri: str) -> Camera | None:
         return Camera(kind="rtsp" if scheme.startswith("rtsp") else "http", target=uri)
     if scheme == "csi":
         return _csi(uri, parts)
+    if scheme == "ros2":
+        parse_place(uri)
+        return Camera(kind="ros2", target=uri)
     if scheme == "v4l2":
         return _v4l2(uri, parts)
     raise InputError(f"{redact(uri)}: unknown kind of source, expected {SUPPORTED}")

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from misbehaving import MjpegCamera, Script
 
-from scnet_edge.video import camera
-
 
 @pytest.fixture
 def mjpeg_camera() -> Iterator[Callable[[Script], MjpegCamera]]:
@@ -22,10 +20,3 @@ def mjpeg_camera() -> Iterator[Callable[[Script], MjpegCamera]]:
     yield start
     for started in cameras:
         started.close()
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a lost camera be tried again at once instead of after a second."""
-    monkeypatch.setattr(camera, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(camera, "POLL_S", 0.02)

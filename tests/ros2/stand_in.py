@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from wire import header
 
-from scnet_edge.sinks.rosbag_file import types
+from scnet_edge.sinks.ros_results import types
 
 
 class Publisher:

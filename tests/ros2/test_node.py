@@ -16,7 +16,7 @@ from scnet_edge.errors import ConfigError, EngineError, InputError
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.ros2.node import OUTPUTS, CrackNode
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.sinks.rosbag_file import make_message, types
+from scnet_edge.sinks.ros_results import make_message, types
 from scnet_edge.types import Frame, Result
 
 SIZE_HW = (64, 96)

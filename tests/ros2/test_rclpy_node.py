@@ -22,7 +22,7 @@ from stand_in import arrived
 from wire import camera_info, image, odometry, wall
 
 from scnet_edge import config
-from scnet_edge.sinks.rosbag_file import OURS
+from scnet_edge.sinks.ros_results import OURS
 
 ROOT = Path(__file__).parents[2]
 ROS = ROOT / "scnet_edge_ros"

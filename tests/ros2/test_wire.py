@@ -18,7 +18,7 @@ from dds_types import Header, Image, Time
 from wire import START_NS, image
 
 from scnet_edge.ros2.node import CrackNode
-from scnet_edge.sinks.rosbag_file import make_message, types
+from scnet_edge.sinks.ros_results import make_message, types
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.fake_source import drawn_frames
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scnet_edge.sinks.rosbag_file import make_message, types
+from scnet_edge.sinks.ros_results import make_message, types
 
 START_NS = 1_795_000_000_123_456_789
 

@@ -17,10 +17,11 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.events import event_now
 from scnet_edge.robot.open_source import open_any
 from scnet_edge.sinks.open import open_sinks
-from scnet_edge.sinks.rosbag_file import TOPICS, RosbagFile, types
+from scnet_edge.sinks.ros_results import TOPICS, types
+from scnet_edge.sinks.rosbag_file import PREFIX, RosbagFile
 
 FRAMES = 3
-EXPECTED = {**dict.fromkeys(TOPICS, FRAMES), "/scnet_edge/log": 1}
+EXPECTED = {**{f"{PREFIX}/{topic}": FRAMES for topic in TOPICS}, "/scnet_edge/log": 1}
 
 
 def written(folder: Path, storage: str) -> Path:
@@ -77,7 +78,7 @@ def test_sqlite_finds_all(tmp_path: Path) -> None:
             "GROUP BY name"
         ).fetchall()
     assert {name: count for name, _, count in rows} == EXPECTED
-    assert {name: kind for name, kind, _ in rows} == TOPICS
+    assert {name: kind for name, kind, _ in rows} == {f"{PREFIX}/{t}": k for t, k in TOPICS.items()}
 
 
 def test_what_one_run_wrote_another_can_look_at(tmp_path: Path) -> None:
