@@ -37,7 +37,7 @@ def shading(frame: Frame, mask: Mask) -> Light:
 
 
 def blend(
-    frame: Frame, light: Light, mask: Mask, rng: np.random.Generator, *, widest_px: float = 6.0
+    frame: Frame, light: Light, mask: Mask, rng: np.random.Generator, *, widest_px: float = 8.0
 ) -> tuple[Frame, Mask] | None:
     """Return an image with a crack blended in, and its mask; None where no place is fit for it.
 

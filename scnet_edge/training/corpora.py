@@ -9,18 +9,19 @@ from typing import TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.blend import blend, shading
+from scnet_edge.data.blend import Light, shading
 from scnet_edge.data.corpus import Corpus, CorpusSet, by_domain
 from scnet_edge.data.filming import plain_frame
 from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.training.images import TrainingImage, load_images, sharing
+from scnet_edge.training.images import TrainingImage, blended, load_images, sharing
 from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
+from scnet_edge.types import Mask
 
-PLAIN, BLENDED = 160, 500  # how many frames are drawn, and how many cracks are blended
-BLENDED_HELD = 60  # how many to choose a threshold by
-CRACK_PICTURES = 240  # of the sets that lend, as many as these lend to the pictures
+PLAIN = 160  # how many frames are drawn
+BLENDED_HELD = 60  # how many images with a blended crack choose a threshold
+CRACK_PICTURES = 240  # at most so many images lend their cracks
 SEED = 20_000
 Held: TypeAlias = dict[str, list[Sample]]
 
@@ -57,9 +58,10 @@ def load_corpus(
     if corpus.plain:
         images += sharing(plain_images(), corpus.plain, taught=False)
     if corpus.blended:
-        blends = blended_images(lent, taking)
-        report(f"{len(blends)} images with a crack of another blended in")
-        images += sharing(blends, corpus.blended, taught=False)
+        cracks = lent_cracks(lent)
+        report(f"{len(cracks)} images lend their cracks to {len(taking)} others")
+        takers = [dataclasses.replace(image, cracks=cracks) for image in taking]
+        images += sharing(takers, corpus.blended, taught=False)
     return images, held_out(corpus)
 
 
@@ -85,10 +87,13 @@ def held_out(corpus: Corpus) -> Held:
                 [each for each in training if each.takes],
             )
         )
-        blends = blended_images(lent, taking, count=BLENDED_HELD)
+        cracks, rng = lent_cracks(lent), np.random.default_rng(SEED)
+        takers = [dataclasses.replace(image, cracks=cracks) for image in taking]
+        made = [blended(takers[i % len(takers)], rng) for i in range(BLENDED_HELD)]
         held["blended"] = [
             MadeSample(Path(f"{i}"), Path(f"{i}"), "crack", image.frame, image.mask)
-            for i, image in enumerate(blends)
+            for i, image in enumerate(made)
+            if image.mask.any()
         ]
     return held
 
@@ -104,30 +109,14 @@ def plain_images(*, count: int = PLAIN) -> list[TrainingImage]:
     return [TrainingImage(f, np.zeros(f.shape[:2], np.bool_), None) for f in frames]
 
 
-def blended_images(
-    lent: list[TrainingImage],
-    taking: list[TrainingImage],
-    *,
-    count: int = BLENDED,
-) -> list[TrainingImage]:
-    """Return images of `taking` with a crack of `lent` blended in, one or two each.
+def lent_cracks(lent: list[TrainingImage]) -> list[tuple[Light, Mask]]:
+    """Return the light and the mask of the cracks of `CRACK_PICTURES` images.
 
     Raises:
-        InputError: no crack fits anywhere.
+        InputError: no image has a crack.
     """
-    rng = np.random.default_rng(SEED)
-    chosen = rng.permutation(len(lent))[:CRACK_PICTURES]
-    cracks = [(shading(lent[i].frame, lent[i].mask), lent[i].mask) for i in chosen]
-    blends: list[TrainingImage] = []
-    for place in range(count):
-        onto = taking[place % len(taking)]
-        frame, mask = onto.frame, onto.mask
-        for _ in range(int(rng.integers(1, 3))):
-            found = blend(frame, *cracks[int(rng.integers(len(cracks)))], rng)
-            if found is not None:
-                frame, mask = found[0], mask | found[1]
-        if mask.any():
-            blends.append(dataclasses.replace(onto, frame=frame, mask=mask))
-    if not blends:
-        raise InputError("no crack of the sets that lend fits into an image of those that take")
-    return blends
+    cracked = [image for image in lent if image.mask.any()]
+    if not cracked:
+        raise InputError("no image of the sets that lend has a crack; let another set lend")
+    order = np.random.default_rng(SEED).permutation(len(cracked))[:CRACK_PICTURES]
+    return [(shading(cracked[i].frame, cracked[i].mask), cracked[i].mask) for i in order]

@@ -25,7 +25,7 @@ def mine(images: Sequence[TrainingImage], run: Run) -> list[TrainingImage]:
         images: Of a corpus.
         run: The model, as a function of frames.
     """
-    sound = [place for place, image in enumerate(images) if not image.mask.any()]
+    sound = [i for i, image in enumerate(images) if not (image.mask.any() or image.cracks)]
     out = list(images)
     weights: list[float] = []
     for place in sound:

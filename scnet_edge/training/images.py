@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
-from scnet_edge.data.blend import shading
+from scnet_edge.data.blend import Light, blend, shading
 from scnet_edge.data.classes import check_classes
 from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
 from scnet_edge.data.samples import Sample
@@ -26,6 +26,7 @@ from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.edge_maps import EdgeMap, MapOf
 from scnet_edge.training.schedule import Schedule
+from scnet_edge.types import Mask
 
 COARSE_PX = 6  # how far a coarse mask may be off
 CLEARLY_DARK = 0.75  # of the light of the wall beside
@@ -41,6 +42,8 @@ class TrainingImage:
         edges: (H, W) uint8, the HED probability times 255; None where no model sees it.
         ignored: (H, W) bool, True where nothing is learnt; None: all of it is learnt.
         focus: (H, W) bool, where crops are centred when there is no crack; None: anywhere.
+        cracks: Of other images, each the light that it takes and its mask: one or two of them are
+            blended in before each crop, another way each time.
         share: How often crops are cut from it, relative to the others.
         taught: Whether teachers are asked about it. Of a drawn wall the mask is exact, and of a
             domain that they never saw they know nothing.
@@ -51,6 +54,7 @@ class TrainingImage:
     edges: EdgeMap | None
     ignored: npt.NDArray[np.bool_] | None = None
     focus: npt.NDArray[np.bool_] | None = None
+    cracks: Sequence[tuple[Light, Mask]] = ()
     share: float = 1.0
     taught: bool = True
 
@@ -75,6 +79,16 @@ def sharing(
     """Return images that together have a share of the crops."""
     each = share / max(1, len(images))
     return [dataclasses.replace(image, share=each, taught=taught) for image in images]
+
+
+def blended(image: TrainingImage, rng: np.random.Generator) -> TrainingImage:
+    """Return an image with one or two of its `cracks` blended in; as it is where none fits."""
+    frame, mask = image.frame, image.mask
+    for _ in range(int(rng.integers(1, 3))):
+        found = blend(frame, *image.cracks[int(rng.integers(len(image.cracks)))], rng)
+        if found is not None:
+            frame, mask = found[0], mask | found[1]
+    return dataclasses.replace(image, frame=frame, mask=mask, cracks=())
 
 
 def load_images(samples: Sequence[Sample], map_of: MapOf | None) -> list[TrainingImage]:
@@ -237,6 +251,8 @@ def _crop(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_], np.bool_]:
     """Return one input (C, crop, crop), its mask and what of it is ignored, and if it is taught."""
     image = images[int(np.searchsorted(until, rng.random() * until[-1], side="right"))]
+    if image.cracks:
+        image = blended(image, rng)
     crop = training_crop(
         image.frame,
         image.mask,
