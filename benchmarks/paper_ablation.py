@@ -176,7 +176,7 @@ def figure_of(
         reference = reference_run(open_scnet(card), hed, device=device)
         scores = evaluate(
             predictions(reference, open_dataset(tested_on, "test")),
-            threshold=card.threshold,
+            decision=card.decision,
             subject=run.name,
             engine="PyTorch FP32",
             data=f"{name_of(tested_on)} test",

@@ -135,6 +135,7 @@ def build_bundle(
             ),
             input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw, batch=recipe.batch),
             threshold=threshold,
+            seed=0.0 if recipe.threshold else card.seed,
             edge_threshold=edge_threshold,
             operating_points=card.operating_points,
             precision=step.precision,

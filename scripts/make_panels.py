@@ -42,12 +42,12 @@ def main(model: str, out: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         draw_walls(Path(temporary))
         samples = {sample.name: sample for sample in open_dataset(f"folder:{temporary}", "all")}
-        counted = tally(predictions(run, samples.values()), threshold=card.threshold)
+        counted = tally(predictions(run, samples.values()), decision=card.decision)
         rows = []
         for kind in ("good", "thin", "failed"):
-            for name in plots.telling_images(counted, card.threshold)[kind][:2]:
+            for name in plots.telling_images(counted)[kind][:2]:
                 frame = samples[name].read_frame()
-                mask = run(frame) >= card.threshold
+                mask = card.decision.mask_of(run(frame))
                 rows.append(titled(kind, plots.panel(frame, mask, samples[name].read_mask())))
     sheet = np.concatenate(rows)
     scale = WIDTH_PX / sheet.shape[1]

@@ -6,11 +6,12 @@
 
 Writes FOLDER/NAME.safetensors and .json, benchmarks/results/accuracy/NAME-on-SET.json for the test
 splits of DeepCrack, CrackForest and the masonry set, and benchmarks/results/domains/NAME.json for
-those of corpora/field.toml; each is looked at once. Held-out images of the corpus choose the
-operating points; without a corpus the threshold is that of the run, the best of its held-out
-training images. --bits rounds the weights before they are scored, so that the repository, which
-keeps every version, compresses them. Afterwards: scripts/recalibrate.py, and the figures of README
-and docs.
+those of corpora/field.toml; each is looked at once. The operating points are chosen by images of
+the training splits of corpora/field.toml that trained nothing, whatever the corpus of the run is:
+they are two numbers, no weights. Without a corpus the threshold is that of the run, the best of its
+held-out training images. --bits rounds the weights before they are scored, so that the repository,
+which keeps every version, compresses them. Afterwards: scripts/recalibrate.py, and the figures of
+README and docs.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.domains import DomainScores, point_figures
 from scnet_edge.evaluation.of_corpus import score_corpus
-from scnet_edge.evaluation.operating import choose_points, domain_counts
+from scnet_edge.evaluation.operating import choose_points
 from scnet_edge.evaluation.predict import Run, predictions, reference_run
 from scnet_edge.models.cards import Card, OperatingPoint, find_card, read_card, write_card
+from scnet_edge.models.decision import Decision
 from scnet_edge.models.weights import measure_card, open_hed, open_scnet, save_weights
 from scnet_edge.training.corpora import held_out
 
@@ -66,26 +68,26 @@ def scored(card: Card, name: str, data: str) -> Evaluation:
     predicted = predictions(reference(card), track(open_dataset(data, "test"), data))
     return evaluate(
         predicted,
-        threshold=card.threshold,
+        decision=card.decision,
         subject=name,
         engine="PyTorch FP32",
         data=f"{data.partition(':')[0]} test",
     )
 
 
-def chosen_points(card: Card, corpus: Corpus) -> dict[str, float]:
-    """Return the operating points that held-out images of the corpus choose."""
-    run = reference(card)
-    points = choose_points(
-        [
-            domain_counts(predictions(run, track(samples, f"held out: {domain}")))
-            for domain, samples in held_out(corpus).items()
-        ]
-    )
-    return dict(points.items())
+def chosen_points(card: Card, corpus: Corpus) -> dict[str, Decision]:
+    """Return the operating points that images choose which trained nothing."""
+    run, field = reference(card), read_corpus(FIELD)
+    seen = {each.name for each in corpus.sets if each.share}
+    unseen = {each.name for each in field.sets} - seen
+    maps = {
+        domain: list(predictions(run, track(samples, f"held out: {domain}")))
+        for domain, samples in held_out(field, unseen).items()
+    }
+    return {str(name): point for name, point in choose_points(maps).items()}
 
 
-def scored_domains(card: Card, points: dict[str, float]) -> dict[str, DomainScores]:
+def scored_domains(card: Card, points: dict[str, Decision]) -> dict[str, DomainScores]:
     """Return the scores on the test splits of the field corpus at each point."""
 
     def tracked(samples: list[Sample], domain: str) -> Iterable[Sample]:
@@ -94,7 +96,7 @@ def scored_domains(card: Card, points: dict[str, float]) -> dict[str, DomainScor
     scores = score_corpus(
         read_corpus(FIELD),
         reference(card),
-        thresholds=list(points.values()),
+        decisions=list(points.values()),
         subject=card.name,
         engine="PyTorch FP32",
         track=tracked,
@@ -131,8 +133,9 @@ def main() -> None:
     path = weights.with_suffix(".json")
     write_card(path, measure_card(card, weights))
     card = read_card(path)
-    points = chosen_points(card, corpus) if corpus else {SHIPPED: card.threshold}
-    card = msgspec.structs.replace(card, threshold=points.get("balanced", card.threshold))
+    points = chosen_points(card, corpus) if corpus else {SHIPPED: card.decision}
+    ships = points.get("balanced", card.decision)
+    card = msgspec.structs.replace(card, threshold=ships.threshold, seed=ships.seed)
     domains = scored_domains(card, points)
     DOMAINS.mkdir(exist_ok=True)
     encoded = msgspec.json.format(msgspec.json.encode(domains), indent=2)
@@ -143,7 +146,8 @@ def main() -> None:
     shown = tuple(
         OperatingPoint(
             name=name,  # type: ignore[arg-type]
-            threshold=points[name],
+            threshold=points[name].threshold,
+            seed=points[name].seed,
             domains={domain: point_figures(score) for domain, score in of.domains.items()},
         )
         for name, of in domains.items()

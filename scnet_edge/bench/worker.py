@@ -99,22 +99,19 @@ def peak_rss_mb() -> float:
 
 
 def score(subject: BenchmarkSubject, data: str, images: int) -> dict[str, Any]:
-    """Return pixel F1 on annotated images, evenly spaced, the same for every case."""
+    """Return pixel F1 of the masks of annotated images, evenly spaced, the same for every case."""
     from scnet_edge.bench.scoring import choose_samples
     from scnet_edge.evaluation.bootstrap import interval
-    from scnet_edge.evaluation.metrics import add_up, count, score_at
-    from scnet_edge.evaluation.predict import predictions
+    from scnet_edge.evaluation.metrics import add_up, as_map, count, score_at
 
     samples = choose_samples(data, images)
-    threshold = subject.pipeline.manifest.threshold
-    predicted = predictions(lambda frame: subject.pipeline(frame).probability, samples)
-    counts = [
-        count(probability, truth.crack, ignored=truth.ignored)
-        for truth, probability in ((s.read_truth(), p) for s, p in predicted)
-    ]
+    counts = []
+    for sample in samples:
+        mask, truth = subject.pipeline(sample.read_frame()).mask, sample.read_truth()
+        counts.append(count(as_map(mask), truth.crack, ignored=truth.ignored))
     return {
-        "f1": score_at(add_up(counts), threshold).f1,
-        "f1_ci95": interval(counts, lambda c: score_at(c, threshold).f1),
+        "f1": score_at(add_up(counts), 1).f1,
+        "f1_ci95": interval(counts, lambda c: score_at(c, 1).f1),
         "images": len(counts),
         "data": f"{data.partition(':')[0]} test",
     }

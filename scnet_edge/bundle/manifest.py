@@ -34,10 +34,11 @@ from scnet_edge.config import read_json, read_text, write_json
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.folders import file_sha256
 from scnet_edge.models.cards import OperatingPoint
+from scnet_edge.models.decision import Decision
 from scnet_edge.types import Parity
 
 Precision = Literal["fp32", "fp16", "int8"]
-SCHEMA = 4
+SCHEMA = 5
 MANIFEST, GOLDEN, CALIBRATION = "manifest.json", "golden.npz", "calibration.toml"
 FUSED, HED, SCNET = "fused.onnx", "hed.onnx", "scnet.onnx"
 
@@ -163,7 +164,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     schema: int
     model: ModelIdentity
     input: InputContract
-    threshold: float  # crack where the probability is at least this
+    threshold: float  # crack where the probability is at least this, ...
+    seed: float = 0.0  # ... in an area that is sure of it, see `Decision`
     edge_threshold: float | None = None  # prior where the HED probability is above this
     precision: Precision
     calibration: Calibration | None
@@ -177,6 +179,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tools: dict[str, str]  # package -> version
     created: str  # ISO 8601, UTC
     seal: str = ""  # SHA-256 of all the other fields, as `write_manifest` leaves it
+
+    @property
+    def decision(self) -> Decision:
+        """What is called a crack."""
+        return Decision(threshold=self.threshold, seed=self.seed)
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -228,7 +235,7 @@ def seal_of(fields: dict[str, Any]) -> str:
 
 
 def at_operating_point(manifest: Manifest, name: str | None) -> Manifest:
-    """Return a manifest with the threshold of an operating point; None leaves the shipped one.
+    """Return a manifest with the decision of an operating point; None leaves the shipped one.
 
     Raises:
         ConfigError: the bundle has no such point.
@@ -237,11 +244,11 @@ def at_operating_point(manifest: Manifest, name: str | None) -> Manifest:
         return manifest
     for point in manifest.operating_points:
         if point.name == name:
-            return msgspec.structs.replace(manifest, threshold=point.threshold)
+            return msgspec.structs.replace(manifest, threshold=point.threshold, seed=point.seed)
     known = ", ".join(point.name for point in manifest.operating_points) or "none"
     raise ConfigError(
         f"operating point {name!r}: expected one that the bundle of {manifest.model.name} has, "
-        f"found {known}; leave it out for the threshold {manifest.threshold:g}"
+        f"found {known}; leave it out for the threshold {manifest.decision}"
     )
 
 

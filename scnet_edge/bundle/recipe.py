@@ -29,7 +29,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         model: Name of a shipped model.
         size_hw: Height and width the networks run at, in pixels.
         frame_hw: Height and width of the camera frames; None for frames of `size_hw`.
-        threshold: Crack where the probability is at least this; None for the card's.
+        threshold: Crack where the probability is at least this, wherever; None for the card's
+            decision.
         edge_threshold: Prior where the HED probability is above this.
         calibration: Name of a file in `calibration/`, or a path; None for the model's own.
         exclude: Convolutions that stay in floating point, by node name.

@@ -50,10 +50,10 @@ def calibrate(
     cache: Annotated[Path | None, typer.Option(help="Folder for histograms.")] = None,
     negatives: Annotated[
         Path | None,
-        typer.Option(help="A folder of frames without a crack: find the threshold of --bundle."),
+        typer.Option(help="A folder of frames without a crack: find a seed for --bundle."),
     ] = None,
     bundle: Annotated[
-        Path | None, typer.Option(help="Gets that threshold as operating point 'own'.")
+        Path | None, typer.Option(help="Gets that seed as operating point 'own'.")
     ] = None,
     alarmed: Annotated[
         float, typer.Option(min=0, max=1, help="The share of them that may be alarmed.")
@@ -61,14 +61,14 @@ def calibrate(
 ) -> None:
     """Choose frames, compare the methods on them, write ranges and a contact sheet beside.
 
-    With --negatives: find the threshold of a bundle that keeps alarms rare on your own walls.
+    With --negatives: find how sure a bundle must be so that alarms stay rare on your own walls.
     """
     if negatives or bundle:
         if not (negatives and bundle) or data or out:
             raise ConfigError(
                 "--negatives and --bundle: expected both, without --data and --out; give the two"
             )
-        return find_own_threshold(negatives, bundle, alarmed)
+        return find_own_point(negatives, bundle, alarmed)
     if not data or not out:
         raise ConfigError("expected --data and --out, or --negatives and --bundle; give two")
     from scnet_edge.bundle.recipe import make_recipe
@@ -117,7 +117,7 @@ def calibrate(
     print("\n".join([_counts(gathered), *_summary(out, sheet, calibration)]))
 
 
-def find_own_threshold(negatives: Path, bundle: Path, alarmed: float) -> None:
+def find_own_point(negatives: Path, bundle: Path, alarmed: float) -> None:
     """Find the operating point `own` on frames without a crack, and write it into the bundle."""
     from rich.console import Console
     from rich.progress import track
@@ -127,6 +127,7 @@ def find_own_threshold(negatives: Path, bundle: Path, alarmed: float) -> None:
     from scnet_edge.evaluation.alarms import add_alarms, count_alarms
     from scnet_edge.evaluation.operating import quiet_point
     from scnet_edge.evaluation.predict import predictions
+    from scnet_edge.models.decision import Decision
     from scnet_edge.runtime.pipeline import Pipeline
 
     samples = open_dataset(f"negative:{negatives}", "all")
@@ -134,12 +135,13 @@ def find_own_threshold(negatives: Path, bundle: Path, alarmed: float) -> None:
         tracked = track(samples, "frames", console=Console(stderr=True))
         maps = [p for _, p in predictions(lambda frame: pipeline(frame).probability, tracked)]
         manifest = pipeline.manifest
-    point = quiet_point(maps, alarmed=alarmed)
+    point = quiet_point(maps, threshold=manifest.threshold, alarmed=alarmed)
     record_operating_point(bundle, manifest, point)
-    for name, threshold in (("ships", manifest.threshold), ("own", point.threshold)):
-        found = add_alarms((count_alarms(p, threshold) for p in maps), threshold)
+    own = Decision(threshold=point.threshold, seed=point.seed)
+    for name, decision in (("ships", manifest.decision), ("own", own)):
+        found = add_alarms((count_alarms(decision.mask_of(p)) for p in maps), decision)
         print(
-            f"{name}: {threshold:.2f}, {found.alarmed:.1%} of {found.frames} frames alarmed, "
+            f"{name}: {decision}, {found.alarmed:.1%} of {found.frames} frames alarmed, "
             f"{found.per_frame:.2f} alarms a frame"
         )
     print(f"{bundle}: has it now; scnet-edge run {bundle} --operating-point own")

@@ -120,7 +120,7 @@ def evaluate(
         with show_progress(Progress(console=Console(stderr=True))) as progress:
             counted = tally(
                 predictions(scored.run, progress.track(samples, description=subject)),
-                threshold=scored.threshold,
+                decision=scored.decision,
                 tolerances_px=tolerances,
             )
         scores = summarise(
@@ -165,10 +165,10 @@ def _plot(out: Path, subject: Subject, samples: list[Sample], counted: Tally, la
     out.mkdir(parents=True, exist_ok=True)
     plots.draw_curves(out / "precision-recall.png", {label: plots.total(counted)})
     named = {sample.name: sample for sample in samples}
-    for kind, names in plots.telling_images(counted, subject.threshold).items():
+    for kind, names in plots.telling_images(counted).items():
         for name in names:
             frame, truth = named[name].read_frame(), named[name].read_mask()
-            mask = subject.run(frame) >= subject.threshold
+            mask = subject.decision.mask_of(subject.run(frame))
             plots.write_panel(out / kind / f"{name}.png", frame, mask, truth)
 
 
@@ -200,8 +200,10 @@ def _record(bundle: Path, scores: Evaluation) -> None:
 
 
 def _summary(scores: Evaluation) -> str:
+    from scnet_edge.models.decision import Decision
 
     shipped, best = scores.shipped, scores.ods
+    decision = Decision(threshold=shipped.threshold, seed=shipped.seed)
     low, high = shipped.ci95
     best_low, best_high = best.ci95
     tolerant = ", ".join(f"{f1:.4f} at {px} px" for px, f1 in scores.tolerance.items())
@@ -209,7 +211,7 @@ def _summary(scores: Evaluation) -> str:
         [
             f"{scores.subject} on {scores.images} images of {scores.data}, {scores.engine}; "
             "zero tolerance, 95 % intervals over images",
-            f"  shipped threshold {shipped.threshold:.2f}: F1 {shipped.f1:.4f} "
+            f"  shipped, at {decision}: F1 {shipped.f1:.4f} "
             f"[{low:.4f}, {high:.4f}], precision {shipped.precision:.4f}, "
             f"recall {shipped.recall:.4f}, crack IoU {shipped.iou:.4f}",
             f"  best threshold {best.threshold:.2f} (ODS): F1 {best.f1:.4f} "
@@ -242,7 +244,7 @@ def over_corpus(path: Path, subject: Subject, name: str) -> DomainScores:
         (scores,) = score_corpus(
             corpus,
             subject.run,
-            thresholds=[subject.threshold],
+            decisions=[subject.decision],
             subject=name,
             engine=subject.engine,
             track=track,
@@ -259,17 +261,22 @@ def without_masks(samples: list[Sample], subject: Subject, name: str, domain: st
     from scnet_edge.evaluation.predict import predictions
 
     tracked = track(samples, domain, console=Console(stderr=True))
-    (score,) = score_domain(predictions(subject.run, tracked), thresholds=[subject.threshold])
+    (score,) = score_domain(predictions(subject.run, tracked), decisions=[subject.decision])
     return DomainScores(
-        subject=name, engine=subject.engine, threshold=subject.threshold, domains={domain: score}
+        subject=name,
+        engine=subject.engine,
+        threshold=subject.decision.threshold,
+        seed=subject.decision.seed,
+        domains={domain: score},
     )
 
 
 def print_domains(scores: DomainScores) -> None:
     """Print a line for each domain."""
-    print(
-        f"{scores.subject} at {scores.threshold:.2f}, {scores.engine}; test splits, 95 % intervals"
-    )
+    from scnet_edge.models.decision import Decision
+
+    decision = Decision(threshold=scores.threshold, seed=scores.seed)
+    print(f"{scores.subject} at {decision}, {scores.engine}; test splits, 95 % intervals")
     for domain, score in scores.domains.items():
         for line in _lines(score):
             print(f"  {domain}: {line}")

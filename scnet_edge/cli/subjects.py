@@ -13,6 +13,7 @@ from scnet_edge.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from scnet_edge.evaluation.predict import Run
     from scnet_edge.models.cards import Card
+    from scnet_edge.models.decision import Decision
 
 
 class Subject(NamedTuple):
@@ -20,7 +21,7 @@ class Subject(NamedTuple):
 
     run: Run
     engine: str
-    threshold: float
+    decision: Decision
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def open_subject(
             yield Subject(
                 lambda frame: pipeline(frame).probability,
                 pipeline.engine,
-                pipeline.manifest.threshold,
+                pipeline.manifest.decision,
             )
         return
     card = crack_model(subject)
@@ -94,16 +95,18 @@ def _reference(card: Card, device: str) -> Subject:
     hed = open_hed() if card.takes_prior else None
     run = reference_run(open_scnet(card), hed, device=device)
     engine = "PyTorch FP32" if device == "cpu" else f"PyTorch FP32 on {device}"
-    return Subject(run, engine, card.threshold)
+    return Subject(run, engine, card.decision)
 
 
 def _refine(card: Card) -> Subject:
     from scnet_edge.evaluation.predict import REFINED_THRESHOLD, refined_run
     from scnet_edge.models.baselines import DeepCrackLiu
+    from scnet_edge.models.decision import Decision
     from scnet_edge.models.weights import open_scnet
 
     model = open_scnet(card)
     if not isinstance(model, DeepCrackLiu):
         raise ConfigError(f"--refine is for runs of deepcrack-liu; {card.name} is {card.kind}")
     run = refined_run(model, card.threshold)
-    return Subject(run, "PyTorch FP32, guided filter", REFINED_THRESHOLD)
+    refined = Decision(threshold=REFINED_THRESHOLD)
+    return Subject(run, "PyTorch FP32, guided filter", refined)

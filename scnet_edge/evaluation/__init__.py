@@ -18,9 +18,10 @@ from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_alarms
 from scnet_edge.evaluation.bootstrap import interval
 from scnet_edge.evaluation.metrics import (
-    THRESHOLDS,
     Counts,
+    Levels,
     add_up,
+    as_map,
     count_levels,
     iou,
     levels,
@@ -28,20 +29,21 @@ from scnet_edge.evaluation.metrics import (
     ods,
     ois,
     score_at,
-    threshold_index,
 )
 from scnet_edge.evaluation.ranking import average_precision
 from scnet_edge.evaluation.shapes import count_boundaries, count_patches, count_thin
 from scnet_edge.models.cards import CardMetrics
-from scnet_edge.types import Map, PixelCounts
+from scnet_edge.models.decision import Decision
+from scnet_edge.types import Map, Mask, PixelCounts
 
 TOLERANCES_PX = (0, 2, 5)
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything at one threshold, zero tolerance but for `tolerance`.
+    """Everything by one decision, zero tolerance but for `tolerance`.
 
     Attributes:
+        threshold, seed: The decision.
         ci95: Interval of F1 over images.
         iou: Crack intersection over union.
         miou: Mean of crack IoU and background IoU; not to be compared with `iou`.
@@ -51,6 +53,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     threshold: float
+    seed: float = 0.0
     f1: float
     ci95: tuple[float, float]
     precision: float
@@ -79,8 +82,9 @@ class BestF1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one model or bundle scores on one split.
 
-    `shipped` is at the threshold that ships, which held-out training images chose. The figures at
-    the top are at thresholds that are best on these very images, as the literature reports them.
+    `shipped` is of the masks by the decision that ships, which held-out images chose. The figures
+    at the top are at thresholds that are best on these very images, of pixels alone, as the
+    literature reports them.
 
     Attributes:
         subject: The model or bundle.
@@ -95,9 +99,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         patch_f1: F1 of 32x32 patches there.
         thin_recall: Recall on cracks at most 4 px wide there.
         tolerance: Tolerance in pixels -> best F1 of one threshold.
-        boundary_f1: F1 of the outlines within 2 px, at the threshold that ships.
-        shipped: Scores at the threshold that ships.
-        alarms: What is called crack there on images that show none; None where all show one.
+        boundary_f1: F1 of the outlines within 2 px, by the decision that ships.
+        shipped: Scores by the decision that ships.
+        alarms: What is called crack then on images that show none; None where all show one.
     """
 
     subject: str
@@ -118,24 +122,50 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts of the images so far; `shipped` is the threshold that the boundaries are taken at.
+class PixelTally:
+    """Counts of maps, or of masks, at every threshold.
 
     Attributes:
-        names: Of the images.
         pixels: Per image, zero tolerance.
         tolerant: Tolerance in pixels -> counts of all images.
+        patches: Per image, of 32x32 pixels.
+        thin: Per image, on cracks at most 4 px wide.
+    """
+
+    pixels: list[Counts] = field(default_factory=list)
+    tolerant: dict[int, Counts] = field(default_factory=dict)
+    patches: list[Counts] = field(default_factory=list)
+    thin: list[Counts] = field(default_factory=list)
+
+    def add(self, reached: Levels, truth: Mask, tolerances_px: Sequence[int]) -> None:
+        """Count one image by its `levels`."""
+        self.pixels.append(count_levels(reached, truth))
+        self.patches.append(count_patches(reached, truth))
+        self.thin.append(count_thin(reached, truth))
+        for px in tolerances_px:
+            here = count_levels(reached, truth, tolerance_px=px) if px else self.pixels[-1]
+            self.tolerant[px] = self.tolerant[px] + here if px in self.tolerant else here
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of the images so far.
+
+    Attributes:
+        decision: What ships.
+        names: Of the images.
+        swept: At every threshold, of pixels alone.
+        decided: Of the masks that the decision gives, the same at every threshold above 0.
+        boundary: Of these masks.
         crack: The probabilities of the crack pixels of each image.
         beside: Those of its other pixels.
         quiet: The alarms of each image without a crack.
     """
 
-    shipped: float
+    decision: Decision
     names: list[str] = field(default_factory=list)
-    pixels: list[Counts] = field(default_factory=list)
-    tolerant: dict[int, Counts] = field(default_factory=dict)
-    patches: list[Counts] = field(default_factory=list)
-    thin: list[Counts] = field(default_factory=list)
+    swept: PixelTally = field(default_factory=PixelTally)
+    decided: PixelTally = field(default_factory=PixelTally)
     boundary: PixelCounts = field(default_factory=PixelCounts)
     crack: list[Map] = field(default_factory=list)
     beside: list[Map] = field(default_factory=list)
@@ -145,22 +175,20 @@ class Tally:
 def tally(
     predicted: Iterable[tuple[Sample, Map]],
     *,
-    threshold: float,
+    decision: Decision,
     tolerances_px: Sequence[int] = TOLERANCES_PX,
 ) -> Tally:
     """Return the counts of predicted maps, each against the mask of its sample.
 
     Args:
         predicted: Samples with their (h, w) probability, as `predict.predictions` yields them.
-        threshold: The one that ships, in whole hundredths.
+        decision: The one that ships.
         tolerances_px: How far a prediction may lie from the crack, each scored apart.
 
     Raises:
         InputError: no image, no crack or no background, or a mask unreadable or of another size.
-        ConfigError: the threshold is not in whole hundredths.
     """
-    index = threshold_index(threshold)  # refused now rather than after the last image
-    counted = Tally(threshold)
+    counted = Tally(decision)
     for sample, probability in predicted:
         truth, ignored = sample.read_truth()
         if truth.shape != probability.shape:
@@ -168,66 +196,61 @@ def tally(
                 f"{sample.mask}: expected the size of its image, {probability.shape}, "
                 f"found {truth.shape}; replace one of them"
             )
-        reached = levels(probability, ignored)
+        mask = decision.mask_of(probability)
         if not truth.any():
-            known = probability if ignored is None else probability * ~ignored
-            counted.quiet.append(count_alarms(known, threshold))
+            counted.quiet.append(count_alarms(mask if ignored is None else mask & ~ignored))
         counted.names.append(sample.name)
         counted.crack.append(probability[truth])
         counted.beside.append(probability[~truth if ignored is None else ~(truth | ignored)])
-        counted.pixels.append(count_levels(reached, truth))
-        counted.patches.append(count_patches(reached, truth))
-        counted.thin.append(count_thin(reached, truth))
-        above = probability >= THRESHOLDS[index]
-        counted.boundary += count_boundaries(above, truth, ignored=ignored)
-        for px in tolerances_px:
-            here = count_levels(reached, truth, tolerance_px=px) if px else counted.pixels[-1]
-            counted.tolerant[px] = counted.tolerant[px] + here if px in counted.tolerant else here
-    total = add_up(counted.pixels)
-    check_classes(total.truth, total.pixels, len(counted.pixels))
+        counted.swept.add(levels(probability, ignored), truth, tolerances_px)
+        counted.decided.add(levels(as_map(mask), ignored), truth, tolerances_px)
+        counted.boundary += count_boundaries(mask, truth, ignored=ignored)
+    total = add_up(counted.swept.pixels)
+    check_classes(total.truth, total.pixels, len(counted.names))
     return counted
 
 
 def summarise(counted: Tally, *, subject: str, engine: str, data: str) -> Evaluation:
     """Return the scores of a tally; the words are for the record."""
-    total, best = add_up(counted.pixels), ods(add_up(counted.pixels))
-    at_best = _scores(counted, total, best.threshold)
+    swept = counted.swept
+    best = ods(add_up(swept.pixels))
+    at_best = _scores(swept, best.threshold, Decision(threshold=best.threshold))
     return Evaluation(
         subject=subject,
         engine=engine,
         data=data,
-        images=len(counted.pixels),
+        images=len(counted.names),
         ods=BestF1(
             f1=best.f1,
             threshold=best.threshold,
-            ci95=interval(counted.pixels, lambda c: float(c.f1.max())),
+            ci95=interval(swept.pixels, lambda c: float(c.f1.max())),
             precision=best.precision,
             recall=best.recall,
         ),
-        ois=ois(counted.pixels),
+        ois=ois(swept.pixels),
         auprc=average_precision(counted.crack, counted.beside),
         iou=at_best.iou,
         miou=at_best.miou,
         patch_f1=at_best.patch_f1,
         thin_recall=at_best.thin_recall,
-        tolerance={str(px): ods(counts).f1 for px, counts in counted.tolerant.items()},
+        tolerance={str(px): ods(counts).f1 for px, counts in swept.tolerant.items()},
         boundary_f1=counted.boundary.f1,
-        shipped=_scores(counted, total, counted.shipped),
-        alarms=add_alarms(counted.quiet, counted.shipped) if counted.quiet else None,
+        shipped=_scores(counted.decided, 1, counted.decision),
+        alarms=add_alarms(counted.quiet, counted.decision) if counted.quiet else None,
     )
 
 
 def evaluate(
     predicted: Iterable[tuple[Sample, Map]],
     *,
-    threshold: float,
+    decision: Decision,
     subject: str,
     engine: str,
     data: str,
     tolerances_px: Sequence[int] = TOLERANCES_PX,
 ) -> Evaluation:
     """Return the scores of predicted maps: `tally`, then `summarise`."""
-    counted = tally(predicted, threshold=threshold, tolerances_px=tolerances_px)
+    counted = tally(predicted, decision=decision, tolerances_px=tolerances_px)
     return summarise(counted, subject=subject, engine=engine, data=data)
 
 
@@ -245,17 +268,20 @@ def card_metrics(evaluation: Evaluation) -> CardMetrics:
     )
 
 
-def _scores(counted: Tally, total: Counts, threshold: float) -> Scores:
-    score, patches = score_at(total, threshold), score_at(add_up(counted.patches), threshold)
+def _scores(counted: PixelTally, at: float, decision: Decision) -> Scores:
+    """Return the scores of counts at one threshold, under the name of a decision."""
+    total = add_up(counted.pixels)
+    score = score_at(total, at)
     return Scores(
-        threshold=threshold,
+        threshold=decision.threshold,
+        seed=decision.seed,
         f1=score.f1,
-        ci95=interval(counted.pixels, lambda c: score_at(c, threshold).f1),
+        ci95=interval(counted.pixels, lambda c: score_at(c, at).f1),
         precision=score.precision,
         recall=score.recall,
-        iou=iou(total, threshold),
-        miou=mean_iou(total, threshold),
-        patch_f1=patches.f1,
-        thin_recall=score_at(add_up(counted.thin), threshold).recall,
-        tolerance={str(px): score_at(c, threshold).f1 for px, c in counted.tolerant.items()},
+        iou=iou(total, at),
+        miou=mean_iou(total, at),
+        patch_f1=score_at(add_up(counted.patches), at).f1,
+        thin_recall=score_at(add_up(counted.thin), at).recall,
+        tolerance={str(px): score_at(c, at).f1 for px, c in counted.tolerant.items()},
     )

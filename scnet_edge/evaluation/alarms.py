@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.evaluation.bootstrap import interval_of_mean
+from scnet_edge.models.decision import Decision
 from scnet_edge.types import Map, Mask
 
 LEAST_PX = 20  # connected pixels that count as a crack, as in an inspection
 
 
 class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model says of frames without a crack, at one threshold.
+    """What a model says of frames without a crack, by one decision.
 
     Attributes:
+        threshold, seed: The decision.
         frames: How many there are.
         alarmed: Share of them with at least one alarm.
         alarmed_ci95: Its interval, by resampling frames.
@@ -28,6 +30,7 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     threshold: float
+    seed: float = 0.0
     frames: int
     alarmed: float
     alarmed_ci95: tuple[float, float]
@@ -37,7 +40,7 @@ class Alarms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameAlarms:
-    """The alarms of one frame at one threshold.
+    """The alarms of one frame.
 
     Attributes:
         areas: Connected areas that count as a crack.
@@ -50,9 +53,8 @@ class FrameAlarms:
     size: int
 
 
-def count_alarms(probability: Map, threshold: float) -> FrameAlarms:
-    """Return what a probability map (h, w) alarms at."""
-    mask = probability >= np.float32(threshold)
+def count_alarms(mask: Mask) -> FrameAlarms:
+    """Return the alarms of a mask (h, w) bool of a frame without a crack."""
     return FrameAlarms(areas=count_areas(mask), pixels=int(mask.sum()), size=mask.size)
 
 
@@ -64,18 +66,18 @@ def count_areas(mask: Mask) -> int:
     return int((areas[1:, cv2.CC_STAT_AREA] >= LEAST_PX).sum())
 
 
-def alarm_levels(probability: Map, thresholds: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """Return whether a frame is alarmed at each threshold; at a higher one it is so less."""
-    out = np.zeros(len(thresholds), np.bool_)
-    for place in np.argsort(thresholds):
-        out[place] = count_alarms(probability, thresholds[place]).areas > 0
+def alarm_levels(probability: Map, decisions: Sequence[Decision]) -> npt.NDArray[np.bool_]:
+    """Return whether each decision alarms at a frame; they go from the loudest to the quietest."""
+    out = np.zeros(len(decisions), np.bool_)
+    for place, decision in enumerate(decisions):
+        out[place] = count_areas(decision.mask_of(probability)) > 0
         if not out[place]:
             break
     return out
 
 
-def add_alarms(frames: Iterable[FrameAlarms], threshold: float) -> Alarms:
-    """Return the alarms of many frames at one threshold.
+def add_alarms(frames: Iterable[FrameAlarms], decision: Decision) -> Alarms:
+    """Return the alarms of many frames by one decision.
 
     Raises:
         InputError: there are no frames.
@@ -85,7 +87,8 @@ def add_alarms(frames: Iterable[FrameAlarms], threshold: float) -> Alarms:
     alarmed = (areas > 0).astype(np.float64)
     ci95 = interval_of_mean(alarmed)
     return Alarms(
-        threshold=threshold,
+        threshold=decision.threshold,
+        seed=decision.seed,
         frames=len(frames),
         alarmed=float(alarmed.mean()),
         alarmed_ci95=ci95,

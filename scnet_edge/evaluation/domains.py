@@ -12,9 +12,10 @@ from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_alarms, count_areas
 from scnet_edge.evaluation.bootstrap import interval
-from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at
+from scnet_edge.evaluation.metrics import Counts, add_up, as_map, count, ods, score_at
 from scnet_edge.evaluation.objects import Found, count_objects
 from scnet_edge.models.cards import PointFigure
+from scnet_edge.models.decision import Decision
 from scnet_edge.types import Map
 
 
@@ -22,11 +23,11 @@ class CrackScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Images with masks.
 
     Attributes:
-        f1: At the threshold that ships.
+        f1: Of the mask, by the decision that ships.
         ci95: Its interval over images.
-        best_f1: At the threshold that is best for this very domain.
+        best_f1: At the threshold that is best for this very domain, of pixels alone.
         cracks: How many there are.
-        crack_recall: Share of them that is found, by half of their length, at the threshold that
+        crack_recall: Share of them that is found, by half of their length, by the decision that
             ships.
     """
 
@@ -62,15 +63,22 @@ class DomainScores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     subject: str
     engine: str
     threshold: float
+    seed: float = 0.0
     domains: dict[str, DomainScore]
 
 
 @dataclass(slots=True)
 class DomainTally:
-    """The counts of one domain at the threshold that ships."""
+    """The counts of one domain by one decision.
 
-    threshold: float
-    counts: list[Counts] = field(default_factory=list)
+    Attributes:
+        swept: Of each image, at every threshold, of pixels alone.
+        decided: Of its mask, the same at every threshold above 0.
+    """
+
+    decision: Decision
+    swept: list[Counts] = field(default_factory=list)
+    decided: list[Counts] = field(default_factory=list)
     found: Found = field(default_factory=Found)
     quiet: list[FrameAlarms] = field(default_factory=list)
     flagged: list[bool] = field(default_factory=list)
@@ -81,7 +89,7 @@ class DomainTally:
         Raises:
             InputError: the mask is unreadable or of another size.
         """
-        mask = probability >= self.threshold
+        mask = self.decision.mask_of(probability)
         if sample.role == "image-level":
             self.flagged.append(count_areas(mask) > 0)
             return
@@ -89,9 +97,10 @@ class DomainTally:
         if ignored is not None:
             mask, probability = mask & ~ignored, probability * ~ignored
         if not truth.any():
-            self.quiet.append(count_alarms(probability, self.threshold))
+            self.quiet.append(count_alarms(mask))
         if sample.role != "negative":
-            self.counts.append(count(probability, truth, ignored=ignored))
+            self.swept.append(count(probability, truth, ignored=ignored))
+            self.decided.append(count(as_map(mask), truth, ignored=ignored))
             self.found = self.found.plus(count_objects(mask, truth))
 
     def score(self) -> DomainScore:
@@ -100,7 +109,7 @@ class DomainTally:
         Raises:
             InputError: no image was added.
         """
-        if not (self.counts or self.quiet or self.flagged):
+        if not (self.swept or self.quiet or self.flagged):
             raise InputError("expected at least one image to score, found none")
         flagged = None
         if self.flagged:
@@ -108,19 +117,18 @@ class DomainTally:
             flagged = ImageScore(images=len(self.flagged), flagged=share)
         return DomainScore(
             cracks=self._cracks(),
-            alarms=add_alarms(self.quiet, self.threshold) if self.quiet else None,
+            alarms=add_alarms(self.quiet, self.decision) if self.quiet else None,
             image_level=flagged,
         )
 
     def _cracks(self) -> CrackScore | None:
         if not self.found.cracks:
             return None
-        total, threshold = add_up(self.counts), self.threshold
-        shipped, best = score_at(total, threshold), ods(total)
+        shipped, best = score_at(add_up(self.decided), 1), ods(add_up(self.swept))
         return CrackScore(
-            images=len(self.counts),
+            images=len(self.decided),
             f1=shipped.f1,
-            ci95=interval(self.counts, lambda c: score_at(c, threshold).f1),
+            ci95=interval(self.decided, lambda c: score_at(c, 1).f1),
             precision=shipped.precision,
             recall=shipped.recall,
             best_f1=best.f1,
@@ -142,15 +150,14 @@ def point_figures(score: DomainScore) -> PointFigure:
 
 
 def score_domain(
-    predicted: Iterable[tuple[Sample, Map]], *, thresholds: Sequence[float]
+    predicted: Iterable[tuple[Sample, Map]], *, decisions: Sequence[Decision]
 ) -> list[DomainScore]:
-    """Return what predictions on the images of one domain give, at each threshold.
+    """Return what predictions on the images of one domain give, by each decision.
 
     Raises:
         InputError: no image, or a mask that is unreadable or of another size.
-        ConfigError: a threshold is not in whole hundredths.
     """
-    tallies = [DomainTally(threshold) for threshold in thresholds]
+    tallies = [DomainTally(decision) for decision in decisions]
     for sample, probability in predicted:
         for tally in tallies:
             tally.add(sample, probability)

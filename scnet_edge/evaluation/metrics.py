@@ -125,6 +125,11 @@ def levels(probability: Map, ignored: Mask | None = None) -> Levels:
     return np.where(counts, reached, 0).astype(np.uint8)
 
 
+def as_map(mask: Mask) -> Map:
+    """Return a mask as a map of 0 and 1, to count it: the same at every threshold above 0."""
+    return mask.astype(np.float32)
+
+
 def count_levels(reached: Levels, truth: Mask, *, tolerance_px: int = 0) -> Counts:
     """Return one image's counts from its `levels`, as `count` does."""
     if not tolerance_px:

@@ -13,6 +13,7 @@ from scnet_edge.data.pasted import MadeSample, paste_samples
 from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.domains import DomainScores, score_domain
 from scnet_edge.evaluation.predict import Run, predictions
+from scnet_edge.models.decision import Decision
 
 PASTED_INTO, PLAIN = "cracks-pasted-into-", "plain-frames"
 PLAINS, PLAIN_SEED = 40, 40_000
@@ -59,34 +60,35 @@ def score_corpus(
     corpus: Corpus,
     run: Run,
     *,
-    thresholds: Sequence[float],
+    decisions: Sequence[Decision],
     subject: str,
     engine: str,
     track: Track = lambda samples, domain: samples,
 ) -> list[DomainScores]:
-    """Return what a model scores in each domain of a corpus, at each threshold.
+    """Return what a model scores in each domain of a corpus, by each decision.
 
     Args:
         corpus: Its test splits are looked at, those of sets without a share included.
         run: The model or bundle.
-        thresholds: In whole hundredths; the one that ships, and others to compare.
+        decisions: The one that ships, and others to compare.
         subject: What it is, for the record.
         engine: What runs it, for the record.
         track: Wraps the samples of a domain, to show how far it is.
 
     Raises:
-        ScnetEdgeError: a set cannot be read, or a threshold is none.
+        ScnetEdgeError: a set cannot be read.
     """
     found = {
-        domain: score_domain(predictions(run, track(samples, domain)), thresholds=thresholds)
+        domain: score_domain(predictions(run, track(samples, domain)), decisions=decisions)
         for domain, samples in held_back(corpus).items()
     }
     return [
         DomainScores(
             subject=subject,
             engine=engine,
-            threshold=threshold,
+            threshold=decision.threshold,
+            seed=decision.seed,
             domains={domain: scores[i] for domain, scores in found.items()},
         )
-        for i, threshold in enumerate(thresholds)
+        for i, decision in enumerate(decisions)
     ]

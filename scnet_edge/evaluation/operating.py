@@ -1,8 +1,8 @@
-"""Which threshold to run at, when pictures of several domains have a say, some without a crack."""
+"""Which decision to run by, when pictures of several domains have a say, some without a crack."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,17 @@ from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import Counts, add_up, count
+from scnet_edge.evaluation.objects import Found, count_objects
 from scnet_edge.models.cards import OperatingPoint, PointFigure, PointName
-from scnet_edge.types import Map
+from scnet_edge.models.decision import Decision
+from scnet_edge.types import Map, Mask
 
 GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
 HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
 STRICT_ALARMED = 0.05
+Predicted = Sequence[tuple[Sample, Map]]
+Shares = npt.NDArray[np.float64]  # one for each decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class DomainCounts:
     """
 
     counts: Counts | None
-    alarmed: npt.NDArray[np.float64] | None
+    alarmed: Shares | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +54,11 @@ class BestThreshold:
 
 def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
     """Return what the predictions of one domain say; those known without masks say nothing."""
+    everywhere = [Decision(threshold=threshold) for threshold in GRID]
     counts, quiet = [], []
     for sample, probability in predicted:
         if sample.role == "negative":
-            quiet.append(alarm_levels(probability, GRID))
+            quiet.append(alarm_levels(probability, everywhere))
         elif sample.role != "image-level":
             truth = sample.read_truth()
             counts.append(count(probability, truth.crack, ignored=truth.ignored))
@@ -64,30 +69,72 @@ def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
     )
 
 
-def choose_points(domains: Sequence[DomainCounts]) -> dict[PointName, float]:
-    """Return thresholds to choose from, by what held-out images of all domains say.
+def choose_points(domains: Mapping[str, Predicted]) -> dict[PointName, Decision]:
+    """Return decisions to choose from, by what held-out images of all domains say.
 
-    `balanced` is the best for all. `strict` is the lowest from there on at which at most
-    `STRICT_ALARMED` of the frames without a crack are alarmed, as a mean over domains, or the last
-    where there is none. `sensitive` is the best up to there by F2, in which recall weighs twice as
-    much as precision, as a mean over the domains with cracks.
+    Pixels choose the threshold: the best mean F1 of the domains with cracks, or for `sensitive`
+    the best F2 up to there, in which recall weighs twice as much as precision. Areas choose the
+    seed. With that of `balanced` the share of the cracks that is found and the share of the sound
+    frames that are not alarmed, each a mean over domains, are largest together. That of `strict`
+    is the lowest with which at most `STRICT_ALARMED` of the sound frames are alarmed, or the
+    highest where there is none. `sensitive` has none.
 
     Raises:
         InputError: there are no cracks, or no frames without any.
     """
-    counts = [d.counts for d in domains if d.counts is not None]
-    alarms = [d.alarmed for d in domains if d.alarmed is not None]
-    if not counts or not alarms:
+    counts = [c for c in (domain_counts(of).counts for of in domains.values()) if c is not None]
+    if not counts:
+        raise InputError("expected held-out images with a crack, found none")
+    threshold = GRID[int(np.argmax(np.mean([c.f1[AT_GRID] for c in counts], 0)))]
+    f2 = np.mean([f2_of(c)[AT_GRID] for c in counts], 0)
+    sensitive = GRID[int(np.argmax(np.where(np.array(GRID) <= threshold, f2, -1)))]
+    decisions = list_seeds(threshold)
+    told = [_told(of, decisions) for of in domains.values()]
+    found = [shares for shares, _ in told if shares is not None]
+    alarms = [shares for _, shares in told if shares is not None]
+    if not found or not alarms:
         raise InputError("expected domains with cracks and some without, found only one of the two")
-    balanced = best_threshold(domains).threshold
-    thresholds = np.array(GRID)
-    quiet = thresholds[(np.mean(alarms, 0) <= STRICT_ALARMED) & (thresholds >= balanced)]
-    f2 = np.where(thresholds <= balanced, np.mean([f2_of(c)[AT_GRID] for c in counts], 0), -1)
+    alarmed = np.mean(alarms, 0)
+    quiet = np.flatnonzero(alarmed <= STRICT_ALARMED)
     return {
-        "sensitive": GRID[int(np.argmax(f2))],
-        "balanced": balanced,
-        "strict": float(quiet.min(initial=GRID[-1])),
+        "sensitive": Decision(threshold=sensitive),
+        "balanced": decisions[int(np.argmax(np.mean(found, 0) - alarmed))],
+        "strict": decisions[int(quiet[0])] if len(quiet) else decisions[-1],
     }
+
+
+def list_seeds(threshold: float) -> list[Decision]:
+    """Return decisions of one threshold: without a seed, and with each hundredth from there on."""
+    seeds = [seed for seed in HUNDREDTHS if seed >= threshold]
+    return [Decision(threshold=threshold, seed=seed) for seed in (0.0, *seeds)]
+
+
+def _told(
+    predicted: Predicted, decisions: Sequence[Decision]
+) -> tuple[Shares | None, Shares | None]:
+    """Return the share of the cracks found and of the sound frames alarmed by each decision."""
+    found, quiet = [Found()] * len(decisions), []
+    for sample, probability in predicted:
+        if sample.role == "image-level":
+            continue
+        truth, ignored = sample.read_truth()
+        known = probability if ignored is None else probability * ~ignored
+        if truth.any():
+            masks = (decision.mask_of(known) for decision in decisions)
+            found = [f.plus(more) for f, more in zip(found, _found(masks, truth), strict=True)]
+        else:
+            quiet.append(alarm_levels(known, decisions))
+    recalls = np.array([each.recall for each in found]) if found[0].cracks else None
+    return recalls, np.mean(quiet, 0) if quiet else None
+
+
+def _found(masks: Iterable[Mask], truth: Mask) -> Iterator[Found]:
+    """Yield what each mask finds; many follow one that is equal."""
+    last, found = np.zeros(0, np.bool_), Found()  # of no mask's shape
+    for mask in masks:
+        if not np.array_equal(mask, last):
+            last, found = mask, count_objects(mask, truth)
+        yield found
 
 
 def f2_of(counts: Counts) -> npt.NDArray[np.float64]:
@@ -97,30 +144,38 @@ def f2_of(counts: Counts) -> npt.NDArray[np.float64]:
     return np.divide(product, below, out=np.zeros_like(below), where=below > 0)
 
 
-def quiet_point(probabilities: Iterable[Map], *, alarmed: float) -> OperatingPoint:
-    """Return the operating point `own`: the lowest hundredth that keeps frames quiet.
+def quiet_point(
+    probabilities: Iterable[Map], *, threshold: float, alarmed: float
+) -> OperatingPoint:
+    """Return the operating point `own`: the lowest seed that keeps frames quiet.
 
     Args:
         probabilities: Of frames without a crack, each (h, w).
-        alarmed: The largest share of them that may be alarmed.
+        threshold: Of pixels; it stays.
+        alarmed: The largest share of the frames that may be alarmed.
 
     Raises:
-        InputError: there are no frames, or more of them alarm at every threshold.
+        InputError: there are no frames, or more of them alarm with every seed.
     """
-    levels = [alarm_levels(probability, HUNDREDTHS) for probability in probabilities]
+    decisions = list_seeds(threshold)
+    levels = [alarm_levels(probability, decisions) for probability in probabilities]
     if not levels:
         raise InputError("expected at least one frame without a crack, found none")
     shares = np.mean(levels, 0)
     fit = np.flatnonzero(shares <= alarmed)
     if not len(fit):
         raise InputError(
-            f"expected a threshold at which {alarmed:.1%} of {len(levels)} frames alarm at most, "
-            f"found {shares[-1]:.1%} at {HUNDREDTHS[-1]:.2f}; take out frames with cracks, or "
-            "allow more"
+            f"expected a seed with which {alarmed:.1%} of {len(levels)} frames alarm at most, "
+            f"found {shares[-1]:.1%} with {decisions[-1].seed:.2f}; take out frames with cracks, "
+            "or allow more"
         )
+    best = decisions[fit[0]]
     figure = PointFigure(alarmed=round(float(shares[fit[0]]), 4))
     return OperatingPoint(
-        name="own", threshold=HUNDREDTHS[fit[0]], domains={f"{len(levels)} own frames": figure}
+        name="own",
+        threshold=best.threshold,
+        seed=best.seed,
+        domains={f"{len(levels)} own frames": figure},
     )
 
 

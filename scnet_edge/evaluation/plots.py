@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from scnet_edge.errors import ConfigError, install_extra
 from scnet_edge.evaluation import Tally
-from scnet_edge.evaluation.metrics import Counts, add_up, ods
+from scnet_edge.evaluation.metrics import Counts, add_up, ods, score_at
 from scnet_edge.files import new_file, write_image
 from scnet_edge.types import Frame, Mask
 
@@ -77,15 +77,15 @@ def beside(images: Iterable[npt.NDArray[np.uint8]]) -> Frame:
     return np.concatenate([first, *(part for image in rest for part in (gap, image))], 1)
 
 
-def telling_images(counted: Tally, threshold: float) -> dict[str, list[str]]:
+def telling_images(counted: Tally) -> dict[str, list[str]]:
     """Return the names of images worth a look: best, median and worst F1, and the thinnest cracks.
 
     Images without a crack are left out; where they are all there is, so is everything.
     """
-    index = round(threshold * 100)
-    cracked = [i for i, counts in enumerate(counted.pixels) if counts.truth]
-    by_f1 = sorted(cracked, key=lambda i: -float(counted.pixels[i].f1[index]))
-    by_thin = sorted(cracked, key=lambda i: -counted.thin[i].truth / counted.pixels[i].truth)
+    masks = counted.decided
+    cracked = [i for i, counts in enumerate(masks.pixels) if counts.truth]
+    by_f1 = sorted(cracked, key=lambda i: -score_at(masks.pixels[i], 1).f1)
+    by_thin = sorted(cracked, key=lambda i: -masks.thin[i].truth / masks.pixels[i].truth)
     middle = max(0, len(by_f1) // 2 - PER_KIND // 2)
     chosen = {
         "good": by_f1[:PER_KIND],
@@ -104,4 +104,4 @@ def write_panel(path: Path, frame: Frame, mask: Mask, truth: Mask) -> None:
 
 def total(counted: Tally) -> Counts:
     """Return the pixel counts of all images at zero tolerance."""
-    return add_up(counted.pixels)
+    return add_up(counted.swept.pixels)

@@ -16,11 +16,11 @@ import msgspec
 
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ModelError
+from scnet_edge.models.decision import Decision, Share
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Side = Annotated[int, msgspec.Meta(gt=0)]
 
@@ -72,11 +72,10 @@ class PointFigure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     per_frame: float | None = None
 
 
-class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A threshold with what it was measured to find, and to call a crack that is none."""
+class OperatingPoint(Decision, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A decision with what it was measured to find, and to call a crack that is none."""
 
     name: PointName
-    threshold: Share
     domains: dict[str, PointFigure]
 
 
@@ -90,7 +89,8 @@ class Card(
         parameters: Trained numbers.
         gmac: Billions of multiply-accumulates of the convolutions, at `size_hw`.
         config: What shapes an SCNet; None for other models.
-        threshold: Crack where the probability is at least this; HED: prior where it is above.
+        threshold, seed: What is called a crack, see `Decision`; HED: prior where the probability
+            is above the threshold.
         data: What it was trained on.
         steps: Optimiser updates.
         operating_points: Thresholds to choose from, the shipped one among them.
@@ -107,6 +107,7 @@ class Card(
     size_hw: tuple[Side, Side]
     config: CardConfig | None
     threshold: Share
+    seed: Share = 0.0
     data: str
     data_licence: str
     licence: str
@@ -133,6 +134,11 @@ class Card(
         if self.folder is None:
             raise ModelError(f"model {self.name!r}: read its card from a file first")
         return Path(self.folder) / self.file
+
+    @property
+    def decision(self) -> Decision:
+        """What it calls a crack."""
+        return Decision(threshold=self.threshold, seed=self.seed)
 
     @property
     def takes_prior(self) -> bool:

@@ -287,7 +287,7 @@ def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) ->
         "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",
-        "Threshold": f"{manifest.threshold:.3g}",
+        "Threshold": str(manifest.decision),
         "Engine": segmentation.pipeline.engine,
         "Machine": machine_name(),
         "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

@@ -88,7 +88,7 @@ class Pipeline:
                 frame (`EngineCrash`) and not this process; see `IsolatedBackend`.
             fallback: Another engine for when the first one keeps crashing; implies `isolate`.
             operating_point: One that the bundle has: `sensitive`, `balanced` or `strict`; None for
-                the threshold that it ships with.
+                the decision that it ships with.
             timeout_s: How long an isolated engine may take over a frame before it is replaced.
             scale: How a frame of another size than the model's is brought to it: `native`, at its
                 own scale, in overlapping tiles; `fit`, whole; `auto`, in tiles where the whole
@@ -136,7 +136,7 @@ class Pipeline:
         probability, *edges = looked.maps  # (h, w) float32
         if ignored is not None:
             probability[ignored] = 0
-        mask = probability >= threshold
+        mask = self.manifest.decision.mask_of(probability)
         timing = {"engine": 1e3 * (done_s - begun_s), "mask": 1e3 * (perf_counter() - done_s)}
         return Result(
             mask=mask,

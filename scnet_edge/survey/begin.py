@@ -54,6 +54,7 @@ def identity_of(manifest: Manifest) -> BundleIdentity:
         model=manifest.model.name,
         precision=manifest.precision,
         threshold=manifest.threshold,
+        seed=manifest.seed,
         sha256=manifest.files[FUSED],
         f1=None if accuracy is None else accuracy.f1,
         f1_data=None if accuracy is None else accuracy.data,

@@ -21,6 +21,7 @@ class BundleIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     model: str
     precision: str
     threshold: float
+    seed: float = 0.0
     sha256: str
     f1: float | None = None
     f1_data: str | None = None

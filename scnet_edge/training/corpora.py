@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,12 +15,14 @@ from scnet_edge.data.filming import plain_frame
 from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.training.images import TrainingImage, blended, load_images, sharing
+from scnet_edge.training.images import TrainingImage, blend_cracks, load_images, sharing
 from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
 from scnet_edge.types import Mask
 
 PLAIN = 160  # how many frames are drawn
-BLENDED_HELD = 60  # how many images with a blended crack choose a threshold
+BLENDED_HELD = 40  # how many images with a blended crack choose a decision, of each domain
+BLENDED_INTO = "blended-into-"
+UNSEEN = 60  # of a set that trained nothing, how many choose a decision
 CRACK_PICTURES = 240  # at most so many images lend their cracks
 SEED = 20_000
 Held: TypeAlias = dict[str, list[Sample]]
@@ -58,43 +60,49 @@ def load_corpus(
     if corpus.plain:
         images += sharing(plain_images(), corpus.plain, taught=False)
     if corpus.blended:
-        cracks = lent_cracks(lent)
+        cracks = lend_cracks(lent)
         report(f"{len(cracks)} images lend their cracks to {len(taking)} others")
         takers = [dataclasses.replace(image, cracks=cracks) for image in taking]
         images += sharing(takers, corpus.blended, taught=False)
     return images, held_out(corpus)
 
 
-def held_out(corpus: Corpus) -> Held:
-    """Return by domain the images that train nothing: every tenth of each set that trains.
+def held_out(corpus: Corpus, unseen: Collection[str] = ()) -> Held:
+    """Return by domain the images that trained nothing: every tenth of each set that trains.
 
-    Where cracks are blended, a domain of held-out cracks in held-out places is added: without it a
-    threshold would be chosen at which a net is quiet in pipes because it sees nothing there.
+    Where cracks are blended, a domain of held-out cracks in held-out places is added for each
+    domain that takes them: without it a decision would be chosen by which a net is quiet in pipes
+    because it sees nothing there.
+
+    Args:
+        corpus: What a net learnt from, or what its decision shall be good for.
+        unseen: Sets that the net did not learn from; of each, `UNSEEN` images at most are taken.
 
     Raises:
         ScnetEdgeError: a set cannot be read.
     """
+
+    def kept(each: CorpusSet) -> list[Sample]:
+        samples = _trainable(each)
+        return samples[:: max(1, len(samples) // UNSEEN) if each.name in unseen else HELD_OUT]
+
     training = [each for each in corpus.sets if each.share]
     held: Held = {
-        domain: [sample for each in sets for sample in _trainable(each)[::HELD_OUT]]
+        domain: [sample for each in sets for sample in kept(each)]
         for domain, sets in by_domain(training).items()
     }
     if corpus.blended:
-        lent, taking = (
-            load_images([s for each in sets for s in _trainable(each)[::HELD_OUT]], None)
-            for sets in (
-                [each for each in training if each.lends],
-                [each for each in training if each.takes],
-            )
-        )
-        cracks, rng = lent_cracks(lent), np.random.default_rng(SEED)
-        takers = [dataclasses.replace(image, cracks=cracks) for image in taking]
-        made = [blended(takers[i % len(takers)], rng) for i in range(BLENDED_HELD)]
-        held["blended"] = [
-            MadeSample(Path(f"{i}"), Path(f"{i}"), "crack", image.frame, image.mask)
-            for i, image in enumerate(made)
-            if image.mask.any()
-        ]
+        lent = [sample for each in training if each.lends for sample in kept(each)]
+        cracks, rng = lend_cracks(load_images(lent, None)), np.random.default_rng(SEED)
+        for domain, sets in by_domain([each for each in training if each.takes]).items():
+            onto = load_images([sample for each in sets for sample in kept(each)], None)
+            takers = [dataclasses.replace(image, cracks=cracks) for image in onto]
+            made = [blend_cracks(takers[i % len(takers)], rng) for i in range(BLENDED_HELD)]
+            held[BLENDED_INTO + domain] = [
+                MadeSample(Path(f"{i}"), Path(f"{i}"), "crack", image.frame, image.mask)
+                for i, image in enumerate(made)
+                if image.mask.any()
+            ]
     return held
 
 
@@ -109,7 +117,7 @@ def plain_images(*, count: int = PLAIN) -> list[TrainingImage]:
     return [TrainingImage(f, np.zeros(f.shape[:2], np.bool_), None) for f in frames]
 
 
-def lent_cracks(lent: list[TrainingImage]) -> list[tuple[Light, Mask]]:
+def lend_cracks(lent: list[TrainingImage]) -> list[tuple[Light, Mask]]:
     """Return the light and the mask of the cracks of `CRACK_PICTURES` images.
 
     Raises:

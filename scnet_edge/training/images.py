@@ -81,7 +81,7 @@ def sharing(
     return [dataclasses.replace(image, share=each, taught=taught) for image in images]
 
 
-def blended(image: TrainingImage, rng: np.random.Generator) -> TrainingImage:
+def blend_cracks(image: TrainingImage, rng: np.random.Generator) -> TrainingImage:
     """Return an image with one or two of its `cracks` blended in; as it is where none fits."""
     frame, mask = image.frame, image.mask
     for _ in range(int(rng.integers(1, 3))):
@@ -252,7 +252,7 @@ def _crop(
     """Return one input (C, crop, crop), its mask and what of it is ignored, and if it is taught."""
     image = images[int(np.searchsorted(until, rng.random() * until[-1], side="right"))]
     if image.cracks:
-        image = blended(image, rng)
+        image = blend_cracks(image, rng)
     crop = training_crop(
         image.frame,
         image.mask,

@@ -61,7 +61,8 @@ def test_from_frames_to_a_bundle_to_a_ranking(command_line: Run, tmp_path: Path)
     shipped = manifest.operating_points
     *others, own = read_manifest(bundle).operating_points
     assert (tuple(others), own.name) == (shipped, "own")
-    assert f"own: {own.threshold:.2f}, " in done.stdout
+    assert f"own: {manifest.threshold:.2f}, " in done.stdout
+    assert own.threshold == manifest.threshold
     assert own.domains["12 own frames"].alarmed <= 0.5
 
     ranking = tmp_path / "layers.json"

@@ -23,8 +23,10 @@ from scnet_edge.evaluation.operating import (
     domain_counts,
     f2_of,
     quiet_point,
+    list_seeds,
 )
 from scnet_edge.inspection.tracing import MIN_AREA_PX
+from scnet_edge.models.decision import Decision
 
 SIZE = (60, 80)
 
@@ -55,27 +57,31 @@ def test_an_alarm_is_what_an_inspection_would_report() -> None:
 
 def test_alarms_are_areas_that_are_large_enough() -> None:
     frames = [
-        count_alarms(drawn((0, 0, 4, 5), (20, 20, 5, 5), (40, 40, 1, 19)), 0.5),
-        count_alarms(drawn(), 0.5),
-        count_alarms(drawn((0, 0, 60, 80)), 0.5),
-        count_alarms(drawn((0, 0, 2, 5)), 0.5),
+        count_alarms(drawn((0, 0, 4, 5), (20, 20, 5, 5), (40, 40, 1, 19)) > 0.5),
+        count_alarms(drawn() > 0.5),
+        count_alarms(drawn((0, 0, 60, 80)) > 0.5),
+        count_alarms(drawn((0, 0, 2, 5)) > 0.5),
     ]
-    alarms = add_alarms(frames, 0.5)
+    alarms = add_alarms(frames, Decision(threshold=0.5, seed=0.7))
+    assert (alarms.threshold, alarms.seed) == (0.5, 0.7)
     assert (alarms.frames, alarms.alarmed, alarms.per_frame) == (4, 0.5, 0.75)
     assert alarms.pixels == pytest.approx((20 + 25 + 19 + 4800 + 10) / (4 * 4800))
     low, high = alarms.alarmed_ci95
     assert low < 0.5 < high
     with pytest.raises(InputError, match="at least one image"):
-        add_alarms([], 0.5)
+        add_alarms([], Decision(threshold=0.5))
 
 
-def test_alarm_levels_are_those_of_each_threshold() -> None:
+@pytest.mark.parametrize(
+    "decisions", [[Decision(threshold=t) for t in GRID], list_seeds(0.2)], ids=["thresholds", "seeds"]
+)
+def test_alarm_levels_are_those_of_each_decision(decisions: list[Decision]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         probability = cv2.GaussianBlur(rng.random(SIZE, np.float32), (0, 0), 3)
         probability = (probability - probability.min()) / np.ptp(probability)
-        expected = [count_alarms(probability, threshold).areas > 0 for threshold in GRID]
-        assert alarm_levels(probability, GRID).tolist() == expected
+        expected = [count_alarms(d.mask_of(probability)).areas > 0 for d in decisions]
+        assert alarm_levels(probability, decisions).tolist() == expected
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 9])
@@ -117,9 +123,14 @@ def test_a_domain_of_all_kinds(tmp_path: Path) -> None:
         (Sample(tmp_path, tmp_path, "image-level"), drawn((0, 0, 9, 9))),
         (Sample(tmp_path, tmp_path, "image-level"), drawn()),
     ]
-    score, strict = score_domain(pairs, thresholds=[0.5, 0.95])
+    score, strict = score_domain(
+        pairs, decisions=[Decision(threshold=0.5), Decision(threshold=0.5, seed=0.95)]
+    )
     assert strict.alarms is not None
-    assert (strict.alarms.threshold, strict.alarms.alarmed) == (0.95, 0)
+    assert (strict.alarms.seed, strict.alarms.alarmed) == (0.95, 0)
+    assert strict.cracks is not None
+    assert (strict.cracks.f1, strict.cracks.crack_recall) == (0, 0)
+    assert strict.cracks.best_f1 > 0.6  # of pixels alone
     assert score.cracks is not None
     assert (score.cracks.images, score.cracks.cracks, score.cracks.crack_recall) == (3, 2, 0.5)
     right, predicted, true = 240 + 60, 240 + 60 + 81, 480
@@ -129,7 +140,7 @@ def test_a_domain_of_all_kinds(tmp_path: Path) -> None:
     assert score.image_level is not None
     assert (score.image_level.images, score.image_level.flagged) == (2, 0.5)
     with pytest.raises(InputError, match="at least one image"):
-        score_domain([], thresholds=[0.5])
+        score_domain([], decisions=[Decision(threshold=0.5)])
 
 
 def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
@@ -146,35 +157,47 @@ def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
     assert best_threshold([cracks]).threshold == pytest.approx(0.02)  # the lowest of the best
 
 
-def test_the_own_point_is_the_lowest_that_keeps_frames_quiet() -> None:
+def test_the_own_point_has_the_lowest_seed_that_keeps_frames_quiet() -> None:
     maps = [drawn((0, 0, 9, 9), value=value) for value in (0.2, 0.4, 0.6, 0.8)]
-    assert quiet_point(maps, alarmed=0.5).threshold == pytest.approx(0.41)
-    assert quiet_point(maps, alarmed=0.0).threshold == pytest.approx(0.81)
-    assert quiet_point(maps, alarmed=1.0).threshold == pytest.approx(0.01)
-    (figure,) = quiet_point(maps, alarmed=0.3).domains.values()
+
+    def seed(alarmed: float) -> float:
+        point = quiet_point(maps, threshold=0.3, alarmed=alarmed)
+        assert (point.name, point.threshold) == ("own", 0.3)
+        return point.seed
+
+    assert seed(0.75) == 0  # three of four alarm without one
+    assert seed(0.5) == pytest.approx(0.41)
+    assert seed(0.25) == pytest.approx(0.61)
+    assert seed(0.0) == pytest.approx(0.81)
+    (figure,) = quiet_point(maps, threshold=0.3, alarmed=0.3).domains.values()
     assert figure.alarmed == 0.25
-    with pytest.raises(InputError, match=r"found 100\.0% at 0\.99"):
-        quiet_point([drawn((0, 0, 9, 9), value=1.0)], alarmed=0.05)
+    with pytest.raises(InputError, match=r"found 100\.0% with 0\.99"):
+        quiet_point([drawn((0, 0, 9, 9), value=1.0)], threshold=0.3, alarmed=0.05)
     with pytest.raises(InputError, match="at least one frame"):
-        quiet_point([], alarmed=0.05)
+        quiet_point([], threshold=0.3, alarmed=0.05)
 
 
 def test_points_to_choose_from(tmp_path: Path) -> None:
-    """Most of a crack is seen up to .8, the rest up to .3; sound frames alarm up to .5."""
-    truth = drawn((10, 0, 4, 80)) > 0.5
-    map_of_crack = drawn((10, 0, 4, 80), value=0.3)
-    map_of_crack[10:13] = 0.8
-    map_of_crack[40:42, :40] = 0.3  # and as much of the wall, for which recall is paid
-    cracks = domain_counts([(cracked(tmp_path, "a", truth), map_of_crack)])
-    sound = domain_counts([(quiet(tmp_path, "b"), drawn((0, 0, 9, 9), value=0.5))])
-    points = choose_points([cracks, sound])
-    assert points["sensitive"] == pytest.approx(0.02)  # all is found
-    assert points["balanced"] == pytest.approx(0.52)  # the lowest without an alarm
-    assert points["strict"] == pytest.approx(0.52)
-    loud = domain_counts([(quiet(tmp_path, "c"), drawn((0, 0, 9, 9), value=0.99))])
-    assert choose_points([cracks, loud])["strict"] == pytest.approx(0.98)  # no threshold does
+    """A crack is sure to .8, a second one to .6; sound frames alarm up to .5 and .7."""
+    truth = drawn((10, 0, 4, 80), (30, 0, 4, 80)) > 0.5
+    map_of_cracks = drawn((10, 0, 4, 80), value=0.8)
+    map_of_cracks[30:34] = 0.6
+    map_of_cracks[50:53, :70] = 0.3  # of the wall, for which recall is not worth it
+    domains = {"cracks": [(cracked(tmp_path, "a", truth), map_of_cracks)]}
+    domains["sound"] = [
+        (quiet(tmp_path, str(value)), drawn((0, 0, 9, 9), value=value)) for value in (0.5, 0.7)
+    ]
+    points = choose_points(domains)
+    assert points["sensitive"] == Decision(threshold=0.32)
+    assert points["balanced"].threshold == pytest.approx(0.32)  # the lowest without that wall
+    assert points["balanced"].seed == pytest.approx(0.51)  # both are found, one frame is quiet
+    assert points["strict"].seed == pytest.approx(0.71)
+    domains["loud"] = [(quiet(tmp_path, "c"), drawn((0, 0, 9, 9), value=0.995))]
+    assert choose_points(domains)["strict"].seed == pytest.approx(0.99)  # no seed does
     with pytest.raises(InputError, match="found only one of the two"):
-        choose_points([cracks])
+        choose_points({"cracks": domains["cracks"]})
+    with pytest.raises(InputError, match="with a crack, found none"):
+        choose_points({"sound": domains["sound"]})
 
 
 def test_f2_is_that_of_scikit_learn() -> None:

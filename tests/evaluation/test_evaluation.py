@@ -11,8 +11,9 @@ from sklearn.metrics import f1_score
 
 from scnet_edge.config import read_json, write_json
 from scnet_edge.data.samples import Sample
-from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.errors import InputError
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
+from scnet_edge.models.decision import Decision
 
 FACTS = {"subject": "drawn", "engine": "none", "data": "drawn test"}
 
@@ -31,7 +32,7 @@ def predicted(folder: Path, n: int = 6) -> list[tuple[Sample, np.ndarray]]:
 
 def test_figures_hold_together_and_are_read_back(tmp_path: Path) -> None:
     pairs = predicted(tmp_path)
-    scores = evaluate(pairs, threshold=0.4, **FACTS)
+    scores = evaluate(pairs, decision=Decision(threshold=0.4), **FACTS)
     truth = np.concatenate([s.read_mask().ravel() for s, _ in pairs])
     ours = np.concatenate([p.ravel() for _, p in pairs]) >= np.float32(0.4)
     assert scores.shipped.f1 == pytest.approx(f1_score(truth, ours))
@@ -52,17 +53,17 @@ def test_figures_hold_together_and_are_read_back(tmp_path: Path) -> None:
 
 def test_images_without_a_crack_are_scored_by_alarms(tmp_path: Path) -> None:
     pairs = predicted(tmp_path)
-    assert evaluate(pairs, threshold=0.4, **FACTS).alarms is None
+    assert evaluate(pairs, decision=Decision(threshold=0.4), **FACTS).alarms is None
     cv2.imwrite(str(pairs[0][0].mask), np.zeros((30, 40), np.uint8))
     cv2.imwrite(str(pairs[1][0].mask), np.zeros((30, 40), np.uint8))
     pairs[1][1][:] = 0.1
-    alarms = evaluate(pairs, threshold=0.4, **FACTS).alarms
+    alarms = evaluate(pairs, decision=Decision(threshold=0.4), **FACTS).alarms
     assert alarms is not None
     assert (alarms.frames, alarms.alarmed, alarms.per_frame) == (2, 0.5, 0.5)
 
 
 def test_card_says_what_was_measured(tmp_path: Path) -> None:
-    scores = evaluate(predicted(tmp_path), threshold=0.4, **FACTS)
+    scores = evaluate(predicted(tmp_path), decision=Decision(threshold=0.4), **FACTS)
     metrics = card_metrics(scores)
     assert (metrics.data, metrics.images, metrics.threshold) == ("drawn test", 6, 0.4)
     assert metrics.f1 == pytest.approx(scores.shipped.f1, abs=5e-5)
@@ -72,12 +73,12 @@ def test_card_says_what_was_measured(tmp_path: Path) -> None:
 def test_mask_of_another_size_is_named(tmp_path: Path) -> None:
     ((sample, probability),) = predicted(tmp_path, 1)
     with pytest.raises(InputError, match=r"0\.png: expected the size of its image"):
-        evaluate([(sample, probability[:-1])], threshold=0.5, **FACTS)
+        evaluate([(sample, probability[:-1])], decision=Decision(threshold=0.5), **FACTS)
 
 
 def test_no_images() -> None:
     with pytest.raises(InputError, match="at least one image"):
-        evaluate([], threshold=0.5, **FACTS)
+        evaluate([], decision=Decision(threshold=0.5), **FACTS)
 
 
 @pytest.mark.parametrize(("value", "line"), [(0, "expected cracks"), (255, "invert the masks")])
@@ -87,7 +88,7 @@ def test_masks_of_one_class_have_no_score(tmp_path: Path, value: int, line: str)
     for sample, _ in pairs:
         cv2.imwrite(str(sample.mask), np.full((30, 40), value, np.uint8))
     with pytest.raises(InputError, match=line):
-        evaluate(pairs, threshold=0.5, **FACTS)
+        evaluate(pairs, decision=Decision(threshold=0.5), **FACTS)
 
 
 def test_inverted_masks_are_refused(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_inverted_masks_are_refused(tmp_path: Path) -> None:
     for sample, _ in pairs:
         cv2.imwrite(str(sample.mask), ~cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE))
     with pytest.raises(InputError, match=r"94 % of it is crack, .*inverted"):
-        evaluate(pairs, threshold=0.4, **FACTS)
+        evaluate(pairs, decision=Decision(threshold=0.4), **FACTS)
 
 
 def test_what_is_ignored_counts_for_nothing(tmp_path: Path) -> None:
@@ -111,16 +112,24 @@ def test_what_is_ignored_counts_for_nothing(tmp_path: Path) -> None:
     for said in (0.0, 1.0):
         for _, probability in pairs:
             probability[:, 20:] = said
-        scores.append(evaluate(pairs, threshold=0.4, **FACTS))
+        scores.append(evaluate(pairs, decision=Decision(threshold=0.4), **FACTS))
     expected = f1_score(np.concatenate(known), np.concatenate(ours))
     assert scores[0] == scores[1]
     assert scores[0].shipped.f1 == pytest.approx(expected)
 
 
-def test_threshold_is_refused_before_any_image_runs() -> None:
-    def never() -> object:
-        raise AssertionError
-        yield
-
-    with pytest.raises(ConfigError, match="whole hundredths"):
-        evaluate(never(), threshold=0.123, **FACTS)  # type: ignore[arg-type]
+def test_what_ships_is_the_mask_that_the_decision_gives(tmp_path: Path) -> None:
+    """Of two cracks one is not sure: at the threshold both count, with a seed one does."""
+    truth = np.zeros((30, 40), np.uint8)
+    truth[5:8] = truth[20:23] = 255
+    cv2.imwrite(str(tmp_path / "a.png"), truth)
+    probability = np.where(truth > 0, 0.6, 0.05).astype(np.float32)
+    probability[5:8, :10] = 0.95
+    pairs = [(Sample(tmp_path / "a.png", tmp_path / "a.png"), probability)]
+    plain = evaluate(pairs, decision=Decision(threshold=0.5), **FACTS)
+    seeded = evaluate(pairs, decision=Decision(threshold=0.5, seed=0.9), **FACTS)
+    assert (plain.shipped.f1, plain.shipped.seed) == (1, 0)
+    assert (seeded.shipped.precision, seeded.shipped.recall) == (1, 0.5)
+    assert (seeded.shipped.threshold, seeded.shipped.seed) == (0.5, 0.9)
+    assert seeded.ods == plain.ods  # of pixels alone
+    assert seeded.boundary_f1 < plain.boundary_f1 == 1

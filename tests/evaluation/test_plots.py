@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from scnet_edge.evaluation import Tally, plots
-from scnet_edge.evaluation.metrics import count
+from scnet_edge.evaluation.metrics import as_map, count, levels
+from scnet_edge.models.decision import Decision
 
 
 def test_curve_is_a_picture(tmp_path: Path) -> None:
@@ -36,14 +37,13 @@ def test_verdict_tells_right_wrong_and_missed() -> None:
 def test_telling_images_are_ordered_by_f1() -> None:
     truth = np.zeros((10, 10), np.bool_)
     truth[4] = True
-    counted = Tally(0.5)
+    counted = Tally(Decision(threshold=0.5))
     for i in range(6):  # the better the later; the first has no crack at all
-        found = np.zeros((10, 10), np.float32)
-        found[4, : 2 * i] = 0.9
+        found = np.zeros((10, 10), np.bool_)
+        found[4, : 2 * i] = True
         counted.names.append(str(i))
-        counted.pixels.append(count(found, truth & (i > 0)))
-        counted.thin.append(counted.pixels[-1])
-    told = plots.telling_images(counted, 0.5)
+        counted.decided.add(levels(as_map(found)), truth & (i > 0), (0,))
+    told = plots.telling_images(counted)
     assert told["good"][0] == "5"
     assert told["failed"][0] == "1"
     assert not any("0" in names for names in told.values())

@@ -27,6 +27,7 @@ from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
 from scnet_edge.errors import BundleError, ConfigError, EngineCrash, EngineError, InputError
 from scnet_edge.models.cards import OperatingPoint
+from scnet_edge.models.decision import Decision
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Parity
@@ -105,21 +106,26 @@ def test_a_bundle_on_a_real_engine(bundle: Path, engine: str) -> None:
     assert all(type(ms) is float and ms >= 0 for ms in result.timing.values())
 
 
-def test_an_operating_point_is_another_threshold(bundle: Path) -> None:
+def test_an_operating_point_is_another_decision(bundle: Path) -> None:
     digest = {"fused.onnx": hashlib.sha256((bundle / "fused.onnx").read_bytes()).hexdigest()}
     points = (
         OperatingPoint(name="sensitive", threshold=0.2, domains={}),
-        OperatingPoint(name="strict", threshold=0.9, domains={}),
+        OperatingPoint(name="strict", threshold=0.2, seed=0.9, domains={}),
     )
     made = msgspec.structs.replace(MANIFEST, files=digest, operating_points=points)
     write_manifest(bundle, made)
     frame = np.repeat(np.arange(256, dtype=np.uint8)[: 64 * 4 : 4], 48 * 3).reshape(64, 48, 3)
     frame = np.ascontiguousarray(frame.transpose(1, 0, 2))
-    for name, threshold in (("sensitive", 0.2), (None, THRESHOLD), ("strict", 0.9)):
+    for name, threshold, seed in (
+        ("sensitive", 0.2, 0),
+        (None, THRESHOLD, 0),
+        ("strict", 0.2, 0.9),
+    ):
         with Pipeline.open(bundle, engine="onnxruntime", operating_point=name) as pipeline:
             result = pipeline(frame)
-            assert pipeline.manifest.threshold == threshold
-            np.testing.assert_array_equal(result.mask, result.probability >= threshold)
+            decision = Decision(threshold=threshold, seed=seed)
+            assert pipeline.manifest.decision == decision
+            np.testing.assert_array_equal(result.mask, decision.mask_of(result.probability))
     with pytest.raises(ConfigError, match="has, found sensitive, strict; leave it out"):
         Pipeline.open(bundle, operating_point="balanced")
     write_manifest(bundle, msgspec.structs.replace(MANIFEST, files=digest))

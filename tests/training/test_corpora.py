@@ -25,7 +25,7 @@ from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training import presets
 from scnet_edge.training.corpora import load_corpus
 from scnet_edge.training.hard_negatives import mine
-from scnet_edge.training.images import blended
+from scnet_edge.training.images import blend_cracks
 from scnet_edge.training.presets import Preset
 from scnet_edge.training.run import request
 from scnet_edge.training.schedule import Schedule
@@ -96,9 +96,9 @@ def test_each_set_has_its_share_and_every_tenth_image_is_held_out(corpus: Path) 
     assert {domain: len(samples) for domain, samples in held.items()} == {
         "walls": 2,
         "pipe": 2,
-        "blended": len(held["blended"]),
+        "blended-into-pipe": len(held["blended-into-pipe"]),
     }
-    assert all(sample.read_mask().any() for sample in held["blended"])
+    assert all(sample.read_mask().any() for sample in held["blended-into-pipe"])
     names = {sample.name for sample in held["walls"]}
     assert len(names) == 2
     walls = [image for image in images if image.taught]
@@ -110,7 +110,7 @@ def test_each_set_has_its_share_and_every_tenth_image_is_held_out(corpus: Path) 
     takers = [image for image in images if image.cracks]
     assert sum(image.share for image in takers) == pytest.approx(0.2)
     rng = np.random.default_rng(0)
-    made = [blended(image, rng) for image in takers for _ in range(2)]
+    made = [blend_cracks(image, rng) for image in takers for _ in range(2)]
     made = [image for image in made if image.mask.any()]
     assert made
     assert all(i.frame[i.mask].mean() < i.frame[~i.mask].mean() for i in made)
