@@ -40,7 +40,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         policy: `newest` drops frames that the engine is too slow for; `every` makes the source
             wait. Left out: `newest` for cameras, `every` for files.
         engine: what runs the model. Left out: the best one here.
-        operating_point: the bundle's threshold of this name, also after `degrade_bundle`. Left
+        operating_point: the bundle's decision of this name, also after `degrade_bundle`. Left
             out: the one that the bundle ships with.
         fallback: another engine, for when the isolated one keeps crashing.
         isolate: run the engine in a process of its own, so that a crash of its native code costs

@@ -22,8 +22,8 @@ from scnet_edge.evaluation.operating import (
     choose_points,
     domain_counts,
     f2_of,
-    quiet_point,
     list_seeds,
+    quiet_point,
 )
 from scnet_edge.inspection.tracing import MIN_AREA_PX
 from scnet_edge.models.decision import Decision
@@ -73,7 +73,9 @@ def test_alarms_are_areas_that_are_large_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "decisions", [[Decision(threshold=t) for t in GRID], list_seeds(0.2)], ids=["thresholds", "seeds"]
+    "decisions",
+    [[Decision(threshold=t) for t in GRID], list_seeds(0.2)],
+    ids=["thresholds", "seeds"],
 )
 def test_alarm_levels_are_those_of_each_decision(decisions: list[Decision]) -> None:
     rng = np.random.default_rng(0)
