@@ -45,11 +45,11 @@ def new_light_hed(width: float, seed: int) -> HED:
     for block in hed.blocks:
         for conv in (module for module in block.modules() if isinstance(module, nn.Conv2d)):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(conv.get_parameter("bias"))
             if conv.in_channels == 3:
                 conv.weight.data /= PIXEL_SPREAD
     nn.init.constant_(hed.fuse.weight, 1.0 / len(hed.sides))
-    nn.init.zeros_(hed.fuse.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(hed.fuse.get_parameter("bias"))
     return hed
 
 
@@ -76,7 +76,7 @@ def distil_hed(
         frames, target = edge_crops(step, images, how)
         loss = distillation_loss(hed, frames.to(device), target.to(device))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(hed.parameters(), 1.0)
         optimizer.step()
         progress(step + 1, loss.item())

@@ -95,7 +95,7 @@ def finetune(
         fused, *sides = (certain(logits, ignored) for logits in (fused, *sides))
         loss = scnet_loss(fused, sides, mask, focal_weight=schedule.focal_weight)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         rates.step()

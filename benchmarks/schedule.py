@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
+from typing import Any
 
 import cv2
 import numpy as np
@@ -113,8 +114,8 @@ def opened(
 ) -> Iterator[tuple[str, Callable[[Frame], Result]]]:
     """Yield name and function of each option, opened the way a run opens it."""
 
-    def option(bundle: Path, **keys: object) -> Callable[[Frame], Result]:
-        robot = Robot(**keys)  # type: ignore[arg-type]
+    def option(bundle: Path, **keys: Any) -> Callable[[Frame], Result]:
+        robot = Robot(**keys)
         return stack.enter_context(
             open_segmentation(bundle, robot, event_queue=SimpleQueue())
         ).segment

@@ -94,7 +94,7 @@ def test_the_check_of_health_sees_a_run_and_its_end(
     """The command of the images, at another port, against the run that an image starts."""
     checks = {instruction(path, "HEALTHCHECK") for path in DOCKERFILES}
     [check] = checks
-    _, _, code = json.loads(re.search(r"CMD (\[.*\])$", check)[1])  # type: ignore[index]
+    _, _, code = json.loads(re.search(r"CMD (\[.*\])$", check)[1])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -83,8 +83,9 @@ def counts() -> Counts:
 
 
 def _counted(card: Card) -> Counted:
+    assert card.config is not None
     with torch.device("meta"):  # shapes alone: no weight is read
-        scnet = SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))  # type: ignore[arg-type]
+        scnet = SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))
         networks = [scnet, HED()] if card.takes_prior else [scnet]
     found = count(networks, DEFAULT_SIZE_HW)
     return Counted(

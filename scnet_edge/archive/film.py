@@ -79,7 +79,7 @@ def setup_of(setup: Setup, inspection: CodedInspection | None) -> Setup:
         return setup
     upstream = inspection.direction == "upstream"
     nodes = (inspection.from_node, inspection.to_node)
-    known = {
+    known: dict[str, object] = {
         "pipe_id": inspection.pipe,
         "material": inspection.material,
         "operator": inspection.operator,
@@ -87,7 +87,7 @@ def setup_of(setup: Setup, inspection: CodedInspection | None) -> Setup:
         "to_node": nodes[not upstream],
     }
     if setup.mode != "wall" and inspection.diameter_mm is not None:
-        known["diameter_mm"] = inspection.diameter_mm  # type: ignore[assignment]
+        known["diameter_mm"] = inspection.diameter_mm
     return replace(setup, **{name: value for name, value in known.items() if value})
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 BITS = (8, 10, 12, 14, 16)  # that a camera puts into 16
 SAMPLE_BITS, LARGEST_SAMPLE = 258, 281  # tags of TIFF
@@ -21,7 +25,8 @@ def sample_bits(image: Image.Image, data: bytes) -> int:
     if image.format == "PNG":
         return data[24]
     if image.format == "TIFF":
-        return int(max(image.tag_v2.get(SAMPLE_BITS, (8,))))  # type: ignore[attr-defined]
+        tags = cast("TiffImageFile", image).tag_v2
+        return int(max(tags.get(SAMPLE_BITS, (8,))))
     return 16 if image.mode.startswith("I") else 8
 
 

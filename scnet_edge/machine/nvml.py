@@ -1,7 +1,8 @@
 """What an NVIDIA driver says of a graphics card, asked of its own library: no package is needed.
 
 A Jetson has its sensors in /sys; a PC's card has them here. What the driver does not tell is left
-out, as in `sysfs`.
+out, as in `sysfs`. nvidia-ml-py would save 50 lines here, and every robot would carry and import
+8,000 for twelve calls.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ person to say, so every suggestion stays under review until one does.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -90,7 +90,7 @@ def read_codes(path: Path | None = None) -> Codes:
         ConfigError: missing, not TOML, an unknown key, or a direction without a code.
     """
     codes = read_toml(path or PACKAGED, Codes)
-    directions = Kind.__args__  # type: ignore[attr-defined]
+    directions = get_args(Kind)
     for name, table in (
         ("pacp.crack", codes.pacp.crack),
         ("pacp.fracture", codes.pacp.fracture),

@@ -20,7 +20,7 @@ from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
 from scnet_edge.training.hardware import CPU, Hardware, try_kernels
 from scnet_edge.training.images import Batch, TrainingImage, batches, input_of
-from scnet_edge.training.losses import Loss, median_frequency, pixel_loss, region_loss, scnet_loss
+from scnet_edge.training.losses import median_frequency, pixel_loss, region_loss, scnet_loss
 from scnet_edge.training.norms import estimate_norms
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms
@@ -172,8 +172,8 @@ def objective(
 
 def target_of(model: nn.Module, mask: Tensor) -> Tensor:
     """Return what a model should say of a mask: a classifier of patches has a target of its own."""
-    own: Loss | Callable[[Tensor], Tensor] | None = getattr(_bare(model), "target", None)
-    return mask if own is None else own(mask)  # type: ignore[call-arg]
+    own: Callable[[Tensor], Tensor] | None = getattr(_bare(model), "target", None)
+    return mask if own is None else own(mask)
 
 
 def _bare(model: nn.Module) -> nn.Module:
@@ -223,7 +223,7 @@ def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
             "--precision fp32 or a lower --lr, and --start RUN to go on from this run's weights"
         )
     training.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     if schedule.clip is not None:
         nn.utils.clip_grad_norm_(training.model.parameters(), schedule.clip)
     training.optimizer.step()

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from torch import nn
@@ -94,11 +95,11 @@ def request(
     if mine and not (corpus and start):
         raise ConfigError("--mine looks for mistakes of --start in a --corpus; give both")
     preset = find_preset(name)
-    given = {key: value for key, value in changes.items() if value is not None}
+    given: dict[str, Any] = {k: value for k, value in changes.items() if value is not None}
     if corpus and corpus.scale:
         how = preset.schedule.augmentation
         given["augmentation"] = dataclasses.replace(how, scale=corpus.scale)
-    schedule = dataclasses.replace(preset.schedule, **given)  # type: ignore[arg-type]
+    schedule = dataclasses.replace(preset.schedule, **given)
     return Request(
         name=name,
         preset=dataclasses.replace(preset, schedule=schedule),

@@ -26,9 +26,9 @@ def start_heads(model: SCNet, bias: float) -> None:
     """Set the side and fusion biases so that training starts from a low crack probability."""
     with torch.no_grad():
         for head in model.sides:
-            nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
+            nn.init.constant_(head.get_parameter("bias"), bias)
         nn.init.constant_(model.fuse.weight, 1.0 / model.config.levels)
-        nn.init.zeros_(model.fuse.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(model.fuse.get_parameter("bias"))
 
 
 def encoder_from_hed(model: SCNet, hed: HED) -> None:
@@ -38,12 +38,13 @@ def encoder_from_hed(model: SCNet, hed: HED) -> None:
     channels; wider, copies.
     """
     chance = torch.Generator().manual_seed(0)
+    first = next(m for m in hed.modules() if isinstance(m, nn.Conv2d))
     for block, theirs in zip(model.encoder, hed.blocks, strict=False):
         convolutions = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
         originals = [m for m in theirs.modules() if isinstance(m, nn.Conv2d)]
         for conv, original in zip(convolutions, originals, strict=True):
             weight = original.weight.detach()
-            if original is hed.blocks[0][0]:  # type: ignore[index]
+            if original is first:
                 weight = weight.flip(1) * 60  # BGR in [0, 255] there, RGB in [-1, 1] here
             conv.weight.data.copy_(_fit(weight, conv.weight, chance))
 

@@ -99,7 +99,7 @@ def test_the_nearest_pairing_of_the_most_pairs_is_found() -> None:
         costs = chance.uniform(0, 2, (n, m))
         costs[chance.random((n, m)) < 0.4] = 1e6
         rows, columns = list(range(n)), list(range(m))
-        found = assigned(rows, columns, lambda i, j, c=costs: float(c[i, j]))  # type: ignore[arg-type,misc]
+        found = assigned(rows, columns, lambda i, j, c=costs: float(c[i, j]))
         wide = range(max(n, m))
         best = min(
             (

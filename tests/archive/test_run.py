@@ -150,7 +150,7 @@ def test_a_film_that_always_takes_its_worker_with_it_is_given_up(
     films: Path, job: Job, tmp_path: Path
 ) -> None:
     film = scan(films).films[0]
-    worker = workers._Worker(Dead(), None)  # type: ignore[arg-type]
+    worker = workers._Worker(Dead(), None)
     deaths = workers.Counter[tuple[str, int]]()
     for _ in range(workers.DEATHS - 1):
         assert workers._fallen(film, worker, tmp_path, deaths) is None

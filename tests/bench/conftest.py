@@ -64,7 +64,7 @@ def row() -> Callable[..., BenchmarkRow]:
             "power_mode": None,
             "not_measured": {},
         }
-        return BenchmarkRow(**(values | given))  # type: ignore[arg-type]
+        return BenchmarkRow(**(values | given))
 
     return make
 

@@ -72,7 +72,7 @@ def beside(row: Callable, result: Callable) -> Callable[..., BenchmarkResult]:
         ]
         made = result(*rows)
         environment = msgspec.structs.replace(made.environment, packages=packages)
-        return msgspec.structs.replace(made, environment=environment)  # type: ignore[no-any-return]
+        return msgspec.structs.replace(made, environment=environment)
 
     return make
 

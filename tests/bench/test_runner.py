@@ -44,7 +44,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 case=r.case,
                 bundle=r.bundle,
                 gflop=r.gflop,
-                worker=None,  # type: ignore[arg-type]
+                worker=None,
                 device="some CPU",
                 first_mask_ms={},
                 timed={"engine": Timed(round_fps=[10.0], latency_ms=[100.0])},

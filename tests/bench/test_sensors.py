@@ -82,7 +82,7 @@ def test_sensors_are_read_while_the_turn_runs(
     measured = Measured(
         case=case,
         bundle=tmp_path,
-        worker=board,  # type: ignore[arg-type]
+        worker=board,
         gflop=1.0,
         device="a board",
         first_mask_ms={},
@@ -105,7 +105,7 @@ def row_of(device: str, *telemetry: Telemetry) -> BenchmarkRow:
     measured = Measured(
         case=Case(model="scnet-small", precision="fp32", engine="torch", size_hw=(64, 96)),
         bundle=Path(),
-        worker=None,  # type: ignore[arg-type]
+        worker=None,
         gflop=1.0,
         device=device,
         first_mask_ms={},

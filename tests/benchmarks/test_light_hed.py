@@ -72,7 +72,7 @@ def test_soft_targets_are_the_least_loss() -> None:
         def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
             return self.map, [self.map] * 5
 
-    loss = {p: distillation_loss(Flat(p), target, target).item() for p in (0.2, 0.3, 0.4)}  # type: ignore[arg-type]
+    loss = {p: distillation_loss(Flat(p), target, target).item() for p in (0.2, 0.3, 0.4)}
     assert min(loss, key=loss.__getitem__) == 0.3
     entropy = -(0.3 * np.log(0.3) + 0.7 * np.log(0.7))
     assert loss[0.3] == pytest.approx(entropy, rel=1e-5)

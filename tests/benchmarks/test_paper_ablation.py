@@ -146,7 +146,7 @@ def test_full_table_vii_is_hcnn_up_to_the_whole_net() -> None:
     assert (baseline.schedule.pixel, baseline.schedule.region) == ("balanced", "none")
     assert baseline.start == rows["all"].start == "xavier"
     assert rows["all"].config == PRESETS["paper"].config
-    assert rows["all, -1 level"].config.levels == 4  # type: ignore[union-attr]
+    assert rows["all, -1 level"].config.levels == 4
 
 
 def test_rows_that_share_a_run_are_the_same_run() -> None:

@@ -38,8 +38,8 @@ def test_the_three_start_from_the_same_weights() -> None:
         torch.testing.assert_close(light(blank)[0], full(blank)[0], rtol=0, atol=0)
         edges = torch.cat([rgb, torch.ones(1, 1, 32, 48)], 1)
         assert not torch.allclose(full(edges)[0], full(blank)[0])
-    other = first_net(PLAN, "none", 2).encoder[0][0].weight  # type: ignore[index]
-    assert not torch.equal(none.encoder[0][0].weight, other)  # type: ignore[index]
+    other = first_net(PLAN, "none", 2).encoder[0][0].weight
+    assert not torch.equal(none.encoder[0][0].weight, other)
 
 
 def test_only_the_prior_differs() -> None:
@@ -119,10 +119,10 @@ def test_study_killed_and_resumed_equals_uninterrupted(
     train = prior.train
 
     def counted(*arguments: object, **options: object) -> object:
-        trained.append(arguments[3])  # type: ignore[arg-type]
+        trained.append(arguments[3])
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return train(*arguments, **options)  # type: ignore[arg-type]
+        return train(*arguments, **options)
 
     monkeypatch.setattr(prior, "train", counted)
 

@@ -315,7 +315,7 @@ class Driver:
         self.copies.append("out")
 
 
-class Pinned(np.ndarray):  # type: ignore[type-arg]
+class Pinned(np.ndarray):
     """An array whose base is a `PagelockedHostAllocation`, as PyCUDA makes it."""
 
     @property

@@ -31,7 +31,7 @@ def test_what_disturbs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Timed("one", clock, [9, 3, 3, 3, 0.1, 3, 3, 3])
     other = Timed("other", clock, [9, *[0.2] * 7])
     order = one.seen = other.seen
-    assert base.quickest_ms(one, other, FEEDS) == pytest.approx((100, 200))  # type: ignore[arg-type]
+    assert base.quickest_ms(one, other, FEEDS) == pytest.approx((100, 200))
     assert [name for name, _ in order] == ["one", "other"] * 8
     assert [value for name, value in order if name == "one"] == [1, 2, 3, 1, 2, 3, 1, 2]
 
@@ -40,5 +40,5 @@ def test_short_frames_are_timed_for_two_seconds(monkeypatch: pytest.MonkeyPatch)
     clock = [0.0]
     monkeypatch.setattr(base.time, "perf_counter", lambda: clock[0])
     one, other = (Timed(name, clock, [0.05] * 100) for name in ("one", "other"))
-    base.quickest_ms(one, other, FEEDS)  # type: ignore[arg-type]
+    base.quickest_ms(one, other, FEEDS)
     assert len(one.seen) == len(other.seen) == 20

@@ -69,7 +69,7 @@ def test_fp32_is_not_tf32_and_a_training_beside_it_keeps_its_own(
     before, spy = tf32(), Spy()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     try:
-        TorchBackend(spy).run({"frame": frame})  # type: ignore[arg-type]
+        TorchBackend(spy).run({"frame": frame})
         assert tf32() == (True, True)
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

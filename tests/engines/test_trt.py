@@ -273,7 +273,7 @@ def test_a_context_that_cannot_be_captured_is_queued_call_by_call() -> None:
     device = Device()
     engine = Engine(device)
     assert engine.context is not None
-    engine.context.is_stream_capturable = lambda stream: False  # type: ignore[attr-defined]
+    engine.context.is_stream_capturable = lambda stream: False
     session = Session(engine, device)
     assert "capture" not in device.calls
     values = session.run({"frame": FRAME})["probability"]

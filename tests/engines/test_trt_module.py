@@ -106,7 +106,7 @@ def test_what_tensorrt_does_not_make_is_an_error_of_ours(make: Callable[[], Any]
 
 def test_a_wrong_call_is_a_mistake_of_ours_and_no_engine_error() -> None:
     with pytest.raises(TypeError, match="int"):
-        require_made(lambda: len(3), "builder")  # type: ignore[arg-type]
+        require_made(lambda: len(3), "builder")
 
 
 class Nothing:

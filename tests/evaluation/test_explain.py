@@ -27,9 +27,9 @@ def frame_of(h: int, w: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("config", "levels"),
     [
-        (SCNetConfig(**SMALL, edges=False), 3),  # type: ignore[arg-type]
-        (SCNetConfig(**SMALL, edges=False, stem="half", decoder="skip"), 3),  # type: ignore[arg-type]
-        (SCNetConfig(**SMALL, edges=True), 3),  # type: ignore[arg-type]
+        (SCNetConfig(**SMALL, edges=False), 3),
+        (SCNetConfig(**SMALL, edges=False, stem="half", decoder="skip"), 3),
+        (SCNetConfig(**SMALL, edges=True), 3),
     ],
 )
 def test_maps_are_those_of_the_model(config: SCNetConfig, levels: int) -> None:
@@ -52,11 +52,11 @@ def test_maps_are_those_of_the_model(config: SCNetConfig, levels: int) -> None:
 
 
 def test_attention_is_the_gate(tmp_path: Path) -> None:
-    model = SCNet(SCNetConfig(**SMALL, edges=False)).eval()  # type: ignore[arg-type]
+    model = SCNet(SCNetConfig(**SMALL, edges=False)).eval()
     with torch.no_grad():
         for attention in model.encoder_attention:
-            attention.attend.weight.zero_()  # type: ignore[union-attr,operator]
-            attention.attend.bias.fill_(2.0)  # type: ignore[union-attr,operator]
+            attention.attend.weight.zero_()
+            attention.attend.bias.fill_(2.0)
     explained = explain(model, None, frame_of(32, 32), threshold=0.5)
     gate = explained.attention["attention-encoder-2"]
     np.testing.assert_allclose(gate, 1 / (1 + np.exp(-2)), rtol=1e-5)
@@ -82,7 +82,7 @@ def test_model_without_attention_has_scales_and_cams() -> None:
 
 
 def test_pictures(tmp_path: Path) -> None:
-    model, frame = SCNet(SCNetConfig(**SMALL, edges=False)).eval(), frame_of(40, 56)  # type: ignore[arg-type]
+    model, frame = SCNet(SCNetConfig(**SMALL, edges=False)).eval(), frame_of(40, 56)
     paths = write_explanation(tmp_path, frame, explain(model, None, frame, threshold=0.5))
     assert {"sheet-scales", "sheet-attention", "sheet-grad-cam", "fused"} <= {p.stem for p in paths}
     for path in paths:

@@ -46,7 +46,7 @@ def test_telemetry_keeps_its_last_sample_and_goes_on(caplog: pytest.LogCaptureFi
         finally:
             read.release()
 
-    with TelemetrySampler(sample, interval_s=0.01) as sampler:  # type: ignore[arg-type]
+    with TelemetrySampler(sample, interval_s=0.01) as sampler:
         with none_left():
             assert refused.wait(10)
             for _ in range(5):

@@ -80,7 +80,7 @@ def test_a_frame_without_the_board_has_none() -> None:
     assert find_board(np.full((*SIZE_HW, 3), 90, np.uint8), BOARD) is None
 
 
-def test_the_command_writes_a_file_that_can_be_read(tmp_path: Path, command_line) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_writes_a_file_that_can_be_read(tmp_path: Path, command_line) -> None:
     for number, picture in enumerate(pictures()):
         cv2.imwrite(str(tmp_path / f"board-{number}.png"), picture)
     out = tmp_path / "camera.toml"

@@ -131,7 +131,7 @@ def drive(
         OdometryRow(t_s=first_s + s * (last_s - first_s), chainage_m=s * way_m, roll_deg=None)
         for s in steps
     ]
-    return OdometryFile(clock=clock, rows=tuple(rows), notes=())  # type: ignore[arg-type]
+    return OdometryFile(clock=clock, rows=tuple(rows), notes=())
 
 
 def test_units_that_cannot_be_are_refused() -> None:

@@ -15,7 +15,7 @@ def test_what_the_kernel_answers(
     monkeypatch: pytest.MonkeyPatch, state: int, status: int, expected: bool | None
 ) -> None:
     def adjtimex(timex: object) -> int:
-        timex._obj.status = status  # type: ignore[attr-defined]
+        timex._obj.status = status
         return state
 
     monkeypatch.setattr(clock, "_adjtimex", lambda: adjtimex)

@@ -23,7 +23,7 @@ def test_published_layout() -> None:
         *(512, 512, 512),
     ]
     assert {c.kernel_size for c in convolutions} == {(3, 3)}
-    assert [tuple(side.weight.shape) for side in hed.sides] == [  # type: ignore[union-attr]
+    assert [tuple(side.weight.shape) for side in hed.sides] == [
         (1, c, 1, 1) for c in (64, 128, 256, 512, 512)
     ]
     sides_and_fusion = (64 + 128 + 256 + 512 + 512 + 5) + (5 + 1)

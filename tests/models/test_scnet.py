@@ -98,7 +98,7 @@ def test_forward_is_the_equations(attention: Attention, levels: int) -> None:
 )
 def test_forward_and_backward(switch: dict[str, object]) -> None:
     torch.manual_seed(0)
-    config = SCNetConfig(width=1 / 16, **switch)  # type: ignore[arg-type]
+    config = SCNetConfig(width=1 / 16, **switch)
     model = SCNet(config)
     fused, sides = model(torch.randn(2, config.in_channels, 64, 96))
     assert fused.shape == (2, 1, 64, 96)
@@ -124,7 +124,7 @@ def test_dilated_net_takes_any_size() -> None:
 @pytest.mark.parametrize("wrong", [{"levels": 1}, {"levels": 6}, {"width": 0}, {"width": 2.5}])
 def test_impossible_shapes_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ModelError, match=next(iter(wrong))):
-        SCNetConfig(**wrong)  # type: ignore[arg-type]
+        SCNetConfig(**wrong)
 
 
 def test_prior_reaches_the_output() -> None:

@@ -70,7 +70,7 @@ def test_file_is_half_precision(saved: Path) -> None:
 
 def test_channels_last_weights_are_saved(tiny: SCNet, tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
-    save_weights(tiny.to(memory_format=torch.channels_last), path)  # type: ignore[call-overload]
+    save_weights(tiny.to(memory_format=torch.channels_last), path)
     load_into(SCNet(TINY), load_state(path), "there")
 
 

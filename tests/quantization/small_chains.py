@@ -23,7 +23,7 @@ FRAME_HW = (48, 64)
 def small_chain(*, frame_hw: tuple[int, int] = FRAME_HW, **config: object) -> Chain:
     """Return a chain with levels 3 and a width of 1/16 whose norms and heads are not trivial."""
     torch.manual_seed(0)
-    settings = SCNetConfig(**({"levels": 3, "width": 1 / 16, "norm": "batch"} | config))  # type: ignore[arg-type]
+    settings = SCNetConfig(**({"levels": 3, "width": 1 / 16, "norm": "batch"} | config))
     chain = Chain(
         SCNet(settings), HED() if settings.edges else None, frame_hw=frame_hw, size_hw=(48, 64)
     )

@@ -52,6 +52,6 @@ def test_swapped_frames_are_refused_beside_others(option: str, split: str, tmp_p
     spec = data_set(tmp_path / "d", frames(10, seed=5), split)
     given = {option: spec if option == "validation" else [spec]}
     with pytest.raises(InputError, match=r"same order throughout, found .* bluer than red where"):
-        gather([source], 8, SIZE, **given)  # type: ignore[arg-type]
-    assert gather([source], 8, SIZE, colours_checked=True, **given).chosen  # type: ignore[arg-type]
+        gather([source], 8, SIZE, **given)
+    assert gather([source], 8, SIZE, colours_checked=True, **given).chosen
     assert gather([source], 8, SIZE).chosen  # nothing to compare with

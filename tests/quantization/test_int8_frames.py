@@ -101,7 +101,7 @@ def test_the_twin_looks_like_no_test_image_but_its_own() -> None:
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_a_mirrored_picture_is_a_leak(
     axis: int, candidates: Candidates, walls: list[Annotated], calibrated: Callable
-) -> None:  # type: ignore[type-arg]
+) -> None:
     found = candidates(3)
     flipped = np.ascontiguousarray(cv2.flip(found[1].frame, axis))
     leaked = dataclasses.replace(found[1], frame=flipped, phash=phash(flipped))
@@ -115,7 +115,7 @@ def test_a_mirrored_picture_is_a_leak(
 
 def test_the_gate_refuses_to_judge_on_calibration_frames(
     walls: list[Annotated],
-    calibrated: Callable,  # type: ignore[type-arg]
+    calibrated: Callable,
 ) -> None:
     calibration = calibrated([walls[2].read()[0]])
     refuse_calibration_frames(walls[3:], calibration)

@@ -47,7 +47,7 @@ def kinds(count: int, data: str = "drawn") -> list[Traits]:
 def verdict(ours: GraphScores, reference: GraphScores, **changes: object):
     traits = changes.pop("kinds", kinds(len(ours.counts)))
     gate = changes.pop("gate", Gate())
-    return judge("INT8", "int8", (), ours, reference, traits, gate, **changes)  # type: ignore[arg-type]
+    return judge("INT8", "int8", (), ours, reference, traits, gate, **changes)
 
 
 def test_the_same_masks_pass() -> None:

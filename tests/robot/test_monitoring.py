@@ -104,6 +104,6 @@ def test_what_cannot_be_opened_is_one_line(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with (
         pytest.raises(ConfigError, match=r"expected|cannot listen"),
-        open_monitoring(Counters(), facts={}, **options),  # type: ignore[arg-type]
+        open_monitoring(Counters(), facts={}, **options),
     ):
         pass

@@ -25,7 +25,7 @@ ARGUMENTS = ["run", "/opt/bundle", "--source", "rtsp://user:p%40s$ x@camera/1", 
 
 def parsed(text: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str
     parser.read_string(text)
     return parser
 

@@ -60,7 +60,7 @@ def test_a_crack_outside_the_image_covers_nothing() -> None:
 
 
 def test_random_cracks_repeat_by_seed_and_stay_within_their_widths() -> None:
-    def crack(seed: int):  # type: ignore[no-untyped-def]
+    def crack(seed: int):
         rng = np.random.default_rng(seed)
         return random_crack(rng, start_xy=(5, 90), end_xy=(290, 120), width_px=4, branches=2)
 

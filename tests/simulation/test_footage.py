@@ -89,7 +89,7 @@ def test_what_cannot_be_simulated_is_refused(plan: Plan) -> None:
         make_scene(plan)
 
 
-def test_the_command_leaves_a_folder_to_inspect(tmp_path: Path, command_line) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_leaves_a_folder_to_inspect(tmp_path: Path, command_line) -> None:
     size = ["--size", "96x128", "--metres", "0.8", "--cracks", "2", "--speed-mps", "0.4"]
     for name, wall in (("one", "concrete"), ("again", "concrete")):
         out = str(tmp_path / name)

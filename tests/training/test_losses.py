@@ -182,19 +182,19 @@ def test_neuro_iou_has_learnt_the_iou() -> None:
     assert np.corrcoef(learnt.numpy(), exact.numpy())[0, 1] > 0.95
     better = loss(4 * (2 * mask - 1), mask)
     assert better < loss(torch.zeros_like(mask), mask) < loss(-4 * (2 * mask - 1), mask)
-    assert torch.equal(loss.head.weight, named("neuro-iou").head.weight)  # type: ignore[union-attr]
+    assert torch.equal(loss.head.weight, named("neuro-iou").head.weight)
 
 
 def test_neuro_iou_gradient_is_that_of_the_learnt_net() -> None:
     logits, mask = logits_and_mask()
-    loss = copy.deepcopy(named("neuro-iou")).double()  # type: ignore[union-attr]
+    loss = copy.deepcopy(named("neuro-iou")).double()
     assert torch.autograd.gradcheck(lambda x: loss(x, mask), logits.requires_grad_())
 
 
 def test_neuro_iou_says_of_every_pixel_which_way_is_better() -> None:
     torch.manual_seed(6)
     logits, mask = draw_maps(400)
-    named("neuro-iou")(logits.requires_grad_(), mask).backward()  # type: ignore[misc]
+    named("neuro-iou")(logits.requires_grad_(), mask).backward()
     assert logits.grad is not None
     assert (logits.grad[mask > 0] < 0).all()
     assert (logits.grad[mask == 0] > 0).all()
@@ -203,7 +203,7 @@ def test_neuro_iou_says_of_every_pixel_which_way_is_better() -> None:
 @pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "neuro-iou"])
 def test_without_a_crack_fewer_alarms_are_better(region: RegionLoss) -> None:
     logits, mask = logits_and_mask()
-    loss = named(region)(logits.requires_grad_(), torch.zeros_like(mask))  # type: ignore[misc]
+    loss = named(region)(logits.requires_grad_(), torch.zeros_like(mask))
     loss.backward()
     assert loss.isfinite()
     assert logits.grad is not None
@@ -232,6 +232,6 @@ def test_what_losses_return_without_a_crack() -> None:
 @pytest.mark.parametrize("pixel", ["focal", "cross-entropy", "balanced"])
 def test_every_pair_of_table_x_falls_when_the_map_is_right(pixel: str, region: RegionLoss) -> None:
     _, mask = logits_and_mask()
-    terms = {"pixel": pixel_loss(pixel, (0.5, 5.0)), "region": named(region)}  # type: ignore[arg-type]
+    terms = {"pixel": pixel_loss(pixel, (0.5, 5.0)), "region": named(region)}
     right, wrong = 6 * (2 * mask - 1), 6 * (1 - 2 * mask)
-    assert scnet_loss(right, [right], mask, **terms) < scnet_loss(wrong, [wrong], mask, **terms)  # type: ignore[arg-type]
+    assert scnet_loss(right, [right], mask, **terms) < scnet_loss(wrong, [wrong], mask, **terms)

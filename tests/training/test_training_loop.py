@@ -53,7 +53,7 @@ from scnet_edge.training.start import draw_xavier, encoder_from_hed, fit_state
 def test_resumed_run_equals_an_uninterrupted_one(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    schedule = dataclasses.replace(SCHEDULE, **changes)  # type: ignore[arg-type]
+    schedule = dataclasses.replace(SCHEDULE, **changes)
     material = Material(images=toy_images())
     whole = new_model()
     whole_ema = train(whole, material, schedule, tmp_path / "whole")
@@ -134,7 +134,7 @@ def test_prior_is_binary_in_the_batch() -> None:
 def test_heads_start_from_a_low_probability() -> None:
     model = new_model()
     for side in model.sides:
-        torch.nn.init.zeros_(side.weight)  # type: ignore[arg-type]
+        torch.nn.init.zeros_(side.weight)
     fused, _ = model.eval()(torch.rand(1, 3, 32, 32))
     expected = 1 / (1 + math.exp(-SCHEDULE.head_bias))
     assert torch.sigmoid(fused).mean().item() == pytest.approx(expected, rel=1e-5)
@@ -188,7 +188,7 @@ def test_what_is_ignored_moves_no_loss() -> None:
     assert not (batch.mask.bool() & batch.ignored).any()
     logits = torch.randn(batch.mask.shape, requires_grad=True)
     of = objective(Material(images=[coarse]), schedule, "cpu")
-    of(_Says(logits), batch).backward()  # type: ignore[no-untyped-call]
+    of(_Says(logits), batch).backward()
     assert logits.grad is not None
     assert not logits.grad[batch.ignored].any()
     assert logits.grad[~batch.ignored].all()
@@ -235,7 +235,7 @@ def test_settled_norms_are_those_of_whole_images(tmp_path: Path) -> None:
     material, kept = Material(images=toy_images()), []
 
     def watch(step: int, loss: float) -> None:
-        kept.append(model.encoder[0][1].running_mean.clone())  # type: ignore[union-attr,operator,index]
+        kept.append(model.encoder[0][1].running_mean.clone())
 
     model = new_model()
     train(model, material, schedule, tmp_path, progress=watch)
@@ -246,10 +246,10 @@ def test_settled_norms_are_those_of_whole_images(tmp_path: Path) -> None:
 def test_rate_that_falls_from_the_start_keeps_the_norms(tmp_path: Path) -> None:
     schedule = dataclasses.replace(SCHEDULE, rate="stable", decay_share=1.0, settle_norms=True)
     model = new_model()
-    before = model.encoder[0][1].running_mean.clone()  # type: ignore[union-attr,operator,index]
+    before = model.encoder[0][1].running_mean.clone()
     trained = train(model, Material(images=toy_images()), schedule, tmp_path)
-    assert torch.equal(trained.encoder[0][1].running_mean, before)  # type: ignore[union-attr,index]
-    assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)  # type: ignore[union-attr]
+    assert torch.equal(trained.encoder[0][1].running_mean, before)
+    assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -269,7 +269,7 @@ def test_teachers_add_the_cross_entropy_with_their_mean_probability(asked: bool)
         soft = sum(torch.sigmoid(teacher(batch.x)[0]) for teacher in teachers) / 2
         fused = model(batch.x)[0]
     soft = soft if asked else batch.mask
-    expected = F.binary_cross_entropy(torch.sigmoid(fused), soft)  # type: ignore[arg-type]
+    expected = F.binary_cross_entropy(torch.sigmoid(fused), soft)
     assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
 
 
@@ -322,7 +322,7 @@ def test_mixed_precision_learns_as_well(tmp_path: Path) -> None:
 def test_loss_that_is_no_number_stops(tmp_path: Path) -> None:
     model = new_model()
     with torch.no_grad():
-        model.fuse.bias.fill_(math.nan)  # type: ignore[union-attr]
+        model.fuse.bias.fill_(math.nan)
     with pytest.raises(InputError, match=r"the loss is nan after 0 steps; begin another --out"):
         train(model, Material(images=toy_images()), SCHEDULE, tmp_path)
 
@@ -339,7 +339,7 @@ def test_smaller_model_starts_from_a_larger_one() -> None:
     model = new_model()
     smaller = SCNet(dataclasses.replace(CONFIG, levels=2, width=0.75 * CONFIG.width))
     smaller.load_state_dict(fit_state(model.state_dict(), smaller.state_dict()))
-    theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight  # type: ignore[index]
+    theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight
     assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
 
 
@@ -347,10 +347,10 @@ def test_smaller_model_starts_from_a_larger_one() -> None:
 def test_fusion_of_another_depth_keeps_the_common_levels(theirs: int, ours: int) -> None:
     torch.manual_seed(0)
     other, model = (SCNet(dataclasses.replace(CONFIG, levels=n)) for n in (theirs, ours))
-    own = model.fuse.weight.detach().clone()  # type: ignore[union-attr]
+    own = model.fuse.weight.detach().clone()
     model.load_state_dict(fit_state(other.state_dict(), model.state_dict()))
-    assert torch.equal(model.fuse.weight[:, :4], other.fuse.weight[:, :4])  # type: ignore[union-attr]
-    assert torch.equal(model.fuse.weight[:, 4:], own[:, 4:])  # type: ignore[union-attr]
+    assert torch.equal(model.fuse.weight[:, :4], other.fuse.weight[:, :4])
+    assert torch.equal(model.fuse.weight[:, 4:], own[:, 4:])
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
@@ -378,8 +378,8 @@ def test_copies_of_a_channel_learn_different_things() -> None:
     narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=2 * CONFIG.width))
     wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
     wide(torch.rand(2, 3, 32, 32))[0].square().mean().backward()
-    weight = wide.encoder[1][0].weight  # type: ignore[index]
-    assert not torch.allclose(weight.grad[0], weight.grad[1], rtol=1e-3)  # type: ignore[index]
+    weight = wide.encoder[1][0].weight
+    assert not torch.allclose(weight.grad[0], weight.grad[1], rtol=1e-3)
 
 
 def test_half_resolution_stem_starts_as_the_mean_of_cells() -> None:
@@ -387,8 +387,8 @@ def test_half_resolution_stem_starts_as_the_mean_of_cells() -> None:
     half = SCNet(dataclasses.replace(CONFIG, stem="half", decoder="skip", refined_channels=4))
     half.load_state_dict(fit_state(model.state_dict(), half.state_dict()))
     x = torch.rand(1, 3, 32, 32)
-    ours = half.encoder[0][0](x)  # type: ignore[index]
-    theirs = model.encoder[0][0](torch.nn.functional.avg_pool2d(x, 2))  # type: ignore[index]
+    ours = half.encoder[0][0](x)
+    theirs = model.encoder[0][0](torch.nn.functional.avg_pool2d(x, 2))
     torch.testing.assert_close(ours, theirs)
 
 
@@ -398,17 +398,17 @@ def test_encoder_starts_as_hed() -> None:
     encoder_from_hed(model, hed)
     rgb = torch.rand(1, 3, 16, 16) * 2 - 1
     x = torch.cat([rgb, torch.zeros(1, 1, 16, 16)], 1)
-    theirs = hed.blocks[0][0](60 * rgb.flip(1)) - hed.blocks[0][0].bias[:, None, None]  # type: ignore[index,operator]
-    torch.testing.assert_close(model.encoder[0][0](x), theirs)  # type: ignore[index]
-    assert torch.equal(model.encoder[4][6].weight, hed.blocks[4][4].weight)  # type: ignore[index]
+    theirs = hed.blocks[0][0](60 * rgb.flip(1)) - hed.blocks[0][0].bias[:, None, None]
+    torch.testing.assert_close(model.encoder[0][0](x), theirs)
+    assert torch.equal(model.encoder[4][6].weight, hed.blocks[4][4].weight)
 
 
 def test_narrower_encoder_starts_as_the_first_channels_of_hed() -> None:
     hed, model = HED(), SCNet(SCNetConfig(width=0.25, levels=2))
     encoder_from_hed(model, hed)
-    theirs = hed.blocks[1][0].weight[:32, :16]  # type: ignore[index]
-    assert torch.equal(model.encoder[1][0].weight, theirs)  # type: ignore[index]
-    assert not model.encoder[0][0].weight[:, 3].any()  # type: ignore[index]  # the edge map
+    theirs = hed.blocks[1][0].weight[:32, :16]
+    assert torch.equal(model.encoder[1][0].weight, theirs)
+    assert not model.encoder[0][0].weight[:, 3].any()  # the edge map
 
 
 class Said(torch.nn.Module):

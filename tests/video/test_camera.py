@@ -128,7 +128,7 @@ def test_only_the_limits_of_the_run_end_a_slow_camera(
     waits, connect = [], socket.create_connection
 
     def connected(*where: object, **how: object) -> socket.socket:
-        opened = connect(*where, **how)  # type: ignore[arg-type]
+        opened = connect(*where, **how)
         waits.append(opened.gettimeout())
         return opened
 
@@ -163,7 +163,7 @@ def test_ffmpeg_gives_up_no_stream_by_itself(monkeypatch: pytest.MonkeyPatch) ->
         next(grab(wanted))
     [how] = asked
     assert "timeout" not in how
-    assert "timeout" not in how["options"]  # type: ignore[operator]
+    assert "timeout" not in how["options"]
 
 
 def test_a_wrong_password_is_waited_out_and_not_shown(host: str) -> None:

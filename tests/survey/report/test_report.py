@@ -274,7 +274,7 @@ def test_pdf_has_a_page_per_crack(hostile: Survey, tmp_path: Path) -> None:
     print_pdf(page, pdf)
     said = subprocess.run(["pdfinfo", str(pdf)], capture_output=True, text=True, check=True).stdout
     assert re.search(r"Page size:\s+59[45]\S* x 84[12]", said)  # A4
-    pages = int(re.search(r"Pages:\s+(\d+)", said)[1])  # type: ignore[index]
+    pages = int(re.search(r"Pages:\s+(\d+)", said)[1])
     assert 4 <= pages <= 5
 
 

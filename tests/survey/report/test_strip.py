@@ -12,7 +12,7 @@ from scnet_edge.survey.report.timeline import timeline
 
 def points(svg: str) -> list[list[tuple[float, float]]]:
     lines = re.findall(r'<polyline points="([^"]+)"', svg)
-    return [[tuple(map(float, p.split(","))) for p in line.split()] for line in lines]  # type: ignore[misc]
+    return [[tuple(map(float, p.split(","))) for p in line.split()] for line in lines]
 
 
 def test_chainage_runs_right_and_the_clock_runs_down() -> None:
