@@ -36,7 +36,8 @@ def inspect(
     odometry: Annotated[
         str | None,
         typer.Option(
-            help="A CSV or JSONL file, udp, serial, speed, step, visual or osd://x,y,w,h."
+            help="A CSV or JSONL file, udp, serial, rosbag:FOLDER, ros2://TOPIC, speed, "
+            "step, visual or osd://x,y,w,h."
         ),
     ] = None,
     frames: Frames = None,

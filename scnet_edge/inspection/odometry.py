@@ -7,6 +7,7 @@ udp://[HOST]:PORT           a datagram a reading: `12.345`, `12.345,-1.5` (chain
 serial:///dev/ttyUSB0?baud=115200    the same, a line a reading
 speed://0.2mps              a constant speed, from 0 m at the first frame
 step://50mm                 a constant way from frame to frame, for folders of images
+rosbag:FOLDER?topic=/odom   nav_msgs/Odometry of a ROS 2 bag, and ros2://odom over zenoh
 osd://560,20,140,32         the counter in a film's picture, at x,y,width,height; ?unit=ft
 """
 
@@ -14,13 +15,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
-from scnet_edge.errors import ConfigError
-from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_serial, lines_of_udp
+from scnet_edge.errors import ConfigError, install_extra
+from scnet_edge.inspection.live_odometry import (
+    LiveOdometry,
+    Receive,
+    lines_of_serial,
+    lines_of_udp,
+)
 from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
 from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow, read_odometry
 from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
@@ -118,20 +126,39 @@ def open_odometry(
         yield VisualOdometry(setup, first_segment=first_segment)
     elif uri.startswith(("speed://", "step://")):
         yield _constant(uri, setup, first_segment)
-    elif uri.startswith(("udp://", "serial://")):
-        opened = lines_of_udp if uri.startswith("udp://") else lines_of_serial
-        with opened(uri) as lines, LiveOdometry(lines, readings) as live:
+    elif uri.startswith(("udp://", "serial://", "ros2://")):
+        with _lines(uri) as lines, LiveOdometry(lines, readings) as live:
             yield live
+    elif uri.startswith("rosbag:"):
+        if span and not span.utc:
+            raise ConfigError(f"{uri}: expected pictures with a time, of a bag or a camera")
+        yield _ReadOdometry(_ros().read_bag(uri), readings)
     elif uri.startswith(SCHEME):
         yield _ReadOdometry(_read_counter(uri, film), readings)
     elif "://" in uri:
-        known = "a CSV or JSONL file, udp://, serial://, speed://, step://, visual:// or osd://"
+        known = (
+            "a CSV or JSONL file, udp://, serial://, rosbag:FOLDER, ros2://, speed://, step://, "
+            "visual:// or osd://"
+        )
         raise ConfigError(f"{redact(uri)}: unknown kind of odometry, expected {known}")
     else:
         file = read_odometry(Path(uri))
         check_units(Path(uri), file, setup.max_speed_mps)
         notes = check_span(Path(uri), file, span) if span else ()
         yield _ReadOdometry(file, readings, notes=file.notes + notes)
+
+
+def _lines(uri: str) -> AbstractContextManager[Receive]:
+    if uri.startswith("udp://"):
+        return lines_of_udp(uri)
+    return lines_of_serial(uri) if uri.startswith("serial://") else _ros().lines_of_ros2(uri)
+
+
+def _ros() -> ModuleType:
+    try:
+        return import_module("scnet_edge.inspection.ros_odometry")  # its packages are an extra
+    except ModuleNotFoundError as e:
+        raise ConfigError(f"odometry needs the package {e.name}; {install_extra('ros')}") from e
 
 
 class _Nowhere:

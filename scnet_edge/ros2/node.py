@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import Any, Literal
 
 from scnet_edge.errors import ConfigError, EngineError, InputError
+from scnet_edge.inspection.chainage import Chainage
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
-from scnet_edge.ros2.odometry import Chainage
 from scnet_edge.runtime.latency import Latency, Percentiles
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.sinks import ros_messages

@@ -9,69 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qs
+from typing import Literal
 
-from scnet_edge.errors import InputError
+import zenoh
 
-if TYPE_CHECKING:
-    import zenoh
+from scnet_edge.video.ros2_uri import Place
 
-ROUTER = "tcp/localhost:7447"
-LAST_DOMAIN = 232
-NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
-ENDPOINT = re.compile(r"tcp/(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 GRAPH = "@ros2_lv"  # where nodes, publishers and subscriptions show that they live
 NODE = "scnet_edge"
 QOS = "::,10:,:,:,,"  # reliable, volatile, the last 10; all else as rmw_zenoh has it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What `ros2://NAME?domain=0&router=tcp/HOST:PORT` names.
-
-    Attributes:
-        name: a topic, or what a sink's topics begin with; without a slash before it.
-        domain: the ROS domain.
-        router: zenoh's endpoint of the router.
-    """
-
-    name: str
-    domain: int = 0
-    router: str = ROUTER
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """The router's host and port."""
-        match = ENDPOINT.fullmatch(self.router)
-        assert match is not None
-        return match["host"].strip("[]"), int(match["port"])
-
-
-def parse_place(uri: str, *, default: str = "") -> Place:
-    """Return what a URI names; `default` stands for a name that is left out.
-
-    Raises:
-        InputError: a name that ROS does not take, an unknown option, or one out of range.
-    """
-    rest, _, query = uri.removeprefix("ros2:").partition("?")
-    name = rest.strip("/") or default
-    if not NAME.fullmatch(name):
-        raise InputError(f"{uri}: expected the name of a topic, as in ros2://camera/image_raw")
-    given = {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
-    domain, router = given.pop("domain", "0"), given.pop("router", ROUTER)
-    if given:
-        raise InputError(f"{uri}: unknown option {min(given)!r}, expected domain or router")
-    if not domain.isdecimal() or int(domain) > LAST_DOMAIN:
-        raise InputError(f"{uri}: domain={domain}, expected a number from 0 to {LAST_DOMAIN}")
-    match = ENDPOINT.fullmatch(router)
-    if not match or not 0 < int(match["port"]) < 65_536:
-        raise InputError(f"{uri}: router={router}, expected tcp/HOST:PORT, as in {ROUTER}")
-    return Place(name=name, domain=int(domain), router=router)
 
 
 def open_session(place: Place) -> zenoh.Session:
@@ -80,8 +29,6 @@ def open_session(place: Place) -> zenoh.Session:
     Raises:
         OSError: no router answers there.
     """
-    import zenoh
-
     config = zenoh.Config()
     for key, value in {
         "mode": "client",
@@ -180,8 +127,6 @@ class Node:
 
     def advertise(self, topic: Topic) -> Publisher:
         """Show a publisher of a topic and return it."""
-        import zenoh
-
         token = self._endpoint("MP", topic)
         return Publisher(
             self.session.declare_publisher(

@@ -17,14 +17,13 @@ from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
 from scnet_edge.video.rmw_zenoh import (
     Node,
-    Place,
     Topic,
     open_session,
-    parse_place,
     publishers_of,
     topic_of_key,
     topic_of_token,
 )
+from scnet_edge.video.ros2_uri import Place, parse_place
 from scnet_edge.video.ros_images import PICTURES, frame_of
 from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.uris import Camera

@@ -8,7 +8,9 @@ from __future__ import annotations
 import struct
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -39,6 +41,42 @@ ERRORS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class BagTopic:
+    """One topic of an open bag."""
+
+    uri: str
+    _reader: AnyReader
+    _connections: list[Connection]
+
+    @property
+    def count(self) -> int:
+        """How many messages it has."""
+        return sum(connection.msgcount for connection in self._connections)
+
+    @property
+    def length_s(self) -> float:
+        """How long the bag is."""
+        return self._reader.duration / 1e9
+
+    def messages(self) -> Generator[tuple[str, int, Any]]:
+        """Yield topic, nanoseconds since 1970 and message, then close the bag.
+
+        The time is the header's, or where nobody set that, when it was written.
+
+        Raises:
+            InputError: the bag is damaged.
+        """
+        try:
+            for connection, logged_ns, data in self._reader.messages(self._connections):
+                message: Any = self._reader.deserialize(data, connection.msgtype)
+                yield connection.topic, stamp_ns(message.header) or logged_ns, message
+        except ERRORS as e:
+            raise InputError(f"{self.uri}: damaged, or cut short ({_one_line(e)})") from e
+        finally:
+            self._reader.close()
+
+
 def open_rosbag(uri: str) -> Source:
     """Return the pictures of one topic of a bag, as far apart as their headers say.
 
@@ -49,6 +87,22 @@ def open_rosbag(uri: str) -> Source:
         InputError: no bag, a damaged one, or not exactly one topic of pictures to take; while
             iterating, a picture that cannot be used.
     """
+    topic = open_topic(uri, PICTURES, "pictures")
+    fps = (topic.count - 1) / topic.length_s if topic.count > 1 and topic.length_s > 0 else None
+    return Source(items=_captured(topic), count=topic.count, fps=fps)
+
+
+def open_topic(uri: str, kinds: Collection[str], what: str) -> BagTopic:
+    """Return the one topic of a bag whose messages are of some types.
+
+    Args:
+        uri: `rosbag:FOLDER`, or with `?topic=NAME`.
+        kinds: The types, such as `sensor_msgs/msg/Image`.
+        what: What to call them in an error.
+
+    Raises:
+        InputError: no bag, a damaged one, or not exactly one such topic.
+    """
     folder, topic = _parsed(uri)
     try:
         reader = AnyReader([folder], default_typestore=get_typestore(Stores.LATEST))
@@ -56,14 +110,11 @@ def open_rosbag(uri: str) -> Source:
     except ERRORS as e:
         raise InputError(f"{uri}: not a bag that can be read ({_one_line(e)})") from e
     try:
-        connections = _chosen(reader, uri, topic)
+        fitting = [c for c in reader.connections if c.msgtype in kinds]
+        return BagTopic(uri, reader, _chosen(reader, fitting, uri, topic, what))
     except InputError:
         reader.close()
         raise
-    count = sum(connection.msgcount for connection in connections)
-    length_s = reader.duration / 1e9
-    fps = (count - 1) / length_s if count > 1 and length_s > 0 else None
-    return Source(items=_captured(reader, connections, uri), count=count, fps=fps)
 
 
 def _parsed(uri: str) -> tuple[Path, str | None]:
@@ -79,44 +130,33 @@ def _parsed(uri: str) -> tuple[Path, str | None]:
     return Path(folder), options["topic"][-1] if options else None
 
 
-def _chosen(reader: AnyReader, uri: str, topic: str | None) -> list[Connection]:
-    """Return the connections of the one topic of pictures."""
-    pictures = [c for c in reader.connections if c.msgtype in PICTURES]
-    topics = sorted({c.topic for c in pictures})
+def _chosen(
+    reader: AnyReader, fitting: list[Connection], uri: str, topic: str | None, what: str
+) -> list[Connection]:
+    topics = sorted({c.topic for c in fitting})
     if topic is None and len(topics) > 1:
-        raise InputError(
-            f"{uri}: pictures on {', '.join(topics)}; choose one by ?topic={topics[0]}"
-        )
-    wanted = [c for c in pictures if topic in (None, c.topic)]
+        raise InputError(f"{uri}: {what} on {', '.join(topics)}; choose one by ?topic={topics[0]}")
+    wanted = [c for c in fitting if topic in (None, c.topic)]
     if not wanted:
         found = ", ".join(topics) or f"only {', '.join(sorted(reader.topics)) or 'nothing'}"
-        missing = f"no pictures on {topic}" if topic else "no topic of pictures"
+        missing = f"no {what} on {topic}" if topic else f"no topic of {what}"
         raise InputError(f"{uri}: {missing}, found {found}")
     return wanted
 
 
-def _captured(
-    reader: AnyReader, connections: list[Connection], uri: str
-) -> Generator[Captured | Event]:
+def _captured(topic: BagTopic) -> Generator[Captured | Event]:
     first_ns, start_ns, last_ns = None, time.monotonic_ns(), 0
-    try:
-        for i, (connection, logged_ns, data) in enumerate(reader.messages(connections)):
-            where = f"{uri}, {connection.topic}, message {i}"
-            message: Any = reader.deserialize(data, connection.msgtype)
-            at_ns = stamp_ns(message.header) or logged_ns
+    with closing(topic.messages()) as messages:
+        for i, (name, at_ns, message) in enumerate(messages):
             first_ns = at_ns if first_ns is None else first_ns
             last_ns = max(last_ns, at_ns - first_ns)  # a camera's clock may be set back
             yield Captured(
                 frame_id=i,
                 name=f"bag-{i:06d}",
-                frame=frame_of(message, where=where),
+                frame=frame_of(message, where=f"{topic.uri}, {name}, message {i}"),
                 mono_ns=start_ns + last_ns,
                 utc_ns=at_ns,
             )
-    except ERRORS as e:
-        raise InputError(f"{uri}: damaged, or cut short ({_one_line(e)})") from e
-    finally:
-        reader.close()
 
 
 def _one_line(error: Exception) -> str:

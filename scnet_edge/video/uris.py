@@ -11,7 +11,7 @@ import msgspec
 
 from scnet_edge.errors import InputError
 from scnet_edge.redaction import redact
-from scnet_edge.video.rmw_zenoh import parse_place
+from scnet_edge.video.ros2_uri import parse_place
 
 Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst", "ros2"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

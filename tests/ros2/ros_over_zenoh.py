@@ -20,6 +20,7 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 # What `ros2 topic info -v` says on Jazzy.
 IMAGE = "RIHS01_d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47"
 COMPRESSED = "RIHS01_15640771531571185e2efc8a100baf923961a4d15d5569652e6cb6691e8e371a"
+ODOMETRY = "RIHS01_3cc97dc7fb7502f8714462c526d369e35b603cfc34d946e3f2eda2766dfec6e0"
 ROOM_S = 60.0
 
 
@@ -91,6 +92,10 @@ class Ros:
         key = f"{self.domain}{topic}/sensor_msgs::msg::dds_::{kind}_/{type_hash}"
         attachment = struct.pack("<qqB16s", number, time.time_ns(), 16, b"g" * 16)
         self.session.put(key, cdr, attachment=attachment)
+
+    def publish_odometry(self, topic: str, cdr: bytes) -> None:
+        key = f"{self.domain}{topic}/nav_msgs::msg::dds_::Odometry_/{ODOMETRY}"
+        self.session.put(key, cdr, attachment=struct.pack("<qqB16s", 1, 0, 16, b"g" * 16))
 
     def hear(self, key: str) -> None:
         """Subscribe, and keep key, payload and attachment of what comes."""

@@ -17,7 +17,8 @@ from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.robot.open_source import open_any
 from scnet_edge.types import Captured
-from scnet_edge.video.rmw_zenoh import Topic, parse_place, topic_of_key, topic_of_token
+from scnet_edge.video.rmw_zenoh import Topic, topic_of_key, topic_of_token
+from scnet_edge.video.ros2_uri import parse_place
 from scnet_edge.video.uris import parse_camera
 
 TOPIC = "/camera/image_raw"
@@ -164,9 +165,11 @@ def test_what_is_no_topic_is_refused() -> None:
     for uri, said in (
         ("ros2://", "expected the name of a topic"),
         ("ros2://camera/image-raw", "expected the name of a topic"),
+        ("ros2://joe:secret@image", r"ros2://\*\*\*@image: expected the name"),
+        ("ros2://image?domain=" + 5000 * "1", "expected a number from 0 to 232"),
         ("ros2://image?domain=233", "domain=233, expected a number from 0 to 232"),
-        ("ros2://image?router=udp/127.0.0.1:7447", "expected tcp/HOST:PORT"),
-        ("ros2://image?router=tcp/127.0.0.1:70000", "expected tcp/HOST:PORT"),
+        ("ros2://image?router=udp/127.0.0.1:7447", "expected router=tcp/HOST:PORT"),
+        ("ros2://image?router=tcp/127.0.0.1:70000", "expected router=tcp/HOST:PORT"),
         ("ros2://image?qos=1", "unknown option 'qos', expected domain or router"),
     ):
         with pytest.raises(InputError, match=said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,16 @@ def camera_info(focal_px: float, width_px: int) -> Any:
     )
 
 
-def odometry(at_ns: int, x: float, y: float = 0.0) -> Any:
+def odometry(at_ns: int, x: float, y: float = 0.0, heading_rad: float = 0.0) -> Any:
+    """Return a position on a plane, and which way the robot looks there."""
     make = make_message
+    half = heading_rad / 2
     pose = make(
         "geometry_msgs/msg/Pose",
         position=make("geometry_msgs/msg/Point", x=x, y=y, z=0.0),
-        orientation=make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+        orientation=make(
+            "geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=math.sin(half), w=math.cos(half)
+        ),
     )
     zero = make("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0)
     covariance = np.zeros(36)
