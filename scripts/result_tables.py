@@ -203,6 +203,52 @@ def finetuned() -> str:
     return table(("model, ranges times", "FP32", "INT8", "fine-tuned", "steps"), rows)
 
 
+def scales() -> str:
+    """Return what each scale finds of mosaics and of a wall of 24 megapixels."""
+    [row] = _json(RESULTS / "whole_pictures.json")["rows"]
+    rows = []
+    for scale in ("native", "auto", "fit"):
+        mosaics = [f"{found[scale]:.3f}" for found in row["mosaics"].values()]
+        wall = row["wall"][scale]
+        within = f"{wall['precision']:.2f} ({wall['precision_within_1px']:.2f})"
+        rows.append([f"`{scale}`", *mosaics, f"{wall['recall']:.2f}", within, str(wall["tiles"])])
+    single = [f"{found['single']:.3f}" for found in row["mosaics"].values()]
+    rows.append(["each picture by itself", *single, "-", "-", "-"])
+    head = ("scale", *(f"F1, mosaics of {size}" for size in row["mosaics"]))
+    return table((*head, "24 MP: recall", "precision (within 1 px)", "tiles"), rows)
+
+
+def auto_scale() -> str:
+    """Return what `auto` saves and loses."""
+    [row] = _json(RESULTS / "whole_pictures.json")["rows"]
+    rows = []
+    for size, found in row["auto"].items():
+        native, auto = found["recall_native"], found["recall_auto"]
+        both = [f"{a:.3f}, {b:.3f}" for a, b in zip(native, auto, strict=True)]
+        times = [f"{found[key]:.1f}x" for key in ("times_quicker", "times_fewer_tiles")]
+        rows.append([size, *both, *times])
+    head = ("frame", "recall, all cracks: `native`, `auto`", "cracks of at most 4 px")
+    return table((*head, "quicker", "fewer tiles"), rows)
+
+
+def large_pictures() -> str:
+    """Return what 200 megapixels take."""
+    found = _json(RESULTS / "large_pictures.json")
+    height_px, width_px = found["size_hw"]
+    rows = [
+        [
+            f"{row['file']}, {row['file_mb']} MB",
+            f"{row['peak_mib']} MiB",
+            f"{row['seconds']} s",
+            f"{row['recall']:.3f}",
+            f"{row['precision']:.3f}",
+        ]
+        for row in found["rows"]
+    ]
+    head = (f"{width_px} x {height_px} px", "peak memory", "time", "recall", "precision")
+    return table(head, rows)
+
+
 def accuracy() -> str:
     """Return the scores of every net on every data set."""
     rows = []
@@ -342,6 +388,9 @@ TABLES_BY_NAME: dict[str, Callable[[], str]] = {
     "int8-chain": int8_chain,
     "finetuned": finetuned,
     "accuracy": accuracy,
+    "scales": scales,
+    "auto-scale": auto_scale,
+    "large-pictures": large_pictures,
     "domains": domains,
     "operating-points": operating_points,
     "rarity": rarity,

@@ -13,9 +13,11 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -143,6 +145,18 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
     return size_hw, orientation
 
 
+@contextmanager
+def open_header(path: Path) -> Iterator[Image.Image | None]:
+    """Yield a picture file of any size with its header alone read; None where it is no picture."""
+    with path.open("rb") as f, ExitStack() as stack:
+        try:
+            image = stack.enter_context(_opened(f, FORMATS))
+        except (UnidentifiedImageError, *DAMAGE):
+            yield None
+            return
+        yield image
+
+
 def _read_bytes(path: Path, where: str) -> bytes:
     try:
         data = read_file(path, MAX_FILE_BYTES)
@@ -189,20 +203,26 @@ def turned(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 
 
 def _identified(data: bytes, where: str) -> Image.Image:
-    """Return what Pillow makes of the header; its own limit of pixels is replaced by ours."""
+    """Return what Pillow makes of the header."""
     heic = data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis")
     formats = [*FORMATS, *_heif(where)] if heic else FORMATS
+    try:
+        return _opened(io.BytesIO(data), formats)
+    except UnidentifiedImageError:
+        reason = "not an image that is read here, or damaged"
+        raise InputError(f"{where}: {reason}; export it as JPEG, PNG or TIFF") from None
+    except DAMAGE as e:
+        why = " ".join(str(e).split())
+        raise InputError(f"{where}: damaged image ({why}); copy or export it again") from e
+
+
+def _opened(file: IO[bytes], formats: list[str]) -> Image.Image:
+    """Return a picture with its header read; Pillow's own limit of pixels is left to ours."""
     with _opening:
         Image.init()
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(io.BytesIO(data), formats=formats)
-        except UnidentifiedImageError:
-            reason = "not an image that is read here, or damaged"
-            raise InputError(f"{where}: {reason}; export it as JPEG, PNG or TIFF") from None
-        except DAMAGE as e:
-            why = " ".join(str(e).split())
-            raise InputError(f"{where}: damaged image ({why}); copy or export it again") from e
+            return Image.open(file, formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 

@@ -108,7 +108,7 @@ def measure_cracks(
         InputError: the mask is not (h, w) bool, is too large, or the frame does not fit it.
     """
     traced = trace_cracks(mask, frame=frame, min_area_px=min_area_px)
-    return [_crack(crack, scale) for crack in traced]
+    return [measure_crack(crack, scale) for crack in traced]
 
 
 def widths_px(crack: Traced) -> tuple[float, float, float]:
@@ -119,7 +119,8 @@ def widths_px(crack: Traced) -> tuple[float, float, float]:
     return float(known.mean()), float(np.percentile(known, 95)), float(known.max())
 
 
-def _crack(crack: Traced, scale: Scale | None) -> Crack:
+def measure_crack(crack: Traced, scale: Scale | None) -> Crack:
+    """Return a traced crack as numbers, in millimetres as well where there is a scale."""
     mean_px, p95_px, max_px = widths_px(crack)
     width_sigma_px = IMAGE_SIGMA_PX if crack.width_source == "image" else MASK_SIGMA_PX
     length_sigma_px = math.hypot(MASK_SIGMA_PX, LENGTH_SIGMA_SHARE * crack.length_px)

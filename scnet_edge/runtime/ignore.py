@@ -70,17 +70,26 @@ class Ignore:
             ignored = self._drawn
         return ignored if ignored.any() else None
 
-    def _draw(self, frame_hw: tuple[int, int]) -> Mask:
-        ignored = np.zeros(frame_hw, np.uint8)
+    def draw(self, frame_hw: tuple[int, int], rows: slice) -> Mask:
+        """Return what people drew within some rows of a frame, (h, w) bool.
+
+        Raises:
+            ConfigError: the mask is of another aspect ratio than the frame.
+        """
+        ignored = np.zeros((rows.stop - rows.start, frame_hw[1]), np.uint8)
         for polygon in self._polygons:
-            cv2.fillPoly(ignored, [_pixels(polygon, frame_hw)], 1)
+            cv2.fillPoly(ignored, [_pixels(polygon, frame_hw) - (0, rows.start)], 1)
         if self._drawn_mask is not None:
-            ignored |= _fit(self._drawn_mask, frame_hw)
+            ignored |= _fit(self._drawn_mask, frame_hw, rows)
+        return ignored.astype(bool)
+
+    def _draw(self, frame_hw: tuple[int, int]) -> Mask:
+        ignored = self.draw(frame_hw, slice(0, frame_hw[0]))
         if ignored.all():
             raise ConfigError(
                 "ignore: covers the whole frame, so nothing would be inspected; draw less"
             )
-        return ignored.astype(bool)
+        return ignored
 
 
 class StandingStill:
@@ -134,14 +143,14 @@ def _pixels(polygon: Polygon, frame_hw: tuple[int, int]) -> npt.NDArray[np.int32
     return np.rint(corners).astype(np.int32)
 
 
-def _fit(mask: Mask, frame_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _fit(mask: Mask, frame_hw: tuple[int, int], rows: slice) -> npt.NDArray[np.uint8]:
+    """Return some rows of a mask that is scaled to a frame."""
     (height, width), (frame_height, frame_width) = mask.shape, frame_hw
     if not math.isclose(height / width, frame_height / frame_width, rel_tol=0.02):
         raise ConfigError(
             f"ignore_mask: is of {width}x{height} px, the frames of {frame_width}x{frame_height}; "
             "expected the same aspect ratio, draw it on a frame"
         )
-    size_wh = (frame_width, frame_height)
-    return np.asarray(
-        cv2.resize(mask.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST), np.uint8
-    )
+    down = np.arange(rows.start, rows.stop) * height // frame_height
+    across = np.arange(frame_width) * width // frame_width
+    return mask[np.ix_(down, across)].astype(np.uint8)

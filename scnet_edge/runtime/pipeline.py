@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -23,8 +23,9 @@ from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.scale import ModelScale, check_scale, look
+from scnet_edge.runtime.strips import Rows, look_in_strips
 from scnet_edge.runtime.tiles import Maps
-from scnet_edge.types import Frame, Result
+from scnet_edge.types import Frame, Map, Result
 
 Batch: TypeAlias = npt.NDArray[np.float32]  # (N, k, H, W)
 
@@ -147,6 +148,19 @@ class Pipeline:
             tiles=looked.tiles,
             ignored=ignored,
         )
+
+    def strips(self, frame_hw: tuple[int, int], rows: Rows, *, begin: int = 0) -> Generator[Map]:
+        """Yield the probability of a picture too large to hold; arguments as `look_in_strips`.
+
+        Other calls, `close` too, wait until the last strip was taken or the generator is closed.
+
+        Raises:
+            EngineError: the engine fails, or its output is not finite.
+        """
+        with self._one_call:
+            yield from look_in_strips(
+                frame_hw, rows, self._run, self.manifest.input.frame_hw, begin=begin
+            )
 
     def close(self) -> None:
         """Release the engine; calling it twice is harmless."""

@@ -2,9 +2,48 @@
 
 from __future__ import annotations
 
-import av
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import av
+import av.logging
+from av.packet import Packet
+from av.stream import Stream
+
+# H.264, HEVC and VVC put no three zero bytes into a unit, and their decoders show without a word
+# what a lost sector does. Zeros may follow a unit, before the next one's 1.
+ZEROED = re.compile(rb"(?<!\0)\0{8,}[^\0\x01]")
+WITHOUT_ZEROS = frozenset({"h264", "hevc", "vvc"})
 DOUBT_S = 12.0  # the longest time without a key frame that is waited for one
+
+
+def listen() -> None:
+    """Have FFmpeg's errors kept for `complaints`, and printed nowhere.
+
+    It shows what it could patch up and says so in its log alone: HEVC decoders flag no picture.
+    """
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """Yield a list that holds, once the block has ended, the errors of FFmpeg in this thread."""
+    said: list[str] = []
+    with av.logging.Capture(local=True) as lines:
+        try:
+            yield said
+        finally:
+            said += [text for level, _, text in lines if level <= av.logging.ERROR]
+
+
+def is_zeroed(packet: Packet[Stream], codec: str) -> bool:
+    """Return whether a part of a packet was lost and is zeros now, where that can be told."""
+    looked_at = packet.size > 0 and codec in WITHOUT_ZEROS
+    return looked_at and ZEROED.search(packet) is not None
 
 
 class Damage:

@@ -23,9 +23,9 @@ from av.video.stream import VideoStream
 
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
-from scnet_edge.video.damage import Damage
+from scnet_edge.video.damage import Damage, complaints, is_zeroed, listen
 from scnet_edge.video.declared import declared_s
-from scnet_edge.video.film_clock import FilmClock, Seam, Seams
+from scnet_edge.video.film_clock import AviIndex, FilmClock, Seam, Seams
 from scnet_edge.video.upright import Look, Upright, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
@@ -125,7 +125,7 @@ def open_container(path: Path) -> InputContainer:
         path.open("rb").close()
     except OSError as e:
         raise InputError(f"{escape(path)}: cannot be read ({e.strerror})") from e
-    av.logging.set_libav_level(av.logging.PANIC)  # what matters, we raise
+    listen()
     try:
         return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
     except av.error.FFmpegError as e:
@@ -140,6 +140,9 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not isinstance(stream, VideoStream) or pictures or names & NO_FILMS:
         container.close()
         raise InputError(_no_film(path, f"(a file of format {container.format.name})"))
+    if stream.codec_context is None:  # which PyAV's types do not know
+        container.close()  # type: ignore[unreachable]
+        raise InputError(_no_film(path, "that it can decode, its beginning may be damaged"))
     # A damaged JPEG is an error, and no picture with a torn end; others tell by a flag.
     strict = {"err_detect": "explode"} if stream.codec_context.name == "mjpeg" else {}
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strict}
@@ -165,10 +168,11 @@ class _Reader:
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
+        self._codec = stream.codec_context.name
         rates = (stream.average_rate, stream.guessed_rate)
         self.fps = next((float(r) for r in rates if r and 0 < r <= HIGHEST_FPS), USUAL_FPS)
         # An AVI has times of decoding alone: FFmpeg's guess at those of showing is out of order.
-        self._by_dts = container.format.name == "avi"
+        self._index = AviIndex(stream) if container.format.name == "avi" else None
         self.look: Look | None = None  # of the first picture
         self._declared_s = declared_s(path, container, stream)
         start_s = None
@@ -201,7 +205,7 @@ class _Reader:
                 if self._skips_bytes(packet):
                     self._damage.note(self._clock.of_packet(None))
                 self._note_end(packet)
-                if packet.stream_index == self._stream.index:
+                if packet.stream_index == self._stream.index and packet.stream is self._stream:
                     yield from self._decoded(packet)
             yield from self._in_order(self._upright.flush())
             yield from self._waited(math.inf)
@@ -221,7 +225,11 @@ class _Reader:
                 self._damage.note(self._clock.of_packet(None))
 
     def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
-        seam = self._seams.close(packet) if self._seams else Seam()
+        seam = Seam()
+        if self._seams:
+            seam = self._seams.close(packet)
+        elif self._index:
+            seam = self._index.number(packet)
         stated = packet.dts if packet.pts is None else packet.pts
         time_s = self._clock.of_packet(_seconds(stated, packet.time_base))
         if seam.jump_s:
@@ -229,23 +237,26 @@ class _Reader:
                 f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
             )
             self._wait(Jump(detail=detail, time_s=time_s))
-        if packet.is_corrupt:
+        if packet.is_corrupt or is_zeroed(packet, self._codec):
             self._damage.note(time_s, packet.pts)
         if seam.skips and not packet.is_keyframe:
             self._damage.note(time_s)
         try:
-            frames = packet.decode()
+            with complaints() as errors:
+                frames = packet.decode()
         except av.error.FFmpegError:
             self._damage.note(time_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
             return
+        if errors:
+            self._damage.note(time_s, packet.pts)
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
                 yield from self._shown(frame)
 
     def _shown(self, frame: av.VideoFrame) -> Iterator[Item]:
         """Yield what is ready once a frame is there: it, or those before it."""
-        stated_s = _seconds(frame.dts if self._by_dts else frame.pts, frame.time_base)
+        stated_s = _seconds(frame.dts if self._index else frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
         if self._damage.touches(frame, about_s):
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))

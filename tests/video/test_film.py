@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -186,6 +187,50 @@ def test_a_file_that_is_cut_gives_what_it_holds_and_says_what_is_missing(
     assert 10 <= len(seen(items)) < 55
     assert missing.from_s == pytest.approx(items[-1].time_s)
     assert missing.to_s == pytest.approx(6.0, abs=0.4)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libx264"])
+def test_a_lost_sector_within_a_picture_is_damage_until_a_key_frame(
+    tmp_path: Path, codec: str
+) -> None:
+    """The HEVC decoder shows such a picture, and those made from it, without a word."""
+    options = {"g": "15", "crf": "4", "x265-params": "log-level=0:keyint=15"}
+    film = write_film(tmp_path / "a.mp4", walls(40), codec, options=options)
+    whole = {round(p.time_s, 3): p.frame for p in seen(read(film))}
+    with av.open(str(film)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    struck = packets[20]
+    data = bytearray(film.read_bytes())
+    data[struck.pos + 60 : struck.pos + 100] = bytes(40)
+    film.write_bytes(data)
+    items = read(film)
+    assert lost_s(items)
+    assert any(p.time_s > 3.0 for p in seen(items)), "behind the next key frame all is well"
+    for picture in seen(items):
+        assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 1
+
+
+def test_an_avi_counts_the_pictures_that_are_lost(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.avi", walls(30), "mjpeg", pixel_format="yuvj420p")
+    whole = {round(p.time_s, 3): p.frame for p in seen(read(film))}
+    with av.open(str(film)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    data = bytearray(film.read_bytes())
+    start, end = packets[9].pos - 8, packets[14].pos - 8  # with the heads of their chunks
+    data[start:end] = bytes(end - start)
+    film.write_bytes(data)
+    found = {round(p.time_s, 3): p.frame for p in seen(read(film))}
+    assert {0.8, 1.4, 2.9} <= found.keys() < whole.keys()
+    for time_s, frame in found.items():
+        assert apart(frame, whole[time_s]) < 1
+
+
+def test_a_stream_without_a_decoder_is_refused(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mp4", walls(5), "libx264")
+    data = film.read_bytes().replace(b"avc1", b"zzz1")
+    film.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.mp4: .* finds no video in it"):
+        read(film)
 
 
 def test_a_stream_that_is_cut_ends_where_it_ends(tmp_path: Path) -> None:

@@ -1,0 +1,247 @@
+"""A large picture or an orthophoto, read window by window with rasterio (GDAL).
+
+The bands become 8-bit BGR. Pixels without data, by an alpha band, a mask or the nodata value, are
+not to be looked at, nor are those beside them, which a network takes for an edge.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from scnet_edge.data.exif import orientation_of
+from scnet_edge.data.frames import MAX_PIXELS, MIN_SIDE_PX
+from scnet_edge.data.pictures import open_header
+from scnet_edge.data.sample_bits import BITS, fewest_bits
+from scnet_edge.errors import InputError, escape, install_extra, one_line
+from scnet_edge.types import Frame, Mask
+
+MARGIN_PX = 4  # beside pixels without data
+CACHE_BYTES = 64 * 2**20  # of GDAL, whose own choice is a twentieth of the memory
+GEO_KEYS = 34735  # the tag of TIFF that makes it a GeoTIFF
+BIG_TIFF = (b"II+\0", b"MM\0+")
+LOOK_PX = 1024  # the longer side of the small picture that is looked at for the largest value
+SQUARE_SHARE = 0.01  # by which the sides of a pixel may differ on the ground
+EQUATOR_M, ECCENTRICITY2 = 6378137.0, 0.00669438  # of WGS 84
+
+logger = logging.getLogger(__name__)
+
+
+def is_raster(uri: str) -> bool:
+    """Return whether a source is one for windows: a GeoTIFF, a VRT, or over 100 megapixels."""
+    path = Path(uri)
+    if not uri or not path.is_file():
+        return False
+    if path.suffix.lower() == ".vrt":
+        return True
+    with path.open("rb") as f:
+        if f.read(4) in BIG_TIFF:
+            return True
+    with open_header(path) as image:
+        if image is None:
+            return False  # the other readers say what it is
+        georeferenced = GEO_KEYS in getattr(image, "tag_v2", {})
+        return georeferenced or image.width * image.height > MAX_PIXELS
+
+
+class Raster:
+    """An open picture.
+
+    Attributes:
+        label: its name, for people.
+        size_hw: its size in pixels.
+        crs: its coordinate system as well-known text; empty where it has none.
+        transform: (a, b, c, d, e, f): x = a column + b row + c, y = d column + e row + f. Without a
+            coordinate system x is the column and y minus the row, as GIS programs lay a picture.
+        mm_per_px: at its middle, on the ground; None where it is not known.
+    """
+
+    def __init__(self, dataset: Any, label: str) -> None:
+        self.label = label
+        self.size_hw: tuple[int, int] = (dataset.height, dataset.width)
+        self.crs: str = dataset.crs.to_wkt() if dataset.crs else ""
+        placed = not dataset.transform.is_identity
+        upright = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+        self.transform = tuple(dataset.transform)[:6] if placed else upright
+        self.mm_per_px = _mm_per_px(dataset, label) if placed and dataset.crs else None
+        self._dataset = dataset
+        self._bands, self._palette = _bands(dataset, label)
+        self._shift = _shift(dataset, self._bands, label)
+        self._whole = all("all_valid" in {flag.name for flag in f} for f in dataset.mask_flag_enums)
+
+    def frame(self, rows: slice, columns: slice) -> Frame:
+        """Return a window as (h, w, 3) uint8 BGR.
+
+        Raises:
+            InputError: the file is damaged there.
+        """
+        where = (rows.start, rows.stop), (columns.start, columns.stop)
+        values = self._read(lambda: self._dataset.read(self._bands, window=where), rows)
+        return self._as_bgr(values)
+
+    def ignored(self, rows: slice, columns: slice) -> Mask | None:
+        """Return (h, w) bool, True where a window holds no data or is beside it; None: nowhere."""
+        if self._whole:
+            return None
+        height_px, width_px = self.size_hw
+        around = slice(max(0, columns.start - MARGIN_PX), min(width_px, columns.stop + MARGIN_PX))
+        above = slice(max(0, rows.start - MARGIN_PX), min(height_px, rows.stop + MARGIN_PX))
+        where = (above.start, above.stop), (around.start, around.stop)
+        known = self._read(lambda: self._dataset.dataset_mask(window=where), rows)
+        if known.all():
+            return None
+        side = np.ones((2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1), np.uint8)
+        grown = cv2.dilate((known == 0).astype(np.uint8), side).astype(bool)
+        top, left = rows.start - above.start, columns.start - around.start
+        inner = grown[top : top + rows.stop - rows.start, left:]
+        return inner[:, : columns.stop - columns.start]
+
+    def small(self, longest_px: int) -> Frame:
+        """Return the whole picture made smaller, (h, w, 3) uint8 BGR."""
+        return self._as_bgr(_small(self._dataset, self._bands, longest_px))
+
+    def _as_bgr(self, values: npt.NDArray[Any]) -> Frame:
+        if self._palette is not None:
+            return np.asarray(self._palette[values[0]], np.uint8)
+        if self._shift:
+            values = (values >> self._shift).clip(0, 255).astype(np.uint8)
+        bgr = values[::-1] if len(values) == 3 else np.repeat(values, 3, axis=0)
+        return np.ascontiguousarray(bgr.transpose(1, 2, 0))
+
+    def _read(self, read: Callable[[], npt.NDArray[Any]], rows: slice) -> npt.NDArray[Any]:
+        from rasterio.errors import RasterioError
+
+        try:
+            return read()
+        except RasterioError as e:
+            place = f"rows {rows.start} to {rows.stop}"
+            reason = one_line(e.__cause__ if isinstance(e.__cause__, Exception) else e)
+            raise InputError(f"{self.label}: damaged at {place} ({reason}); copy it again") from e
+
+
+@contextmanager
+def open_raster(path: Path) -> Iterator[Raster]:
+    """Open a picture for windows.
+
+    Raises:
+        InputError: rasterio is missing, it cannot be read, or its bands are none that are read.
+    """
+    try:
+        import rasterio
+        from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    except ModuleNotFoundError as e:
+        raise InputError(
+            f"{escape(path)}: a GeoTIFF or a picture of over {MAX_PIXELS // 10**6} megapixels "
+            f"needs rasterio and pyogrio; {install_extra('geo')}"
+        ) from e
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what matters, we raise
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    _check_upright(path)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        try:
+            dataset = rasterio.open(path)
+        except RasterioError as e:
+            raise InputError(f"{escape(path)}: GDAL cannot read it ({one_line(e)})") from e
+        with dataset:
+            yield Raster(dataset, escape(path))
+
+
+def _check_upright(path: Path) -> None:
+    """Refuse a photograph that lies on its side: GDAL reads pixels as they are stored."""
+    with open_header(path) as image:
+        orientation = 1 if image is None else orientation_of(image)
+    if orientation != 1:
+        raise InputError(
+            f"{escape(path)}: stored on its side (EXIF orientation {orientation}); save it upright"
+        )
+
+
+def _bands(dataset: Any, label: str) -> tuple[list[int], Frame | None]:
+    """Return the numbers of the bands to read, RGB or one, and a palette's colours (256, 3) BGR."""
+    if min(dataset.shape) < MIN_SIDE_PX:
+        height_px, width_px = dataset.shape
+        found = f"{width_px}x{height_px} px"
+        raise InputError(f"{label}: {found}, expected sides of at least {MIN_SIDE_PX} px")
+    names = [colour.name for colour in dataset.colorinterp]
+    if names[0] == "palette":
+        colours = dataset.colormap(1)
+        table = [colours.get(value, (0, 0, 0))[2::-1] for value in range(256)]
+        return [1], np.array(table, np.uint8)
+    if {"red", "green", "blue"} <= set(names):
+        bands = [names.index(name) + 1 for name in ("red", "green", "blue")]
+    else:
+        colours = [i + 1 for i, name in enumerate(names) if name != "alpha"]
+        bands = colours[:3] if len(colours) >= 3 else colours[:1]
+    kinds = {dataset.dtypes[band - 1] for band in bands}
+    if not bands or not kinds <= {"uint8", "uint16"}:
+        found = " and ".join(sorted(kinds)) or "alpha alone"
+        raise InputError(f"{label}: expected bands of 8 or 16 bits, found {found}; export it so")
+    return bands, None
+
+
+def _shift(dataset: Any, bands: list[int], label: str) -> int:
+    """Return by how many bits to shift samples down: by the file's word, else by their largest."""
+    if dataset.dtypes[bands[0] - 1] == "uint8":
+        return 0
+    stated = int(dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 0))
+    bits = stated if stated in BITS else fewest_bits(int(_small(dataset, bands, LOOK_PX).max()))
+    if bits not in (stated, BITS[-1]):
+        values = f"{1 << bits} in a picture made smaller"
+        logger.warning("%s: values end below %s: taken for %d bits", label, values, bits)
+    return bits - 8
+
+
+def _small(dataset: Any, bands: list[int], longest_px: int) -> npt.NDArray[Any]:
+    factor = min(1.0, longest_px / max(dataset.shape))
+    size_hw = [max(1, round(side * factor)) for side in dataset.shape]
+    values: npt.NDArray[Any] = dataset.read(bands, out_shape=(len(bands), *size_hw))
+    return values
+
+
+def _mm_per_px(dataset: Any, label: str) -> float | None:
+    """Return the size of a pixel on the ground, at the middle of the picture.
+
+    By longitude and latitude, for a map's own metres are not those of the ground in every
+    projection: in Web Mercator they are a third too long at 41 degrees.
+    """
+    from rasterio.warp import transform
+
+    middle = [
+        (dataset.width / 2 + dx, dataset.height / 2 + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))
+    ]
+    places = [dataset.transform * xy for xy in middle]
+    if not (dataset.crs.is_geographic or dataset.crs.is_projected):  # a building's own system
+        metre = float(dataset.crs.units_factor[1])
+        sides_m = [metre * math.dist(places[0], place) for place in places[1:]]
+    else:
+        lon, lat = transform(dataset.crs, "EPSG:4326", *zip(*places, strict=True))
+        sides_m = [_ground_m(lon[i] - lon[0], lat[i] - lat[0], lat[0]) for i in (1, 2)]
+    across_m, down_m = sides_m
+    if abs(across_m - down_m) > SQUARE_SHARE * max(sides_m):
+        logger.warning(
+            "%s: pixels of %.4g x %.4g mm are not square, so nothing is measured in mm; "
+            "warp it to a system in metres, such as UTM",
+            label,
+            1000 * across_m,
+            1000 * down_m,
+        )
+        return None
+    return 500 * (across_m + down_m)
+
+
+def _ground_m(east_deg: float, north_deg: float, latitude_deg: float) -> float:
+    """Return the length of a short way on the ellipsoid."""
+    latitude = math.radians(latitude_deg)
+    curve = 1 - ECCENTRICITY2 * math.sin(latitude) ** 2
+    north_m = EQUATOR_M * (1 - ECCENTRICITY2) / curve**1.5 * math.radians(north_deg)
+    east_m = EQUATOR_M / math.sqrt(curve) * math.cos(latitude) * math.radians(east_deg)
+    return math.hypot(east_m, north_m)
