@@ -101,12 +101,12 @@ def _put(folder: Path, out: Path) -> None:
     """Give a folder the name `out`; what had it before takes the old name."""
     if not out.exists():
         folder.rename(out)
-    elif not _exchanged(folder, out):
+    elif not _exchange(folder, out):
         out.rename(folder.with_name(f"{folder.name}.older"))
         folder.rename(out)
 
 
-def _exchanged(one: Path, other: Path) -> bool:
+def _exchange(one: Path, other: Path) -> bool:
     """Exchange two names in one step; return whether the system and the disk can."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:

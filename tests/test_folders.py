@@ -96,7 +96,7 @@ def test_an_older_folder_is_there_at_every_moment(
 
 
 def test_a_disk_that_cannot_exchange_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "_exchanged", lambda one, other: False)
+    monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
     fill(tmp_path / "out", "older")
     fill(tmp_path / "out", "newer", overwrite=True)
     assert (tmp_path / "out" / "mark").read_text() == "newer"

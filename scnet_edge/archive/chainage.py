@@ -24,7 +24,7 @@ _OF_THE_PICTURES = {"visual_odometry", "no_odometry", "odometry_lost"}
 _NO_FRAME = np.zeros((1, 1, 3), np.uint8)
 
 
-def unscaled(setup: Setup) -> bool:
+def has_no_scale(setup: Setup) -> bool:
     """Return whether a geometry has no scale."""
     return setup.mode == "wall" and setup.mm_per_px is None
 
@@ -38,13 +38,13 @@ def with_chainage(survey: Survey, readings: Path, setup: Setup) -> Survey:
         setup: says how fast the camera may be.
     """
     with open_odometry(str(readings), setup) as odometry:
-        observations = tuple(_placed(o, odometry) for o in survey.observations)
+        observations = tuple(_place(o, odometry) for o in survey.observations)
     reached_m = max(row.chainage_m for row in read_odometry(readings).rows)
     progress = survey.progress and replace(survey.progress, chainage_m=reached_m)
     return replaced(survey, observations=observations, progress=progress)
 
 
-def _placed(o: Observation, odometry: Odometry) -> Observation:
+def _place(o: Observation, odometry: Odometry) -> Observation:
     pose = odometry.at(_frame_at(o.time_s or 0.0))
     flags = [*(flag for flag in o.flags if flag not in _OF_THE_PICTURES), *pose.flags]
     return replace(

@@ -67,7 +67,7 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
 
     def settle(verdict: Verdict, theirs: list[Condition], *, alike: bool) -> None:
         alike = alike and ways
-        for i, j in assigned(ours, theirs, lambda o, c: _cost(o, c, tolerances, alike=alike)):
+        for i, j in assign(ours, theirs, lambda o, c: _cost(o, c, tolerances, alike=alike)):
             pairings.append(Pairing(verdict=verdict, ours=ours[i], theirs=theirs[j]))
         paired = {id(p.ours) for p in pairings} | {id(p.theirs) for p in pairings}
         ours[:] = [o for o in ours if id(o) not in paired]
@@ -90,7 +90,7 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     return sorted(pairings, key=_place)
 
 
-def assigned(
+def assign(
     ours: list[Observation],
     theirs: list[Condition],
     cost: Callable[[Observation, Condition], float],

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from scnet_edge import __version__
-from scnet_edge.archive.chainage import unscaled, with_chainage
+from scnet_edge.archive.chainage import has_no_scale, with_chainage
 from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
 from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
@@ -43,7 +43,7 @@ from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.types import Captured
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import Source, open_source
 
 DATABASE = "database"
@@ -96,7 +96,7 @@ def _inspected(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> D
     if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
         shutil.rmtree(survey)
     odometry, name = _odometry_of(film, job, setup, link)
-    readings = Path(odometry) if odometry in _written(link) and unscaled(setup) else None
+    readings = Path(odometry) if odometry in _written(link) and has_no_scale(setup) else None
     followed = usual_odometry(setup) if readings else odometry
     with open_source(str(link)) as opened:
         source = replaced(opened, items=_from_zero(opened.items))
@@ -125,7 +125,7 @@ def _driven(
     """Inspect all that a film holds, and return what is wrong with one that is cut."""
     counters, cut = Counters(), None
     source = replaced(source, items=inspector.unseen(source.items))
-    source = watched(source, moving=lambda captured: moves(odometry, captured))
+    source = watch_frames(source, moving=lambda captured: moves(odometry, captured))
     try:
         run_loop(source, pipeline, [inspector], counters=counters)
     except CutShort as e:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scnet_edge.archive.coding import CodedInspection
-from scnet_edge.archive.media import shown
+from scnet_edge.archive.media import decode_path
 from scnet_edge.errors import InputError
 from scnet_edge.files import new_file
 
@@ -76,7 +76,7 @@ class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         """The path as text to read."""
-        return shown(self.path_bytes)
+        return decode_path(self.path_bytes)
 
     @property
     def film_id(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.manifest import ManifestRow
-from scnet_edge.archive.media import Media, shown
+from scnet_edge.archive.media import Media, decode_path
 
 _PREFIX = re.compile(r"^[lh]_{1,2}", re.IGNORECASE)  # of IBAK's films
 _NUMBER = re.compile(r"[ _-]+\d{1,3}$")  # of the first, second, ... film of a pipe
@@ -102,7 +102,7 @@ def _missing(
         kind="film",
         state="missing",
         reason=reason,
-        database=shown(database),
+        database=decode_path(database),
         inspection=inspection,
     )
 
@@ -113,6 +113,6 @@ def _without_film(database: bytes, inspection: CodedInspection) -> ManifestRow:
         kind="inspection",
         state="missing",
         reason="the database names no film, and no film is called like the pipe",
-        database=shown(database),
+        database=decode_path(database),
         inspection=inspection,
     )

@@ -32,7 +32,7 @@ def is_picture(name: str) -> bool:
     return _suffix(name) in PICTURES
 
 
-def shown(path: bytes) -> str:
+def decode_path(path: bytes) -> str:
     """Return a path as text: UTF-8, or else the Windows code page of western Europe."""
     try:
         return path.decode()
@@ -58,7 +58,7 @@ class Media:
         """Index these paths."""
         media = cls()
         for path in paths:
-            name = parts_of(shown(path))[-1]
+            name = parts_of(decode_path(path))[-1]
             media.by_name[name].append(path)
             media.by_stem[PurePosixPath(name).stem].append(path)
         return media
@@ -76,7 +76,7 @@ class Media:
         found = self.by_name.get(parts[-1], [])
         if not found and _suffix(parts[-1]) in FILMS:  # converted to another container since
             found = self.by_stem.get(PurePosixPath(parts[-1]).stem, [])
-        return _best(found, lambda path: (_alike(parts, path), _shared(database, path)))
+        return _best(found, lambda path: (_alike(parts, path), _count_shared(database, path)))
 
 
 def _best(paths: list[bytes], score: Callable[[bytes], tuple[int, int]]) -> list[bytes]:
@@ -89,10 +89,10 @@ def _best(paths: list[bytes], score: Callable[[bytes], tuple[int, int]]) -> list
 
 def _alike(parts: list[str], path: bytes) -> int:
     """Return how many folders before the name are the same."""
-    return _leading(parts[-2::-1], parts_of(shown(path))[-2::-1])
+    return _leading(parts[-2::-1], parts_of(decode_path(path))[-2::-1])
 
 
-def _shared(database: bytes, path: bytes) -> int:
+def _count_shared(database: bytes, path: bytes) -> int:
     """Return how many leading folders a database and a file share."""
     return _leading(database.split(b"/")[:-1], path.split(b"/")[:-1])
 

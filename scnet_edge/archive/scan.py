@@ -18,7 +18,7 @@ from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.headers import container_of
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, ordered
 from scnet_edge.archive.match import Claim, choose, claims_of
-from scnet_edge.archive.media import Media, is_film, is_picture, shown
+from scnet_edge.archive.media import Media, decode_path, is_film, is_picture
 from scnet_edge.archive.readers import NO_READER, is_database, read_inspections
 from scnet_edge.errors import InputError
 
@@ -49,7 +49,7 @@ def scan(root: Path) -> ArchiveManifest:
     seen = _pictures_seen(inspected, Media.of(row.path_bytes for row in pictures))
     rows = [
         *rest,
-        *(_matched(row, claims.get(row.path_bytes, [])) for row in films),
+        *(_match(row, claims.get(row.path_bytes, [])) for row in films),
         *(_picture(row, seen.get(row.path_bytes)) for row in pictures),
         *(row for row, _ in databases),
         *lost,
@@ -82,9 +82,9 @@ def _walk(base: bytes) -> Iterator[ManifestRow]:
 
 
 def _file(path: bytes, entry: os.DirEntry[bytes]) -> ManifestRow:
-    name = shown(entry.name)
+    name = decode_path(entry.name)
     if entry.is_symlink():
-        target = shown(os.readlink(entry.path))  # noqa: PTH115
+        target = decode_path(os.readlink(entry.path))  # noqa: PTH115
         return ManifestRow(path_bytes=path, kind="link", state="alone", reason=f"leads to {target}")
     about = entry.stat(follow_symlinks=False)
     known = ManifestRow(
@@ -130,7 +130,7 @@ def _read(base: bytes, row: ManifestRow) -> tuple[ManifestRow, list[CodedInspect
     return replace(row, state="matched", reason=reason), inspections
 
 
-def _matched(row: ManifestRow, claims: list[Claim]) -> ManifestRow:
+def _match(row: ManifestRow, claims: list[Claim]) -> ManifestRow:
     if row.state == "unreadable" or not claims:
         return row
     best, rivals = choose(claims)
@@ -141,7 +141,7 @@ def _matched(row: ManifestRow, claims: list[Claim]) -> ManifestRow:
         row,
         state="matched",
         reason=best.how,
-        database=shown(best.database),
+        database=decode_path(best.database),
         inspection=best.inspection,
     )
 
@@ -165,4 +165,6 @@ def _picture(row: ManifestRow, database: bytes | None) -> ManifestRow:
         return row
     if not row.size_bytes:
         return replace(row, state="unreadable", reason="an empty file")
-    return row if database is None else replace(row, state="matched", database=shown(database))
+    return (
+        row if database is None else replace(row, state="matched", database=decode_path(database))
+    )

@@ -62,8 +62,8 @@ def work(
                     worker.give(waiting.popleft())
             wanted = len(waiting) + sum(worker.film is not None for worker in crew)
             while len(crew) < min(workers, wanted):
-                crew.append(_started(job, archive))
-            for worker in _answered(crew):
+                crew.append(_start(job, archive))
+            for worker in _wait_for_answers(crew):
                 film, answer = worker.film, worker.answer()
                 if isinstance(answer, Exception):
                     raise answer
@@ -114,7 +114,7 @@ class _Worker:
 
     def give(self, film: ManifestRow) -> None:
         self.film, self.ready = film, False
-        with suppress(BrokenPipeError):  # it is dead; `_answered` finds that out
+        with suppress(BrokenPipeError):  # it is dead; `_wait_for_answers` finds that out
             self.line.send(film)
 
     def answer(self) -> Done | Exception | str | None:
@@ -143,7 +143,7 @@ class _Worker:
         self.process.kill()
 
 
-def _started(job: Job, archive: Path) -> _Worker:
+def _start(job: Job, archive: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, job, archive), daemon=True)
@@ -152,7 +152,7 @@ def _started(job: Job, archive: Path) -> _Worker:
     return _Worker(process, ours)
 
 
-def _answered(crew: list[_Worker]) -> list[_Worker]:
+def _wait_for_answers(crew: list[_Worker]) -> list[_Worker]:
     """Return the workers that have answered or died; waits for a moment at most."""
     lines = wait([worker.line for worker in crew], timeout=0.5)
     return [worker for worker in crew if worker.line in lines]

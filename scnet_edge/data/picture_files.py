@@ -61,12 +61,12 @@ class PictureFiles:
         rest = [path for path in self.others if path not in videos]
         parts = []
         if videos:
-            parts.append(f"{_count(len(videos), 'video')} ({self._named(videos)}; one a call)")
+            parts.append(f"{_count(len(videos), 'video')} ({self._name_all(videos)}; one a call)")
         if rest:
-            parts.append(f"{_count(len(rest), 'file')} of other kinds ({self._named(rest)})")
+            parts.append(f"{_count(len(rest), 'file')} of other kinds ({self._name_all(rest)})")
         return f"passed over: {' and '.join(parts)}"
 
-    def _named(self, paths: list[Path]) -> str:
+    def _name_all(self, paths: list[Path]) -> str:
         names = [self.relative(path) for path in paths[:MOST_NAMED]]
         return ", ".join([*names, *(["..."] if len(paths) > MOST_NAMED else [])])
 

@@ -196,14 +196,14 @@ def grey(values: Map) -> Frame:
 
 def contact_sheet(images: dict[str, npt.NDArray[np.uint8]]) -> Frame:
     """Return pictures of one size in rows, each under its name."""
-    titled = [_titled(name, image) for name, image in images.items()]
+    titled = [_add_title(name, image) for name, image in images.items()]
     blank = np.full_like(titled[0], 255)
     titled += [blank] * (-len(titled) % COLUMNS)
     rows = [np.hstack(titled[i : i + COLUMNS]) for i in range(0, len(titled), COLUMNS)]
     return np.asarray(np.vstack(rows), np.uint8)
 
 
-def _titled(name: str, image: npt.NDArray[np.uint8]) -> Frame:
+def _add_title(name: str, image: npt.NDArray[np.uint8]) -> Frame:
     bar = np.full((TITLE_PX, image.shape[1], 3), 255, np.uint8)
     cv2.putText(bar, name, (6, TITLE_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1)
     return np.vstack([bar, image])

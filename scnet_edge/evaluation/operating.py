@@ -89,7 +89,7 @@ def choose_points(domains: Mapping[str, Predicted]) -> dict[PointName, Decision]
     f2 = np.mean([f2_of(c)[AT_GRID] for c in counts], 0)
     sensitive = GRID[int(np.argmax(np.where(np.array(GRID) <= threshold, f2, -1)))]
     decisions = list_seeds(threshold)
-    told = [_told(of, decisions) for of in domains.values()]
+    told = [_shares(of, decisions) for of in domains.values()]
     found = [shares for shares, _ in told if shares is not None]
     alarms = [shares for _, shares in told if shares is not None]
     if not found or not alarms:
@@ -109,7 +109,7 @@ def list_seeds(threshold: float) -> list[Decision]:
     return [Decision(threshold=threshold, seed=seed) for seed in (0.0, *seeds)]
 
 
-def _told(
+def _shares(
     predicted: Predicted, decisions: Sequence[Decision]
 ) -> tuple[Shares | None, Shares | None]:
     """Return the share of the cracks found and of the sound frames alarmed by each decision."""
@@ -121,14 +121,14 @@ def _told(
         known = probability if ignored is None else probability * ~ignored
         if truth.any():
             masks = (decision.mask_of(known) for decision in decisions)
-            found = [f.plus(more) for f, more in zip(found, _found(masks, truth), strict=True)]
+            found = [f.plus(more) for f, more in zip(found, _find(masks, truth), strict=True)]
         else:
             quiet.append(alarm_levels(known, decisions))
     recalls = np.array([each.recall for each in found]) if found[0].cracks else None
     return recalls, np.mean(quiet, 0) if quiet else None
 
 
-def _found(masks: Iterable[Mask], truth: Mask) -> Iterator[Found]:
+def _find(masks: Iterable[Mask], truth: Mask) -> Iterator[Found]:
     """Yield what each mask finds; many follow one that is equal."""
     last, found = np.zeros(0, np.bool_), Found()  # of no mask's shape
     for mask in masks:

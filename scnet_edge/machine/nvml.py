@@ -76,7 +76,7 @@ class GraphicsCard:
     def power_mw(self) -> float | None:
         """Return milliwatts now; the mean of the last second where the driver has no other."""
         field = _Field(number=INSTANT_POWER)
-        asked = self._answered("nvmlDeviceGetFieldValues", 1, ctypes.byref(field))
+        asked = self._ask("nvmlDeviceGetFieldValues", 1, ctypes.byref(field))
         if asked and field.status == 0 and field.value:
             return float(field.value)
         return self._number("nvmlDeviceGetPowerUsage")
@@ -96,7 +96,7 @@ class GraphicsCard:
     def load_percent(self) -> float | None:
         """Return how much of the last moments a kernel ran, 0 to 100."""
         load = _Load()
-        asked = self._answered("nvmlDeviceGetUtilizationRates", ctypes.byref(load))
+        asked = self._ask("nvmlDeviceGetUtilizationRates", ctypes.byref(load))
         return float(load.gpu) if asked else None
 
     def slowed_by(self) -> tuple[str, ...]:
@@ -104,20 +104,20 @@ class GraphicsCard:
         reasons = ctypes.c_ulonglong(0)
         for name in ("Event", "Throttle"):  # the newer name first
             call = f"nvmlDeviceGetCurrentClocks{name}Reasons"
-            if self._answered(call, ctypes.byref(reasons)):
+            if self._ask(call, ctypes.byref(reasons)):
                 return tuple(f"gpu:{why}" for bit, why in SLOWING.items() if reasons.value & bit)
         return ()
 
     def _number(self, call: str, *which: int) -> float | None:
         value = ctypes.c_uint(0)
-        asked = self._answered(call, *which, ctypes.byref(value))
+        asked = self._ask(call, *which, ctypes.byref(value))
         return float(value.value) if asked else None
 
-    def _answered(self, call: str, *arguments: Any) -> bool:
-        return answered(self._library, call, self._handle, *arguments)
+    def _ask(self, call: str, *arguments: Any) -> bool:
+        return ask(self._library, call, self._handle, *arguments)
 
 
-def answered(library: Any, call: str, *arguments: Any) -> bool:
+def ask(library: Any, call: str, *arguments: Any) -> bool:
     """Return whether a call succeeded; a driver that lacks the function did not answer."""
     function = getattr(library, call, None)
     if function is None:
@@ -133,15 +133,15 @@ def first_card() -> GraphicsCard | None:
     NVML counts all cards in the order of their slots. CUDA begins with the fastest, and
     `CUDA_VISIBLE_DEVICES` hides cards from it.
     """
-    library, handle = _opened(), ctypes.c_void_p()
+    library, handle = _open(), ctypes.c_void_p()
     if library is None:
         return None
     wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
     to = ctypes.byref(handle)
     if not wanted.isdecimal():  # a UUID; "" and "-1" hide all cards, and are none's
-        found = answered(library, "nvmlDeviceGetHandleByUUID", wanted.encode(), to)
+        found = ask(library, "nvmlDeviceGetHandleByUUID", wanted.encode(), to)
     else:
-        found = _counts_like_cuda(library) and answered(
+        found = _counts_like_cuda(library) and ask(
             library, "nvmlDeviceGetHandleByIndex_v2", int(wanted), to
         )
     return GraphicsCard(library, handle) if found else None
@@ -149,25 +149,25 @@ def first_card() -> GraphicsCard | None:
 
 def driver_version() -> str | None:
     """Return the version of the NVIDIA driver, `580.159.04`; None without one."""
-    library, text = _opened(), ctypes.create_string_buffer(96)
-    if library is None or not answered(library, "nvmlSystemGetDriverVersion", text, len(text)):
+    library, text = _open(), ctypes.create_string_buffer(96)
+    if library is None or not ask(library, "nvmlSystemGetDriverVersion", text, len(text)):
         return None
     return text.value.decode(errors="replace")
 
 
-def _opened() -> Any:
+def _open() -> Any:
     """Return NVML, ready to be asked; None where there is none."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError:
         return None
-    return library if answered(library, "nvmlInit_v2") else None
+    return library if ask(library, "nvmlInit_v2") else None
 
 
 def _counts_like_cuda(library: Any) -> bool:
     """Return whether a number means the same card to NVML and to CUDA."""
     count = ctypes.c_uint(0)
-    answered(library, "nvmlDeviceGetCount_v2", ctypes.byref(count))
+    ask(library, "nvmlDeviceGetCount_v2", ctypes.byref(count))
     if count.value == 1 or os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
         return True
     if count.value:

@@ -199,7 +199,7 @@ def find_card(name: str) -> Card:
     if is_run(Path(name)):
         return read_card(run_card(Path(name)))
     raise ModelError(
-        f"model {name!r}: expected one of {_listed(cards)} or the folder of a training run; "
+        f"model {name!r}: expected one of {_list(cards)} or the folder of a training run; "
         "'scnet-edge models' describes them"
     )
 
@@ -214,5 +214,5 @@ def is_run(folder: Path) -> bool:
     return run_card(folder).is_file()
 
 
-def _listed(things: Iterable[object]) -> str:
+def _list(things: Iterable[object]) -> str:
     return ", ".join(map(str, things)) or "(none found)"

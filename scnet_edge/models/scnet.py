@@ -78,8 +78,8 @@ class SCNet(nn.Module):
     def __init__(self, config: SCNetConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or SCNetConfig()
-        encoder = [[self._scaled(w) for w in block] for block in VGG[: c.levels]]
-        decoder = [[self._scaled(w) for w in block] for block in DECODER[: c.levels]]
+        encoder = [[self._scale(w) for w in block] for block in VGG[: c.levels]]
+        decoder = [[self._scale(w) for w in block] for block in DECODER[: c.levels]]
         dilations = [1 if c.pooling == "max" else 2**i for i in range(c.levels)]
 
         inputs = [c.in_channels] + [block[-1] for block in encoder]
@@ -99,7 +99,7 @@ class SCNet(nn.Module):
         )
         self.fuse = nn.Conv2d(c.levels, 1, 1)
 
-    def _scaled(self, channels: int) -> int:
+    def _scale(self, channels: int) -> int:
         return max(4, round(channels * self.config.width))
 
     def _attention(self, channels: int) -> ScaleAttention:

@@ -37,7 +37,7 @@ from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ def open_run(
             source = replace(source, items=inspection.inspector.unseen(source.items))
         if source.live or source.step_s:
             moving = inspection.moving if inspection else lambda captured: None
-            source = watched(source, limits=robot.limits, moving=moving)
+            source = watch_frames(source, limits=robot.limits, moving=moving)
         facts = run_facts(bundle, robot.source, segmentation, source.left_out)
         if source.left_out and inspection is None:  # whose journal says it
             logger.warning("%s: %s", facts["Source"], source.left_out)

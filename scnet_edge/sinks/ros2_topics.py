@@ -53,33 +53,33 @@ class Ros2Topics:
 
     def put(self, item: FrameResult | Event) -> None:
         """Publish the messages of a frame or an event that somebody subscribes to."""
-        publishers = self._connected()
+        publishers = self._connect()
         wanted = [topic for topic, publisher in publishers.items() if publisher.wanted]
         for topic, _, message in ros_results(item, self._recorder, wanted):
             publishers[topic].put(message)
 
     def flush(self) -> None:
         """Reach the router, where it is away."""
-        self._connected()
+        self._connect()
 
     def close(self) -> None:
         """Send what zenoh still holds, and take back the topics."""
         if self._open is not None:
             self._open.node.session.close()
 
-    def _connected(self) -> dict[str, Publisher]:
+    def _connect(self) -> dict[str, Publisher]:
         """Return the publishers by topic.
 
         Raises:
             OSError: the router is away.
         """
         if self._open is None:
-            self._open = self._opened()
+            self._open = self._reopen()
         if not self._open.node.session.info.routers_zid():
             raise OSError(errno.ENOTCONN, f"no connection to the router {self._place.router}")
         return self._open.publishers
 
-    def _opened(self) -> _Open:
+    def _reopen(self) -> _Open:
         now_s = time.monotonic()
         if now_s < self._try_at_s:
             raise OSError(errno.ENOTCONN, self._refused)

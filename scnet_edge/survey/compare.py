@@ -76,7 +76,7 @@ def compare(
     around_m = _around_m(before)
     old = {o.seq: _places(o, around_m, 0.0) for o in _candidates(before)}
     new = {o.seq: _places(o, around_m, offset_m) for o in _candidates(after)}
-    matched = _matched(old, new, around_m, tolerance_m)
+    matched = _match(old, new, around_m, tolerance_m)
     by_old = {o.seq: o for o in before.observations}
     by_new = {o.seq: o for o in after.observations}
     pairs = [_pair(by_old[one], by_new[other], apart) for one, other, apart in matched]
@@ -111,7 +111,7 @@ def _check(before: Survey, after: Survey) -> None:
     for what, one, other in (
         ("geometry", _kind(before), _kind(after)),
         ("diameter", *(s.facts.geometry.get("diameter_mm") for s in (before, after))),
-        *((label, *(_named(site, name) for site in sites)) for label, name in PLACES),
+        *((label, *(_comparable_name(site, name) for site in sites)) for label, name in PLACES),
     ):
         if one != other and not (what in dict(PLACES) and "" in (one, other)):
             raise InputError(
@@ -124,7 +124,7 @@ def _check(before: Survey, after: Survey) -> None:
             )
 
 
-def _named(site: Site, name: str) -> str:
+def _comparable_name(site: Site, name: str) -> str:
     """Return what a site calls a place, for comparing: letters alone tell them apart."""
     text: str = getattr(site, name)
     return " ".join(text.split()).casefold()
@@ -157,7 +157,7 @@ def _places(observation: Observation, around_m: float | None, offset_m: float) -
     return places
 
 
-def _matched(
+def _match(
     old: dict[int, Places], new: dict[int, Places], around_m: float | None, tolerance_m: float
 ) -> list[tuple[int, int, float]]:
     """Return (before, after, metres apart), the nearest first, each crack at most once."""

@@ -69,12 +69,12 @@ def picture_path(folder: Path, observation: Observation) -> Path | None:
 
 def read_picture(folder: Path, observation: Observation) -> Frame | None:
     """Return the frame, (h, w, 3) uint8 BGR; None where there is no picture or it is damaged."""
-    return None if observation.snapshot is None else _decoded(folder, observation.seq, "jpg")
+    return None if observation.snapshot is None else _decode(folder, observation.seq, "jpg")
 
 
 def read_crack_mask(folder: Path, observation: Observation) -> Mask | None:
     """Return the crack's mask, (h, w) bool; None where there is none or it is damaged."""
-    image = _decoded(folder, observation.seq, "png")
+    image = _decode(folder, observation.seq, "png")
     return None if image is None else np.asarray(image[..., 0] > 127, np.bool_)
 
 
@@ -128,7 +128,7 @@ def _path(snapshots: Path, seq: int, suffix: str) -> Path:
     return snapshots / snapshot_name(seq).replace("jpg", suffix)
 
 
-def _decoded(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
+def _decode(folder: Path, seq: int, suffix: str) -> npt.NDArray[Any] | None:
     path = _path(folder / SNAPSHOTS, seq, suffix)
     try:
         return decode_image(_bytes_of(path), where=str(path))

@@ -133,11 +133,11 @@ class Inspector:
         self._commit(closed, ended, finished=finished)
 
     def _look(self, frame_result: FrameResult) -> None:
-        captured, mask = self._numbered(frame_result.captured), frame_result.result.mask
+        captured, mask = self._number(frame_result.captured), frame_result.result.mask
         pose = self._odometry.at(captured)
         self._latest = captured
         ended = self._ended_gaps(pose)
-        closed, follower = self._followed(captured)
+        closed, follower = self._follow(captured)
         placed = place(
             captured.frame_id,
             trace_cracks(mask, frame=captured.frame),
@@ -156,12 +156,12 @@ class Inspector:
         needed = follower.best_frame_ids()
         self._views = {i: view for i, view in self._views.items() if i in needed}
 
-    def _numbered(self, captured: Captured) -> Captured:
+    def _number(self, captured: Captured) -> Captured:
         if not self._first_id:
             return captured
         return replaced(captured, frame_id=captured.frame_id + self._first_id)
 
-    def _followed(self, captured: Captured) -> tuple[list[Observation], Follower]:
+    def _follow(self, captured: Captured) -> tuple[list[Observation], Follower]:
         """Return the follower; another one, with what the last had open, for another frame size."""
         size_hw = (captured.frame.shape[0], captured.frame.shape[1])
         follower, closed = self._follower, list[Observation]()

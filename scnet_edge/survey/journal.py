@@ -39,7 +39,7 @@ REFUSALS = ("full", "I/O error", "readonly", "unable to open", "locked")
 logger = logging.getLogger(__name__)
 
 
-def gone(folder: Path) -> str:
+def removed_message(folder: Path) -> str:
     """Return what is to be said of a survey whose files are gone while it is written."""
     return f"{folder}: the survey was removed while it was written; inspect into another folder"
 
@@ -245,7 +245,7 @@ class Journal:
     def _attempt(self) -> sqlite3.OperationalError | None:
         """Write all that is pending; return what the disk says where it refuses."""
         if not (self.folder / JOURNAL).exists():  # SQLite would write on, into nothing
-            raise SurveyError(gone(self.folder))
+            raise SurveyError(removed_message(self.folder))
         try:
             db = self._connect()
             db.execute("BEGIN IMMEDIATE")

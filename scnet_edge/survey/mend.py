@@ -75,7 +75,7 @@ def mend_records(db: sqlite3.Connection, folder: Path, journal: Path) -> Mended 
     Raises:
         SurveyError: the journal as it was cannot be kept.
     """
-    damaged = {table: _damaged(db, table, kind) for table, kind in TABLES.items()}
+    damaged = {table: _find_damaged(db, table, kind) for table, kind in TABLES.items()}
     facts = [text for (text,) in db.execute("SELECT facts FROM survey")]
     lost_facts = not all(_is_whole(text, Facts) for text in facts)
     count = lost_facts + sum(map(len, damaged.values()))
@@ -123,7 +123,7 @@ def _rewind(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO progress VALUES (1, ?)", (record,))
 
 
-def _damaged(db: sqlite3.Connection, table: str, kind: type[msgspec.Struct]) -> list[int]:
+def _find_damaged(db: sqlite3.Connection, table: str, kind: type[msgspec.Struct]) -> list[int]:
     rows = db.execute(f"SELECT rowid, record FROM {table}")
     return [row for row, record in rows if not _is_whole(record, kind, row=row)]
 

@@ -35,7 +35,7 @@ def outline_of(mask: Mask) -> list[Ring]:
         tolerance_px *= 1.5
 
 
-def drawn(rings: Sequence[Ring], size_hw: tuple[int, int]) -> Mask:
+def draw(rings: Sequence[Ring], size_hw: tuple[int, int]) -> Mask:
     """Return the mask, (h, w) bool, inside the rings and on them; a ring in another is a hole."""
     canvas = np.zeros(size_hw, np.uint8)
     scale = 1 << SUBPIXEL_BITS
@@ -45,14 +45,14 @@ def drawn(rings: Sequence[Ring], size_hw: tuple[int, int]) -> Mask:
     return canvas > 0
 
 
-def edited(mask: Mask, rings: Sequence[Ring]) -> Mask:
+def edit(mask: Mask, rings: Sequence[Ring]) -> Mask:
     """Return a mask, (h, w) bool, as `rings` make it, which were `outline_of` it.
 
     Raises:
         InputError: rings without end or out of the picture, or nothing is left.
     """
     check_rings(rings, mask.shape)
-    before, after = drawn(outline_of(mask), mask.shape), drawn(rings, mask.shape)
+    before, after = draw(outline_of(mask), mask.shape), draw(rings, mask.shape)
     changed = np.where(before != after, after, mask).astype(np.uint8)
     _, labels = cv2.connectedComponents(changed, connectivity=8)
     kept = np.isin(labels, np.unique(labels[after])) & (labels > 0)  # no crumbs of what was removed

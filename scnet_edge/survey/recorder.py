@@ -20,7 +20,7 @@ from scnet_edge.survey.evidence import (
     write_sidecar,
 )
 from scnet_edge.survey.facts import Progress
-from scnet_edge.survey.journal import Journal, gone
+from scnet_edge.survey.journal import Journal, removed_message
 from scnet_edge.types import Frame, Mask
 
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -37,10 +37,10 @@ def with_evidence(
     """
     folder, limits, seq = journal.folder, journal.limits, observation.seq
     if mask is not None:
-        _written(
+        _write_if_room(
             journal, limits.mask_bytes, lambda: write_crack_mask(folder, seq, encoded_mask(mask))
         )
-    taken = frame is not None and _written(
+    taken = frame is not None and _write_if_room(
         journal, limits.snapshot_bytes, lambda: write_picture(folder, seq, frame)
     )
     if taken:
@@ -48,7 +48,7 @@ def with_evidence(
     else:
         flags = dict.fromkeys((*observation.flags, "no_snapshot"))
         observation = replace(observation, snapshot=None, flags=tuple(flags))
-    _written(journal, 0, lambda: write_sidecar(folder, observation))
+    _write_if_room(journal, 0, lambda: write_sidecar(folder, observation))
     return observation
 
 
@@ -65,7 +65,7 @@ def record(
     return journal.commit(observations=[observation], progress=progress)
 
 
-def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> bool:
+def _write_if_room(journal: Journal, least_bytes: int, write: Callable[[], None]) -> bool:
     """Write if that much is free and the journal's reserve is whole; else raise the alarm."""
     try:
         if free_bytes(journal.folder) < least_bytes or not journal.reserve.fill():
@@ -74,7 +74,7 @@ def _written(journal: Journal, least_bytes: int, write: Callable[[], None]) -> b
         write()
     except OSError as e:
         if e.errno == errno.ENOENT:
-            raise SurveyError(gone(journal.folder)) from None
+            raise SurveyError(removed_message(journal.folder)) from None
         if e.errno not in REFUSALS:
             raise
         if e.errno == errno.ENOSPC:

@@ -83,14 +83,14 @@ def review(
         old = _observation(db, folder, seq)
         new = old
         if (kind or old.kind) != old.kind or (opening or old.opening) != old.opening:
-            new = _flagged(new, CODE, kind=kind or old.kind, opening=opening or old.opening)
+            new = _flag(new, CODE, kind=kind or old.kind, opening=opening or old.opening)
         if clock_h is not None and clock_h != (old.clock_from, old.clock_to):
-            new = _turned(new, clock_h)
+            new = _turn(new, clock_h)
         if mask is not None:
             before = read_crack_mask(folder, old)
             mask = None if before is not None and np.array_equal(before, mask) else mask
         if mask is not None:
-            new = _flagged(new, MASK)
+            new = _flag(new, MASK)
         said = verdict or ("accepted" if new is not old else old.review)
         new = replace(new, review=said, remarks=old.remarks if remarks is None else remarks)
         drawn = None if mask is None else encoded_mask(mask)
@@ -244,11 +244,11 @@ def _last(db: sqlite3.Connection, folder: Path, by: str) -> tuple[int, Change, b
     raise SurveyError(f"{folder}: nothing to undo for {by}")
 
 
-def _flagged(record: Observation, flag: str, **changes: object) -> Observation:
+def _flag(record: Observation, flag: str, **changes: object) -> Observation:
     return replace(record, flags=tuple(dict.fromkeys((*record.flags, flag))), **changes)
 
 
-def _turned(record: Observation, clock_h: tuple[float, float]) -> Observation:
+def _turn(record: Observation, clock_h: tuple[float, float]) -> Observation:
     """Return a record at another clock position; its outline is turned with it."""
     check_clock(clock_h)
     outline = record.outline_m_h
@@ -256,7 +256,7 @@ def _turned(record: Observation, clock_h: tuple[float, float]) -> Observation:
         turn_h = _middle(*clock_h) - _middle(record.clock_from, record.clock_to)
         outline = tuple((along_m, (hour + turn_h) % 12) for along_m, hour in outline)
     values = {"clock_from": clock_h[0], "clock_to": clock_h[1], "outline_m_h": outline}
-    return _flagged(record, CLOCK, **values)
+    return _flag(record, CLOCK, **values)
 
 
 def _middle(clock_from: float, clock_to: float) -> float:

@@ -82,20 +82,20 @@ def held_out(corpus: Corpus, unseen: Collection[str] = ()) -> Held:
         ScnetEdgeError: a set cannot be read.
     """
 
-    def kept(each: CorpusSet) -> list[Sample]:
+    def keep(each: CorpusSet) -> list[Sample]:
         samples = _trainable(each)
         return samples[:: max(1, len(samples) // UNSEEN) if each.name in unseen else HELD_OUT]
 
     training = [each for each in corpus.sets if each.share]
     held: Held = {
-        domain: [sample for each in sets for sample in kept(each)]
+        domain: [sample for each in sets for sample in keep(each)]
         for domain, sets in by_domain(training).items()
     }
     if corpus.blended:
-        lent = [sample for each in training if each.lends for sample in kept(each)]
+        lent = [sample for each in training if each.lends for sample in keep(each)]
         cracks, rng = lend_cracks(load_images(lent, None)), np.random.default_rng(SEED)
         for domain, sets in by_domain([each for each in training if each.takes]).items():
-            onto = load_images([sample for each in sets for sample in kept(each)], None)
+            onto = load_images([sample for each in sets for sample in keep(each)], None)
             takers = [dataclasses.replace(image, cracks=cracks) for image in onto]
             made = [blend_cracks(takers[i % len(takers)], rng) for i in range(BLENDED_HELD)]
             held[BLENDED_INTO + domain] = [

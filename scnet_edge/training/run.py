@@ -159,7 +159,7 @@ def train_run(
     material = _material(wanted, images, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
-    def told(step: int, loss: float) -> None:
+    def tell(step: int, loss: float) -> None:
         if writes and (step % 10 == 0 or step == 1):
             run_folder.append_log(out, {"step": step, "loss": loss})
         progress(step, loss)
@@ -174,7 +174,7 @@ def train_run(
         wanted.preset.schedule,
         out,
         on=wanted.on,
-        progress=told,
+        progress=tell,
         validate=validate,
     )
 
@@ -270,7 +270,7 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
         size_hw=(384, 544),
         config=None if config is None else _card_config(config),
         threshold=threshold,
-        data=", ".join(_named(wanted)) + ", training split",
+        data=", ".join(_name_material(wanted)) + ", training split",
         data_licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",
         licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",
         recipe=f"scnet-edge train {wanted.name}{begun}{taught}: {wanted.preset.schedule}",
@@ -280,7 +280,7 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
     )
 
 
-def _named(wanted: Request) -> tuple[str, ...]:
+def _name_material(wanted: Request) -> tuple[str, ...]:
     """Return what a run learns from, in words."""
     if wanted.corpus is None:
         return wanted.data

@@ -124,17 +124,17 @@ def _session(
                 if isinstance(message, Opened):
                     room = slots(memory_fd, (message.height_px, message.width_px, 3))
                 elif isinstance(message, Spoiled):
-                    yield _captured(message, NO_PIXELS, first_id, (message.reason,))
+                    yield _capture(message, NO_PIXELS, first_id, (message.reason,))
                 elif isinstance(message, Shot) and room is not None:
                     frame = room[message.slot].copy()
                     with suppress(OSError):  # it has died since; receiving will say so
                         link.send_bytes(bytes([message.slot]))
-                    yield _captured(message, frame, first_id, ())
+                    yield _capture(message, frame, first_id, ())
     finally:
         os.close(memory_fd)
 
 
-def _captured(
+def _capture(
     message: Shot | Spoiled, frame: Frame, first_id: int, faults: tuple[str, ...]
 ) -> Captured:
     frame_id = first_id + message.number

@@ -49,7 +49,7 @@ class Limits:
     frozen_s: float = 2.0
 
 
-def watched(
+def watch_frames(
     source: Source,
     *,
     limits: Limits | None = None,
@@ -65,10 +65,10 @@ def watched(
             stands. Without an odometer it is when not one grey level changes, which no sensor
             with noise does.
     """
-    return replace(source, items=_watched(source, limits or Limits(), moving))
+    return replace(source, items=_watch(source, limits or Limits(), moving))
 
 
-def _watched(source: Source, limits: Limits, moving: Moving) -> Generator[Captured | Event]:
+def _watch(source: Source, limits: Limits, moving: Moving) -> Generator[Captured | Event]:
     size, still = SizeWatch(), Stillness(limits.frozen_s)
     try:
         for item in source.items:
@@ -151,11 +151,11 @@ class Stillness:
 
     def lasts(self, small: Grey, mono_ns: int, moving: bool | None) -> bool:
         """Take the next picture; True where it is one of too many alike."""
-        if moving is False or self._changed(small, 0.0 if moving is None else STILL_LEVELS):
+        if moving is False or self._has_changed(small, 0.0 if moving is None else STILL_LEVELS):
             self._reference, self.since_ns = small, mono_ns
         return mono_ns - self.since_ns >= self._limit_ns
 
-    def _changed(self, small: Grey, levels: float) -> bool:
+    def _has_changed(self, small: Grey, levels: float) -> bool:
         reference = self._reference
         if reference is None or reference.shape != small.shape:
             return True

@@ -38,7 +38,7 @@ def rtsp_frames(camera: Camera) -> Generator[Frame | None]:
         if not isinstance(stream, VideoStream):
             raise CameraTrouble("format", "the stream has no video in it")
         stream.codec_context.thread_count = 1  # a thread more is a picture's delay more
-        yield from _decoded(container, stream)
+        yield from _decode(container, stream)
     raise CameraTrouble("ended", "the camera gives no more frames")
 
 
@@ -51,7 +51,7 @@ def _open(camera: Camera) -> InputContainer:
         raise CameraTrouble("unreachable", detail) from e
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Generator[Frame | None]:
+def _decode(container: InputContainer, stream: VideoStream) -> Generator[Frame | None]:
     upright, damage = Upright[None](), Damage()
     packets = container.demux(stream)
     while packet := _next(packets):

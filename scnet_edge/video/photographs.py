@@ -27,7 +27,7 @@ def photographs(files: PictureFiles) -> Generator[Captured | Event]:
     for i, (path, name) in enumerate(zip(files.pictures, names_of(files), strict=True)):
         label = files.relative(path)
         try:
-            yield captured(path, i, name, label)
+            yield capture(path, i, name, label)
         except InputError as e:
             reason = str(e).removeprefix(f"{label}: ")
             unread.append(f"{label} ({reason.partition(';')[0]})")
@@ -37,7 +37,7 @@ def photographs(files: PictureFiles) -> Generator[Captured | Event]:
         raise Incomplete(_summary(files, unread))
 
 
-def captured(path: Path, frame_id: int, name: str, label: str) -> Captured:
+def capture(path: Path, frame_id: int, name: str, label: str) -> Captured:
     """Return one picture as a frame; `label` is what its photograph and messages call it.
 
     Raises:

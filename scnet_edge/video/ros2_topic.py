@@ -61,14 +61,14 @@ def _frames(session: zenoh.Session, place: Place) -> Generator[Frame | None]:
                 node.subscribe(topic)
                 published = True
             if picture is not None:
-                frame = _decoded(picture, known, seen)
+                frame = _decode(picture, known, seen)
                 seen = seen or frame is not None
                 yield frame
             elif not topics:
                 raise CameraTrouble("absent", _nobody(session, place))
 
 
-def _decoded(picture: zenoh.Sample, known: Typestore, seen: bool) -> Frame | None:
+def _decode(picture: zenoh.Sample, known: Typestore, seen: bool) -> Frame | None:
     """Return the frame of a message; None for a damaged one.
 
     Raises:

@@ -49,7 +49,7 @@ def frame_of(message: Any, *, where: str = "image") -> Frame:
             too small or too large.
     """
     if not hasattr(message, "encoding"):
-        return _compressed(message, where)
+        return _decode_compressed(message, where)
     if message.encoding not in ENCODINGS:
         raise InputError(
             f"{where}: encoding {message.encoding!r}, expected one of {', '.join(ENCODINGS)}"
@@ -88,7 +88,7 @@ def _bgr(
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), np.uint8)
 
 
-def _compressed(message: Any, where: str) -> Frame:
+def _decode_compressed(message: Any, where: str) -> Frame:
     if "compressedDepth" in message.format:
         raise InputError(f"{where}: a depth image ({message.format}), expected a camera's picture")
     return decode_image(bytes(message.data), where=where)

@@ -89,7 +89,7 @@ def open_rosbag(uri: str) -> Source:
     """
     topic = open_topic(uri, PICTURES, "pictures")
     fps = (topic.count - 1) / topic.length_s if topic.count > 1 and topic.length_s > 0 else None
-    return Source(items=_captured(topic), count=topic.count, fps=fps)
+    return Source(items=_capture(topic), count=topic.count, fps=fps)
 
 
 def open_topic(uri: str, kinds: Collection[str], what: str) -> BagTopic:
@@ -103,7 +103,7 @@ def open_topic(uri: str, kinds: Collection[str], what: str) -> BagTopic:
     Raises:
         InputError: no bag, a damaged one, or not exactly one such topic.
     """
-    folder, topic = _parsed(uri)
+    folder, topic = _parse(uri)
     try:
         reader = AnyReader([folder], default_typestore=get_typestore(Stores.LATEST))
         reader.open()
@@ -111,13 +111,13 @@ def open_topic(uri: str, kinds: Collection[str], what: str) -> BagTopic:
         raise InputError(f"{uri}: not a bag that can be read ({_one_line(e)})") from e
     try:
         fitting = [c for c in reader.connections if c.msgtype in kinds]
-        return BagTopic(uri, reader, _chosen(reader, fitting, uri, topic, what))
+        return BagTopic(uri, reader, _choose(reader, fitting, uri, topic, what))
     except InputError:
         reader.close()
         raise
 
 
-def _parsed(uri: str) -> tuple[Path, str | None]:
+def _parse(uri: str) -> tuple[Path, str | None]:
     rest = uri.removeprefix("rosbag:")
     folder, _, query = rest.partition("?")
     options = parse_qs(query, keep_blank_values=True)
@@ -130,7 +130,7 @@ def _parsed(uri: str) -> tuple[Path, str | None]:
     return Path(folder), options["topic"][-1] if options else None
 
 
-def _chosen(
+def _choose(
     reader: AnyReader, fitting: list[Connection], uri: str, topic: str | None, what: str
 ) -> list[Connection]:
     topics = sorted({c.topic for c in fitting})
@@ -144,7 +144,7 @@ def _chosen(
     return wanted
 
 
-def _captured(topic: BagTopic) -> Generator[Captured | Event]:
+def _capture(topic: BagTopic) -> Generator[Captured | Event]:
     first_ns, start_ns, last_ns = None, time.monotonic_ns(), 0
     with closing(topic.messages()) as messages:
         for i, (name, at_ns, message) in enumerate(messages):

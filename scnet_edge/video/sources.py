@@ -22,7 +22,7 @@ from scnet_edge.redaction import redact
 from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.video.film import Film, Jump, Missing, open_film
-from scnet_edge.video.photographs import captured, photographs
+from scnet_edge.video.photographs import capture, photographs
 from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
 
 
@@ -122,7 +122,7 @@ def _open_folder(folder: Path) -> Source:
 
 
 def _one_picture(path: Path) -> Generator[Captured]:
-    yield captured(path, 0, escape(path.stem), escape(path))
+    yield capture(path, 0, escape(path.stem), escape(path))
 
 
 def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:

@@ -126,7 +126,7 @@ class Upright(Generic[T]):
             assert ready.time_base is not None
             number = round(ready.pts * ready.time_base / TICK)
             pixels = np.asarray(ready.to_ndarray(), np.uint8)
-            yield self._tags.pop(number), _turned(pixels, self._look.turn)
+            yield self._tags.pop(number), _apply_turn(pixels, self._look.turn)
 
 
 def _graph(look: Look) -> Graph:
@@ -165,7 +165,7 @@ def _turn(frame: av.VideoFrame) -> Turn:
     return a, b, c, d
 
 
-def _turned(frame: Frame, turn: Turn) -> Frame:
+def _apply_turn(frame: Frame, turn: Turn) -> Frame:
     """Return the picture as its display matrix says: x' = a x + c y, y' = b x + d y."""
     a, b, c, d = turn
     if turn == NOT_TURNED:

@@ -66,7 +66,7 @@ def serving(
         with _sparing():
             thread.start()
             try:
-                yield _served(address[0], listener.getsockname()[1], access)
+                yield _describe(address[0], listener.getsockname()[1], access)
             finally:
                 server.should_exit = True
                 thread.join(STOP_S)
@@ -155,7 +155,7 @@ def _listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _served(host: str, port: int, access: Access) -> Served:
+def _describe(host: str, port: int, access: Access) -> Served:
     reachable = socket.gethostname() if host in ("0.0.0.0", "::") else host
     shown = f"[{reachable}]" if ":" in reachable else reachable
     query = f"?token={access.token}" if access.token else ""

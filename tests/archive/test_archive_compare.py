@@ -12,7 +12,7 @@ import pytest
 from hand_made import facts, gap, observation
 
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.compare import Tolerances, Verdict, assigned, compare, scores
+from scnet_edge.archive.compare import Tolerances, Verdict, assign, compare, scores
 from scnet_edge.archive.kinds import is_damage, kind_of
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.facts import Progress
@@ -99,7 +99,7 @@ def test_the_nearest_pairing_of_the_most_pairs_is_found() -> None:
         costs = chance.uniform(0, 2, (n, m))
         costs[chance.random((n, m)) < 0.4] = 1e6
         rows, columns = list(range(n)), list(range(m))
-        found = assigned(rows, columns, lambda i, j, c=costs: float(c[i, j]))
+        found = assign(rows, columns, lambda i, j, c=costs: float(c[i, j]))
         wide = range(max(n, m))
         best = min(
             (

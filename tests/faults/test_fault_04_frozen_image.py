@@ -13,7 +13,7 @@ from scnet_edge.runtime.loop import run_loop
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Captured, Frame, Result
 from scnet_edge.video.fake_source import fake_source
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import Source
 
 FPS, SECONDS, STILL_FROM_S, STILL_TO_S = 10, 12, 3, 8
@@ -43,7 +43,7 @@ def test_a_frozen_picture(moving: bool) -> None:
     seen: list[FrameResult] = []
     events: list[Event] = []
     counters = run_loop(
-        watched(camera_that_freezes(), moving=lambda captured: moving),
+        watch_frames(camera_that_freezes(), moving=lambda captured: moving),
         dark,
         [CallbackSink(seen.append, events.append)],
     )

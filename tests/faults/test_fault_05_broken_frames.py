@@ -17,7 +17,7 @@ from scnet_edge.runtime.loop import run_loop
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.fake_source import fake_source
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import open_source
 
 GOOD = [frame for frame, _ in render_clip(6, (96, 128), seed=4)]
@@ -45,7 +45,7 @@ def careful(frame: Frame) -> Result:
 def test_a_broken_frame_among_good_ones(name: str) -> None:
     broken, reason = BROKEN[name]
     frames = [*GOOD[:3], broken, *GOOD[3:]]
-    counters = run_loop(watched(fake_source(frames, live=False)), careful, [])
+    counters = run_loop(watch_frames(fake_source(frames, live=False)), careful, [])
     assert (counters.captured, counters.processed) == (7, 6)
     assert counters.dropped == counters.faults == {reason: 1}
 
@@ -59,7 +59,7 @@ def test_a_new_size_that_stays_is_taken_on() -> None:
         mask = frame[..., 0] < 60
         return Result(mask=mask, probability=mask.astype(np.float32), edges=None)
 
-    counters = run_loop(watched(fake_source([*GOOD, *smaller], live=False)), segment, [])
+    counters = run_loop(watch_frames(fake_source([*GOOD, *smaller], live=False)), segment, [])
     assert sizes == [GOOD[0].shape] * 6 + [smaller[0].shape] * 4
     assert counters.dropped == {"geometry": 2}
 
@@ -79,7 +79,7 @@ def test_broken_pictures_in_a_real_stream(mjpeg_camera: Callable[..., Any]) -> N
     events: list[Event] = []
     with open_source(mjpeg_camera(send_all).uri) as source:
         sink = CallbackSink(seen.append, events.append)
-        counters = run_loop(watched(source), small_only, [sink], frames=4, policy="every")
+        counters = run_loop(watch_frames(source), small_only, [sink], frames=4, policy="every")
     by_fault = {reason: n for reason, n in counters.dropped.items() if reason != "stopped"}
     assert by_fault == {"corrupt": 3, "black": 1, "geometry": 1}
     assert counters.in_flight == 0

@@ -18,7 +18,7 @@ from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.fake_source import drawn_frames, fake_source
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import open_source
 
 YEAR_NS = 365 * 24 * 3600 * 10**9
@@ -50,7 +50,7 @@ def test_a_leaping_wall_clock_changes_nothing(mjpeg_camera: Callable[..., Any]) 
     events: list[Event] = []
     with open_source(mjpeg_camera(pictures).uri) as source:
         sink = CallbackSink(seen.append, events.append)
-        run_loop(watched(source), nothing, [sink], frames=25)
+        run_loop(watch_frames(source), nothing, [sink], frames=25)
     assert [event.kind for event in events] == ["camera_found", "run_closed"]
     assert all(event.clock_synced is False for event in events)
     ids = [frame_result.captured.frame_id for frame_result in seen]

@@ -30,7 +30,7 @@ from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.report.page import gap_m
 from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Frame, Result
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import open_source
 
 Grey = npt.NDArray[np.uint8]
@@ -82,7 +82,7 @@ def survey(folder: Path, film: Path) -> tuple[Survey, list[Event]]:
     ):
         inspector = Inspector(journal, SETUP, where)
         source = replace(source, items=inspector.unseen(source.items))
-        source = watched(source, moving=lambda captured: moves(where, captured))
+        source = watch_frames(source, moving=lambda captured: moves(where, captured))
         with closing(source.items):
             run_loop(source, segment, [inspector, CallbackSink(on_event=events.append)])
         inspector.close()

@@ -11,7 +11,7 @@ import pytest
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.fake_source import fake_source
-from scnet_edge.video.frame_checks import watched
+from scnet_edge.video.frame_checks import watch_frames
 
 FPS, SIZE_HW = 10, (192, 272)
 CLIP = [frame for frame, _ in render_clip(4, SIZE_HW, seed=5)]
@@ -39,7 +39,7 @@ PLANTED = {
 
 
 def faults_of(frames: list[Frame]) -> list[tuple[str, ...]]:
-    return [item.faults for item in watched(fake_source(frames, live=False))]
+    return [item.faults for item in watch_frames(fake_source(frames, live=False))]
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -55,7 +55,7 @@ def test_good_frames_have_no_fault() -> None:
 
 def test_what_a_source_found_already_is_kept() -> None:
     source = fake_source(CLIP, live=False, faults=lambda frame: ("geometry",))
-    assert [item.faults for item in watched(source)] == [("geometry",)] * len(CLIP)
+    assert [item.faults for item in watch_frames(source)] == [("geometry",)] * len(CLIP)
 
 
 def frozen_after_s(frames: list[Frame], moving: list[bool | None]) -> list[float]:
@@ -67,7 +67,7 @@ def frozen_after_s(frames: list[Frame], moving: list[bool | None]) -> list[float
     )
     object.__setattr__(source, "items", items)
     answers = iter(moving)
-    found = watched(source, moving=lambda captured: next(answers))
+    found = watch_frames(source, moving=lambda captured: next(answers))
     return [item.mono_ns / 1e9 for item in found if "frozen" in item.faults]
 
 

@@ -27,7 +27,7 @@ from scnet_edge.survey.desk.film import FilmFile, film_answer, still_answer
 from scnet_edge.survey.desk.records import record_facts, survey_facts
 from scnet_edge.survey.evidence import picture_path, read_crack_mask, read_picture
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.outline import Ring, edited, outline_of
+from scnet_edge.survey.outline import Ring, edit, outline_of
 from scnet_edge.survey.review import MOST_NAME, MOST_REMARKS, review, undo
 from scnet_edge.types import Mask
 from scnet_edge.web.access import access_for, parse_address
@@ -117,18 +117,18 @@ def make_app(desk: Desk) -> Starlette:
         "/film": _film,
         "/still.jpg": _still,
     }
-    writes = {"/review/{seq:int}": _reviewed, "/undo": _undone}
+    writes = {"/review/{seq:int}": _take_review, "/undo": _undone}
     return Starlette(
         routes=[
             *asset_routes(ASSETS),
             *(Route(path, partial(give, desk)) for path, give in reads.items()),
             *(Route(path, partial(take, desk), methods=["POST"]) for path, take in writes.items()),
         ],
-        exception_handlers={ScnetEdgeError: _refused},
+        exception_handlers={ScnetEdgeError: _refuse},
     )
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _refuse(request: Request, error: Exception) -> Response:
     """Say what is wrong in one line: of the survey, or of what was said."""
     return PlainTextResponse(f"{error}\n", 409 if isinstance(error, SurveyError) else 422)
 
@@ -140,14 +140,14 @@ def _survey(desk: Desk, request: Request) -> Response:
 
 
 def _picture(desk: Desk, request: Request) -> Response:
-    path = picture_path(desk.folder, _found(desk, request.path_params["seq"]))
+    path = picture_path(desk.folder, _find(desk, request.path_params["seq"]))
     if path is None:
         raise HTTPException(404, "No picture was kept.")
     return Response(path.read_bytes(), media_type="image/jpeg")
 
 
 def _outline(desk: Desk, request: Request) -> Response:
-    return _json(outline_of(_mask(desk, _found(desk, request.path_params["seq"]))))
+    return _json(outline_of(_mask(desk, _find(desk, request.path_params["seq"]))))
 
 
 def _film(desk: Desk, request: Request) -> Response:
@@ -164,13 +164,13 @@ def _film_of(desk: Desk) -> FilmFile:
     return desk.film
 
 
-async def _reviewed(desk: Desk, request: Request) -> Response:
-    said = _decoded(await request.body(), Said)
+async def _take_review(desk: Desk, request: Request) -> Response:
+    said = _decode(await request.body(), Said)
     return await run_in_threadpool(_say, desk, request.path_params["seq"], said)
 
 
 async def _undone(desk: Desk, request: Request) -> Response:
-    asked = _decoded(await request.body(), Asked)
+    asked = _decode(await request.body(), Asked)
     return await run_in_threadpool(_undo, desk, asked)
 
 
@@ -178,7 +178,7 @@ def _say(desk: Desk, seq: int, said: Said) -> Response:
     with desk.turn:
         mask = None
         if said.rings is not None:
-            mask = edited(_mask(desk, _found(desk, seq)), said.rings)
+            mask = edit(_mask(desk, _find(desk, seq)), said.rings)
         review(
             desk.folder,
             seq,
@@ -202,7 +202,7 @@ def _now(desk: Desk, seq: int) -> Response:
     return _json(record_facts(read_survey(desk.folder), seq, desk.codes))
 
 
-def _found(desk: Desk, seq: int) -> Observation:
+def _find(desk: Desk, seq: int) -> Observation:
     for one in read_survey(desk.folder).observations:
         if one.seq == seq:
             return one
@@ -220,7 +220,7 @@ def _mask(desk: Desk, one: Observation) -> Mask:
     return np.zeros(picture.shape[:2], np.bool_)
 
 
-def _decoded(body: bytes, kind: type[T]) -> T:
+def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except NOT_JSON as e:

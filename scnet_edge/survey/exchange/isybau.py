@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, located, station_m
+from scnet_edge.survey.exchange.located import comment, hour, station_m, with_chainage
 from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
 from scnet_edge.survey.folder import Survey
 
@@ -20,11 +20,11 @@ COLLECTION = "ZUS01"
 def write_isybau(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     """Write `isybau.xml`; a crack without a chainage has no station and is left out."""
     records = [
-        record for o in located(survey, "isybau-xml") for record in _states(survey, o, codes)
+        record for o in with_chainage(survey, "isybau-xml") for record in _states(survey, o, codes)
     ]
     root = ElementTree.Element("Identifikation", {"xmlns": NAMESPACE})
     path = folder / "isybau.xml"
-    write_tree(path, root, _document(survey, _numbered(records)))
+    write_tree(path, root, _document(survey, _number(records)))
     return [path]
 
 
@@ -112,7 +112,7 @@ def _inspection(survey: Survey, states: Tree) -> Tree:
     ]
 
 
-def _numbered(records: list[Tree]) -> Tree:
+def _number(records: list[Tree]) -> Tree:
     return [("RZustand", record) for record in records]
 
 

@@ -16,7 +16,7 @@ UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 logger = logging.getLogger(__name__)
 
 
-def located(survey: Survey, format: str) -> list[Observation]:
+def with_chainage(survey: Survey, format: str) -> list[Observation]:
     """Return the observations with a chainage that nobody has rejected, in their order along it.
 
     Raises:

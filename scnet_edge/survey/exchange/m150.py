@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, located, video_time
+from scnet_edge.survey.exchange.located import comment, hour, video_time, with_chainage
 from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
 from scnet_edge.survey.folder import Survey
 
@@ -17,7 +17,7 @@ MANHOLE, CIRCULAR, WITH_THE_FLOW = "S", "0", "I"
 
 def write_m150(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     """Write `m150.xml`; a crack without a chainage has no station and is left out."""
-    found = located(survey, "m150-xml")
+    found = with_chainage(survey, "m150-xml")
     states: Tree = [("HZ", state) for o in found for state in _states(survey, o, codes)]
     site = survey.facts.site
     nodes = [name for name in (site.from_node, site.to_node) if name]

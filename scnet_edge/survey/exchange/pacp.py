@@ -14,7 +14,7 @@ from scnet_edge.files import make_subfolder
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.exchange.located import comment, hour, located, station_m, video_time
+from scnet_edge.survey.exchange.located import comment, hour, station_m, video_time, with_chainage
 from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.report.words import extent_h
@@ -106,7 +106,7 @@ def _inspection(survey: Survey) -> dict[str, object]:
 def _conditions(survey: Survey, codes: Codes) -> Iterator[tuple[dict[str, object], Observation]]:
     """Yield the lines; a continuous crack has two, from S01 at its start to F01 at its end."""
     number, runs = 0, 0
-    for o in located(survey, "pacp-csv"):
+    for o in with_chainage(survey, "pacp-csv"):
         suggestion = suggest(o, codes)
         runs += suggestion.continuous
         ends = [(o.start_m, f"S{runs:02d}"), (o.end_m, f"F{runs:02d}")]

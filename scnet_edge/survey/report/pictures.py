@@ -39,10 +39,10 @@ def pictures_of(folder: Path, observation: Observation) -> Pictures | None:
         return None
     mask = read_crack_mask(folder, observation)
     if mask is None or mask.shape != frame.shape[:2] or not mask.any():
-        return Pictures(context=_jpeg(_fitted(frame, CONTEXT_PX)), close=_jpeg(frame), marked=None)
+        return Pictures(context=_jpeg(_fit(frame, CONTEXT_PX)), close=_jpeg(frame), marked=None)
     box = _box_around(mask)
     x0, y0, x1, y1 = box
-    close = _fitted(frame[y0:y1, x0:x1], CLOSE_PX)
+    close = _fit(frame[y0:y1, x0:x1], CLOSE_PX)
     marked = draw_overlay(close, _fitted_mask(mask[y0:y1, x0:x1], close))
     if observation.mm_per_px is not None:
         _draw_scale_bar(marked, observation.mm_per_px * (x1 - x0) / close.shape[1])
@@ -69,7 +69,7 @@ def _span(centre: float, size: float, limit: int) -> tuple[int, int]:
 
 
 def _context(frame: Frame, box: tuple[int, int, int, int]) -> Frame:
-    small = _fitted(frame, CONTEXT_PX).copy()
+    small = _fit(frame, CONTEXT_PX).copy()
     factor = small.shape[1] / frame.shape[1]
     x0, y0, x1, y1 = (round(v * factor) for v in box)
     cv2.rectangle(small, (x0, y0), (x1 - 1, y1 - 1), (0, 0, 0), 3)
@@ -77,7 +77,7 @@ def _context(frame: Frame, box: tuple[int, int, int, int]) -> Frame:
     return small
 
 
-def _fitted(frame: Frame, side_px: int) -> Frame:
+def _fit(frame: Frame, side_px: int) -> Frame:
     """Return the frame with its longer side at `side_px`, but at most four times enlarged."""
     factor = min(side_px / max(frame.shape[:2]), 4.0)
     size_wh = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))

@@ -75,7 +75,7 @@ def strip_maps(
         low, high = (12.0, 0.0) if around else _heights(here)
         rows = _rows(min(0.0, *ends), max(ends), low, high)
         drawn = [_row(row, here, missed, classes, around=around) for row in rows]
-        maps.append((segment, _stacked(drawn, rows)))
+        maps.append((segment, _stack(drawn, rows)))
     return maps
 
 
@@ -208,7 +208,7 @@ def _along_axis(row: StripRow) -> list[str]:
     ]
 
 
-def _stacked(drawn: Sequence[str], rows: Sequence[StripRow]) -> str:
+def _stack(drawn: Sequence[str], rows: Sequence[StripRow]) -> str:
     pitch = TOP + rows[0].height + BOTTOM
     shifted = [
         f'<g transform="translate(0 {i * pitch:g})">{row}</g>' for i, row in enumerate(drawn)
