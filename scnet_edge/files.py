@@ -139,9 +139,10 @@ def read_file(path: Path, most_bytes: int) -> bytes:
         OSError: it cannot be read.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for ever
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ConfigError(f"{path}: expected a plain file, found another kind")
     with os.fdopen(fd, "rb") as f:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ConfigError(f"{path}: expected a plain file, found another kind")
         data = f.read(most_bytes + 1)
     if len(data) > most_bytes:
         raise ConfigError(

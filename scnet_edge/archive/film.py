@@ -18,11 +18,12 @@ from scnet_edge import __version__
 from scnet_edge.archive.chainage import has_no_scale, with_chainage
 from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
 from scnet_edge.archive.coding import CodedInspection
-from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder
+from scnet_edge.archive.folder import SURVEY, Done, Job, own_film_folder
 from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.archive.seal import seal
 from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
 from scnet_edge.events import Event
+from scnet_edge.files import make_subfolder
 from scnet_edge.inspection.odometry import (
     Odometry,
     moves,
@@ -55,8 +56,8 @@ def inspect_film(film: ManifestRow, job: Job, pipeline: Pipeline, archive: Path)
     Returns:
         What came of it; None if SIGTERM or Ctrl-C ended it before its end.
     """
-    place = film_folder(archive, film)
-    place.mkdir(parents=True, exist_ok=True)
+    place = own_film_folder(archive, film)
+    make_subfolder(place, SURVEY)
     path = Path(os.fsdecode(os.path.join(os.fsencode(job.root), film.path_bytes)))  # noqa: PTH118
     suffix = path.suffix.lower() if path.suffix.isascii() else ""
     link = place / f"film{suffix}"  # a name that every log and page can show

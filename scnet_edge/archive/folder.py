@@ -17,10 +17,10 @@ from typing import Literal
 
 import msgspec
 
-from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, read_manifest
+from scnet_edge.archive.manifest import MAX_BYTES, ArchiveManifest, ManifestRow, read_manifest
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.files import write_file
+from scnet_edge.files import make_subfolder, read_file, write_file
 from scnet_edge.inspection.setup import Setup
 
 FACTS, MANIFEST, FILMS, DONE, SURVEY = (
@@ -81,7 +81,7 @@ def open_archive(folder: Path, manifest: Path, job: Job) -> ArchiveManifest:
     facts, copy = folder / FACTS, folder / MANIFEST
     if facts.exists():
         _check_same(folder, read_json(facts, Job), job)
-        if manifest.read_bytes() != copy.read_bytes():
+        if _content(manifest) != _content(copy):
             raise ConfigError(f"{folder}: holds results of another manifest; choose another folder")
         return read_manifest(copy)
     present = [path.name for path in folder.iterdir()] if folder.is_dir() else []
@@ -90,8 +90,8 @@ def open_archive(folder: Path, manifest: Path, job: Job) -> ArchiveManifest:
             f"{folder}: holds {min(foreign)!r} and no archive; choose an empty folder"
         )
     read = read_manifest(manifest)
-    (folder / FILMS).mkdir(parents=True, exist_ok=True)
-    write_file(copy, manifest.read_bytes())
+    make_subfolder(folder, FILMS)
+    write_file(copy, _content(manifest))
     write_json(facts, job)
     return read
 
@@ -115,6 +115,15 @@ def film_folder(folder: Path, film: ManifestRow) -> Path:
     return folder / FILMS / film.film_id
 
 
+def own_film_folder(folder: Path, film: ManifestRow) -> Path:
+    """Return the folder of one film's results to write into, made if it was missing.
+
+    Raises:
+        ConfigError: it is a link, which may lead anywhere.
+    """
+    return make_subfolder(make_subfolder(folder, FILMS), film.film_id)
+
+
 def read_done(folder: Path, film: ManifestRow) -> Done | None:
     """Return what came of a film; None where it is not done."""
     path = film_folder(folder, film) / DONE
@@ -123,9 +132,14 @@ def read_done(folder: Path, film: ManifestRow) -> Done | None:
 
 def mark_done(folder: Path, film: ManifestRow, done: Done) -> None:
     """Write the marker: the last thing that is written of a film."""
-    place = film_folder(folder, film)
-    place.mkdir(parents=True, exist_ok=True)
-    write_json(place / DONE, done)
+    write_json(own_film_folder(folder, film) / DONE, done)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_file(path, MAX_BYTES)
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read ({e.strerror}); choose another folder") from e
 
 
 def _check_same(folder: Path, before: Job, now: Job) -> None:

@@ -76,7 +76,7 @@ def _has_index(f: BinaryIO, size_bytes: int) -> bool:
             return bool(at + length <= size_bytes)
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
-        if length < 8:
-            return False
         at += length
+        if length < 8 or at >= size_bytes:
+            return False
     return False

@@ -10,22 +10,25 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.media import decode_path
-from scnet_edge.errors import InputError
-from scnet_edge.files import new_file
+from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.files import new_file, read_file
 
 Kind = Literal["film", "picture", "database", "inspection", "folder", "link"]
 State = Literal["matched", "alone", "claimed", "missing", "unreadable", "other"]
 VERSION = "1"
+MAX_BYTES, MAX_ROWS, BATCH_ROWS = 128 << 20, 1_000_000, 1024
+MAX_TEXT_BYTES = 128 << 20  # unpacked; codings take up to ten times their text
 SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -48,6 +51,7 @@ SCHEMA = pa.schema(
         ("inspection", pa.string()),
     ]
 )
+TEXTS = [field.name for field in SCHEMA if field.type in (pa.string(), pa.binary())]
 
 
 class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,19 +136,45 @@ def read_manifest(path: Path) -> ArchiveManifest:
     """
     expected = "expected a manifest that 'archive scan' wrote"
     try:
-        table = pq.read_table(path)
-        facts = table.schema.metadata or {}
+        data = pa.BufferReader(read_file(path, MAX_BYTES))
+        file = pq.ParquetFile(data, read_dictionary=TEXTS)
+        facts = file.schema_arrow.metadata or {}
         if facts.get(b"scnet_edge_archive") != VERSION.encode():
             raise InputError(f"{path}: {expected}, found another Parquet file")
         return ArchiveManifest(
             root=Path(os.fsdecode(facts[b"root"])),
             others=int(facts[b"others"]),
-            rows=tuple(map(_row, table.to_pylist())),
+            rows=tuple(_rows(file)),
         )
     except FileNotFoundError:
         raise InputError(f"{path}: no such file, {expected}") from None
+    except ConfigError as e:
+        raise InputError(str(e)) from e
     except (OSError, pa.ArrowException, KeyError, ValueError, msgspec.MsgspecError) as e:
         raise InputError(f"{path}: {expected} ({e})") from e
+
+
+def _rows(file: pq.ParquetFile) -> Iterator[ManifestRow]:
+    """Yield the rows; a text that many rows share is small in the file, and is counted for each.
+
+    Raises:
+        ValueError: more than any archive has.
+    """
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    stored_bytes = sum(group.total_byte_size for group in groups)
+    if file.metadata.num_rows > MAX_ROWS or stored_bytes > MAX_TEXT_BYTES:
+        raise ValueError(f"{file.metadata.num_rows} rows of {stored_bytes >> 20} MiB in all")
+    text_bytes = 0
+    for batch in file.iter_batches(batch_size=BATCH_ROWS):
+        for column in batch.columns:
+            if pa.types.is_dictionary(column.type):
+                lengths = pc.binary_length(column.dictionary).take(column.indices)
+                text_bytes += pc.sum(lengths).as_py() or 0
+        if text_bytes > MAX_TEXT_BYTES:
+            raise ValueError(
+                f"over {MAX_TEXT_BYTES >> 20} MiB of text; scan its folders one by one"
+            )
+        yield from map(_row, batch.to_pylist())
 
 
 def ordered(rows: Iterable[ManifestRow]) -> tuple[ManifestRow, ...]:

@@ -19,7 +19,7 @@ from scnet_edge.archive.agreement import (
     totals,
 )
 from scnet_edge.archive.compare import Pairing, Tolerances
-from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, read_archive
+from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, own_film_folder, read_archive
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
@@ -84,7 +84,8 @@ def write_report(archive: Path, codes: Codes, limit_name: str, limit: Limit) -> 
         state = done.get(film.film_id)
         if state is not None and state.state != "failed":
             survey = read_survey(film_folder(archive, film) / SURVEY)
-            _write_own_report(film_folder(archive, film), survey, codes, limit_name, limit)
+            place = own_film_folder(archive, film)
+            _write_own_report(place, survey, codes, limit_name, limit)
             pipes.append(_pipe(film, state, survey, codes, limit, by_film.get(film.film_id)))
     pipes.sort(key=lambda pipe: (pipe.severity, pipe.film.path_bytes))
     page = _index(job, manifest, done, pipes, agreements, limit_name, limit)
@@ -141,7 +142,7 @@ def _write_own_report(
     table = msgspec.json.encode((codes, limit_name, __version__))
     made_of = hashlib.sha256(file_sha256(place / SURVEY / JOURNAL).encode() + table).hexdigest()
     mark = f"\n<!-- {made_of} -->\n".encode()  # a report that is up to date is left as it is
-    if path.is_file() and path.read_bytes().endswith(mark):
+    if path.is_file() and not path.is_symlink() and path.read_bytes().endswith(mark):
         return
     page = render_report(survey, codes, limit_name, limit)
     write_file(path, page.encode(errors="replace") + mark)

@@ -14,8 +14,8 @@ from scnet_edge.archive.folder import (
     DONE,
     Done,
     Job,
-    film_folder,
     open_archive,
+    own_film_folder,
     read_archive,
     read_done,
 )
@@ -68,7 +68,7 @@ def run_archive(
             for film in rows.films:
                 done = read_done(archive, film)
                 if done is not None and done.state == "failed":
-                    (film_folder(archive, film) / DONE).unlink()
+                    (own_film_folder(archive, film) / DONE).unlink()
         todo = [film for film in rows.films if read_done(archive, film) is None]
         begin(len(rows.films) - len(todo), len(rows.films))
         ended = stop or threading.Event()

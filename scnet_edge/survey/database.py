@@ -155,5 +155,5 @@ def _is_sound(path: Path) -> bool:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == b"ok")
     except sqlite3.OperationalError as e:  # refused, not damaged
         raise SurveyError(f"{path}: cannot be opened ({e})") from e
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a message may repeat a damaged name
         return False

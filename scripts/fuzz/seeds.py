@@ -19,21 +19,9 @@ from rosbags.typesys import Stores, get_typestore
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.journal import Journal
-from scripts.fuzz.targets import BAG
+from scripts.fuzz.targets import BAG, FACTS
 
-FACTS = Facts(
-    survey_id="a",
-    created="2026-01-01T00:00:00+00:00",
-    source="clip.mp4",
-    mode="side",
-    bundle=BundleIdentity(model="m", precision="int8", threshold=0.5, sha256="00"),
-    engine="openvino",
-    machine="pc",
-    version="0.3",
-    geometry={"diameter_mm": 300.0, "fx": 400.0, "distortion": [0.1]},
-)
 COCO = (
     b'{"images":[{"id":1,"file_name":"a.png","height":8,"width":9}],"annotations":[{"image_id":1,'
     b'"id":1,"category_id":1,"segmentation":[[1,1,5,1,5,5]]},{"image_id":1,"segmentation":'

@@ -26,7 +26,7 @@ from scnet_edge.data.coco import read_coco
 from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.pictures import decode_image
-from scnet_edge.errors import ScnetEdgeError
+from scnet_edge.errors import ScnetEdgeError, SurveyError
 from scnet_edge.inspection.live_odometry import parse_line
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.odometry_file import read_odometry
@@ -39,9 +39,10 @@ from scnet_edge.sinks.recover import cut_torn_tail, recover
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import MIGRATIONS
 from scnet_edge.survey.exchange.annotations import read_annotations
-from scnet_edge.survey.facts import Facts
+from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import JOURNAL
+from scnet_edge.survey.journal import JOURNAL, Journal
+from scnet_edge.survey.space import DiskLimits
 from scnet_edge.video.rosbag import open_rosbag
 from scnet_edge.video.uris import parse_camera
 from scnet_edge.web.access import access_for, is_origin, parse_address
@@ -49,6 +50,17 @@ from scnet_edge.web.access import access_for, is_origin, parse_address
 FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-"))  # in TMPDIR
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 Target = Callable[[bytes], None]
+FACTS = Facts(
+    survey_id="a",
+    created="2026-01-01T00:00:00+00:00",
+    source="clip.mp4",
+    mode="side",
+    bundle=BundleIdentity(model="m", precision="int8", threshold=0.5, sha256="00"),
+    engine="openvino",
+    machine="pc",
+    version="0.3",
+    geometry={"diameter_mm": 300.0, "fx": 400.0, "distortion": [0.1]},
+)
 BAG = """rosbag2_bagfile_information:
   version: 9
   storage_identifier: mcap
@@ -149,7 +161,11 @@ def journal_file(path: Path) -> None:
     folder = path.parent / "journal"
     folder.mkdir(exist_ok=True)
     path.replace(folder / JOURNAL)
-    read_survey(folder)
+    with contextlib.suppress(ScnetEdgeError):
+        read_survey(folder)
+    with contextlib.suppress(SurveyError):
+        Journal(folder, FACTS, limits=DiskLimits(reserve_bytes=0)).close()
+    shutil.rmtree(folder)
 
 
 def live_headers(text: str) -> None:

@@ -11,8 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import coded_files
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from scnet_edge.archive.manifest import SCHEMA, VERSION, read_manifest
 from scnet_edge.archive.readers import read_inspections
 from scnet_edge.errors import InputError
 
@@ -158,3 +162,33 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "PACP_Conditions.csv").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="expected a plain file"):
         read_inspections(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "letters", "expected"),
+    [
+        (3_000_000, 1, "3000000 rows"),
+        (20_000, 1_000_000, "over 128 MiB of text"),
+        (1, 300_000_000, "1 rows of 286 MiB"),
+    ],
+)
+def test_a_manifest_that_repeats_itself_is_refused(
+    tmp_path: Path, rows: int, letters: int, expected: str
+) -> None:
+    once = np.zeros(rows, np.int32)
+    columns = {}
+    for field in SCHEMA:
+        value = pa.array(["x" * letters if field.name == "reason" else ""])
+        columns[field.name] = pa.DictionaryArray.from_arrays(once, value)
+    facts = {b"scnet_edge_archive": VERSION.encode(), b"root": b"/", b"others": b"0"}
+    path = tmp_path / "archive.parquet"
+    pq.write_table(pa.table(columns).replace_schema_metadata(facts), path, compression="zstd")
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(InputError, match=expected):
+        read_manifest(path)
+
+
+def test_a_manifest_without_end_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "archive.parquet").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="expected a plain file"):
+        read_manifest(tmp_path / "archive.parquet")

@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import coded_files
@@ -26,7 +27,7 @@ from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_mani
 from scnet_edge.archive.run import run_archive, status_of
 from scnet_edge.archive.scan import scan
 from scnet_edge.bundle.manifest import FUSED, read_manifest
-from scnet_edge.errors import ConfigError, EngineError
+from scnet_edge.errors import ConfigError, EngineError, ScnetEdgeError
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey, read_survey
@@ -284,3 +285,36 @@ def test_a_film_without_a_counter_falls_back_to_its_database_then_to_its_picture
         assert odometry is not None
         assert odometry.endswith(expected)
     assert name == {"counter.csv": job.odometry, "coded.csv": "database"}.get(expected, expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["films", "films/FILM", "films/FILM/survey", "films/FILM/done.json"]
+)
+@pytest.mark.parametrize("target", ["folder", "file", "new"])
+def test_nothing_outside_the_folder_of_results_is_written(
+    job: Job, tmp_path: Path, name: str, target: str
+) -> None:
+    """The folder may come from somebody else, with links in place of what we write."""
+    (tmp_path / "films").mkdir()
+    drives.film(tmp_path / "films" / "a.avi")
+    path, manifest = scanned(tmp_path / "films", tmp_path / "a.parquet")
+    outside = tmp_path / "home"
+    (outside / "folder").mkdir(parents=True)
+    (outside / "file").write_text("mine")
+    link = tmp_path / "out" / name.replace("FILM", manifest.films[0].film_id)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside / target)
+    before = sorted(outside.rglob("*")), (outside / "file").read_text()
+    with suppress(ScnetEdgeError):
+        run_archive(path, job, tmp_path / "out", workers=1)
+    assert before == (sorted(outside.rglob("*")), (outside / "file").read_text())
+
+
+def test_an_archive_without_its_manifest_says_so(films: Path, job: Job, tmp_path: Path) -> None:
+    path, _ = scanned(films, tmp_path / "a.parquet")
+    stop = threading.Event()
+    stop.set()
+    run_archive(path, job, tmp_path / "out", workers=1, stop=stop)
+    (tmp_path / "out" / "archive.parquet").unlink()
+    with pytest.raises(ConfigError, match="parquet: cannot be read"):
+        run_archive(path, job, tmp_path / "out", workers=1)

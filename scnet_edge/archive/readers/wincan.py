@@ -32,6 +32,7 @@ from scnet_edge.archive.readers.values import (
 from scnet_edge.errors import InputError
 
 MAGIC = b"SQLite format 3\0"
+DAMAGED = (sqlite3.Error, UnicodeDecodeError)  # a message that repeats a name may be no UTF-8
 _STEPS = 200  # between two looks at the clock
 _LONGEST_S = 15.0  # of this process's time
 _MOST_ROWS = 500_000  # of all tables together
@@ -79,7 +80,7 @@ def read_wincan(path: Path) -> list[CodedInspection]:
         if missing := [name for name in _REQUIRED if name not in rows]:
             raise InputError(f"a SQLite database without the table {missing[0]}, not WinCan VX")
         return bounded(_inspections(defaultdict(list, rows), _operators(path)))
-    except sqlite3.Error as e:
+    except DAMAGED as e:
         if "interrupted" in str(e):
             raise InputError("a SQLite database that takes too long to read; not read") from e
         raise InputError(f"a damaged SQLite database ({e}); copy it again") from e
@@ -148,7 +149,7 @@ def _operators(path: Path) -> dict[str, str]:
         return {}
     try:
         rows = _read(meta, ("OPERATOR",)).get("OPERATOR", [])
-    except (sqlite3.Error, InputError):
+    except (InputError, *DAMAGED):
         return {}
     return {plain(row.get("OP_PK")): plain(row.get("OP_Key")) for row in rows}
 
