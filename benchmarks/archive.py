@@ -1,11 +1,15 @@
-"""Make an archive of films, scan it, inspect it with and without kills, and print figures as JSON.
+"""Measure the archive commands on made films, and print the figures as JSON.
 
-python benchmarks/archive.py BUNDLE --work FOLDER [--films 200] [--kills 60] [--workers 2] [--out F]
+python -m benchmarks.archive BUNDLE --work FOLDER [--only PART ...] [--out FILE.json]
 
-The films are simulated rides of some seconds, in six containers (MPEG-2 program and transport
-streams, interlaced and not, AVI, WMV, MP4, Matroska) with odd names, three of them broken, beside
-databases in five formats. Needs ffmpeg. `same_bytes` says whether the results with killed workers
-are those of the undisturbed run. On two cores 200 films take some ten minutes.
+scan     200 films in six containers, five database formats, three broken: all accounted for?
+kills    all of them inspected twice, undisturbed and with 60 kills of workers: the same bytes?
+workers  one worker process and two, in turns: films a minute, processor seconds a film
+counter  distance counters drawn over made films: readings within 0.05 m
+coding   simulated rides against a human coding made from their truth: pairs of one crack
+
+`--out` keeps the parts that are there and were not asked for. Needs ffmpeg. Other programs on the
+machine slow it down: the load is in the result.
 """
 
 from __future__ import annotations
@@ -16,250 +20,172 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
-import sqlite3
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
-from xml.sax.saxutils import escape
 
+from benchmarks.archive_coding import paired_with_coding
+from benchmarks.archive_counter import counters_read
+from benchmarks.archive_films import make_archive
 from scnet_edge.archive.folder import Job
-from scnet_edge.archive.manifest import read_manifest, write_manifest
+from scnet_edge.archive.manifest import ArchiveManifest, read_manifest, write_manifest
 from scnet_edge.archive.run import run_archive, status_of
 from scnet_edge.archive.scan import scan, summary
 from scnet_edge.bundle.manifest import FUSED
 from scnet_edge.bundle.manifest import read_manifest as read_bundle
-from scnet_edge.simulation.footage import write_footage
-from scnet_edge.simulation.scene import Plan
+from scnet_edge.machine.description import machine_name
 
-RIDES = 6
-CONTAINERS: dict[str, list[str]] = {
-    "mpg": ["-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-vf", "tinterlace=interleave_top"],
-    "ts": ["-c:v", "mpeg2video"],
-    "avi": ["-c:v", "mjpeg", "-q:v", "4"],
-    "wmv": ["-c:v", "wmv2"],
-    "mp4": ["-c:v", "mpeg4"],
-    "mkv": ["-c:v", "mpeg4"],
-}
-ODD = ("{}", "Haltung {}", "L_{}_1", "prüf'ung {} (neu)", "{}.alt", "№{}")
-KINDS = {"longitudinal": "A", "circumferential": "B", "multiple": "C", "spiral": "D"}
-SYSTEMS = ("wincan", "m150", "isybau", "pacp", "ibak", "none")
+TURNS, FILMS_A_TURN = 3, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is measured with: a bundle, a folder for what is made, how many films and kills."""
+
+    bundle: Path
+    work: Path
+    films: int
+    kills: int
 
 
 def main() -> None:
-    """Make, scan, run twice, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure the parts that were asked for, print them, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="a new folder")
+    parser.add_argument("--work", type=Path, required=True, help="a new folder, or one to go on in")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--films", type=int, default=200)
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    asked.work.mkdir(parents=True)
-    films = make_archive(asked.work / "archive", asked.films)
+    given = parser.parse_args()
+    asked = Asked(given.bundle, given.work, given.films, given.kills)
+    given.work.mkdir(parents=True, exist_ok=True)
+    result: dict[str, Any] = {}
+    if given.out and given.out.exists():
+        result = json.loads(given.out.read_text(encoding="utf-8"))
+    for part in given.only:
+        before = os.getloadavg()[0]
+        result[part] = PARTS[part](asked) | {
+            "machine": machine_name(),
+            "cores": os.cpu_count(),
+            "date": time.strftime("%Y-%m-%d"),
+            "load": [round(before, 1), round(os.getloadavg()[0], 1)],
+        }
+        print(json.dumps({part: result[part]}, indent=2, ensure_ascii=False))
+        if given.out:
+            text = json.dumps(result, indent=2, ensure_ascii=False)
+            given.out.write_text(text + "\n", encoding="utf-8")
+
+
+def scanned(asked: Asked) -> dict[str, Any]:
+    """Return what a scan finds of all films that were made."""
+    films = _made(asked)
     start_s = time.monotonic()
     manifest = scan(asked.work / "archive")
-    scan_s = time.monotonic() - start_s
-    path = asked.work / "archive.parquet"
-    write_manifest(path, manifest)
+    write_manifest(_manifest(asked), manifest)
+    took_s = time.monotonic() - start_s
     found = {r.path_bytes for r in manifest.rows if r.kind == "film" and r.state != "missing"}
-    result: dict[str, Any] = {
+    return {
         "films": len(films),
-        "accounted": len(found & films),
-        "scan_s": round(scan_s, 2),
-        "manifest": summary(read_manifest(path)),
-        "workers": asked.workers,
+        "accounted_for": len(found & films),
+        "seconds": round(took_s, 2),
+        "rows": summary(manifest),
     }
-    calm, killed = asked.work / "calm", asked.work / "killed"
-    result["calm_s"] = run(path, asked.bundle, calm, asked.workers)
-    result["status"] = status_of(calm)[0]
-    kills = list[float]()
-    result["killed_s"] = run(path, asked.bundle, killed, asked.workers, kills, asked.kills)
-    result |= {"kills": len(kills), "same_bytes": tree(calm) == tree(killed)}
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
-    if asked.out:
-        asked.out.write_text(text + "\n", encoding="utf-8")
 
 
-def make_archive(folder: Path, count: int) -> set[bytes]:
-    """Write films and databases, and return the films' paths, relative to the folder."""
-    rides = folder.parent / "rides"
-    encoded = {(i, kind): path for i, kind, path in _encoded(rides)}
-    chance, films = random.Random(1), set[bytes]()
-    jobs: dict[str, list[tuple[str, str, dict[str, Any]]]] = {system: [] for system in SYSTEMS}
-    for number in range(count):
-        ride, kind = number % RIDES, list(CONTAINERS)[number // RIDES % len(CONTAINERS)]
-        system = SYSTEMS[number % len(SYSTEMS)]
-        pipe = f"{1000 + number}-{1001 + number}"
-        name = ODD[number % len(ODD)] if system not in ("ibak", "none") else "L_{}"
-        file = f"{name.format(pipe)}.{kind}"
-        path = os.fsencode(f"{system}/Video/") + _bytes(file, latin=number % 7 == 0)
-        there = os.fsencode(folder) + b"/" + path
-        os.makedirs(os.path.dirname(there), exist_ok=True)  # noqa: PTH103, PTH120
-        shutil.copyfile(encoded[ride, kind], there)
-        films.add(path)
-        truth = json.loads((rides / str(ride) / "truth.json").read_text(encoding="utf-8"))
-        jobs[system].append((pipe, file, truth))
-    for path in sorted(films)[:: max(1, count // 3)][:3]:
-        there = os.fsencode(folder) + b"/" + path
-        with open(there, "r+b") as f:  # noqa: PTH123
-            f.truncate(chance.choice([0, 3]))
-    for system, pipes in jobs.items():
-        _write_database(folder / system, system, pipes)
+def killed(asked: Asked) -> dict[str, Any]:
+    """Return whether killed workers change a byte of the results."""
+    _made(asked)
+    manifest = _manifest(asked)
+    write_manifest(manifest, scan(asked.work / "archive"))
+    calm, disturbed, kills = asked.work / "calm", asked.work / "killed", list[float]()
+    for folder in (calm, disturbed):
+        shutil.rmtree(folder, ignore_errors=True)
+    calm_s = _run(asked, manifest, calm, workers=2)
+    killed_s = _run(asked, manifest, disturbed, workers=2, kills=kills)
+    one, other = _hashes(calm), _hashes(disturbed)
+    return {
+        "status": status_of(calm)[0],
+        "reasons": status_of(disturbed)[1],
+        "kills": len(kills),
+        "files": len(one),
+        "files_that_differ": sum(one.get(k) != other.get(k) for k in {*one, *other}),
+        "seconds_undisturbed": calm_s,
+        "seconds_with_kills": killed_s,
+    }
+
+
+def turned(asked: Asked) -> dict[str, Any]:
+    """Return the films a minute of one worker process and of two, in turns."""
+    _made(asked)
+    whole = scan(asked.work / "archive")
+    whole_films = [row for row in whole.films if row.state == "matched"][:FILMS_A_TURN]
+    manifest = asked.work / "few.parquet"
+    write_manifest(manifest, ArchiveManifest(root=whole.root, rows=tuple(whole_films)))
+    films_a_minute: dict[int, list[float]] = {1: [], 2: []}
+    processor_s: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(TURNS):
+        for workers in (1, 2):
+            out = asked.work / "turn"
+            shutil.rmtree(out, ignore_errors=True)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            took_s = _run(asked, manifest, out, workers=workers)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            films_a_minute[workers].append(60 * len(whole_films) / took_s)
+            processor_s[workers].append(used_s / len(whole_films))
+    ratios = [two / one for one, two in zip(*films_a_minute.values(), strict=True)]
+    return {
+        "films_a_turn": len(whole_films),
+        "turns": TURNS,
+        "films_a_minute": {w: round(median(v), 1) for w, v in films_a_minute.items()},
+        "processor_s_a_film": {w: round(median(v), 2) for w, v in processor_s.items()},
+        "two_against_one": [round(ratio, 2) for ratio in ratios],
+    }
+
+
+PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
+    "scan": scanned,
+    "kills": killed,
+    "workers": turned,
+    "counter": lambda asked: counters_read(asked.work / "counters"),
+    "coding": lambda asked: paired_with_coding(asked.bundle, asked.work / "rides"),
+}
+
+
+def _made(asked: Asked) -> set[bytes]:
+    """Return the films of the archive, which is made at the first call."""
+    folder, listed = asked.work / "archive", asked.work / "films.json"
+    if listed.exists():
+        return {bytes.fromhex(name) for name in json.loads(listed.read_text(encoding="utf-8"))}
+    films = make_archive(folder, asked.films)
+    listed.write_text(json.dumps(sorted(name.hex() for name in films)), encoding="utf-8")
     return films
 
 
-def _encoded(rides: Path) -> Iterator[tuple[int, str, Path]]:
-    for i in range(RIDES):
-        plan = Plan(seed=i, metres=0.9, cracks=3, size_hw=(96, 128), fps=5, speed_mps=0.2)
-        write_footage(plan, rides / str(i))
-        for kind, options in CONTAINERS.items():
-            path = rides / f"{i}.{kind}"
-            command = ["ffmpeg", "-v", "error", "-y", "-i", str(rides / str(i) / "footage.mp4")]
-            rate = ["-r", "25"] if "mpeg2video" in options else []
-            subprocess.run([*command, *options, *rate, "-an", str(path)], check=True)
-            yield i, kind, path
+def _manifest(asked: Asked) -> Path:
+    return asked.work / "archive.parquet"
 
 
-def _bytes(name: str, *, latin: bool) -> bytes:
-    return name.encode("latin-1", "replace").replace(b"?", b"_") if latin else name.encode()
-
-
-def _noted(truth: dict[str, Any]) -> Iterator[tuple[float, int, str, int]]:
-    """Yield (metres, seconds, code, clock) as a person notes the cracks of a ride."""
-    for crack in truth["cracks"]:
-        frames = truth["frames"]
-        seen = min(frames, key=lambda f: abs(float(f["chainage_m"]) - float(crack["start_m"])))
-        metres = round(float(crack["start_m"]), 1)
-        hour = round(float(crack["clock_from"])) or 12
-        yield metres, round(float(seen["time_s"])), f"BABB{KINDS[crack['kind']]}", hour
-
-
-def _write_database(
-    folder: Path, system: str, pipes: list[tuple[str, str, dict[str, Any]]]
-) -> None:
-    write = {"wincan": _wincan, "m150": _m150, "isybau": _isybau, "pacp": _pacp, "ibak": _ibak}
-    if system in write:
-        write[system](folder, pipes)
-
-
-def _wincan(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
-    with closing(sqlite3.connect(folder / "job.db3")) as db, db:
-        db.executescript(
-            "CREATE TABLE SECTION (OBJ_PK, OBJ_Key, OBJ_Size1);"
-            "CREATE TABLE SECINSP (INS_PK, INS_Section_FK, INS_InspectionDir, INS_StartDate);"
-            "CREATE TABLE SECOBS (OBS_PK, OBS_Inspection_FK, OBS_Distance, OBS_OpCode,"
-            " OBS_TimeCtr, OBS_ClockPos1);"
-            "CREATE TABLE SECOBSMM (OMM_Observation_FK, OMM_FileName, OMM_Type);"
-        )
-        for pipe, file, truth in pipes:
-            db.execute("INSERT INTO SECTION VALUES (?, ?, 300)", (pipe, pipe))
-            db.execute("INSERT INTO SECINSP VALUES (?, ?, '1', '2026-03-01')", (pipe, pipe))
-            for i, (metres, seconds, code, hour) in enumerate(_noted(truth)):
-                key = f"{pipe}/{i}"
-                row = (key, pipe, metres, code, f"00:00:{seconds:02d}", hour)
-                db.execute("INSERT INTO SECOBS VALUES (?, ?, ?, ?, ?, ?)", row)
-                media = (key, f"..\\Video\\{file}", "VI1")
-                db.execute("INSERT INTO SECOBSMM VALUES (?, ?, ?)", media)
-
-
-def _m150(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
-    lines = ["<?xml version='1.0' encoding='UTF-8'?>", "<DATA>"]
-    for pipe, file, truth in pipes:
-        lines.append(f"<HG><HG001>{pipe}</HG001><HI><HI101>I</HI101><HI104>2026-03-01</HI104>")
-        lines.append(f"<HI116>{escape(file)}</HI116>")
-        for metres, seconds, code, hour in _noted(truth):
-            lines.append(
-                f"<HZ><HZ001>{metres}</HZ001><HZ002>BAB</HZ002><HZ006>{hour}</HZ006>"
-                f"<HZ008>00:00:{seconds:02d}</HZ008><HZ014>B</HZ014><HZ015>{code[-1]}</HZ015></HZ>"
-            )
-        lines.append("</HI></HG>")
-    (folder / "m150.xml").write_text("\n".join([*lines, "</DATA>"]), encoding="utf-8")
-
-
-def _isybau(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
-    plants, films = [], []
-    for pipe, file, truth in pipes:
-        states = "".join(
-            f"<RZustand><Station>{metres}</Station><Videozaehler>{seconds}</Videozaehler>"
-            f"<InspektionsKode>BAB</InspektionsKode><Charakterisierung1>B</Charakterisierung1>"
-            f"<Charakterisierung2>{code[-1]}</Charakterisierung2>"
-            f"<PositionVon>{hour}</PositionVon></RZustand>"
-            for metres, seconds, code, hour in _noted(truth)
-        )
-        plants.append(
-            f"<InspizierteAbwassertechnischeAnlage><Objektbezeichnung>{pipe}</Objektbezeichnung>"
-            "<Anlagentyp>1</Anlagentyp><OptischeInspektion><Inspektionsdatum>2026-03-01"
-            "</Inspektionsdatum><Rohrleitung><Inspektionsrichtung>O</Inspektionsrichtung>"
-            f"<Inspektionsdaten>{states}</Inspektionsdaten></Rohrleitung></OptischeInspektion>"
-            "</InspizierteAbwassertechnischeAnlage>"
-        )
-        films.append(
-            f"<Film><Filmname>{escape(file)}</Filmname><FilmObjekte><FilmObjekt>"
-            f"<Objektbezeichnung>{pipe}</Objektbezeichnung></FilmObjekt></FilmObjekte></Film>"
-        )
-    space = "http" + "://www.ofd-hannover.la/Identifikation"
-    text = (
-        f'<Identifikation xmlns="{space}"><Datenkollektive><Zustandsdatenkollektiv>'
-        f"{''.join(plants)}<Filme>{''.join(films)}</Filme>"
-        "</Zustandsdatenkollektiv></Datenkollektive></Identifikation>"
-    )
-    (folder / "isybau.xml").write_text(text, encoding="utf-8")
-
-
-def _pacp(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
-    heads = ["InspectionID,Pipe_Segment_Reference,Inspection_Date,Direction,IsImperial"]
-    lines = ["ConditionID,InspectionID,Distance,PACP_Code,Clock_At_From,VCR_Time"]
-    media = ["MediaID,InspectionID,Video_Name"]
-    codes = {"A": "CL", "B": "CC", "C": "CM", "D": "CS"}
-    for i, (pipe, file, truth) in enumerate(pipes):
-        heads.append(f"{i},{pipe},2026-03-01,D,0")
-        media.append(f'{i},{i},"{file}"')
-        for metres, seconds, code, hour in _noted(truth):
-            code = codes[code[-1]]
-            lines.append(f"{len(lines)},{i},{metres},{code},{hour},00:00:{seconds:02d}")
-    for name, table in (
-        ("Inspections", heads),
-        ("Conditions", lines),
-        ("Media_Inspections", media),
-    ):
-        (folder / f"PACP_{name}.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
-
-
-def _ibak(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
-    lines = []
-    for pipe, _, truth in pipes:
-        lines.append(pipe)
-        for metres, seconds, code, hour in _noted(truth):
-            lines.append(f"\t00:00:{seconds:02d}  {metres:.2f} m  {code}  Riss bei {hour} Uhr")
-    (folder / "Daten.txt").write_bytes("\r\n".join(lines).encode("cp1252"))
-
-
-def run(
-    manifest: Path,
-    bundle: Path,
-    out: Path,
-    workers: int,
-    kills: list[float] | None = None,
-    most_kills: int = 0,
+def _run(
+    asked: Asked, manifest: Path, out: Path, *, workers: int, kills: list[float] | None = None
 ) -> float:
     """Inspect all films and return the seconds it took; kill random workers on the way."""
     job = Job(
         root=str(read_manifest(manifest).root),
-        bundle=str(bundle.absolute()),
-        sha256=read_bundle(bundle).files[FUSED],
+        bundle=str(asked.bundle.absolute()),
+        sha256=read_bundle(asked.bundle).files[FUSED],
         threads=1,
     )
-    ended = threading.Event()
-    killer = threading.Thread(target=_kill, args=(kills, most_kills, ended))
-    start_s = time.monotonic()
+    ended, start_s = threading.Event(), time.monotonic()
+    killer = threading.Thread(target=_kill, args=(kills, asked.kills, ended))
     if kills is not None:
         killer.start()
     try:
@@ -278,8 +204,7 @@ def _kill(kills: list[float], most: int, ended: threading.Event) -> None:
             kills.append(time.monotonic())
 
 
-def tree(folder: Path) -> dict[str, str]:
-    """Return the hash of every file."""
+def _hashes(folder: Path) -> dict[str, str]:
     files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 

@@ -1,4 +1,4 @@
-"""`scnet-edge bundle`: keys and signatures, for robots that run their maker's bundles alone."""
+"""`scnet-edge bundle`: signatures, for robots that run their maker's bundles; and for servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from scnet_edge.cli import app
 
-bundle_app = typer.Typer(help="Sign bundles, so that a robot runs those of its maker alone.")
+bundle_app = typer.Typer(help="Sign bundles, and write them for other servers.")
 app.add_typer(bundle_app, name="bundle")
 
 
@@ -34,3 +34,22 @@ def sign(
     from scnet_edge.bundle import signing
 
     typer.echo(signing.sign_bundle(bundle, key))
+
+
+@bundle_app.command("export")
+def export(
+    bundle: Annotated[Path, typer.Argument(help="A folder made by 'scnet-edge build'.")],
+    triton: Annotated[
+        Path, typer.Option(help="The model repository of Triton Inference Server to write into.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Of the model there; default: the network's.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model of this name.")
+    ] = False,
+) -> None:
+    """Write a bundle as a model of Triton Inference Server: its graph and config.pbtxt."""
+    from scnet_edge.bundle.triton import write_repository
+
+    typer.echo(write_repository(bundle, triton, name, overwrite=overwrite))

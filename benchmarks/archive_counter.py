@@ -1,0 +1,137 @@
+"""Distance counters drawn over made films, and how they are read."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from scnet_edge.inspection.osd_odometry import CounterPlace, read_counter
+from scnet_edge.simulation.clip import render_clip
+from scnet_edge.types import Frame
+
+FPS, FRAMES, SIZE_HW = 25, 750, (576, 720)
+NEAR_M = 0.05
+Corner = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How an inspection system draws its counter.
+
+    Attributes:
+        form: of the metres, as `str.format` takes it.
+        at: x and y of the lower left corner of the text.
+        box: draw the text on a dark bar.
+        codec: how FFmpeg writes the film.
+    """
+
+    form: str
+    at: Corner
+    size: float
+    box: bool
+    codec: tuple[str, ...]
+
+
+STYLES = {
+    "bar": Style("{:06.2f} m", (40, 548), 0.9, True, ("-c:v", "mpeg2video", "-b:v", "4M")),
+    "outlined": Style(
+        "DIST {:05.2f}m", (480, 44), 0.8, False, ("-c:v", "mpeg2video", "-b:v", "3M")
+    ),
+    "interlaced": Style(
+        "{:.2f} m",
+        (560, 540),
+        0.9,
+        True,
+        ("-c:v", "mpeg2video", "-b:v", "5M", "-flags", "+ilme+ildct", "-vf", "setfield=tff"),
+    ),
+    "small": Style("{:.1f}m", (40, 40), 0.6, False, ("-c:v", "mpeg4", "-b:v", "1500k")),
+}
+
+
+def counters_read(folder: Path) -> dict[str, Any]:
+    """Return for every style how many of its readings are right, with a given rectangle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {name: _read(folder, name, style) for name, style in STYLES.items()}
+    total = sum(row["readings"] for row in rows.values())
+    near = sum(row["within"] for row in rows.values())
+    return {"styles": rows, "within_share": round(near / total, 4), "near_m": NEAR_M}
+
+
+def _read(folder: Path, name: str, style: Style) -> dict[str, Any]:
+    film = folder / f"{name}.{'mpg' if style.codec[1] == 'mpeg2video' else 'avi'}"
+    shown, place = _write(film, style)
+    readings = read_counter(film, place)
+    off_m = np.array(
+        [abs(metres - shown[min(round(t * FPS), FRAMES - 1)]) for t, metres in readings]
+    )
+    return {
+        "asked": FRAMES // FPS * 2,
+        "readings": len(readings),
+        "within": int((off_m <= NEAR_M + 1e-9).sum()),
+        "most_off_m": round(float(off_m.max(initial=0.0)), 3),
+    }
+
+
+def _write(film: Path, style: Style) -> tuple[list[float], CounterPlace]:
+    """Write a film with a counter, and return the metres that each frame shows, and where."""
+    shown = [
+        float(style.form[style.form.index("{") : style.form.index("}") + 1].format(m))
+        for m in _metres()
+    ]
+    size = f"{SIZE_HW[1]}x{SIZE_HW[0]}"
+    source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", size, "-r", str(FPS), "-i", "-"]
+    command = ["ffmpeg", "-v", "error", "-y", *source, *style.codec, "-an", str(film)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
+        for frame, metres in zip(_frames(), _metres(), strict=False):
+            writer.stdin.write(_drawn(frame, style.form.format(metres), style).tobytes())
+    if writer.returncode:
+        raise SystemExit(f"ffmpeg could not write {film}")
+    (width, height), _ = _extent(style.form.format(100.0), style)
+    x, y = style.at
+    return shown, CounterPlace(x=x - 8, y=y - height - 10, width=width + 24, height=height + 22)
+
+
+def _frames() -> Iterator[Frame]:
+    """Yield a short drive, there and back, over and over."""
+    clip = [frame for frame, _ in render_clip(60, SIZE_HW, seed=4)]
+    while True:
+        yield from clip
+        yield from clip[::-1]
+
+
+def _metres() -> list[float]:
+    """Return a drive: forward, a stop at a crack, on, a little back."""
+    speeds = (0.12, 0.0, 0.2, -0.05, 0.15)
+    steps = [speeds[i * len(speeds) // FRAMES] / FPS for i in range(FRAMES)]
+    return list(np.maximum(np.cumsum([9.2, *steps[1:]]), 0.0))
+
+
+def _extent(text: str, style: Style) -> tuple[Corner, int]:
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, style.size, 2)
+    return (int(width), int(height)), int(base)
+
+
+def _drawn(frame: Frame, text: str, style: Style) -> Frame:
+    drawn, (x, y) = frame.copy(), style.at
+    (width, height), _ = _extent(text, style)
+    if style.box:
+        drawn[y - height - 8 : y + 10, x - 6 : x + width + 6] = (60, 20, 20)
+    for colour, thickness in (((0, 0, 0), 5), ((255, 255, 255), 2)):
+        cv2.putText(
+            drawn,
+            text,
+            style.at,
+            cv2.FONT_HERSHEY_SIMPLEX,
+            style.size,
+            colour,
+            thickness,
+            cv2.LINE_AA,
+        )
+    return drawn
