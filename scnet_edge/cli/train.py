@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from scnet_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from scnet_edge.training.hardware import Hardware
-    from scnet_edge.training.run import Request
+    from scnet_edge.training.run import Log, Request
     from scnet_edge.training.schedule import Precision
 
 
@@ -83,6 +84,9 @@ def train(
     validate_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between looks at held-out images.")
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Write the log for TensorBoard into this folder, too.")
+    ] = None,
 ) -> None:
     """Train a preset; a killed run goes on with --resume as if nothing had been.
 
@@ -114,12 +118,12 @@ def train(
         if rank:
             train_run(wanted, out, resume=resume, writes=False)
         else:
-            _train_and_show(wanted, out, resume)
+            _train_and_show(wanted, out, resume, tensorboard)
     finally:
         leave()
 
 
-def _train_and_show(wanted: Request, out: Path, resume: bool) -> None:
+def _train_and_show(wanted: Request, out: Path, resume: bool, tensorboard: Path | None) -> None:
     """Train with a progress line: step, loss, pace, time left."""
     from rich.console import Console
     from rich.progress import (
@@ -132,6 +136,7 @@ def _train_and_show(wanted: Request, out: Path, resume: bool) -> None:
 
     from scnet_edge.cli.progress import show_progress
     from scnet_edge.training.run import train_run
+    from scnet_edge.training.tensorboard import tensorboard_log
 
     columns = (
         TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
@@ -142,7 +147,11 @@ def _train_and_show(wanted: Request, out: Path, resume: bool) -> None:
         TimeRemainingColumn(compact=True),
     )
     console = Console(stderr=True)
-    with show_progress(Progress(*columns, console=console)) as progress:
+    with ExitStack() as stack:
+        log: Log = lambda row: None  # noqa: E731
+        if tensorboard is not None:
+            log = stack.enter_context(tensorboard_log(tensorboard, out))
+        progress = stack.enter_context(show_progress(Progress(*columns, console=console)))
         task = progress.add_task(
             "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
         )
@@ -150,7 +159,8 @@ def _train_and_show(wanted: Request, out: Path, resume: bool) -> None:
         def told(step: int, loss: float) -> None:
             progress.update(task, completed=step, loss=loss, visible=True)
 
-        train_run(wanted, out, resume=resume, report=progress.console.print, progress=told)
+        shown = progress.console.print
+        train_run(wanted, out, resume=resume, report=shown, progress=told, log=log)
     print(f"{out}: trained; scnet-edge evaluate {out} --data ..., build --model {out} --out BUNDLE")
 
 

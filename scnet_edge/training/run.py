@@ -47,6 +47,7 @@ from scnet_edge.types import Map
 PICTURES = 3
 Report = Callable[[str], None]
 Progress = Callable[[int, float], None]
+Log = Callable[[run_folder.Row], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ def train_run(
     resume: bool = False,
     report: Report = lambda line: None,
     progress: Progress = lambda step, loss: None,
+    log: Log = lambda row: None,
     writes: bool = True,
     maps: Path | None = None,
 ) -> None:
@@ -133,6 +135,7 @@ def train_run(
         resume: Go on with the run that is there.
         report: Told what happens besides steps.
         progress: Told each step and its loss.
+        log: Given each row of the run's log.
         writes: Whether this process keeps the folder; of several, the first one does.
         maps: The folder of HED's maps, where runs share it; otherwise `out`/edges.
 
@@ -159,14 +162,18 @@ def train_run(
     material = _material(wanted, images, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
+    def note(row: run_folder.Row) -> None:
+        run_folder.append_log(out, row)
+        log(row)
+
     def tell(step: int, loss: float) -> None:
         if writes and (step % 10 == 0 or step == 1):
-            run_folder.append_log(out, {"step": step, "loss": loss})
+            note({"step": step, "loss": loss})
         progress(step, loss)
 
     def validate(step: int, averaged: nn.Module) -> None:
         prior = hed if wanted.preset.takes_prior else None
-        report(_validate(step, averaged, held, prior, wanted, out))  # type: ignore[arg-type]
+        report(_validate(step, averaged, held, prior, wanted, out, note))  # type: ignore[arg-type]
 
     train(
         model,
@@ -230,6 +237,7 @@ def _validate(
     hed: KeptHED | None,
     wanted: Request,
     out: Path,
+    note: Log,
 ) -> str:
     """Score held-out images, draw some, and write weights and card with the best threshold."""
     weights = run_card(out).with_suffix(".safetensors")
@@ -238,7 +246,7 @@ def _validate(
     run = reference_run(averaged.eval(), hed, device=wanted.on.device)
     maps = {domain: list(predictions(run, samples)) for domain, samples in held.items()}
     best = best_threshold([domain_counts(pairs) for pairs in maps.values()])
-    run_folder.append_log(out, {"step": step, "f1": best.score, "threshold": best.threshold})
+    note({"step": step, "f1": best.score, "threshold": best.threshold})
     _draw(step, next(iter(maps.values())), out)
     write_card(run_card(out), measure_card(_card(step, best.threshold, wanted, out), weights))
     return (

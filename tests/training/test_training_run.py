@@ -328,3 +328,32 @@ def test_presets_have_models_that_take_their_crops(name: str) -> None:
         crop = preset.schedule.augmentation.crop
         fused, _ = model(torch.empty(1, channels, crop, crop))
     assert fused.shape == (1, 1, crop, crop)
+
+
+def test_tensorboard_reads_the_log_of_a_run_that_was_gone_on_with(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard", reason="pip install tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out, board = tmp_path / "mine", tmp_path / "board"
+    options = ("train", "toy", "--data", f"folder:{walls}", "--out", out, "--tensorboard", board)
+    updated, updates = loop.update, []
+
+    def stop(*arguments: object) -> object:
+        updates.append(1)
+        if len(updates) == 4:
+            raise KeyboardInterrupt
+        return updated(*arguments)
+
+    monkeypatch.setattr(loop, "update", stop)
+    assert run(monkeypatch, *options) == 130
+    monkeypatch.setattr(loop, "update", updated)
+    assert run(monkeypatch, *options, "--resume") == 0
+    seen = EventAccumulator(str(board / "mine"))
+    seen.Reload()
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    for metric in ("loss", "f1"):
+        logged = [(event.step, event.value) for event in seen.Scalars(metric)]
+        expected = [(row["step"], pytest.approx(row[metric])) for row in rows if metric in row]
+        assert logged == expected
