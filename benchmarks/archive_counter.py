@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from scnet_edge.inspection.osd_odometry import CounterPlace, read_counter
+from scnet_edge.inspection.osd_odometry import Counter, read_counter
+from scnet_edge.inspection.osd_place import CounterPlace
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Frame
 
@@ -55,18 +56,21 @@ STYLES = {
 
 
 def counters_read(folder: Path) -> dict[str, Any]:
-    """Return for every style how many of its readings are right, with a given rectangle."""
+    """Return for every style how many of its readings are right, with and without its place."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {name: _read(folder, name, style) for name, style in STYLES.items()}
+    rows = {}
+    for name, style in STYLES.items():
+        film = folder / f"{name}.{'mpg' if style.codec[1] == 'mpeg2video' else 'avi'}"
+        shown, place = _write(film, style)
+        rows[f"{name}, place given"] = _read(film, shown, place)
+        rows[f"{name}, place found"] = _read(film, shown, None)
     total = sum(row["readings"] for row in rows.values())
     near = sum(row["within"] for row in rows.values())
     return {"styles": rows, "within_share": round(near / total, 4), "near_m": NEAR_M}
 
 
-def _read(folder: Path, name: str, style: Style) -> dict[str, Any]:
-    film = folder / f"{name}.{'mpg' if style.codec[1] == 'mpeg2video' else 'avi'}"
-    shown, place = _write(film, style)
-    readings = read_counter(film, place)
+def _read(film: Path, shown: list[float], place: CounterPlace | None) -> dict[str, Any]:
+    readings = read_counter(film, Counter(place=place)).readings
     off_m = np.array(
         [abs(metres - shown[min(round(t * FPS), FRAMES - 1)]) for t, metres in readings]
     )

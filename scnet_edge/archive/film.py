@@ -32,7 +32,8 @@ from scnet_edge.inspection.odometry import (
     usual_odometry,
 )
 from scnet_edge.inspection.odometry_checks import FilmSpan
-from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
+from scnet_edge.inspection.osd_odometry import parse_counter, read_counter
+from scnet_edge.inspection.osd_place import SCHEME
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.monitoring import stop_on_signals
@@ -168,7 +169,8 @@ def _odometry_of(film: ManifestRow, job: Job, setup: Setup, link: Path) -> tuple
         return job.odometry, job.odometry
     if job.odometry is not None:
         if not Path(shown).exists():
-            write_readings(Path(shown), read_counter(link, parse_counter(job.odometry)))
+            read = read_counter(link, parse_counter(job.odometry))
+            write_readings(Path(shown), read.readings)
         if len(Path(shown).read_text(encoding="utf-8").splitlines()) > 1:
             return shown, job.odometry
     readings = (

@@ -68,7 +68,7 @@ def run(
     ] = None,
     odometry: Annotated[
         str | None,
-        typer.Option(help="As 'inspect' takes it, osd://x,y,w,h too; else the databases' times."),
+        typer.Option(help="As 'inspect' takes it, osd:// too; else the databases' times."),
     ] = None,
     root: Annotated[
         Path | None, typer.Option(help="Where the films are now, if not where they were scanned.")

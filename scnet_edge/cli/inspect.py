@@ -37,7 +37,7 @@ def inspect(
         str | None,
         typer.Option(
             help="A CSV or JSONL file, udp, serial, rosbag:FOLDER, ros2://TOPIC, speed, "
-            "step, visual or osd://x,y,w,h."
+            "step, visual or osd://x,y,w,h or osd://auto."
         ),
     ] = None,
     frames: Frames = None,

@@ -9,6 +9,7 @@ speed://0.2mps              a constant speed, from 0 m at the first frame
 step://50mm                 a constant way from frame to frame, for folders of images
 rosbag:FOLDER?topic=/odom   nav_msgs/Odometry of a ROS 2 bag, and ros2://odom over zenoh
 osd://560,20,140,32         the counter in a film's picture, at x,y,width,height; ?unit=ft
+osd://auto                  the same, found by itself
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from scnet_edge.inspection.live_odometry import (
 )
 from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
 from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow, read_odometry
-from scnet_edge.inspection.osd_odometry import SCHEME, parse_counter, read_counter
+from scnet_edge.inspection.osd_odometry import parse_counter, read_counter
+from scnet_edge.inspection.osd_place import SCHEME
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
@@ -174,11 +176,14 @@ def _read_counter(uri: str, film: str | None) -> OdometryFile:
     counter = parse_counter(uri)
     if film is None or not Path(film).is_file():
         raise ConfigError(f"{uri}: reads the counter of a video file, found another source")
-    rows = read_counter(Path(film), counter)
-    readings = (
-        OdometryRow(t_s=time_s, chainage_m=metres, roll_deg=None) for time_s, metres in rows
-    )
-    return OdometryFile(clock="time_s", rows=tuple(readings), notes=())
+    read = read_counter(Path(film), counter)
+    if read.place is None:
+        raise ConfigError(
+            f"{uri}: no counter found in {film}; measure it in a frame, osd://x,y,width,height"
+        )
+    rows = (OdometryRow(t_s=t, chainage_m=metres, roll_deg=None) for t, metres in read.readings)
+    found = () if counter.place else (f"counter found at {read.place.uri}",)
+    return OdometryFile(clock="time_s", rows=tuple(rows), notes=found)
 
 
 class _ReadOdometry:

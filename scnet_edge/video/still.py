@@ -33,6 +33,16 @@ def still_at(path: Path, time_s: float) -> Frame:
     return frame
 
 
+def film_length_s(path: Path) -> float | None:
+    """Return how long a film says it is; None where it does not.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with open_container(path) as container:
+        return container.duration / av.time_base if container.duration else None
+
+
 def _from(path: Path, time_s: float, early_s: float) -> tuple[Frame, bool]:
     """Return the picture, sought for from some seconds before; and if one before it was there."""
     container = open_container(path)

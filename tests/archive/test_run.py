@@ -28,6 +28,7 @@ from scnet_edge.archive.run import run_archive, status_of
 from scnet_edge.archive.scan import scan
 from scnet_edge.bundle.manifest import FUSED, read_manifest
 from scnet_edge.errors import ConfigError, EngineError, ScnetEdgeError
+from scnet_edge.inspection.osd_odometry import CounterRead
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey, read_survey
@@ -272,7 +273,8 @@ def test_a_film_without_a_counter_falls_back_to_its_database_then_to_its_picture
     coded: bool,
     expected: str,
 ) -> None:
-    monkeypatch.setattr("scnet_edge.archive.film.read_counter", lambda film, counter: shown)
+    read = CounterRead(place=None, readings=shown)
+    monkeypatch.setattr("scnet_edge.archive.film.read_counter", lambda film, counter: read)
     film = ManifestRow(
         path_bytes=b"a.avi",
         kind="film",

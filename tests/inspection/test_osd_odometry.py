@@ -10,13 +10,9 @@ import pytest
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.odometry import open_odometry
-from scnet_edge.inspection.osd_odometry import (
-    CounterPlace,
-    numbers_of,
-    parse_counter,
-    plausible,
-    read_counter,
-)
+from scnet_edge.inspection.osd_odometry import parse_counter, read_counter
+from scnet_edge.inspection.osd_place import CounterPlace
+from scnet_edge.inspection.osd_readings import numbers_of, plausible
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Captured
@@ -46,9 +42,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
     return path, shown
 
 
-def test_a_drawn_counter_is_read(film: tuple[Path, list[float]]) -> None:
+@pytest.mark.parametrize("at", [AT, "osd://auto"])
+def test_a_drawn_counter_is_read(film: tuple[Path, list[float]], at: str) -> None:
     path, shown = film
-    readings = read_counter(path, parse_counter(AT))
+    readings = read_counter(path, parse_counter(at)).readings
     assert len(readings) >= 0.95 * len(shown) / FPS / 0.5
     wrong_m = [abs(metres - shown[round(time_s * FPS)]) for time_s, metres in readings]
     assert np.mean(np.array(wrong_m) <= 0.05) >= 0.98
@@ -72,9 +69,27 @@ def test_every_frame_has_a_chainage_with_its_uncertainty(film: tuple[Path, list[
 
 def test_where_there_is_no_counter_there_is_no_reading(film: tuple[Path, list[float]]) -> None:
     path, _ = film
-    assert read_counter(path, parse_counter("osd://4,180,120,40")) == []
+    assert read_counter(path, parse_counter("osd://4,180,120,40")).readings == []
     with pytest.raises(ConfigError, match="outside the film's 480x288"):
         read_counter(path, parse_counter("osd://300,6,240,40"))
+
+
+def test_a_film_without_a_counter_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), FPS, SIZE_HW[::-1]
+    )
+    for i, (frame, _) in enumerate(render_clip(60, SIZE_HW, seed=2)):
+        text = f"30.11.2026 12:00:{i // FPS:02d}  DN 300"  # a clock counts, too
+        cv2.putText(frame, text, (20, 34), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
+        writer.write(frame)
+    writer.release()
+    assert read_counter(path, parse_counter("osd://auto")).place is None
+    with (
+        pytest.raises(ConfigError, match="no counter found"),
+        open_odometry("osd://auto", SETUP, film=str(path)),
+    ):
+        pass
 
 
 def test_no_misreading_is_kept_and_no_right_one_lost() -> None:
@@ -121,10 +136,11 @@ def test_numbers_of_counters() -> None:
 
 
 def test_what_a_uri_says() -> None:
-    assert parse_counter(AT) == CounterPlace(x=230, y=6, width=240, height=40)
+    assert parse_counter(AT).place == CounterPlace(x=230, y=6, width=240, height=40)
+    assert parse_counter("osd://auto?unit=ft").place is None
     assert parse_counter("osd://1,2,3,4?unit=ft").unit_m == pytest.approx(0.3048)
     for bad in ("osd://", "osd://1,2,3", "osd://1,2,0,4", "osd://1,2,3,4?unit=yd", "osd://a,b,c,d"):
-        with pytest.raises(ConfigError, match="expected osd://x,y,width,height"):
+        with pytest.raises(ConfigError, match="expected osd://auto or osd://x,y,width"):
             parse_counter(bad)
     with (
         pytest.raises(ConfigError, match="found another source"),
