@@ -158,7 +158,7 @@ PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
     "kills": killed,
     "workers": turned,
     "counter": lambda asked: counters_read(asked.work / "counters"),
-    "coding": lambda asked: paired_with_coding(asked.bundle, asked.work / "rides"),
+    "coding": lambda asked: paired_with_coding(asked.bundle, asked.work / "coding"),
 }
 
 
