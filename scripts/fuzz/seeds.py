@@ -152,6 +152,7 @@ def seeds() -> dict[str, list[bytes]]:
             b"rtsp://a:b c@h:1/p?token=x",
             b'gst:rtspsrc location="rtsp://a:b@h" user-pw="x" ! appsink',
             b"csi://0?width=640",
+            b"ros2://a:b@h/t?domain=7&router=tcp/h:7447",
             b"mqtt:a:b@h/t",
         ],
         "annotations": [COCO, LABEL_STUDIO, LABELME],
