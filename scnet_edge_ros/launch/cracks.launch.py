@@ -17,7 +17,9 @@ def generate_launch_description() -> LaunchDescription:
     defaults = Path(get_package_share_directory("scnet_edge_ros")) / "config" / "cracks.yaml"
     arguments = [
         DeclareLaunchArgument("bundle", description="a folder that 'scnet-edge build' wrote"),
-        DeclareLaunchArgument("autostart", default_value="true"),
+        DeclareLaunchArgument(
+            "autostart", default_value="true", description="overrides the file of parameters"
+        ),
         DeclareLaunchArgument("params_file", default_value=str(defaults)),
         *(DeclareLaunchArgument(name, default_value=topic) for name, topic in TOPICS.items()),
     ]
