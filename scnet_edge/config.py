@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ else:
     import tomli as tomllib
 
 SIDES_PX = (64, 8192)  # of what a network is built for
+PointName: TypeAlias = Literal["sensitive", "balanced", "strict", "own"]  # of operating points
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_BYTES = 32 * 2**20  # of a TOML or JSON file of ours

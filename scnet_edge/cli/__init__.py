@@ -45,7 +45,10 @@ def options(
 
 
 # What the machine refuses, whatever file it was: for the user to mend, not a bug to trace.
-REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
+    *(errno.EACCES, errno.EPERM),
+}
 
 UsageError: Any = typer.BadParameter.__base__  # Click's, which newer versions of typer carry
 
@@ -72,13 +75,13 @@ def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
         sys.exit(130)
     except ScnetEdgeError as e:
         _end(f"{name}: {e}{limits_hint(e)}", STATUSES.get(type(e), 1))
-    except (OSError, MemoryError, ImportError) as e:
+    except (OSError, MemoryError, ImportError, RuntimeError) as e:
         if is_lack(e):
-            _end(f"{name}: {e or 'no memory is left'}{limits_hint(e)}", 1)
+            _end(f"{name}: {str(e) or 'no memory is left'}{limits_hint(e)}", 1)
         if not isinstance(e, OSError) or e.errno not in REFUSALS:
             raise
         place = f"{e.filename}: " if e.filename else ""
-        _end(f"{name}: {place}{e.strerror}; free or choose another place", 1)
+        _end(f"{name}: {place}{e.strerror}; free or choose another place{limits_hint(e)}", 1)
 
 
 def _end(message: str, status: int) -> NoReturn:

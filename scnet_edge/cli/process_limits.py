@@ -11,6 +11,7 @@ LEAST_MIB, AMPLE_MIB = 768, 2048  # of address space: below libraries end by a s
 LEAST_FILES = 32
 MIB = 2**20
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+NO_THREAD = "can't start new thread"  # for want of memory, or of processes (ulimit -u)
 # What the loader of libraries says when it gets no memory or no descriptor.
 UNLOADABLE = ("failed to map", "cannot allocate", "Too many open files", "cannot apply additional")
 
@@ -38,11 +39,16 @@ def limits_hint(error: BaseException) -> str:
         found.append(f"memory is limited to {memory_mib} MiB here (ulimit -v)")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         found.append(f"{file_limit()} open files are allowed here (ulimit -n)")
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        kib = resource.getrlimit(resource.RLIMIT_FSIZE)[0] // 1024
+        found.append(f"files are limited to {kib} KiB here (ulimit -f)")
     return f"; {', '.join(found)}" if found else ""
 
 
 def is_lack(error: BaseException) -> bool:
-    """Return whether an error says that the system gave no memory or no descriptor."""
+    """Return whether an error says that the system gave no memory, thread or descriptor."""
+    if isinstance(error, RuntimeError):
+        return str(error) == NO_THREAD
     if isinstance(error, ImportError):
         return any(text in str(error) for text in UNLOADABLE)
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in NO_ROOM)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from scnet_edge.models.cards import PointName
+from scnet_edge.config import PointName
 
 if TYPE_CHECKING:
     from scnet_edge.robot.robot_toml import Robot

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.config import PointName
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import Counts, add_up, count
 from scnet_edge.evaluation.objects import Found, count_objects
-from scnet_edge.models.cards import OperatingPoint, PointFigure, PointName
+from scnet_edge.models.cards import OperatingPoint, PointFigure
 from scnet_edge.models.decision import Decision
 from scnet_edge.types import Map, Mask
 

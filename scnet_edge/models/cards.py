@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from scnet_edge.config import read_json, write_json
+from scnet_edge.config import PointName, read_json, write_json
 from scnet_edge.errors import ModelError
 from scnet_edge.models.decision import Decision, Share
 
@@ -53,7 +53,6 @@ class CardMetrics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 # `own`: what `calibrate --negatives` found on a user's walls.
-PointName = Literal["sensitive", "balanced", "strict", "own"]
 
 
 class PointFigure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,9 +17,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from scnet_edge.config import NotToml, parse_toml, read_text
+from scnet_edge.config import NotToml, PointName, parse_toml, read_text
 from scnet_edge.errors import ConfigError
-from scnet_edge.models.cards import PointName
 from scnet_edge.runtime.ignore import Polygon
 from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.video.frame_checks import Limits

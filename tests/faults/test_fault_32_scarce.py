@@ -43,6 +43,40 @@ def test_a_limit_is_named_in_one_line(
     assert named in done.stderr
 
 
+def test_a_limit_of_file_sizes_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(b'{"a": 1}\n' * 2000 + b'{"x')
+    out = tmp_path / "whole.jsonl"
+    call = f"ulimit -f 2; exec {sys.executable} -m scnet_edge recover {torn} --out {out}"
+    command = ["/bin/bash", "-c", call]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"{out}: File too large" in done.stderr
+    assert "files are limited to 2 KiB here (ulimit -f)" in done.stderr
+    assert list(tmp_path.iterdir()) == [torn]
+
+
+@pytest.mark.parametrize("error", ['RuntimeError("can\'t start new thread")', "MemoryError()"])
+def test_what_the_system_refuses_is_one_line(error: str) -> None:
+    code = f"""
+import resource, typer
+from scnet_edge.cli import main
+program = typer.Typer()
+@program.command()
+def ask() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    raise {error}
+main(program)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(("scnet-edge: can't start", "scnet-edge: no memory is left"))
+    assert "memory is limited to 1024 MiB here" in done.stderr
+
+
 def test_help_is_there_whatever_the_limit() -> None:
     call = f"ulimit -n 12; exec {sys.executable} -m scnet_edge --help"
     done = subprocess.run(["/bin/bash", "-c", call], capture_output=True, text=True, timeout=100)
