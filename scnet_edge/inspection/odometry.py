@@ -116,6 +116,7 @@ def open_odometry(
     readings = Readings(
         max_speed_mps=setup.max_speed_mps,
         sigma_share=setup.odometry_sigma_share,
+        ahead_m=setup.camera_ahead_m,
         first_segment=first_segment,
     )
     if uri is None:

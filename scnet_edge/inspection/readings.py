@@ -50,10 +50,25 @@ class _Reading(msgspec.Struct, frozen=True):
 
 
 class Readings:
-    """The readings of one odometer, in the order of their times."""
+    """The readings of one odometer, in the order of their times.
 
-    def __init__(self, *, max_speed_mps: float, sigma_share: float, first_segment: int = 0) -> None:
+    Args:
+        max_speed_mps: What moves faster has leapt.
+        sigma_share: Standard deviation of a travelled distance, as a share of it.
+        ahead_m: How far the camera is ahead of the point whose chainage is read.
+        first_segment: The number of the first segment.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_speed_mps: float,
+        sigma_share: float,
+        ahead_m: float = 0.0,
+        first_segment: int = 0,
+    ) -> None:
         self._max_speed_mps, self._sigma_share = max_speed_mps, sigma_share
+        self._ahead_m = ahead_m
         self._segment = first_segment
         self._kept: list[_Reading] = []
         self._pending: tuple[str, ...] = ()
@@ -82,7 +97,7 @@ class Readings:
             del self._kept[:KEPT]
 
     def at(self, t_s: float) -> Pose:
-        """Return the pose at a time: between two readings linearly, never across a leap."""
+        """Return the camera's pose at a time: between two readings linearly, never across a leap."""
         after = bisect_right(self._kept, t_s, key=lambda r: r.t_s)
         before = self._kept[after - 1] if after else None
         following = self._kept[after] if after < len(self._kept) else None
@@ -96,7 +111,7 @@ class Readings:
             return Pose(segment=nearest.segment, flags=_union(("odometry_lost",), flags))
         jitter_m = 0.5 * self._max_speed_mps * abs(t_s - nearest.t_s)
         return Pose(
-            chainage_m=nearest.chainage_m,
+            chainage_m=nearest.chainage_m + self._ahead_m,
             sigma_m=self._sigma_share * nearest.since_m + jitter_m,
             jitter_m=jitter_m,
             roll_deg=nearest.roll_deg,
@@ -126,7 +141,7 @@ class Readings:
         # Within the interval the speed may have changed: a quarter of its way, at the middle.
         jitter_m = abs(way_m) * share * (1 - share)
         return Pose(
-            chainage_m=before.chainage_m + share * way_m,
+            chainage_m=before.chainage_m + share * way_m + self._ahead_m,
             sigma_m=self._sigma_share * (before.since_m + share * abs(way_m)) + jitter_m,
             jitter_m=jitter_m,
             roll_deg=roll_deg,

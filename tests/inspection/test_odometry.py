@@ -71,6 +71,16 @@ def test_a_long_file_keeps_its_beginning(tmp_path: Path) -> None:
     assert (first.chainage_m, first.flags) == (0.07, ())
 
 
+def test_a_camera_ahead_of_the_wheel_that_counts(tmp_path: Path) -> None:
+    path = tmp_path / "survey.csv"
+    path.write_text("time_s,chainage_m\n0,5\n2,5.5\n3,0\n4,0.2\n")
+    setup = Setup(mode="wall", camera_ahead_m=0.3)
+    with open_odometry(str(path), setup) as odometry:
+        poses = [odometry.at(frame_at(time_s)) for time_s in (0, 1, 3, 4)]
+    assert [pose.chainage_m for pose in poses] == pytest.approx([5.3, 5.55, 0.3, 0.5])
+    assert [pose.flags for pose in poses[2:]] == [("odometry_reset",), ()]
+
+
 def test_a_live_odometer_forgets_what_is_long_past() -> None:
     readings = Readings(max_speed_mps=1.0, sigma_share=0.01)
     for i in range(2 * KEPT + 10):
