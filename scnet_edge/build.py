@@ -24,6 +24,7 @@ from scnet_edge.bundle.manifest import (
     InputContract,
     Manifest,
     ModelIdentity,
+    Precision,
     write_manifest,
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
@@ -38,7 +39,7 @@ from scnet_edge.bundle.verify import (
 from scnet_edge.engines.base import cpu_engine, open_backend
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.folders import file_sha256, new_folder
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import Card, find_card
 from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.fp16 import to_half
 from scnet_edge.onnx_export.trace import split_graphs
@@ -100,16 +101,10 @@ def build_bundle(
         card = find_card(recipe.model)
         chain = open_chain(card, recipe)
         edge_threshold = None if chain.hed is None else recipe.edge_threshold
-        calibration = None
-        if recipe.precision == "int8":
-            name = recipe.calibration or card.name
-            calibration = find_ranges(name, weights_of(card), edge_threshold)
-            layers_of(calibration, recipe.exclude)
+        calibration = find_calibration(recipe, card, edge_threshold)
         report("tracing to ONNX")
         fused = fp32_graph(chain, calibration)
-        step, record = Buildable(name=recipe.precision, precision=recipe.precision), None
-        if gate and calibration:
-            step, record = pass_gate(recipe, gate, fused, calibration, chain.frame_hw, report)
+        step, record = choose_precision(recipe, gate, fused, calibration, chain.frame_hw, report)
         if recipe.batch > 1:  # what is judged above is one frame at a time
             fused = fp32_graph(chain, calibration, batch=recipe.batch)
         graphs = graphs_of(fused, recipe, step, calibration, fp16=may_run_fp16(record))
@@ -117,7 +112,6 @@ def build_bundle(
             onnx.save(graph, folder / name)
         if calibration:
             write_ranges(folder / CALIBRATION, calibration)
-        ranges = calibration if step.precision == "int8" else None
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
         golden = golden_frames(chain, batch=recipe.batch)
         write_golden(folder / GOLDEN, golden)
@@ -125,28 +119,17 @@ def build_bundle(
         threshold = recipe.threshold or card.threshold
         engine = open_backend(cpu_engine(), folder / FUSED)
         parity = parity_of(engine, golden, threshold, edge_threshold)
-        manifest = Manifest(
-            schema=SCHEMA,
-            model=ModelIdentity(
-                name=card.name,
-                prior="none" if chain.hed is None else "hed",
-                sha256=weights_of(card),
-                licence=card.licence,
-            ),
-            input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw, batch=recipe.batch),
-            threshold=threshold,
-            seed=0.0 if recipe.threshold else card.seed,
-            edge_threshold=edge_threshold,
-            operating_points=card.operating_points,
+        manifest = describe(
+            recipe,
+            card,
+            chain,
             precision=step.precision,
-            calibration=provenance(ranges) if ranges else None,
+            calibration=calibration,
             parity=parity,
-            min_mask_f1=least_mask_f1(recipe, step, record, parity),
+            least=least_mask_f1(recipe, step, record, parity),
             gate=record,
-            quantised_convolutions=count_quantised(graphs[FUSED]),
+            quantised=count_quantised(graphs[FUSED]),
             files={path.name: file_sha256(path) for path in sorted(folder.iterdir())},
-            tools={name: version(name) for name in ("scnet-edge", "torch", "onnx", "numpy")},
-            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         )
         require_parity(parity, manifest.min_mask_f1)
         require_other_graphs(
@@ -156,15 +139,32 @@ def build_bundle(
     return manifest
 
 
-def pass_gate(
+def find_calibration(
+    recipe: Recipe, card: Card, edge_threshold: float | None
+) -> CalibrationFile | None:
+    """Return the ranges that a recipe needs; None where it is not for INT8."""
+    if recipe.precision != "int8":
+        return None
+    found = find_ranges(recipe.calibration or card.name, weights_of(card), edge_threshold)
+    layers_of(found, recipe.exclude)
+    return found
+
+
+def choose_precision(
     recipe: Recipe,
-    request: GateRequest,
+    request: GateRequest | None,
     fused: onnx.ModelProto,
-    calibration: CalibrationFile,
+    calibration: CalibrationFile | None,
     frame_hw: tuple[int, int],
     report: Report,
-) -> tuple[Buildable, GateRecord]:
-    """Return the candidate that the gate lets ship, and the record of the decision."""
+) -> tuple[Buildable, GateRecord | None]:
+    """Return what ships and the gate's record of it; what the recipe says where nothing is judged.
+
+    Raises:
+        GateError: not even FP32 passes.
+    """
+    if request is None or calibration is None:
+        return Buildable(name=recipe.precision, precision=recipe.precision), None
     frames, data = gate_frames(request.data, frame_hw)
     refuse_calibration_frames(frames, calibration)
     context = GateContext(
@@ -242,6 +242,59 @@ def least_mask_f1(
     if record is not None and record.loss_allowed:
         return min(least, round(0.98 * parity.mask_f1, 3))
     return least
+
+
+def describe(
+    recipe: Recipe,
+    card: Card,
+    chain: Chain,
+    *,
+    precision: Precision,
+    calibration: CalibrationFile | None,
+    parity: Parity,
+    least: float,
+    gate: GateRecord | None,
+    quantised: int,
+    files: dict[str, str],
+) -> Manifest:
+    """Return the manifest of a bundle.
+
+    Args:
+        recipe: What was asked for.
+        card: Of the model.
+        chain: The reference in PyTorch.
+        precision: What ships.
+        calibration: The ranges, if any were read.
+        parity: Of the engine with the reference.
+        least: The F1 between masks that every engine is held to.
+        gate: How INT8 was judged; None where it was not.
+        quantised: How many convolutions compute in INT8.
+        files: Name -> SHA-256.
+    """
+    has_prior, ships_int8 = chain.hed is not None, precision == "int8"
+    return Manifest(
+        schema=SCHEMA,
+        model=ModelIdentity(
+            name=card.name,
+            prior="hed" if has_prior else "none",
+            sha256=weights_of(card),
+            licence=card.licence,
+        ),
+        input=InputContract(frame_hw=chain.frame_hw, size_hw=chain.size_hw, batch=recipe.batch),
+        threshold=recipe.threshold or card.threshold,
+        seed=0.0 if recipe.threshold else card.seed,
+        edge_threshold=recipe.edge_threshold if has_prior else None,
+        operating_points=card.operating_points,
+        precision=precision,
+        calibration=provenance(calibration) if calibration and ships_int8 else None,
+        parity=parity,
+        min_mask_f1=least,
+        gate=gate,
+        quantised_convolutions=quantised,
+        files=files,
+        tools={name: version(name) for name in ("scnet-edge", "torch", "onnx", "numpy")},
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
 
 
 def provenance(ranges: CalibrationFile) -> Calibration:

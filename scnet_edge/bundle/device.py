@@ -19,8 +19,10 @@ import msgspec
 from scnet_edge.bundle.made_here import NotMadeHere, require_made_here
 from scnet_edge.bundle.manifest import FP16, FUSED, TYPED, Manifest
 from scnet_edge.config import read_json, write_json
+from scnet_edge.engines.base import Backend, default_engine
 from scnet_edge.engines.compiled import COMPILED, check_compiled, identity, read_compiled
-from scnet_edge.engines.isolated.worker import Opening
+from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
+from scnet_edge.engines.isolated.worker import Opening, open_one
 from scnet_edge.engines.tensorrt.library import capabilities
 from scnet_edge.errors import BundleError, EngineError
 from scnet_edge.files import make_subfolder
@@ -140,6 +142,44 @@ def graph_of(folder: Path, graphs: Sequence[Path]) -> Path:
     """
     names = read_compiled(folder).graphs
     return next((graph for graph in graphs if graph.name in names), graphs[0])
+
+
+def open_engine(
+    bundle: Path,
+    manifest: Manifest,
+    part: str = FUSED,
+    *,
+    engine: str | None = None,
+    fallback: str | None = None,
+    isolate: bool = False,
+    threads: int | None = None,
+    cache: Path | None = None,
+    timeout_s: float = RUN_TIMEOUT_S,
+) -> Backend:
+    """Open a graph of a bundle on an engine, in this process or in one of its own.
+
+    Args:
+        bundle: The bundle folder.
+        manifest: What it says of itself.
+        part: Which of its graphs, such as `fused.onnx`.
+        engine: None for `default_engine`.
+        fallback: Another engine for when the first one keeps crashing; implies `isolate`.
+        isolate: Run it in a process of its own.
+        threads: CPU threads; None leaves it to the engine.
+        cache: A folder for what the engine compiles; None for what was compiled here, if anything.
+        timeout_s: How long an isolated engine may take over a frame before it is replaced.
+
+    Raises:
+        BundleError, EngineError: as `opening_for`, or the engine refuses the graph.
+    """
+    openings = [
+        opening_for(bundle, manifest, name, part, threads=threads, cache=cache)
+        for name in (engine or default_engine(), fallback)
+        if name
+    ]
+    if isolate or fallback:
+        return IsolatedBackend(openings, run_timeout_s=timeout_s)
+    return open_one(openings[0])
 
 
 def opening_for(

@@ -97,7 +97,7 @@ class Readings:
             del self._kept[:KEPT]
 
     def at(self, t_s: float) -> Pose:
-        """Return the camera's pose at a time: between two readings linearly, never across a leap."""
+        """Return the pose of the camera: linear between two readings, never across a leap."""
         after = bisect_right(self._kept, t_s, key=lambda r: r.t_s)
         before = self._kept[after - 1] if after else None
         following = self._kept[after] if after < len(self._kept) else None

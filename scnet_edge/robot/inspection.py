@@ -16,7 +16,7 @@ from scnet_edge.inspection.odometry import (
     usual_odometry,
 )
 from scnet_edge.inspection.odometry_checks import FilmSpan
-from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.inspection.setup import Setup
 from scnet_edge.machine.description import machine_name
 from scnet_edge.redaction import redact
 from scnet_edge.robot.robot_toml import Robot
@@ -53,15 +53,14 @@ class Inspection:
 
 @contextmanager
 def open_inspection(
-    folder: Path, robot: Robot, source: Source, pipeline: Pipeline
+    folder: Path, robot: Robot, setup: Setup, source: Source, pipeline: Pipeline
 ) -> Iterator[Inspection]:
     """Open the survey in `folder`, a new one or the same one to go on with, and its odometry.
 
     Raises:
         SurveyError: the folder holds something else, or a survey of another source or bundle.
-        ConfigError: a pipe.toml or an odometry that cannot be.
+        ConfigError: an odometry that cannot be.
     """
-    setup = Setup(mode="wall") if robot.pipe is None else read_setup(Path(robot.pipe))
     facts = facts_of(
         pipeline.manifest,
         setup,

@@ -22,6 +22,7 @@ from scnet_edge import __version__
 from scnet_edge.errors import ConfigError, Incomplete, InputError, escape
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
+from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.redaction import redact
@@ -171,6 +172,7 @@ def open_run(
         raise ConfigError("source: expected a camera or files; pass --source or set it in --config")
     event_queue: SimpleQueue[Event] = SimpleQueue()
     counters = Counters()
+    setup = Setup(mode="wall") if robot.pipe is None else read_setup(Path(robot.pipe))
     with ExitStack() as stack:
         enter = stack.enter_context
         out = options.out and enter(output_folder(options.out, overwrite=options.overwrite))
@@ -178,32 +180,23 @@ def open_run(
             open_any(robot.source, open_s=robot.open_timeout_s, frame_s=robot.frame_timeout_s)
         )
         enter(stop_on_signals(source.stop))
-        if robot.isolate is None:
-            robot = msgspec.structs.replace(robot, isolate=source.live)
-        footage = source.live or source.fps is not None
-        if robot.scale is None:  # pictures have time, what comes by the second has not
-            usual: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
-            robot = msgspec.structs.replace(robot, scale=usual)
-        if robot.ignore_still is None:
-            robot = msgspec.structs.replace(robot, ignore_still=footage)
+        robot = _fit_to_source(robot, source)
         segmentation = enter(
             open_segmentation(
                 bundle,
                 robot,
                 event_queue=event_queue,
+                setup=setup,
                 temperature_c=_hottest_c,
                 cache=options.cache,
             )
         )
-        inspection = None
-        if options.survey:
-            inspection = enter(
-                open_inspection(options.survey, robot, source, segmentation.pipeline)
-            )
-            source = replace(source, items=inspection.inspector.unseen(source.items))
-        if source.live or source.step_s:
-            moving = inspection.moving if inspection else lambda captured: None
-            source = watch_frames(source, limits=robot.limits, moving=moving)
+        inspection = (
+            enter(open_inspection(options.survey, robot, setup, source, segmentation.pipeline))
+            if options.survey
+            else None
+        )
+        source = _check_frames(source, robot, inspection)
         facts = run_facts(bundle, robot.source, segmentation, source.left_out)
         if source.left_out and inspection is None:  # whose journal says it
             logger.warning("%s: %s", facts["Source"], source.left_out)
@@ -220,13 +213,11 @@ def open_run(
                 announce=terminal.announce if terminal else logger.info,
             )
         )
-        results = None
-        if out:
-            results = enter(
-                open_run_folder(
-                    out, monitoring.recorder, fps=source.fps, known_mask=options.known_mask
-                )
-            )
+        results = (
+            enter(open_run_folder(out, monitoring.recorder, source.fps, options.known_mask))
+            if out
+            else None
+        )
         yield Run(
             robot=robot,
             options=options,
@@ -293,6 +284,29 @@ def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) ->
         "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "Version": f"scnet-edge {__version__}",
     }
+
+
+def _fit_to_source(robot: Robot, source: Source) -> Robot:
+    """Return the robot with what it leaves open, as suits a camera, a film or pictures."""
+    footage = source.live or source.fps is not None
+    # Pictures have time for tiles, what comes by the second has not.
+    scale: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
+    return msgspec.structs.replace(
+        robot,
+        isolate=source.live if robot.isolate is None else robot.isolate,
+        scale=robot.scale or scale,
+        ignore_still=footage if robot.ignore_still is None else robot.ignore_still,
+    )
+
+
+def _check_frames(source: Source, robot: Robot, inspection: Inspection | None) -> Source:
+    """Return the source without what an inspection has seen, each frame with its faults."""
+    if inspection:
+        source = replace(source, items=inspection.inspector.unseen(source.items))
+    if not (source.live or source.step_s):
+        return source
+    moving = inspection.moving if inspection else lambda captured: None
+    return watch_frames(source, limits=robot.limits, moving=moving)
 
 
 def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:

@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from scnet_edge.bundle.device import opening_for
+from scnet_edge.bundle.device import open_engine
 from scnet_edge.bundle.manifest import HED, SCNET, Manifest, at_operating_point, read_manifest
-from scnet_edge.engines.base import Backend, default_engine
-from scnet_edge.engines.isolated.parent import IsolatedBackend
-from scnet_edge.engines.isolated.worker import open_one
+from scnet_edge.engines.base import Backend
 from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
-from scnet_edge.inspection.setup import read_setup
+from scnet_edge.inspection.setup import Setup
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.runtime.cascade import Cascade
 from scnet_edge.runtime.degradation import Degradation, DegradationStep, Rule
@@ -42,10 +40,19 @@ def open_segmentation(
     robot: Robot,
     *,
     event_queue: SimpleQueue[Event],
+    setup: Setup | None = None,
     temperature_c: Callable[[], float | None] = lambda: None,
     cache: Path | None = None,
 ) -> Iterator[Segmentation]:
     """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.
+
+    Args:
+        bundle: A bundle folder.
+        robot: How to work.
+        event_queue: Gets what a schedule has to say.
+        setup: What is inspected; its regions to ignore count beside those of the robot.
+        temperature_c: The hottest sensor, degrees Celsius.
+        cache: A folder for what the engine compiles.
 
     Raises:
         BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs,
@@ -54,7 +61,7 @@ def open_segmentation(
     """
     _check_rule(robot)
     _check_signatures(bundle, robot)
-    ignore = _ignore(robot)
+    ignore = _ignore(robot, setup or Setup(mode="wall"))
     with ExitStack() as stack:
 
         def open_one(path: Path, point: str | None = robot.operating_point) -> Pipeline:
@@ -121,8 +128,8 @@ def _open_split(
     hed_manifest = _read_split_manifest(hed_bundle, (HED,))
     assert manifest.edge_threshold is not None
     split = open_split(
-        lambda: _open_half(hed_bundle, hed_manifest, HED, robot, cache),
-        lambda: _open_half(bundle, manifest, SCNET, robot, cache),
+        lambda: _open_graph(hed_bundle, hed_manifest, HED, robot, cache),
+        lambda: _open_graph(bundle, manifest, SCNET, robot, cache),
         every=robot.hed_every,
         hed_frame_hw=hed_manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,
@@ -138,17 +145,20 @@ def _open_split(
     return pipeline, segment
 
 
-def _open_half(
+def _open_graph(
     bundle: Path, manifest: Manifest, part: str, robot: Robot, cache: Path | None
 ) -> Backend:
-    openings = [
-        opening_for(bundle, manifest, engine, part, threads=robot.threads, cache=cache)
-        for engine in (robot.engine or default_engine(), robot.fallback)
-        if engine
-    ]
-    if robot.isolate or robot.fallback:
-        return IsolatedBackend(openings, run_timeout_s=robot.engine_timeout_s)
-    return open_one(openings[0])
+    return open_engine(
+        bundle,
+        manifest,
+        part,
+        engine=robot.engine,
+        fallback=robot.fallback,
+        isolate=bool(robot.isolate),
+        threads=robot.threads,
+        cache=cache,
+        timeout_s=robot.engine_timeout_s,
+    )
 
 
 def _read_split_manifest(bundle: Path, names: tuple[str, ...]) -> Manifest:
@@ -170,14 +180,13 @@ def _scale(robot: Robot) -> ModelScale:
     return "fit"
 
 
-def _ignore(robot: Robot) -> Ignore:
-    """Return where not to look, by what the robot and its pipe say."""
-    polygons, mask = robot.ignore, robot.ignore_mask
-    if robot.pipe is not None:
-        setup = read_setup(Path(robot.pipe))
-        polygons, mask = polygons + setup.ignore, mask or setup.ignore_mask
-    still = bool(robot.ignore_still)
-    return Ignore(polygons, mask=None if mask is None else Path(mask), still=still)
+def _ignore(robot: Robot, setup: Setup) -> Ignore:
+    mask = robot.ignore_mask or setup.ignore_mask
+    return Ignore(
+        robot.ignore + setup.ignore,
+        mask=None if mask is None else Path(mask),
+        still=bool(robot.ignore_still),
+    )
 
 
 def _skip(robot: Robot) -> Skip:

@@ -13,13 +13,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.bundle.device import opening_for
+from scnet_edge.bundle.device import open_engine
 from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
 from scnet_edge.data.frames import as_bgr
 from scnet_edge.data.preprocess import resize
-from scnet_edge.engines.base import Array, Backend, default_engine, run_all
-from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S, IsolatedBackend
-from scnet_edge.engines.isolated.worker import Opening, open_one
+from scnet_edge.engines.base import Array, Backend, run_all
+from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.scale import ModelScale, check_scale, look
@@ -102,17 +101,18 @@ class Pipeline:
                 or not for this machine.
         """
         manifest = at_operating_point(read_manifest(Path(bundle)), operating_point)
-        scale = check_scale(scale)
-
-        def opening(engine: str) -> Opening:
-            return opening_for(Path(bundle), manifest, engine, threads=threads, cache=cache)
-
-        first = opening(engine or default_engine())
-        if isolate or fallback:
-            others = [opening(fallback)] if fallback else []
-            isolated = IsolatedBackend([first, *others], run_timeout_s=timeout_s)
-            return cls(manifest, isolated, scale=scale, ignore=ignore)
-        return cls(manifest, open_one(first), scale=scale, ignore=ignore)
+        check_scale(scale)
+        backend = open_engine(
+            Path(bundle),
+            manifest,
+            engine=engine,
+            fallback=fallback,
+            isolate=isolate,
+            threads=threads,
+            cache=cache,
+            timeout_s=timeout_s,
+        )
+        return cls(manifest, backend, scale=scale, ignore=ignore)
 
     def __call__(self, frame_bgr: Frame) -> Result:
         """Return mask and maps of the frame's own size; `timing` has engine and mask.

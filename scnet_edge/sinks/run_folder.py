@@ -121,7 +121,6 @@ class RunFolder:
 def open_run_folder(
     folder: Path,
     recorder: Recorder,
-    *,
     fps: float | None,
     known_mask: KnownMask | None = None,
 ) -> Iterator[RunFolder]:

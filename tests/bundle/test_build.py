@@ -191,7 +191,7 @@ def test_ranges_that_were_judged_stay_beside_another_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So `sensitivity BUNDLE` looks at what failed, and not at the ranges that ship."""
-    monkeypatch.setattr(build, "pass_gate", lambda *arguments: (FP16, None))
+    monkeypatch.setattr(build, "choose_precision", lambda *arguments: (FP16, None))
     request = GateRequest(gate=Gate())
     manifest = build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b", gate=request)
     assert manifest.precision == "fp16"
@@ -235,8 +235,8 @@ def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
             record, candidates=tuple(candidates)
         )
 
-    gated = build.pass_gate
-    monkeypatch.setattr(build, "pass_gate", judged)
+    gated = build.choose_precision
+    monkeypatch.setattr(build, "choose_precision", judged)
     request = GateRequest(gate=Gate(max_lost_f1=0.5), elsewhere=True)
     recipe = Recipe(precision="int8", model="scnet-tiny", size_hw=SIZE)
     manifest = build_bundle(recipe, tmp_path / "b", gate=request)

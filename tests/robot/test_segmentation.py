@@ -21,6 +21,7 @@ from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
 from scnet_edge.errors import BundleError, ConfigError, EngineError
 from scnet_edge.events import Event
 from scnet_edge.folders import file_sha256
+from scnet_edge.inspection.setup import read_setup
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.types import Captured, Frame, Result
@@ -134,9 +135,12 @@ def test_regions_of_the_robot_and_of_its_pipe_are_both_left_out(
     (tmp_path / "pipe.toml").write_text(
         'mode = "wall"\nignore = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]\n'
     )
+    setup = read_setup(tmp_path / "pipe.toml")
     corner = ((80.0, 0.0), (96.0, 0.0), (96.0, 64.0), (80.0, 64.0))
-    robot = Robot(pipe=str(tmp_path / "pipe.toml"), ignore=(corner,))
-    with open_segmentation(darkness_bundle(SIZE_HW), robot, event_queue=SimpleQueue()) as opened:
+    robot = Robot(ignore=(corner,))
+    with open_segmentation(
+        darkness_bundle(SIZE_HW), robot, setup=setup, event_queue=SimpleQueue()
+    ) as opened:
         found = opened.segment(np.zeros((*SIZE_HW, 3), np.uint8))
     assert found.mask[:, 50:79].all()
     assert not found.mask[:, :48].any()
