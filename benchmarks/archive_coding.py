@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.survey import shows, surveyed
+from benchmarks.survey import shows, survey_ride
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances, compare
 from scnet_edge.simulation.scene import Plan, Scene
@@ -36,12 +36,12 @@ def paired_with_coding(bundle: Path, folder: Path) -> dict[str, Any]:
     chance, counts, verdicts = random.Random(5), Counter[str](), Counter[str]()
     for seed in range(1, RIDES + 1):
         plan = Plan(seed=seed, metres=METRES, cracks=CRACKS, speed_mps=0.4, fps=8.0)
-        scene, survey = surveyed(plan, bundle, folder / str(seed))
+        scene, survey = survey_ride(plan, bundle, folder / str(seed))
         survey = set_aside(survey)
         coding = CodedInspection(
-            system="m150", pipe="1", conditions=tuple(_noted(scene, survey, chance))
+            system="m150", pipe="1", conditions=tuple(_note(scene, survey, chance))
         )
-        shown = _shown(scene, survey)
+        shown = _find_crack(scene, survey)
         coded = {condition.text for condition in coding.conditions}
         counts["pairs"] += len(coded & set(shown.values()))
         found = set[str]()
@@ -65,7 +65,7 @@ def paired_with_coding(bundle: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _shown(scene: Scene, survey: Survey) -> dict[int, str]:
+def _find_crack(scene: Scene, survey: Survey) -> dict[int, str]:
     """Return which crack a record shows, by their numbers."""
     around_mm = math.pi * scene.plan.diameter_mm
     return {
@@ -76,7 +76,7 @@ def _shown(scene: Scene, survey: Survey) -> dict[int, str]:
     }
 
 
-def _noted(scene: Scene, survey: Survey, chance: random.Random) -> Iterator[Condition]:
+def _note(scene: Scene, survey: Survey, chance: random.Random) -> Iterator[Condition]:
     """Yield what a person codes of a ride; `text` names the crack."""
     around_mm = math.pi * scene.plan.diameter_mm
     for number, defect in enumerate(scene.defects):

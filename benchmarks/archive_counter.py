@@ -94,7 +94,7 @@ def _write(film: Path, style: Style) -> tuple[list[float], CounterPlace]:
     with subprocess.Popen(command, stdin=subprocess.PIPE) as writer:
         assert writer.stdin is not None
         for frame, metres in zip(_frames(), _metres(), strict=False):
-            writer.stdin.write(_drawn(frame, style.form.format(metres), style).tobytes())
+            writer.stdin.write(_draw(frame, style.form.format(metres), style).tobytes())
     if writer.returncode:
         raise SystemExit(f"ffmpeg could not write {film}")
     (width, height), _ = _extent(style.form.format(100.0), style)
@@ -122,7 +122,7 @@ def _extent(text: str, style: Style) -> tuple[Corner, int]:
     return (int(width), int(height)), int(base)
 
 
-def _drawn(frame: Frame, text: str, style: Style) -> Frame:
+def _draw(frame: Frame, text: str, style: Style) -> Frame:
     drawn, (x, y) = frame.copy(), style.at
     (width, height), _ = _extent(text, style)
     if style.box:

@@ -39,7 +39,7 @@ SYSTEMS = ("wincan", "m150", "isybau", "pacp", "ibak", "none")
 def make_archive(folder: Path, count: int) -> set[bytes]:
     """Write films and databases, and return the films' paths, relative to the folder."""
     rides = folder.parent / "rides"
-    encoded = {(i, kind): path for i, kind, path in _encoded(rides)}
+    encoded = {(i, kind): path for i, kind, path in _encode(rides)}
     chance, films = random.Random(1), set[bytes]()
     jobs: dict[str, list[tuple[str, str, dict[str, Any]]]] = {system: [] for system in SYSTEMS}
     for number in range(count):
@@ -64,7 +64,7 @@ def make_archive(folder: Path, count: int) -> set[bytes]:
     return films
 
 
-def _encoded(rides: Path) -> Iterator[tuple[int, str, Path]]:
+def _encode(rides: Path) -> Iterator[tuple[int, str, Path]]:
     for i in range(RIDES):
         plan = Plan(seed=i, metres=0.9, cracks=3, size_hw=(96, 128), fps=5, speed_mps=0.2)
         write_footage(plan, rides / str(i))
@@ -80,7 +80,7 @@ def _bytes(name: str, *, latin: bool) -> bytes:
     return name.encode("latin-1", "replace").replace(b"?", b"_") if latin else name.encode()
 
 
-def _noted(truth: dict[str, Any]) -> Iterator[tuple[float, int, str, int]]:
+def _note(truth: dict[str, Any]) -> Iterator[tuple[float, int, str, int]]:
     """Yield (metres, seconds, code, clock) as a person notes the cracks of a ride."""
     for crack in truth["cracks"]:
         frames = truth["frames"]
@@ -110,7 +110,7 @@ def _wincan(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
         for pipe, file, truth in pipes:
             db.execute("INSERT INTO SECTION VALUES (?, ?, 300)", (pipe, pipe))
             db.execute("INSERT INTO SECINSP VALUES (?, ?, '1', '2026-03-01')", (pipe, pipe))
-            for i, (metres, seconds, code, hour) in enumerate(_noted(truth)):
+            for i, (metres, seconds, code, hour) in enumerate(_note(truth)):
                 key = f"{pipe}/{i}"
                 row = (key, pipe, metres, code, f"00:00:{seconds:02d}", hour)
                 db.execute("INSERT INTO SECOBS VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -123,7 +123,7 @@ def _m150(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
     for pipe, file, truth in pipes:
         lines.append(f"<HG><HG001>{pipe}</HG001><HI><HI101>I</HI101><HI104>2026-03-01</HI104>")
         lines.append(f"<HI116>{escape(file)}</HI116>")
-        for metres, seconds, code, hour in _noted(truth):
+        for metres, seconds, code, hour in _note(truth):
             lines.append(
                 f"<HZ><HZ001>{metres}</HZ001><HZ002>BAB</HZ002><HZ006>{hour}</HZ006>"
                 f"<HZ008>00:00:{seconds:02d}</HZ008><HZ014>B</HZ014><HZ015>{code[-1]}</HZ015></HZ>"
@@ -140,7 +140,7 @@ def _isybau(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
             f"<InspektionsKode>BAB</InspektionsKode><Charakterisierung1>B</Charakterisierung1>"
             f"<Charakterisierung2>{code[-1]}</Charakterisierung2>"
             f"<PositionVon>{hour}</PositionVon></RZustand>"
-            for metres, seconds, code, hour in _noted(truth)
+            for metres, seconds, code, hour in _note(truth)
         )
         plants.append(
             f"<InspizierteAbwassertechnischeAnlage><Objektbezeichnung>{pipe}</Objektbezeichnung>"
@@ -170,7 +170,7 @@ def _pacp(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
     for i, (pipe, file, truth) in enumerate(pipes):
         heads.append(f"{i},{pipe},2026-03-01,D,0")
         media.append(f'{i},{i},"{file}"')
-        for metres, seconds, code, hour in _noted(truth):
+        for metres, seconds, code, hour in _note(truth):
             code = codes[code[-1]]
             lines.append(f"{len(lines)},{i},{metres},{code},{hour},00:00:{seconds:02d}")
     for name, table in (
@@ -185,6 +185,6 @@ def _ibak(folder: Path, pipes: list[tuple[str, str, dict[str, Any]]]) -> None:
     lines = []
     for pipe, _, truth in pipes:
         lines.append(pipe)
-        for metres, seconds, code, hour in _noted(truth):
+        for metres, seconds, code, hour in _note(truth):
             lines.append(f"\t00:00:{seconds:02d}  {metres:.2f} m  {code}  Riss bei {hour} Uhr")
     (folder / "Daten.txt").write_bytes("\r\n".join(lines).encode("cp1252"))

@@ -191,9 +191,9 @@ def main() -> None:
                 tool=name,
                 f1=round(scores[i].f1, 4),
                 lost_f1=round(scores[0].f1 - scores[i].f1, 4),
-                lost_ci95=_rounded(lost_interval(scores[i], scores[0]), 4),
+                lost_ci95=_round(lost_interval(scores[i], scores[0]), 4),
                 speedup=round(median(ratios[i]), 3),
-                speedup_quartiles=_rounded(np.percentile(ratios[i], (25, 75)), 3),
+                speedup_quartiles=_round(np.percentile(ratios[i], (25, 75)), 3),
                 megabytes=round((Path(folder) / f"{i + 1}.onnx").stat().st_size / 1e6, 2),
                 quantised=sum(n.op_type == "QuantizeLinear" for n in graphs[i].graph.node),
                 quantise_s=round(seconds[i], 1),
@@ -218,7 +218,7 @@ def main() -> None:
     print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
 
 
-def _rounded(pair: Sequence[float] | npt.NDArray[np.float64], digits: int) -> tuple[float, float]:
+def _round(pair: Sequence[float] | npt.NDArray[np.float64], digits: int) -> tuple[float, float]:
     low, high = pair
     return round(float(low), digits), round(float(high), digits)
 

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     height_px = round((1e6 * chosen.megapixels / 1.28) ** 0.5)
-    wall, truth = drawn_wall((height_px, round(1.28 * height_px)))
+    wall, truth = draw_wall((height_px, round(1.28 * height_px)))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in ("wall.tif", "wall.jpg", "wall.png"):
@@ -63,7 +63,7 @@ def main() -> None:
         chosen.out.write_text(text + "\n", encoding="utf-8")
 
 
-def drawn_wall(size_hw: tuple[int, int]) -> tuple[Frame, Mask]:
+def draw_wall(size_hw: tuple[int, int]) -> tuple[Frame, Mask]:
     """Return a wall with level cracks, (h, w, 3) uint8 BGR, and where they are."""
     rng = np.random.default_rng(7)
     height_px, width_px = size_hw

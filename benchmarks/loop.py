@@ -48,8 +48,8 @@ def main() -> None:
         size_hw = pipeline.manifest.input.frame_hw
         clip = [frame for frame, _ in render_clip(8, size_hw, seed=9)]
         rounds, frames = asked.rounds, asked.frames
-        here = compared(pipeline, clip, rounds, frames)
-        elsewhere = compared(sleeper(pipeline, clip, 1 / here["engine_fps"]), clip, rounds, frames)
+        here = compare(pipeline, clip, rounds, frames)
+        elsewhere = compare(sleeper(pipeline, clip, 1 / here["engine_fps"]), clip, rounds, frames)
         result = {
             "what": "loop FPS / engine-only FPS, median of rounds",
             "machine": machine_name(),
@@ -68,7 +68,7 @@ def main() -> None:
             with Pipeline.open(asked.bundle, threads=asked.threads) as fewer:
                 result["with_threads"] = {
                     "threads": asked.threads,
-                    **compared(fewer, clip, rounds, frames),
+                    **compare(fewer, clip, rounds, frames),
                     "loop_over_default": loops_in_turns(fewer, pipeline, clip, rounds, frames),
                 }
     text = json.dumps(result, indent=2)
@@ -78,7 +78,7 @@ def main() -> None:
         asked.out.write_text(text + "\n", encoding="utf-8")
 
 
-def compared(
+def compare(
     segment: Callable[[Frame], Result], clip: list[Frame], rounds: int, frames: int
 ) -> dict[str, float]:
     """Return both rates and their ratio, taken in turns; the camera is faster than the engine."""

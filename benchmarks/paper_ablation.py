@@ -121,7 +121,7 @@ def ablate(
                 continue
             run = trained(row, spec, trained(SCNET, another) if row.transferred else None)
             for test in [spec] if table.crossed is None else data:
-                paper = printed(table, row, name_of(spec), name_of(test))
+                paper = find_printed(table, row, name_of(spec), name_of(test))
                 figures.append(figure_of(row, run, maps, spec, test, paper, on.device))
     made = Figures(
         table=number,
@@ -138,7 +138,7 @@ def ablate(
     return made
 
 
-def printed(table: Table, row: Row, trained_on: str, tested_on: str) -> float | None:
+def find_printed(table: Table, row: Row, trained_on: str, tested_on: str) -> float | None:
     """Return what the paper printed, in percent; None where it has no such figure."""
     cells = row.paper if table.crossed is None else table.crossed.get(trained_on, {})
     return cells.get(tested_on)

@@ -102,14 +102,14 @@ def main() -> None:
     )
     for name in chosen.names:
         out = chosen.out / f"monai-{name}"
-        peer = trained(name, material, schedule, out / "training", on)
+        peer = train_peer(name, material, schedule, out / "training", on)
         size = DEFAULT_SIZE_HW
         chain = Chain(peer, None, frame_hw=size, size_hw=size).eval()  # type: ignore[arg-type]
         write_bundles(chain, fit, held_out, out)
         print(out)
 
 
-def trained(
+def train_peer(
     name: str, material: Material, schedule: Schedule, out: Path, on: Hardware
 ) -> nn.Module:
     """Return a trained peer, going on from the checkpoint in `out`."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.prior_report import report
-from benchmarks.prior_study import PRIORS, Plan, claim, priors_of, scored_run, splits_of
+from benchmarks.prior_study import PRIORS, Plan, claim, priors_of, score_run, splits_of
 from scnet_edge.cli.train import hardware_of
 from scnet_edge.config import write_json
 
@@ -47,9 +47,9 @@ def main() -> None:
     plan = msgspec.convert(given, Plan)
     claim(asked.out, plan)
     splits = splits_of(plan.data)
-    maps = priors_of(plan, asked.out, splits, told, on)
+    maps = priors_of(plan, asked.out, splits, print_steps, on)
     runs = [
-        scored_run(plan, prior, seed, asked.out, splits, maps, told, on)
+        score_run(plan, prior, seed, asked.out, splits, maps, print_steps, on)
         for seed in plan.seeds
         for prior in PRIORS
     ]
@@ -57,7 +57,7 @@ def main() -> None:
     print(asked.json)
 
 
-def told(name: str, steps: int) -> Callable[[int, float], None]:
+def print_steps(name: str, steps: int) -> Callable[[int, float], None]:
     """Return what prints the steps of a run."""
     began_s = time.monotonic()
 

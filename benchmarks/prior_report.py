@@ -145,9 +145,7 @@ def difference(runs: Sequence[Scored], prior: Prior, against: Prior) -> Differen
         prior=prior,
         against=against,
         ods=round(float(np.mean(by_seed)), 4),
-        ci95=_rounded(
-            paired_interval([r.counts for r in ours], [r.counts for r in theirs], best_f1)
-        ),
+        ci95=_round(paired_interval([r.counts for r in ours], [r.counts for r in theirs], best_f1)),
         by_seed=[round(value, 4) for value in by_seed],
     )
 
@@ -191,12 +189,12 @@ def _run(scored: Scored) -> Run:
         prior=scored.prior,
         seed=scored.seed,
         ods=round(best.f1, 4),
-        ci95=_rounded(interval(scored.counts, best_f1)),
+        ci95=_round(interval(scored.counts, best_f1)),
         ods_threshold=best.threshold,
         threshold=scored.threshold,
         f1=round(score_at(total, scored.threshold).f1, 4),
     )
 
 
-def _rounded(pair: tuple[float, float]) -> tuple[float, float]:
+def _round(pair: tuple[float, float]) -> tuple[float, float]:
     return round(pair[0], 4), round(pair[1], 4)

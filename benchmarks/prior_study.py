@@ -149,7 +149,7 @@ def first_net(plan: Plan, prior: Prior, seed: int) -> SCNet:
     return drawn
 
 
-def scored_run(
+def score_run(
     plan: Plan,
     prior: Prior,
     seed: int,

@@ -84,8 +84,8 @@ def main() -> None:
     asked = parser.parse_args()
     with ExitStack() as stack, Pipeline.open(asked.full) as pipeline:
         manifest = pipeline.manifest
-        options = dict(opened(asked, stack))
-        rows = measured(options, list(clips(asked, manifest.input.frame_hw)))
+        options = dict(open_options(asked, stack))
+        rows = measure(options, list(clips(asked, manifest.input.frame_hw)))
     result = {
         "what": "recall and time of each option against the full way of working",
         "data": f"rendered clips with exact truth: {asked.clips} of {asked.frames} frames at "
@@ -109,7 +109,7 @@ def main() -> None:
         asked.out.write_text(text + "\n", encoding="utf-8")
 
 
-def opened(
+def open_options(
     asked: argparse.Namespace, stack: ExitStack
 ) -> Iterator[tuple[str, Callable[[Frame], Result]]]:
     """Yield name and function of each option, opened the way a run opens it."""
@@ -142,7 +142,7 @@ def clips(
         yield list(render_clip(asked.frames, size_hw, seed=seed))
 
 
-def measured(
+def measure(
     options: dict[str, Callable[[Frame], Result]], footage: list[list[tuple[Frame, Mask]]]
 ) -> dict[str, Row]:
     """Return the books of every option over all frames."""

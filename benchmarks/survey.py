@@ -53,8 +53,8 @@ def main() -> None:
         fps=asked.fps,
     )
     with tempfile.TemporaryDirectory() as folder:
-        scene, survey = surveyed(plan, asked.bundle, Path(folder))
-    result = {**facts_of(survey, plan), "frames": len(scene.steps), **compared(scene, survey)}
+        scene, survey = survey_ride(plan, asked.bundle, Path(folder))
+    result = {**facts_of(survey, plan), "frames": len(scene.steps), **compare(scene, survey)}
     text = json.dumps(result, indent=2)
     print(text)
     if asked.out:
@@ -62,7 +62,7 @@ def main() -> None:
         asked.out.write_text(text + "\n", encoding="utf-8")
 
 
-def surveyed(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
+def survey_ride(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
     """Return a ride's truth and what `scnet-edge inspect` recorded of it."""
     ride, out = folder / "ride", folder / "survey"
     scene = write_footage(plan, ride)
@@ -90,7 +90,7 @@ def facts_of(survey: Survey, plan: Plan) -> dict[str, object]:
     }
 
 
-def compared(scene: Scene, survey: Survey) -> dict[str, object]:
+def compare(scene: Scene, survey: Survey) -> dict[str, object]:
     """Return how many cracks were found, in how many pieces, how well, and what was none."""
     around_mm = math.pi * scene.plan.diameter_mm
     found = survey.observations

@@ -31,10 +31,10 @@ def in_turns(
     pipelines: list[Pipeline], frame: Frame, rounds: int, frames: int
 ) -> list[list[float]]:
     """Return the milliseconds a frame takes, of each round a list with one for each pipeline."""
-    return [[_timed_ms(pipeline, frame, frames) for pipeline in pipelines] for _ in range(rounds)]
+    return [[_time_ms(pipeline, frame, frames) for pipeline in pipelines] for _ in range(rounds)]
 
 
-def _timed_ms(pipeline: Pipeline, frame: Frame, frames: int) -> float:
+def _time_ms(pipeline: Pipeline, frame: Frame, frames: int) -> float:
     begun = time.perf_counter()
     for _ in range(frames):
         pipeline(frame)

@@ -36,7 +36,7 @@ NOT_ON_A_ROBOT = ("torch", "onnx", "safetensors", "scipy", "matplotlib")
 
 
 @contextmanager
-def timed(what: str) -> Iterator[None]:
+def time_lines(what: str) -> Iterator[None]:
     start_s = time.monotonic()
     yield
     print(f"{what}: {time.monotonic() - start_s:.1f} s", flush=True)
@@ -95,26 +95,26 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     print(f"Python {platform.python_version()}, {platform.machine()}, {sys.platform}")
-    with timed("imports"):
+    with time_lines("imports"):
         import_all()
-    with timed("doctor"):
+    with time_lines("doctor"):
         found = checks()
         if not can_run(found):
             raise SystemExit("\n".join(map(str, found)))
-    with timed("manifest"):
+    with time_lines("manifest"):
         manifest = read_manifest(options.bundle)
     for engine in ENGINES:
-        with timed(f"{engine}, one frame"):
+        with time_lines(f"{engine}, one frame"):
             probability = segment(options.bundle, engine)
         np.save(options.out / f"{engine}.npy", probability)
-        with timed(f"{engine}, parity with PyTorch"):
+        with time_lines(f"{engine}, parity with PyTorch"):
             parity = verify_bundle(options.bundle, engine=engine)[1]
             require_parity(parity, manifest.min_mask_f1)
         print(f"mask F1 against PyTorch {parity.mask_f1:.4f}")
         if options.against:
             there = np.load(options.against / f"{engine}.npy")
             compare(probability, there, manifest.threshold, engine)
-    with timed("journal"):
+    with time_lines("journal"):
         inspect(options.bundle, options.out)
 
 

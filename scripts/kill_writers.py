@@ -86,7 +86,7 @@ def table(path: Path) -> None:
     assert text.endswith("\n")
 
 
-def exported(name: str) -> Check:
+def require_export(name: str) -> Check:
     """Require a JSON export."""
     return lambda folder: json_file(folder / name)
 
@@ -136,7 +136,7 @@ def drawn_survey(folder: Path) -> None:
         assert observation.review == "needs_review" or mask[:9, :9].all()
 
 
-def reviewed(folder: Path) -> object:
+def read_records(folder: Path) -> object:
     """Return the records and masks of a survey."""
     return read_survey(folder).observations, files(folder / "snapshots")
 
@@ -198,7 +198,7 @@ def commands(work: Path, bundle: Path) -> dict[str, Command]:
     mask = np.zeros((480, 640), np.uint8)
     cv2.line(mask, (20, 30), (600, 400), 255, 5)
     cv2.imwrite(str(work / "mask.png"), mask)
-    data = annotated(work / "data")
+    data = draw_data(work / "data")
     masks = work / "masks"
     masks.mkdir()
     for observation in read_survey(survey_folder).observations:
@@ -226,9 +226,9 @@ def commands(work: Path, bundle: Path) -> dict[str, Command]:
             ("recover", str(work / "torn.jsonl"), "--out", "{out}"), lines, ".jsonl", remove=True
         ),
         "export csv": Command((*export, "csv"), table),
-        "export json": Command((*export, "json"), exported("survey.json")),
-        "export geojson": Command((*export, "geojson"), exported("observations.geojson")),
-        "export coco": Command((*export, "coco"), exported("coco.json")),
+        "export json": Command((*export, "json"), require_export("survey.json")),
+        "export geojson": Command((*export, "geojson"), require_export("observations.geojson")),
+        "export coco": Command((*export, "coco"), require_export("coco.json")),
         "export isybau-xml": Command((*export, "isybau-xml"), xml),
         "simulate": Command(
             (*SIMULATE, "--out", "{out}", "--overwrite"), footage
@@ -266,12 +266,12 @@ def commands(work: Path, bundle: Path) -> dict[str, Command]:
         ),
         "review": Command(
             ("review", "{out}", "1", "--verdict", "accepted", "--remarks", "seen"), survey,
-            begin=survey_folder, result=reviewed,
+            begin=survey_folder, result=read_records,
             resume=("review", "{out}", "1", "--verdict", "accepted", "--remarks", "seen"),
         ),
         "import annotations": Command(
             ("import", "annotations", "{out}", str(work / "masks")), drawn_survey,
-            begin=survey_folder, result=reviewed,
+            begin=survey_folder, result=read_records,
             resume=("import", "annotations", "{out}", str(work / "masks")),
         ),
         "archive scan": Command(
@@ -294,7 +294,7 @@ def commands(work: Path, bundle: Path) -> dict[str, Command]:
     return found
 
 
-def annotated(folder: Path) -> Path:
+def draw_data(folder: Path) -> Path:
     """Draw a small data set of images and masks."""
     rng = np.random.default_rng(3)
     for name in ("images", "masks"):

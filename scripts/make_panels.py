@@ -48,14 +48,14 @@ def main(model: str, out: str) -> None:
             for name in plots.telling_images(counted)[kind][:2]:
                 frame = samples[name].read_frame()
                 mask = card.decision.mask_of(run(frame))
-                rows.append(titled(kind, plots.panel(frame, mask, samples[name].read_mask())))
+                rows.append(add_title(kind, plots.panel(frame, mask, samples[name].read_mask())))
     sheet = np.concatenate(rows)
     scale = WIDTH_PX / sheet.shape[1]
     small = cv2.resize(sheet, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     cv2.imwrite(out, small, [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
-def titled(kind: str, picture: np.ndarray) -> np.ndarray:
+def add_title(kind: str, picture: np.ndarray) -> np.ndarray:
     """Return a panel with its kind in the corner and a white line below."""
     cv2.putText(picture, kind, (8, 30), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 6)
     cv2.putText(picture, kind, (8, 30), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 2)

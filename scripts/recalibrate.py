@@ -49,7 +49,7 @@ def calibrate(name: str, on: list[str], frames: int) -> None:
     (CALIBRATIONS / f"{name}.toml").write_bytes(fresh.read_bytes())
 
 
-def gated(name: str, calibration: Path, sets: list[str]) -> GateRecord:
+def run_gate(name: str, calibration: Path, sets: list[str]) -> GateRecord:
     bundle = RUNS / name
     data = [part for spec in sets for part in ("--data", spec)]
     scnet_edge(
@@ -92,7 +92,7 @@ def main() -> None:
             from_sets = CALIBRATED_ON.get(name, DEEPCRACK)
             on = [f"{kind}:{root / folder}" for kind, folder in from_sets]
             calibrate(name, on, options.frames)
-        record = gated(name, CALIBRATIONS / f"{name}.toml", sets)
+        record = run_gate(name, CALIBRATIONS / f"{name}.toml", sets)
         # Times on a machine that is busy with this say nothing.
         candidates = tuple(
             msgspec.structs.replace(candidate, latency_ms=None) for candidate in record.candidates

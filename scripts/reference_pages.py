@@ -121,10 +121,10 @@ def api() -> str:
         if name.startswith("__"):
             continue
         parts.append(f"## {name}\n")
-        parts.append(_described(name, value))
+        parts.append(_describe(name, value))
         if inspect.isclass(value) and not issubclass(value, Exception):
             parts += [
-                f"### {name}.{method}\n\n{_described(method, getattr(value, method))}"
+                f"### {name}.{method}\n\n{_describe(method, getattr(value, method))}"
                 for method, member in vars(value).items()
                 if not method.startswith("_") and (inspect.isroutine(member) or _is_class(member))
             ]
@@ -135,7 +135,7 @@ def _is_class(member: object) -> bool:
     return isinstance(member, classmethod)
 
 
-def _described(name: str, value: Any) -> str:
+def _describe(name: str, value: Any) -> str:
     doc = inspect.getdoc(value) or ""
     if inspect.isclass(value) and issubclass(value, Exception):
         return f"{doc}\n"

@@ -63,7 +63,7 @@ def reference(card: Card) -> Run:
     return reference_run(open_scnet(card), open_hed() if card.takes_prior else None)
 
 
-def scored(card: Card, name: str, data: str) -> Evaluation:
+def score(card: Card, name: str, data: str) -> Evaluation:
     """Return the scores of the PyTorch reference on the test split."""
     predicted = predictions(reference(card), track(open_dataset(data, "test"), data))
     return evaluate(
@@ -75,7 +75,7 @@ def scored(card: Card, name: str, data: str) -> Evaluation:
     )
 
 
-def chosen_points(card: Card, corpus: Corpus) -> dict[str, Decision]:
+def choose_points_on(card: Card, corpus: Corpus) -> dict[str, Decision]:
     """Return the operating points that images choose which trained nothing."""
     run, field = reference(card), read_corpus(FIELD)
     seen = {each.name for each in corpus.sets if each.share}
@@ -87,7 +87,7 @@ def chosen_points(card: Card, corpus: Corpus) -> dict[str, Decision]:
     return {str(name): point for name, point in choose_points(maps).items()}
 
 
-def scored_domains(card: Card, points: dict[str, Decision]) -> dict[str, DomainScores]:
+def score_domains(card: Card, points: dict[str, Decision]) -> dict[str, DomainScores]:
     """Return the scores on the test splits of the field corpus at each point."""
 
     def tracked(samples: list[Sample], domain: str) -> Iterable[Sample]:
@@ -133,14 +133,14 @@ def main() -> None:
     path = weights.with_suffix(".json")
     write_card(path, measure_card(card, weights))
     card = read_card(path)
-    points = chosen_points(card, corpus) if corpus else {SHIPPED: card.decision}
+    points = choose_points_on(card, corpus) if corpus else {SHIPPED: card.decision}
     ships = points.get("balanced", card.decision)
     card = msgspec.structs.replace(card, threshold=ships.threshold, seed=ships.seed)
-    domains = scored_domains(card, points)
+    domains = score_domains(card, points)
     DOMAINS.mkdir(exist_ok=True)
     encoded = msgspec.json.format(msgspec.json.encode(domains), indent=2)
     (DOMAINS / f"{options.name}.json").write_bytes(encoded + b"\n")
-    scores = {kind: scored(card, options.name, f"{kind}:{root / kind}") for kind in SETS}
+    scores = {kind: score(card, options.name, f"{kind}:{root / kind}") for kind in SETS}
     for kind, evaluation in scores.items():
         write_json(SCORES / f"{options.name}-on-{kind}.json", evaluation)
     shown = tuple(

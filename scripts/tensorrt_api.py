@@ -45,13 +45,13 @@ SIGNATURE = re.compile(r"^(?:\d+\. )?\w+\((.*)\)(?: -> .*)?$", re.MULTILINE)
 def main() -> None:
     """Fetch, import and describe each."""
     if len(sys.argv) > 1:  # the child: one version, in a process of its own
-        json.dump(described(imported(Path(sys.argv[1]))), sys.stdout)
+        json.dump(describe(import_file(Path(sys.argv[1]))), sys.stdout)
         return
     if f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON:
         raise SystemExit(f"expected Python {PYTHON}, for which every wheel is there")
     for version, wheel in WHEELS.items():
         with tempfile.TemporaryDirectory() as folder:
-            module = fetched(wheel, Path(folder))
+            module = fetch(wheel, Path(folder))
             make_libraries(module, Path(folder))
             said = subprocess.run(
                 [sys.executable, "-m", "scripts.tensorrt_api", str(module)],
@@ -76,7 +76,7 @@ def compact(api: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(classes) + "\n}\n"
 
 
-def fetched(wheel: str, folder: Path) -> Path:
+def fetch(wheel: str, folder: Path) -> Path:
     """Return the extension module of a wheel."""
     command = ["pip", "download", "--quiet", "--no-deps", "--dest", str(folder), wheel]
     subprocess.run([sys.executable, "-m", *command], check=True)
@@ -100,7 +100,7 @@ def make_libraries(module: Path, folder: Path) -> None:
         subprocess.run([*linked, "-o", str(folder / library)], check=True)
 
 
-def imported(module: Path) -> Any:
+def import_file(module: Path) -> Any:
     """Return the module `tensorrt` of an extension file."""
     spec = spec_from_file_location("tensorrt", module)
     assert spec is not None
@@ -110,7 +110,7 @@ def imported(module: Path) -> Any:
     return tensorrt
 
 
-def described(module: Any) -> dict[str, Any]:
+def describe(module: Any) -> dict[str, Any]:
     """Return `CLASSES` of a module with their members, and its functions under `tensorrt`.
 
     A method is the list of its signatures, each a list of parameters, `*` behind those with a

@@ -15,7 +15,7 @@ from scripts.result_tables import fill
 from scripts.tables import ROOT
 
 
-def made_documents() -> dict[Path, str]:
+def make_documents() -> dict[Path, str]:
     """Return each document that holds something made, and what it should say."""
     made = {ROOT / path: make() for path, make in PAGES.items()}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
@@ -28,7 +28,7 @@ def main() -> int:
     """Write what is out of date, or with --check only name it."""
     stale = [
         (path, text)
-        for path, text in made_documents().items()
+        for path, text in make_documents().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     for path, text in stale:

@@ -20,7 +20,7 @@ from scnet_edge.config import read_json
 from scnet_edge.models.cards import Card, find_card, read_card, shipped_models
 from scnet_edge.quantization.ranges import read_ranges
 from scripts.long_sentences import MOST_SHARE, documents, long_share
-from scripts.write_docs import made_documents
+from scripts.write_docs import make_documents
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -147,7 +147,7 @@ def test_every_speed_result_loads_and_is_whole(path: Path) -> None:
 def test_the_made_documents_are_up_to_date() -> None:
     stale = [
         name_of(path)
-        for path, text in made_documents().items()
+        for path, text in make_documents().items()
         if path.read_text(encoding="utf-8") != text
     ]
     assert stale == [], "run: python -m scripts.write_docs"

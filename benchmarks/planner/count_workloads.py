@@ -79,10 +79,10 @@ def count(networks: Sequence[nn.Module], size_hw: SizeHW) -> Counter:
 def counts() -> Counts:
     """Return what the planner knows of every shipped crack model, HED included."""
     cards = [card for card in shipped_models() if card.kind == "scnet"]
-    return Counts(size_hw=DEFAULT_SIZE_HW, models={card.name: _counted(card) for card in cards})
+    return Counts(size_hw=DEFAULT_SIZE_HW, models={card.name: _count(card) for card in cards})
 
 
-def _counted(card: Card) -> Counted:
+def _count(card: Card) -> Counted:
     assert card.config is not None
     with torch.device("meta"):  # shapes alone: no weight is read
         scnet = SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))

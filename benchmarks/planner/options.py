@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.planner.devices import DEVICES, GpuPrecision, is_device
-from benchmarks.planner.paces import MEMORY_EFFICIENCY, Reached, frame_ms, reached
+from benchmarks.planner.paces import MEMORY_EFFICIENCY, Reached, find_pace, frame_ms
 from benchmarks.planner.workload import Workload, of_test_split
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Environment
 from scnet_edge.errors import ConfigError
@@ -65,11 +65,11 @@ def options(
     scores = {(w.model, precision): f1 for w in workloads for precision, f1 in w.f1.items()}
     found = [
         option if of_test_split(row) else replace(option, f1=scores.get((row.model, row.precision)))
-        for row, option in _measured([r for r in results if _is_of(r, device)], size_hw)
+        for row, option in _find_measured([r for r in results if _is_of(r, device)], size_hw)
     ]
     known = {(o.model, o.precision) for o in found}
     found += [
-        _estimated(w, precision, device)
+        _estimate(w, precision, device)
         for w in workloads
         for precision in DEVICES[device].tops
         if (w.model, precision) not in known
@@ -90,17 +90,17 @@ def options_here(
     for result in results:
         if result.environment.identity != this.identity:
             raise ConfigError(
-                f"--device here: this machine is {_named(this)}, a result is of "
-                f"{_named(result.environment)}; leave that out, 'bench report' shows it"
+                f"--device here: this machine is {_describe(this)}, a result is of "
+                f"{_describe(result.environment)}; leave that out, 'bench report' shows it"
             )
-    found = [option for _, option in _measured(results, size_hw)]
+    found = [option for _, option in _find_measured(results, size_hw)]
     if not found:
         height, width = size_hw
         raise ConfigError(
             f"--device here: no result is of {height}x{width}; name a --size that was measured, or "
             "measure this one"
         )
-    return _named(this), sorted(found, key=lambda o: -o.fps)
+    return _describe(this), sorted(found, key=lambda o: -o.fps)
 
 
 def choose(found: Sequence[Option], target_fps: float) -> Option | None:
@@ -118,7 +118,7 @@ def choose(found: Sequence[Option], target_fps: float) -> Option | None:
     return None
 
 
-def _named(machine: Environment) -> str:
+def _describe(machine: Environment) -> str:
     """Return a machine in words that tell it from another, its GPU first where it has one."""
     cpu = f"{machine.cores} cores of {machine.cpu}"
     return ", ".join(filter(None, (machine.gpu, cpu, machine.machine)))
@@ -129,7 +129,7 @@ def _is_of(result: BenchmarkResult, device: str) -> bool:
     return is_device(device, here.machine, here.memory_gb, here.power_mode)
 
 
-def _measured(
+def _find_measured(
     results: Sequence[BenchmarkResult], size_hw: tuple[int, int]
 ) -> list[tuple[BenchmarkRow, Option]]:
     return [
@@ -154,8 +154,8 @@ def _option(row: BenchmarkRow) -> Option:
     )
 
 
-def _estimated(w: Workload, precision: GpuPrecision, device: str) -> Option:
-    known = reached(device, precision)
+def _estimate(w: Workload, precision: GpuPrecision, device: str) -> Option:
+    known = find_pace(device, precision)
     ms = [frame_ms(w, device, precision, pace) for pace in known.middle]
     spread = [(frame_ms(w, device, precision, pace), pace.miss) for pace in known.spread]
     f1_of = precision if precision in w.f1 else "fp32"

@@ -84,7 +84,7 @@ def _mb(c: Convolutions, precision: GpuPrecision) -> float:
     return quantised * BYTES[precision] + c.mega_normed * BYTES["fp16"]
 
 
-def reached(device: str, precision: GpuPrecision) -> Reached:
+def find_pace(device: str, precision: GpuPrecision) -> Reached:
     """Return what was reached on a device, its family, or failing that on others."""
     everywhere = paces(precision)
     family = DEVICES[device].family
@@ -113,11 +113,11 @@ def paces(precision: GpuPrecision) -> list[Pace]:
         for a in anchors
         for line in lines
     ]
-    gained = list(_gained(lines)) if precision == "int8" else []
+    gained = list(_gain(lines)) if precision == "int8" else []
     return lines + single + gained
 
 
-def _gained(int8: Sequence[Pace]) -> Iterator[Pace]:
+def _gain(int8: Sequence[Pace]) -> Iterator[Pace]:
     half = paces("fp16")
     timed = {p.device: p for p in int8}
     for pace in half:

@@ -104,7 +104,7 @@ def workloads(size_hw: SizeHW, results: Sequence[BenchmarkResult]) -> list[Workl
                     model=card.name,
                     convolutions=[c.scaled(scale) for c in counted.convolutions],
                     mega_moved=scale * counted.mega_moved,
-                    f1=f1 | _measured_f1(card.name, size_hw, results),
+                    f1=f1 | _find_f1(card.name, size_hw, results),
                 )
             )
     return found
@@ -115,9 +115,7 @@ def of_test_split(row: BenchmarkRow) -> bool:
     return row.data == "deepcrack test" and row.images >= TEST_IMAGES
 
 
-def _measured_f1(
-    model: str, size_hw: SizeHW, results: Sequence[BenchmarkResult]
-) -> dict[str, float]:
+def _find_f1(model: str, size_hw: SizeHW, results: Sequence[BenchmarkResult]) -> dict[str, float]:
     return {
         row.precision: row.f1
         for result in results

@@ -109,8 +109,8 @@ def compare(
 ) -> None:
     """Say what changed between two results; exit status 1 when a row became worse or is gone.
 
-    A row is held to ONNX Runtime or PyTorch in FP32 where they ran beside it in both results:
-    a machine that is slower today is no regression.
+    Where ONNX Runtime or PyTorch in FP32 ran beside a row in both results, the speeds relative
+    to it are compared. So a machine that is slower today is no regression.
     """
     from collections import Counter
 

@@ -107,7 +107,7 @@ def of_text(read: Callable[[str], object]) -> Target:
     return target
 
 
-def recovered(path: Path) -> None:
+def recover_file(path: Path) -> None:
     """Recover a file into another; what was recovered must be whole."""
     out = path.with_name(f"whole{path.suffix}")
     out.unlink(missing_ok=True)
@@ -202,7 +202,7 @@ def pacp(data: bytes) -> None:
         read_inspections(folder / "PACP_Inspections.csv")
 
 
-def ignored(path: Path) -> None:
+def draw_ignored(path: Path) -> None:
     """Draw the polygons of a robot's configuration on frames of two sizes."""
     ignore = Ignore(read_robot(path).ignore)
     for size_hw in ((48, 64), (20, 400)):
@@ -241,14 +241,14 @@ TARGETS: dict[str, Target] = {
     "facts": of_file(lambda path: read_json(path, Facts), "facts.json"),
     "golden": of_file(read_golden, "golden.npz"),
     "headers": of_text(live_headers),
-    "ignore": of_file(ignored, "robot.toml"),
+    "ignore": of_file(draw_ignored, "robot.toml"),
     "image": image,
     "journal": of_file(journal_file, "fuzzed.db"),
-    "jsonl": of_file(recovered, "run.jsonl"),
+    "jsonl": of_file(recover_file, "run.jsonl"),
     "labelme": of_file(read_labelme_mask, "a.json"),
     "live-address": of_text(partial(parse_address, default_port=8765)),
     "manifest": of_file(lambda path: read_json(path, Manifest), "manifest.json"),
-    "mcap": of_file(recovered, "run.mcap"),
+    "mcap": of_file(recover_file, "run.mcap"),
     "odometry-address": of_text(odometry_address),
     "odometry-csv": of_file(read_odometry, "odometry.csv"),
     "odometry-jsonl": of_file(read_odometry, "odometry.jsonl"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.planner.devices import ANCHORS, DEVICES
-from benchmarks.planner.paces import NARROW, Pace, frame_ms, narrow, paces, reached
+from benchmarks.planner.paces import NARROW, Pace, find_pace, frame_ms, narrow, paces
 from benchmarks.planner.workload import Convolutions, Workload
 from scnet_edge.bench.schema import read_result
 
@@ -35,7 +35,7 @@ def test_the_paces_give_back_what_they_come_from(anchor) -> None:
 
 def test_a_device_timed_in_fp16_gains_from_int8_what_others_gained() -> None:
     for whose in ("xavier-nx", "agx-xavier"):
-        half, int8 = (reached(whose, precision) for precision in ("fp16", "int8"))
+        half, int8 = (find_pace(whose, precision) for precision in ("fp16", "int8"))
         assert {p.device for p in int8.middle} == {p.device for p in half.middle} == {"agx-xavier"}
         assert max(p.share for p in int8.spread) < max(p.share for p in half.spread)
         assert 2 * min(p.share for p in int8.spread) > min(p.share for p in half.spread)

@@ -14,7 +14,7 @@ import pytest
 import benchmarks.paper_ablation
 from benchmarks import paper_tables as tables
 from benchmarks.ablate import app
-from benchmarks.paper_ablation import Figures, preset_of, printed, slug
+from benchmarks.paper_ablation import Figures, find_printed, preset_of, slug
 from benchmarks.paper_tables import TABLES, Row, Table, find_table
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
@@ -114,10 +114,10 @@ def test_sets_of_one_name_are_refused_before_anything_is_trained(
 
 def test_what_the_paper_printed_is_of_the_same_cell() -> None:
     crossed, own = TABLES["V"], TABLES["X"]
-    assert printed(crossed, crossed.rows[0], "deepcrack", "crackforest") == 63.59
-    assert printed(crossed, crossed.rows[0], "crackforest", "deepcrack") == 64.89
-    assert printed(crossed, crossed.rows[0], "masonry", "deepcrack") is None
-    assert printed(own, own.rows[1], "deepcrack", "deepcrack") == 90.53
+    assert find_printed(crossed, crossed.rows[0], "deepcrack", "crackforest") == 63.59
+    assert find_printed(crossed, crossed.rows[0], "crackforest", "deepcrack") == 64.89
+    assert find_printed(crossed, crossed.rows[0], "masonry", "deepcrack") is None
+    assert find_printed(own, own.rows[1], "deepcrack", "deepcrack") == 90.53
 
 
 @pytest.mark.parametrize("number", TABLES)
