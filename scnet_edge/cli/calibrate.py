@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ def calibrate(
     frames: Annotated[int, typer.Option(help="How many to choose, 8 at least.")] = 128,
     model: Annotated[str | None, typer.Option(help="A name of 'scnet-edge models'.")] = None,
     size: Annotated[str | None, typer.Option(help="Size of the networks, HEIGHTxWIDTH.")] = None,
+    scale: Annotated[
+        Literal["native", "fit"] | None,
+        typer.Option(help="Frames in tiles or whole; default, as 'run': native for pictures."),
+    ] = None,
     validation: Annotated[
         str | None,
         typer.Option(help="NAME:DIR; every tenth image of its training split compares methods."),
@@ -99,6 +103,7 @@ def calibrate(
             validation=validation,
             evaluation=evaluation or [],
             colours_checked=colours_checked,
+            scale=scale,
         )
         calibration = calibrated(
             recipe,

@@ -221,7 +221,7 @@ def _histograms(work: Calibrator, graph: onnx.ModelProto, members: list[str]) ->
 def _describe(candidate: CandidateFrame, why: str) -> ChosenFrame:
     return ChosenFrame(
         sha256=candidate.sha256,
-        phash=candidate.phash,
+        phash=candidate.picture_ways[0],
         crack_area=round(candidate.crack_area, 5),
         brightness=round(candidate.brightness, 1),
         sharpness=round(candidate.sharpness, 3),

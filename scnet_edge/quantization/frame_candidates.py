@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -22,7 +23,8 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.lowering import fp32_graph
 from scnet_edge.quantization.memory_engine import in_engine
-from scnet_edge.quantization.perceptual_hash import phash
+from scnet_edge.quantization.perceptual_hash import every_way, phash
+from scnet_edge.runtime.scale import tiles_of
 from scnet_edge.types import Frame, Map
 from scnet_edge.video.sources import open_source
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 PER_WANTED = 4  # candidates for each frame that is wanted, at most, evenly spaced
 Probability = Callable[[Frame], Map]
+TileScale: TypeAlias = Literal["native", "fit"]
+_Tile: TypeAlias = tuple[str, Frame, tuple[str, ...]]  # name, pixels, the whole picture's hashes
 WEAK = 2.0  # grey levels; nearer to grey than this, the order of the colours hardly shows
 CLEAR = 2.0  # standard errors by which the swapped order must fit better
 
@@ -40,6 +44,7 @@ class CandidateFrame:
 
     Attributes:
         frame: (h, w, 3) uint8 BGR at the size of the networks.
+        ways: Of a tile, the hashes of the whole picture, `every_way`; none of a whole picture.
         look: (n,) float32, a thumbnail of brightness and detail, for diversity.
     """
 
@@ -52,6 +57,12 @@ class CandidateFrame:
     sharpness: float
     red_minus_blue: float
     look: npt.NDArray[np.float32]
+    ways: tuple[str, ...] = ()
+
+    @property
+    def picture_ways(self) -> tuple[str, ...]:
+        """The hashes of the picture that it shows or is a part of, `every_way`."""
+        return self.ways or tuple(every_way(self.frame))
 
 
 @contextmanager
@@ -71,9 +82,14 @@ def packaged_detector() -> Iterator[tuple[Probability, float]]:
 
 
 def read_candidates(
-    data: list[str], wanted: int, size_hw: SizeHW, probability: Probability, threshold: float
+    data: list[str],
+    wanted: int,
+    size_hw: SizeHW,
+    probability: Probability,
+    threshold: float,
+    scale: TileScale | None = None,
 ) -> list[CandidateFrame]:
-    """Return evenly spaced frames of every source, measured.
+    """Return evenly spaced frames of every source, or their tiles, measured.
 
     Args:
         data: Folders of images, images, videos, or data sets as NAME:DIR, whose training split is
@@ -82,6 +98,8 @@ def read_candidates(
         size_hw: The size of the networks.
         probability: A crack detector, for the crack area.
         threshold: Where it calls a pixel crack.
+        scale: How frames are brought to the networks; None: `native` for pictures, `fit` for
+            videos, as `run` has it.
 
     Raises:
         InputError: a source is missing, empty or cut short, or an image cannot be read.
@@ -90,28 +108,42 @@ def read_candidates(
     found = []
     for number, source in enumerate(data, 1):
         prefix = f"{number}/" if len(data) > 1 else ""
-        with _open(source) as (frames, count):
+        with _open(source) as (frames, count, usual):
             step = max(1, -(-(count or 0) // limit))
-            kept = _thin(source, frames, limit, step, size_hw)
-        found += [_measure(f"{prefix}{name}", f, probability, threshold) for name, f in kept]
+            kept = _thin(source, frames, limit, step, size_hw, scale or usual)
+        for name, tile, ways in kept:
+            found.append(_measure(f"{prefix}{name}", tile, ways, probability, threshold))
     return found
 
 
 def _thin(
-    source: str, frames: Iterator[tuple[str, Frame]], limit: int, step: int, size_hw: SizeHW
-) -> list[tuple[str, Frame]]:
-    """Return every `step`th frame, resized; where they would be more than the limit, every other.
+    source: str,
+    frames: Iterator[tuple[str, Frame]],
+    limit: int,
+    step: int,
+    size_hw: SizeHW,
+    scale: TileScale,
+) -> list[_Tile]:
+    """Return the tiles of every `step`th frame; where they are more than the limit, every other.
 
     So the memory of a video that does not say how long it is stays bounded.
     """
-    kept: list[tuple[str, Frame]] = []
-    seen = -1
+    kept: list[_Tile] = []
+    seen, number, apart = -1, 0, 1
     try:
         for seen, (name, frame) in enumerate(frames):
-            if seen % step == 0 and len(kept) == limit:
-                kept, step = kept[::2], 2 * step
-            if seen % step == 0:
-                kept.append((name, resize(frame, size_hw)))
+            if seen % step:
+                continue
+            tiles = list(tiles_of(frame, size_hw, scale))
+            ways = tuple(every_way(frame)) if len(tiles) > 1 else ()
+            for turn in range(len(tiles)):
+                i = (seen + turn) % len(tiles)  # so that not each frame gives its first
+                if number % apart == 0 and len(kept) == limit:
+                    kept, apart = kept[::2], 2 * apart
+                if number % apart == 0:
+                    part = f"{name}, tile {i + 1}" if len(tiles) > 1 else name
+                    kept.append((part, tiles[i].copy(), ways))
+                number += 1
     except CutShort as e:
         raise InputError(
             f"{source}: ends after {seen + 1} frames, before its time, so it is cut or damaged; "
@@ -121,18 +153,22 @@ def _thin(
 
 
 @contextmanager
-def _open(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None]]:
+def _open(source: str) -> Iterator[tuple[Iterator[tuple[str, Frame]], int | None, TileScale]]:
+    """Yield the frames of a source by name, about how many there are, and its usual scale."""
     if ":" in source and not Path(source).exists():
         samples = open_dataset(source, "train")
-        yield ((s.name, s.read_frame()) for s in samples), len(samples)
+        yield ((s.name, s.read_frame()) for s in samples), len(samples), "native"
         return
     with open_source(source) as opened:
         if opened.left_out:
             logger.warning("%s: %s", escape(source), opened.left_out)
-        yield ((shot.name, shot.frame) for shot in opened), opened.count
+        usual: TileScale = "native" if opened.fps is None else "fit"
+        yield ((shot.name, shot.frame) for shot in opened), opened.count, usual
 
 
-def _measure(name: str, frame: Frame, probability: Probability, threshold: float) -> CandidateFrame:
+def _measure(
+    name: str, frame: Frame, ways: tuple[str, ...], probability: Probability, threshold: float
+) -> CandidateFrame:
     return CandidateFrame(
         name=name,
         frame=frame,
@@ -143,6 +179,7 @@ def _measure(name: str, frame: Frame, probability: Probability, threshold: float
         sharpness=sharpness(frame),
         red_minus_blue=red_minus_blue(frame),
         look=_look(frame),
+        ways=ways,
     )
 
 

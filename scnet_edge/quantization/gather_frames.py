@@ -25,6 +25,7 @@ from scnet_edge.quantization.choose_frames import (
 )
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
+    TileScale,
     packaged_detector,
     read_candidates,
     red_minus_blue,
@@ -68,6 +69,7 @@ def gather(
     validation: str | None = None,
     evaluation: Sequence[str] = (),
     colours_checked: bool = False,
+    scale: TileScale | None = None,
 ) -> Gathered:
     """Return the frames to calibrate on, chosen from sources.
 
@@ -78,6 +80,7 @@ def gather(
         validation: NAME:DIR whose training split gives the frames that compare the methods.
         evaluation: NAME:DIR of test splits that must not calibrate.
         colours_checked: Do not compare the order of the colours with that of these two.
+        scale: As `read_candidates` takes it.
 
     Raises:
         InputError: a source cannot be read, frames are of a test split, useless or swapped.
@@ -85,7 +88,7 @@ def gather(
     kept, name = validation_frames(validation) if validation else ([], "")
     tests = {spec: _looks(open_dataset(spec, "test")) for spec in evaluation}
     with packaged_detector() as (detect, threshold):
-        found = read_candidates(sources, wanted, size_hw, detect, threshold)
+        found = read_candidates(sources, wanted, size_hw, detect, threshold, scale)
     whole, twins = refuse_leaks(found, {k: [look for look, _ in v] for k, v in tests.items()})
     validating = [annotated.read()[0] for annotated in kept]
     free = without_validation(whole, validating)

@@ -1,7 +1,7 @@
 """No picture may both calibrate and judge: leaks between the two are found by perceptual hash.
 
-A picture is known again when it is mirrored, not when it is cut out of a larger one or turned by a
-quarter.
+A picture is known again when it is mirrored, and by a tile that we cut out of it; not when somebody
+else cut it out of a larger one or turned it by a quarter.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def refuse_leaks(
     known = bits(list(public.twins))
     rest, twins = list[CandidateFrame](), list[str]()
     for c in candidates:
-        if same_picture(c.phash, known):
+        if same_picture(c.picture_ways[0], known):
             twins.append(c.name)
         else:
             rest.append(c)
-    ways = [every_way(c.frame) for c in rest]
+    ways = [list(c.picture_ways) for c in rest]
     for split, hashes in (public.splits | evaluation).items():
         table = bits(hashes)
         leaked = [c.name for c, way in zip(rest, ways, strict=True) if is_shown_in(way, table)]
@@ -60,7 +60,7 @@ def without_validation(
 ) -> list[CandidateFrame]:
     """Return the candidates without the pictures that validation keeps for itself."""
     table = bits([way for frame in validation for way in every_way(frame)])
-    return [c for c in candidates if not same_picture(c.phash, table)]
+    return [c for c in candidates if not same_picture(c.picture_ways[0], table)]
 
 
 def refuse_calibration_frames(frames: Sequence[Annotated], calibration: CalibrationFile) -> None:

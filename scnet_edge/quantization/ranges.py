@@ -36,7 +36,7 @@ class ChosenFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         sha256: Of its (h, w, 3) uint8 BGR bytes.
-        phash: Perceptual hash, 64 hex digits.
+        phash: Perceptual hash of the whole picture, 64 hex digits.
         crack_area: Share of pixels that the packaged small model calls crack.
         brightness: Mean grey level, 0 to 255.
         sharpness: Variance of the Laplacian over the variance of the grey levels; noise has 20.

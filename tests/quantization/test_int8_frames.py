@@ -204,18 +204,38 @@ def test_sources_are_read_evenly_and_named_apart(tmp_path: Path) -> None:
         for i, (frame, _) in enumerate(render_stills(6, SIZE, seed=ord(folder))):
             cv2.imwrite(str(tmp_path / folder / f"{i}.png"), frame)
     sources = [str(tmp_path / "a"), str(tmp_path / "b")]
-    found = read_candidates(sources, 1, (64, 96), blank, 0.5)
+    found = read_candidates(sources, 1, (64, 96), blank, 0.5, "fit")
     assert [c.name for c in found] == ["1/0", "1/3", "2/0", "2/3"]
     assert {c.frame.shape for c in found} == {(64, 96, 3)}
     assert found[0].crack_area == 0
+
+
+def test_large_pictures_calibrate_in_tiles_and_are_known_again(tmp_path: Path) -> None:
+    """A tile of a picture of a test split is refused, though no tile looks like the whole."""
+    pictures = [frame for frame, _ in render_stills(3, (192, 288), seed=3)]
+    for i, frame in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), frame)
+    found = read_candidates([str(tmp_path)], 99, (96, 144), blank, 0.5)
+    assert len(found) == 3 * 9  # a mosaic's tiles, and those across the cuts
+    for candidate in found:
+        name, tile = candidate.name.split(", tile ")
+        row, column = divmod(int(tile) - 1, 3)
+        top, left = 48 * row, 72 * column
+        whole = pictures[int(name)]
+        np.testing.assert_array_equal(candidate.frame, whole[top : top + 96, left : left + 144])
+        assert candidate.picture_ways[0] == phash(whole)
+    few = read_candidates([str(tmp_path)], 2, (96, 144), blank, 0.5)
+    assert len({c.name.partition(", ")[2] for c in few}) > 1
+    with pytest.raises(InputError, match="evaluation split 'mine'"):
+        refuse_leaks(found, {"mine": [phash(pictures[1][:, ::-1])]})
 
 
 def test_a_source_of_unknown_length_is_held_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [np.full((*SIZE, 3), i, np.uint8) for i in range(100)]
 
     @contextmanager
-    def opened(source: str) -> Iterator[tuple[Iterator[tuple[str, np.ndarray]], None]]:
-        yield ((str(i), frame) for i, frame in enumerate(frames)), None
+    def opened(source: str) -> Iterator[tuple[Iterator[tuple[str, np.ndarray]], None, str]]:
+        yield ((str(i), frame) for i, frame in enumerate(frames)), None, "fit"
 
     monkeypatch.setattr(reading, "_open", opened)
     found = read_candidates(["stream.ts"], 8, SIZE, blank, 0.5)
