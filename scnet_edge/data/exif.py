@@ -27,6 +27,16 @@ def orientation_of(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
+def tiff_tags(data: bytes) -> Image.Exif:
+    """Return the first tags of a TIFF, as EXIF and DNG have them; none where it is no TIFF."""
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+    except (*UNREADABLE, struct.error):
+        return Image.Exif()
+    return exif
+
+
 def photograph_of(image: Image.Image, file: str) -> Photograph:
     """Return what a picture's EXIF says; what is missing or makes no sense is None.
 
@@ -34,7 +44,14 @@ def photograph_of(image: Image.Image, file: str) -> Photograph:
     the camera gives no offset.
     """
     try:
-        exif = image.getexif()
+        return photograph_by(image.getexif(), file)
+    except (*UNREADABLE, struct.error):
+        return Photograph(file=file)
+
+
+def photograph_by(exif: Image.Exif, file: str) -> Photograph:
+    """Return what EXIF says of a picture, as `photograph_of`."""
+    try:
         camera, gps = exif.get_ifd(EXIF_IFD), exif.get_ifd(GPS_IFD)
     except (*UNREADABLE, struct.error):
         return Photograph(file=file)

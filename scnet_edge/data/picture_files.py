@@ -18,7 +18,7 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"}
     | {".jp2", ".j2k", ".jpf", ".jpx", ".avif", ".heic", ".heif", ".hif", ".pgm", ".ppm", ".pnm"}
 )
-# Pictures of kinds that are not read: each is counted as a picture that could not be.
+# Of these DNG alone is read. Each other is counted as a picture that could not be.
 RAW_SUFFIXES = frozenset(
     {".dng", ".arw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw"}
     | {".rw2", ".srw", ".x3f", ".iiq", ".3fr"}
@@ -98,8 +98,8 @@ def find_pictures(folder: Path, *, below: bool = True) -> PictureFiles:
 
 def unread_reason(path: Path) -> str:
     """Return why a picture of this kind is not read; empty for one that is."""
-    if path.suffix.lower() in RAW_SUFFIXES:
-        return "a camera's raw file is not read; export it as JPEG or TIFF"
+    if path.suffix.lower() in RAW_SUFFIXES - {".dng"}:
+        return "a camera's raw file is not read; export it as DNG, JPEG or TIFF"
     if path.suffix.lower() in FOREIGN_SUFFIXES:
         return "pictures of this kind are not read; export it as JPEG, PNG or TIFF"
     return ""

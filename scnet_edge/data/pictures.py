@@ -1,6 +1,6 @@
 """The one reader of picture files: upright BGR frames, and what the camera noted beside them.
 
-JPEG, PNG, TIFF, WebP, BMP, JPEG 2000, AVIF and PGM; HEIC with the extra `photos`.
+JPEG, PNG, TIFF, WebP, BMP, JPEG 2000, AVIF and PGM; HEIC and DNG with the extra `photos`.
 A file is what its first bytes say, whatever it is called. It is refused in one line when it is too
 large (before memory is spent on it), truncated, several pictures, or a camera's raw data. The EXIF
 orientation is applied in every format.
@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from scnet_edge.data.exif import orientation_of, photograph_of
+from scnet_edge.data.exif import orientation_of, photograph_by, photograph_of, tiff_tags
 from scnet_edge.data.frames import MAX_PIXELS, as_bgr, check_size
 from scnet_edge.data.sample_bits import eight_bits, sample_bits
-from scnet_edge.errors import ConfigError, InputError, escape, install_extra
+from scnet_edge.errors import ConfigError, InputError, escape, install_extra, one_line
 from scnet_edge.files import read_file
 from scnet_edge.types import Frame, Photograph
 
@@ -35,8 +35,8 @@ FORMATS = ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "JPEG2000", "AVIF", "PPM
 STACKS = {"TIFF", "PNG", "WEBP", "AVIF", "HEIF"}  # in which every page is a picture of its own
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_FILE_BYTES = 2**30
-PHOTOMETRIC, DNG_VERSION = 262, 50706  # tags of TIFF
-COLOUR_FILTER_ARRAY = 32803
+TIFF_STARTS = (b"II*\0", b"MM\0*")
+DNG_VERSION = 50706  # a tag of TIFF
 # What Pillow's decoders raise for damaged files.
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError),
@@ -138,7 +138,11 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
         InputError: missing, empty, or none that is read.
     """
     where = escape(path)
-    image = _identified(_read_bytes(path, where), where)
+    data = _read_bytes(path, where)
+    if data.startswith(TIFF_STARTS) and DNG_VERSION in tiff_tags(data):  # heads may be a preview's
+        width_px, height_px = decode_picture(data, where=where).image.size
+        return (height_px, width_px), 1
+    image = _identified(data, where)
     orientation, size_hw = orientation_of(image), (image.height, image.width)
     if orientation > 4 and image.format != "TIFF":  # Pillow turns the size of a TIFF
         size_hw = size_hw[::-1]
@@ -176,10 +180,12 @@ def decode_image(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> Fr
 
 def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> PictureFile:
     """Return an encoded picture, checked and decoded; raises as `read_picture`."""
+    if data.startswith(TIFF_STARTS) and DNG_VERSION in (tags := tiff_tags(data)):
+        developed = Image.fromarray(_develop(data, where, max_pixels))
+        return PictureFile(developed, data, where, 1, photograph_by(tags, where))
     image = _identified(data, where)
     check_size(image.height, image.width, where, max_pixels=max_pixels)
     try:
-        _refuse_raw(image, where)
         _refuse_several(image, where)
         orientation, photograph = orientation_of(image), photograph_of(image, where)
         image.load()
@@ -239,10 +245,21 @@ def _heif(where: str) -> list[str]:
     return ["HEIF"]
 
 
-def _refuse_raw(image: Image.Image, where: str) -> None:
-    tags = getattr(image, "tag_v2", {})
-    if DNG_VERSION in tags or tags.get(PHOTOMETRIC) == COLOUR_FILTER_ARRAY:
-        raise InputError(f"{where}: a camera's raw data is not read; export it as JPEG or TIFF")
+def _develop(data: bytes, where: str, max_pixels: int) -> Frame:
+    """Return a DNG's picture, (h, w, 3) uint8 RGB, upright, white as the camera chose it."""
+    try:
+        import rawpy
+    except ModuleNotFoundError as e:
+        raise InputError(
+            f"{where}: a DNG picture needs rawpy; {install_extra('photos')}, or export it as JPEG"
+        ) from e
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            check_size(raw.sizes.height, raw.sizes.width, where, max_pixels=max_pixels)
+            rgb = raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=8)
+    except rawpy.LibRawError as e:
+        raise InputError(f"{where}: damaged image ({one_line(e)}); copy or export it again") from e
+    return np.asarray(rgb, np.uint8)
 
 
 def _refuse_several(image: Image.Image, where: str) -> None:

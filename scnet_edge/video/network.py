@@ -1,4 +1,4 @@
-"""Network cameras, by FFmpeg through PyAV: RTSP, and motion JPEG over HTTP.
+"""Network cameras that speak RTSP, by FFmpeg through PyAV.
 
 Nothing here has a deadline of its own: `camera` kills this process at the one that it was given.
 """

@@ -25,6 +25,7 @@ from scnet_edge.video.uris import Camera
 
 # To RGB in a format that tells the size of every frame. The leaky queue keeps the newest frame:
 # what the camera gives faster than we read is dropped here, and never becomes a delay.
+NO_REGISTRY = "/dev/null/none"  # else it keeps one in the home folder; that saves it a second
 GST_TAIL = (
     "! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 "
     "! videoconvert ! video/x-raw,format=RGB ! pnmenc ! fdsink fd=1 sync=false"
@@ -75,6 +76,7 @@ def gst_frames(pipeline: str) -> Generator[Frame | None]:
         raise CameraTrouble("pipeline", detail, hopeless=True) from e
     # Its messages tell whether another try can help; they are read in English.
     english = {k: v for k, v in os.environ.items() if k != "LANGUAGE"} | {"LC_ALL": "C"}
+    english.setdefault("GST_REGISTRY", NO_REGISTRY)
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=english) as process,

@@ -165,16 +165,69 @@ def test_a_card_that_lost_the_end_leaves_zeros(tmp_path: Path) -> None:
         read_image(tmp_path / "a.jpg")
 
 
-def tiff_with(tags: list[tuple[int, str, int, Any, bool]], folder: Path) -> Path:
-    tifffile = pytest.importorskip("tifffile", reason="comes with scikit-image")
-    tifffile.imwrite(folder / "x.tif", RGB[..., 0], extratags=tags)
-    return folder / "x.tif"
+def dng_of(grey: np.ndarray, orientation: int = 1) -> bytes:
+    """Return (h, w) uint16 as a DNG: each pixel of an RGGB mosaic has its grey, in linear light."""
+    height, width = grey.shape
+    pixels = grey.astype("<u2").tobytes()
+    xyz_to_rgb = (32405, -15371, -4985, -9693, 18760, 416, 556, -2040, 10572)  # ten-thousandths
+    tags: list[tuple[int, str, tuple[int, ...] | bytes]] = [
+        *((256, "I", (width,)), (257, "I", (height,)), (258, "H", (16,)), (259, "H", (1,))),
+        *((262, "H", (32803,)), (271, "s", b"maker\0"), (272, "s", b"camera\0")),
+        *((273, "I", ()), (274, "H", (orientation,)), (277, "H", (1,)), (278, "I", (height,))),
+        *((279, "I", (len(pixels),)), (33421, "H", (2, 2)), (33422, "B", (0, 1, 1, 2))),
+        *((50706, "B", (1, 4, 0, 0)), (50708, "s", b"camera\0"), (50714, "H", (0,))),
+        (50717, "H", (65535,)),
+        (50721, "i", tuple(v for x in xyz_to_rgb for v in (x, 10_000))),
+        *((50728, "q", (1, 1) * 3), (50778, "H", (21,))),
+    ]
+    kinds = {
+        "I": (4, "I"),
+        "H": (3, "H"),
+        "B": (1, "B"),
+        "s": (2, ""),
+        "i": (10, "i"),
+        "q": (5, "I"),
+    }
+    at, entries, rest = 8 + 2 + 12 * len(tags) + 4, [], b""
+    for tag, kind, values in tags:
+        number, code = kinds[kind]
+        raw = values if isinstance(values, bytes) else struct.pack(f"<{len(values)}{code}", *values)
+        count = len(values) // (2 if kind in "iq" else 1)
+        if not values:  # where the pixels are: behind all the others
+            count, raw = 1, b"HERE"
+        elif len(raw) > 4:
+            where, rest = at + len(rest), rest + raw + b"\0" * (len(raw) % 2)
+            raw = struct.pack("<I", where)
+        entries.append(struct.pack("<HHI", tag, number, count) + raw.ljust(4, b"\0"))
+    directory = struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4) + rest
+    directory = directory.replace(b"HERE", struct.pack("<I", 8 + len(directory)))
+    return b"II*\0" + struct.pack("<I", 8) + directory + pixels
 
 
-def test_raw_data_is_said_plainly(tmp_path: Path) -> None:
-    path = tiff_with([(50706, "B", 4, b"\1\4\0\0", True)], tmp_path)
-    with pytest.raises(InputError, match=r"x\.tif: a camera's raw data is not read; export it"):
+def test_a_dng_is_developed_upright(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="the extra photos is not installed")
+    grey = np.full((96, 128), 30_000, np.uint16)
+    grey[40:50] = 3_000
+    path = tmp_path / "a.dng"
+    path.write_bytes(dng_of(grey))
+    frame = read_image(path)
+    assert frame.shape == (96, 128, 3)
+    for row, linear in ((10, 30_000 / 65_535), (45, 3_000 / 65_535)):
+        curved = 255 * (1.099 * linear**0.45 - 0.099)  # as ITU-R BT.709 has it
+        np.testing.assert_allclose(frame[row, 64], curved, atol=4)
+    path.write_bytes(dng_of(grey, orientation=6))
+    turned_frame = read_image(path)
+    assert read_size(path) == ((128, 96), 1)
+    np.testing.assert_allclose(turned_frame[64, 96 - 1 - 45], frame[45, 64], atol=2)
+    path.write_bytes(dng_of(grey)[:9000])
+    with pytest.raises(InputError, match=r"a\.dng: damaged image"):
         read_image(path)
+
+
+def test_without_rawpy_a_dng_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    with pytest.raises(InputError, match=r"a: a DNG picture needs rawpy; .*\[photos\]"):
+        decode_image(dng_of(np.full((32, 32), 30_000, np.uint16)), where="a")
 
 
 def test_a_stack_of_pictures_is_refused(tmp_path: Path) -> None:

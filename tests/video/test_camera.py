@@ -218,6 +218,17 @@ def test_a_pipeline_that_cannot_work_is_known_in_every_language(
         take("gst:no-such-element", 1)
 
 
+@needs_gstreamer
+def test_gstreamer_leaves_nothing_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "GST_REGISTRY"):
+        monkeypatch.delenv(name, raising=False)
+    assert len(take("gst:videotestsrc num-buffers=2", 2)) == 2
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_gstreamer_one_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
