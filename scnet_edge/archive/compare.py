@@ -8,6 +8,7 @@ within a coded stretch is part of it: a person codes a long crack once.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
@@ -16,14 +17,31 @@ import msgspec
 import numpy as np
 
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.kinds import is_damage, kind_of
-from scnet_edge.inspection.records import Observation
+from scnet_edge.inspection.records import Kind, Observation
 from scnet_edge.survey.codes import SURE_SIGMAS
 from scnet_edge.survey.folder import Survey
 
 Verdict = Literal["agrees", "part", "differs", "only ours", "only theirs", "not seen"]
 _FAR = 1e6  # what a pair that must not be costs
 _AHEAD_M = 0.5  # a camera sees a little further than where it is
+_EN13508: dict[str, Kind] = {
+    "A": "longitudinal",
+    "B": "circumferential",
+    "C": "multiple",
+    "D": "spiral",
+}
+_PACP: dict[str, Kind] = {
+    "L": "longitudinal",
+    "C": "circumferential",
+    "M": "multiple",
+    "H": "multiple",
+    "S": "spiral",
+}
+_CRACK = re.compile(r"[CF]([LCMHS])\d?J?")  # of PACP and MSCC: a crack or a fracture, at a joint
+# What is no damage: the start, the end, the water level, photographs, a change of the pipe.
+_REMARK = re.compile(
+    r"B(C[D-E]|D[A-G]).*|A[A-Z]{2}.*|ST|FH|MWL.*|MGO|MGP|AMH|AEP|SA|MSA|MLC|MSC|WL"
+)
 
 
 class Tolerances(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -173,3 +191,21 @@ def _place(pairing: Pairing) -> tuple[float, str]:
     if pairing.theirs is not None:
         return pairing.theirs.distance_m or 0.0, pairing.theirs.code
     return (pairing.ours and pairing.ours.start_m) or 0.0, ""
+
+
+def kind_of(code: str) -> Kind | Literal["unknown"] | None:
+    """Return which way a coded crack runs; `unknown` where the code does not say, None for others.
+
+    Args:
+        code: with its characters apart, as the readers give it: `BAB B A`, `CL`.
+    """
+    parts = code.split()
+    if parts[:1] == ["BAB"]:
+        return _EN13508.get(parts[2], "unknown") if len(parts) > 2 else "unknown"
+    match = _CRACK.fullmatch(code)
+    return _PACP[match[1]] if match else None
+
+
+def is_damage(code: str) -> bool:
+    """Return whether a code is of something that may be taken for a crack, and is none."""
+    return bool(code) and kind_of(code) is None and not _REMARK.fullmatch(code)

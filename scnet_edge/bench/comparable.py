@@ -1,13 +1,21 @@
-"""Which F1 may stand on one axis: those of the same images and of the same weights."""
+"""What may be compared, and by how much: F1 of the same images and weights, and ratios of speeds.
+
+Ratios of rounds have 95 % intervals, by resampling the rounds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 
 F1_LOSS = 0.002  # the same weights on the same images differ by far less
+Ratio = tuple[float, float, float]  # the median, and its 95 % interval over rounds
+PAIRED, MEDIANS, SEED = 1000, 2000, 0
 
 
 class Basis(NamedTuple):
@@ -73,3 +81,26 @@ def _alike(results: Sequence[BenchmarkResult], one: Basis, other: Basis) -> bool
     if not same_images(a, next(iter(ours.values())), b, next(iter(theirs.values()))):
         return False
     return not any(another_network(ours[key], theirs[key]) for key in ours.keys() & theirs.keys())
+
+
+def paired_ratio(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
+    """Return the median of the ratio of paired rounds and its 95 % interval over rounds."""
+    ratio = np.asarray(ours, float) / np.asarray(theirs, float)
+    draws = np.random.default_rng(SEED).integers(0, len(ratio), (PAIRED, len(ratio)))
+    low, high = _interval(np.median(ratio[draws], axis=1))
+    return round(float(np.median(ratio)), 3), round(low, 3), round(high, 3)
+
+
+def ratio_of_medians(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Ratio:
+    """Return median(ours) / median(theirs) and its 95 % interval; the rounds are not paired."""
+    rng = np.random.default_rng(SEED)
+    a, b = np.asarray(ours, float), np.asarray(theirs, float)
+    draws_a = np.median(a[rng.integers(0, len(a), (MEDIANS, len(a)))], axis=1)
+    draws_b = np.median(b[rng.integers(0, len(b), (MEDIANS, len(b)))], axis=1)
+    low, high = _interval(draws_a / draws_b)
+    return float(np.median(a) / np.median(b)), low, high
+
+
+def _interval(draws: npt.NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return float(low), float(high)

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.bench.comparable import F1_LOSS, another_network, other_weights, same_images
-from scnet_edge.bench.intervals import Ratio, ratio_of_medians
+from scnet_edge.bench.comparable import (
+    F1_LOSS,
+    Ratio,
+    another_network,
+    other_weights,
+    ratio_of_medians,
+    same_images,
+)
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.errors import ConfigError
 

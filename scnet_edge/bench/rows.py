@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from scnet_edge.bench.comparable import Ratio, paired_ratio
 from scnet_edge.bench.group import Measured, Timed, median
-from scnet_edge.bench.intervals import Ratio, paired_ratio
 from scnet_edge.bench.schema import BenchmarkRow, LatencyMs, MachineLimits, Scope, Share
 from scnet_edge.bench.suite import Suite
 from scnet_edge.machine.telemetry import Telemetry

@@ -35,6 +35,9 @@ INSTALL = (
     "apt install gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad, "
     "for gst: and csi: sources; USB, RTSP and HTTP cameras need none of it"
 )
+RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # TensorRT-RTX 1.7's own list
+ORIN = "8.7"
+LAST_L4T_OF_PYTHON_38 = 35  # JetPack 5
 
 
 def checks() -> list[Check]:
@@ -193,11 +196,6 @@ def _exists(inspect: str, element: str, environment: dict[str, str]) -> bool:
     command = [inspect, "--exists", element]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
     return done.returncode == 0
-
-
-RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")  # TensorRT-RTX 1.7's own list
-ORIN = "8.7"
-LAST_L4T_OF_PYTHON_38 = 35  # JetPack 5
 
 
 def check_tensorrt(machine: Machine) -> Check:

@@ -22,6 +22,7 @@ from scnet_edge.evaluation.metrics import (
     Levels,
     add_up,
     as_map,
+    average_precision,
     count_levels,
     iou,
     levels,
@@ -30,7 +31,6 @@ from scnet_edge.evaluation.metrics import (
     ois,
     score_at,
 )
-from scnet_edge.evaluation.ranking import average_precision
 from scnet_edge.evaluation.shapes import count_boundaries, count_patches, count_thin
 from scnet_edge.models.cards import CardMetrics
 from scnet_edge.models.decision import Decision

@@ -28,6 +28,7 @@ BINS = len(THRESHOLDS) + 1
 PerThreshold = npt.NDArray[np.int64]  # (101,)
 Rates = npt.NDArray[np.float64]  # (101,)
 Levels = npt.NDArray[np.uint8]  # (h, w): how many of `THRESHOLDS` a pixel reaches, 0 to 101
+Probabilities = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,3 +257,25 @@ def _histogram(reached: Levels) -> PerThreshold:
 
 def _ratio(part: PerThreshold, whole: PerThreshold) -> Rates:
     return np.divide(part, whole, out=np.ones(len(whole)), where=whole > 0)
+
+
+def average_precision(crack: Sequence[Probabilities], beside: Sequence[Probabilities]) -> float:
+    """Return the mean precision over the crack pixels, each at its own probability.
+
+    That is the sum of recall steps times precision (Davis and Goadrich 2006), all pixels of one
+    probability being one step, as scikit-learn's `average_precision_score` has it.
+
+    Args:
+        crack: The probabilities of the crack pixels, image by image.
+        beside: Those of all others.
+
+    Raises:
+        InputError: no pixel is crack.
+    """
+    true = np.sort(np.concatenate([*crack, np.zeros(0, np.float32)]))
+    false = np.sort(np.concatenate([*beside, np.zeros(0, np.float32)]))
+    if not len(true):
+        raise InputError("expected crack pixels to rank, found none")
+    right = len(true) - np.searchsorted(true, true)  # crack pixels of at least its probability
+    wrong = len(false) - np.searchsorted(false, true)
+    return float(np.mean(right / (right + wrong)))

@@ -1,4 +1,4 @@
-"""The same crack over many frames becomes one observation."""
+"""The same crack over many frames becomes one observation; so do pieces of it that are in line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 
 from scnet_edge.inspection.cloud import Cloud, cloud_of, distances
 from scnet_edge.inspection.film import RecentPlaces, film_places
-from scnet_edge.inspection.geometry import Geometry, mm_per_px
+from scnet_edge.inspection.geometry import Geometry, mm_per_px, wrap
 from scnet_edge.inspection.localization import Placed, shift_mm
-from scnet_edge.inspection.merging import Piece, in_line
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Setup
@@ -29,6 +28,11 @@ _GAP_IN_FILM = 0.06  # of a frame's width, between pieces in line
 _SHARE = 0.4  # of the points that both have in view, for two sightings to be of one crack
 _PASSED_M = 0.5  # a robot further away than this from a crack has passed it
 _UNSEEN_FRAMES = 30  # the same where nothing says how far it went
+_LOCAL_MM = 15.0  # of a piece that gives the direction of its end
+_GAP_PX = 3.0
+_LEAST_PX = 12.0  # of the wall, should the pixels be that coarse
+_ONE_SIDED = 0.3  # at an end, the piece lies to one side; in its middle, to both
+_STRAIGHT = 0.7  # cosine of how much the crack may turn in the gap
 
 
 class View:
@@ -226,3 +230,53 @@ class Follower:
             self._passed += [track.cloud for track in tracks]
         self._open = [track for track in self._open if track not in tracks]
         return closed
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Points of one piece, (n, 2) in mm or px, and what a pixel covers at each of them, (n,)."""
+
+    wall_mm: Points
+    scale: Values
+
+
+def in_line(one: Piece, other: Piece, gap_mm: float, around_mm: float | None) -> bool:
+    """Return whether an end of one points across a gap at the other, or at an end that points back.
+
+    Args:
+        one, other: the pieces.
+        gap_mm: the widest gap; where the wall is seen coarsely, three pixels may be wider.
+        around_mm: circumference of the pipe, None for a flat wall.
+    """
+    coarse = max(float(np.median(one.scale)), float(np.median(other.scale)))
+    gap_mm = max(gap_mm, _GAP_PX * coarse)
+    low, high = other.wall_mm[:, 0].min() - gap_mm, other.wall_mm[:, 0].max() + gap_mm
+    near = one.wall_mm[(one.wall_mm[:, 0] >= low) & (one.wall_mm[:, 0] <= high)]
+    if not len(near):
+        return False
+    apart = distances(near, other.wall_mm, around_mm)
+    i, j = np.unravel_index(apart.argmin(), apart.shape)
+    if apart[i, j] > gap_mm:
+        return False
+    local_mm = max(_LOCAL_MM, _LEAST_PX * coarse)
+    inwards = _inwards(one.wall_mm, near[i], local_mm, around_mm)
+    onwards = _inwards(other.wall_mm, other.wall_mm[j], local_mm, around_mm)
+    if inwards is not None and onwards is not None:
+        return float(inwards @ onwards) < -_STRAIGHT
+    end = inwards if inwards is not None else onwards
+    if end is None:
+        return False
+    across = wrap(other.wall_mm[j] - near[i], around_mm) * (1 if inwards is not None else -1)
+    return float(end @ across) < -_STRAIGHT * float(apart[i, j])
+
+
+def _inwards(
+    places: Points, end: Values, local_mm: float, around_mm: float | None
+) -> Values | None:
+    """Return the unit direction from an end into its piece; None where it is no end."""
+    way = wrap(places - end, around_mm)
+    local = way[np.hypot(way[:, 0], way[:, 1]) <= local_mm]
+    mean = local.mean(axis=0)
+    length = float(np.hypot(*mean))
+    reach = float(np.hypot(local[:, 0], local[:, 1]).max())
+    return mean / length if length > _ONE_SIDED * max(reach, 1e-9) else None

@@ -1,4 +1,4 @@
-"""What the live server answers: the page, its stream, health, metrics."""
+"""What the live server answers: the page, the newest frame, its stream, health, metrics."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ HISTORY = 300  # seconds of charts that a new page starts with
 STATUS_S = 1.0
 FRAME_S = 1 / 15  # at most so often for one watcher
 LOOK_S = 0.02
+MAX_SIDE_PX = 960
+JPEG_QUALITY = 75
 
 
 @dataclass(slots=True)
@@ -193,10 +195,6 @@ def _line(event: Event) -> dict[str, object]:
         "mono_s": event.mono_ns / 1e9,
         "from_mono_s": None if event.from_mono_ns is None else event.from_mono_ns / 1e9,
     }
-
-
-MAX_SIDE_PX = 960
-JPEG_QUALITY = 75
 
 
 class NewestFrame:

@@ -36,6 +36,7 @@ MASKS, OVERLAY, RESULTS, REPORT = "masks", "overlay.mp4", "results.jsonl", "repo
 KnownMask: TypeAlias = Callable[[str, int], Mask]  # from a frame's name and number
 MAX_UNREAD = 20  # pictures that the page names
 MAX_RECORDS = 20_000  # frames on the page: a camera may run for hours, memory may not
+TOLERANCES_PX = (0, 2)
 
 
 class RunFolder:
@@ -150,9 +151,6 @@ def output_folder(out: Path, *, overwrite: bool = False) -> Iterator[Path]:
             failure = e
     if failure is not None:
         raise failure
-
-
-TOLERANCES_PX = (0, 2)
 
 
 def count_pixels(mask: Mask, truth: Mask, *, tolerance_px: int = 0) -> PixelCounts:

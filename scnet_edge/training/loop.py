@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
@@ -21,7 +22,6 @@ from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
 from scnet_edge.training.hardware import CPU, Hardware, try_kernels
 from scnet_edge.training.images import Batch, TrainingImage, batches, input_of
 from scnet_edge.training.losses import median_frequency, pixel_loss, region_loss, scnet_loss
-from scnet_edge.training.norms import estimate_norms
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms
 
@@ -29,6 +29,7 @@ Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
 SURE = -30.0  # a logit whose loss and gradient are none in float32
 Tensors = tuple[Tensor, ...] | list[Tensor]
+WHOLE_IMAGES = 90  # enough to settle the statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,3 +256,26 @@ def mean_over_processes(loss: Tensor, world: int) -> float:
     if world > 1:
         torch.distributed.all_reduce(value)
     return value.item() / world
+
+
+def estimate_norms(model: nn.Module, images: Sequence[TrainingImage]) -> None:
+    """Set the norm statistics to those of whole images, evenly chosen by their shares."""
+    if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        return
+    device = next(model.parameters()).device
+    update_bn(_whole(model, images, device), model)
+
+
+def _whole(
+    model: nn.Module, images: Sequence[TrainingImage], device: torch.device
+) -> Iterator[Tensor]:
+    stride = getattr(model, "config").stride  # noqa: B009  (nn.Module types it as a tensor)
+    until = np.cumsum([image.share for image in images])
+    count = min(WHOLE_IMAGES, len(images))
+    places = until[-1] * (np.arange(count) + 0.5) / count
+    for chosen in np.searchsorted(until, places, side="right"):
+        x = input_of(model, images[chosen].input())
+        h, w = (max(stride, side // stride * stride) for side in x.shape[-2:])
+        if x.shape[-2] < h or x.shape[-1] < w:
+            x = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
+        yield x[..., :h, :w].to(device).contiguous(memory_format=torch.channels_last)

@@ -12,8 +12,15 @@ import pytest
 from hand_made import facts, gap, observation
 
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.compare import Tolerances, Verdict, assign, compare, scores
-from scnet_edge.archive.kinds import is_damage, kind_of
+from scnet_edge.archive.compare import (
+    Tolerances,
+    Verdict,
+    assign,
+    compare,
+    is_damage,
+    kind_of,
+    scores,
+)
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey

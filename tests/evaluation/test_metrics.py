@@ -18,6 +18,7 @@ from scnet_edge.evaluation.metrics import (
     THRESHOLDS,
     Counts,
     add_up,
+    average_precision,
     count,
     iou,
     levels,
@@ -26,7 +27,6 @@ from scnet_edge.evaluation.metrics import (
     ois,
     score_at,
 )
-from scnet_edge.evaluation.ranking import average_precision
 
 
 def noisy(seed: int, size_hw: tuple[int, int] = (40, 50)) -> tuple[np.ndarray, np.ndarray]:
