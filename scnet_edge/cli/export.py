@@ -16,7 +16,8 @@ from scnet_edge.errors import ConfigError
 def export(
     survey: Annotated[Path, typer.Argument(help="A survey's folder, as 'inspect' writes it.")],
     format: Annotated[
-        str, typer.Option(help="csv, json, geojson, coco, pacp-csv, isybau-xml or m150-xml.")
+        str,
+        typer.Option(help="csv, json, geojson, coco, pacp-csv, isybau-xml, m150-xml or training."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Where to write; default: SURVEY/export.")
@@ -42,5 +43,5 @@ def export(
     folder = out or survey / "export"
     for path in written(read, read_codes(codes), chosen, folder, locale=locale):
         typer.echo(path)
-    if read.aside:
+    if read.aside and chosen != "training":
         typer.echo(f"left out: {count_aside(read)}; --min-confidence 0 takes all", err=True)

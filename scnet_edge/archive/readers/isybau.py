@@ -6,11 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scnet_edge.archive.coding import CodedInspection, Condition, Direction
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
     bounded,
     clock,
     code_of,
+    direction_of,
     film_time,
     join_stretches,
     number,
@@ -20,7 +21,6 @@ from scnet_edge.archive.readers.xml import Element, all_of, text_at
 
 ROOT = "Identifikation"
 _PIPE = "1"  # Anlagentyp: a pipe between two manholes; others are manholes and structures
-_DIRECTIONS: dict[str, Direction] = {"O": "downstream", "U": "upstream"}
 _MARKS = {"A": "start", "B": "end"}
 
 
@@ -60,7 +60,7 @@ def _of_pipe(plant: Element, films: dict[str, tuple[str, ...]]) -> Iterator[Code
                 pipe=pipe,
                 from_node=text_at(run, "RGrunddaten/KnotenZulauf"),
                 to_node=text_at(run, "RGrunddaten/KnotenAblauf"),
-                direction=_DIRECTIONS.get(text_at(run, "Inspektionsrichtung")),
+                direction=direction_of(text_at(run, "Inspektionsrichtung")),
                 date=text_at(inspection, "Inspektionsdatum"),
                 diameter_mm=size_mm,
                 material=text_at(run, "RGrunddaten/Material"),

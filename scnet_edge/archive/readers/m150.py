@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from scnet_edge.archive.coding import CodedInspection, Condition, Direction
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
     bounded,
     clock,
     code_of,
+    direction_of,
     film_time,
     join_stretches,
     number,
@@ -18,7 +19,6 @@ from scnet_edge.archive.readers.values import (
 from scnet_edge.archive.readers.xml import Element, all_of, text_at
 
 PIPE, MANHOLE = "HG", "KG"
-_DIRECTIONS: dict[str, Direction] = {"I": "downstream", "G": "upstream"}
 _MARKS = {"A": "start", "B": "end"}
 
 
@@ -35,7 +35,7 @@ def _of_pipe(pipe: Element) -> Iterator[CodedInspection]:
             pipe=text_at(pipe, "HG001") or text_at(pipe, "HG002"),
             from_node=text_at(pipe, "HG003"),
             to_node=text_at(pipe, "HG004"),
-            direction=_DIRECTIONS.get(text_at(inspection, "HI101")),
+            direction=direction_of(text_at(inspection, "HI101")),
             date=text_at(inspection, "HI104"),
             diameter_mm=positive(text_at(pipe, "HG307")) or positive(text_at(pipe, "HG306")),
             material=text_at(pipe, "HG304"),

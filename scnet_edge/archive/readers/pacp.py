@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from scnet_edge.archive.coding import CodedInspection, Condition, Direction
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
     FEET_M,
     INCH_MM,
@@ -25,6 +25,7 @@ from scnet_edge.archive.readers.values import (
     bounded,
     clock,
     code_of,
+    direction_of,
     encoding_of,
     film_time,
     join_stretches,
@@ -40,7 +41,6 @@ MAX_CELLS = 10_000_000  # of a table; each takes some hundred bytes of memory
 TABLES = ("Inspections", "Conditions", "Media_Inspections", "Media_Conditions")
 ACCESS = (b"\0\1\0\0Standard Jet DB\0", b"\0\1\0\0Standard ACE DB\0")
 _EXPORT_S = 120
-_DIRECTIONS: dict[str, Direction] = {"D": "downstream", "U": "upstream"}
 _CONTINUOUS = re.compile(r"([SF])(\d+)")
 Row: TypeAlias = dict[str, str]
 
@@ -159,7 +159,7 @@ def _inspections(tables: dict[str, list[Row]]) -> Iterator[CodedInspection]:
             pipe=row.get("Pipe_Segment_Reference", ""),
             from_node=row.get("Upstream_MH", ""),
             to_node=row.get("Downstream_MH", ""),
-            direction=_DIRECTIONS.get(row.get("Direction", "").upper()[:1]),
+            direction=direction_of(row.get("Direction")),
             date=_date(row.get("Inspection_Date") or row.get("Date", "")),
             diameter_mm=None if size is None else size * (1.0 if metric else INCH_MM),
             material=row.get("Material", ""),

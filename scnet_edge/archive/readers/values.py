@@ -12,13 +12,18 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from scnet_edge.archive.coding import CodedInspection, Condition
+from scnet_edge.archive.coding import CodedInspection, Condition, Direction
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.files import read_file
 
 MAX_BYTES = 128 << 20  # of a file that is read whole
 MAX_CONDITIONS = 1_000_000  # of one database, its films counted as well
 FEET_M, INCH_MM = 0.3048, 25.4
+# With the flow (downstream, 1, in Fließrichtung, oben) and against it (upstream, 2, gegen, unten).
+_DIRECTIONS: dict[str, Direction] = {
+    **dict.fromkeys("D1IO", "downstream"),
+    **dict.fromkeys("U2G", "upstream"),
+}
 _LARGEST = 1e6
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 _EN13508 = re.compile(r"(B[A-D][A-Z])[ ._-]*([A-Z]{0,2})[ ._-]*([A-Z]{0,2})")
@@ -79,6 +84,11 @@ def positive(value: object) -> float | None:
     """Return a number above 0; None for anything else: 0 stands for unknown in most tables."""
     found = number(value)
     return found if found is not None and found > 0 else None
+
+
+def direction_of(value: object) -> Direction | None:
+    """Return which way the camera went, by the letter or number that any of the formats uses."""
+    return _DIRECTIONS.get(plain(value).upper()[:1])
 
 
 def clock(value: object) -> float | None:

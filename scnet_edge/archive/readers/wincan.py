@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from scnet_edge.archive.coding import CodedInspection, Condition, Direction
+from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.media import is_film
 from scnet_edge.archive.readers.values import (
     bounded,
     clock,
     code_of,
+    direction_of,
     film_time,
     join_stretches,
     number,
@@ -58,14 +59,6 @@ _COLUMNS = {
     "OPERATOR": ("OP_PK", "OP_Key"),
 }
 _REQUIRED = ("SECTION", "SECINSP", "SECOBS")
-_DIRECTIONS: dict[str, Direction] = {
-    "D": "downstream",
-    "1": "downstream",
-    "I": "downstream",
-    "U": "upstream",
-    "2": "upstream",
-    "G": "upstream",
-}
 Rows: TypeAlias = list[dict[str, object]]
 
 
@@ -178,7 +171,7 @@ def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator
             pipe=plain(section.get("OBJ_Key")),
             from_node=from_node,
             to_node=to_node,
-            direction=_DIRECTIONS.get(plain(row.get("INS_InspectionDir")).upper()),
+            direction=direction_of(row.get("INS_InspectionDir")),
             date=plain(row.get("INS_StartDate"))[:10],
             diameter_mm=positive(section.get("OBJ_Size1")),
             material=plain(section.get("OBJ_Material")),

@@ -16,9 +16,12 @@ from scnet_edge.survey.exchange.isybau import write_isybau
 from scnet_edge.survey.exchange.m150 import write_m150
 from scnet_edge.survey.exchange.pacp import write_pacp
 from scnet_edge.survey.exchange.table import PLAIN_DIALECT, dialect_of, write_table
+from scnet_edge.survey.exchange.training import write_training
 from scnet_edge.survey.folder import Survey
 
-Format: TypeAlias = Literal["csv", "json", "geojson", "coco", "pacp-csv", "isybau-xml", "m150-xml"]
+Format: TypeAlias = Literal[
+    "csv", "json", "geojson", "coco", "pacp-csv", "isybau-xml", "m150-xml", "training"
+]
 Writer: TypeAlias = Callable[[Survey, Codes, Path], list[Path]]
 
 WRITERS: dict[Format, Writer] = {
@@ -29,6 +32,7 @@ WRITERS: dict[Format, Writer] = {
     "pacp-csv": write_pacp,
     "isybau-xml": write_isybau,
     "m150-xml": write_m150,
+    "training": write_training,
 }
 FOR_PIPES: tuple[Format, ...] = ("pacp-csv", "isybau-xml", "m150-xml")
 

@@ -1,0 +1,82 @@
+"""What reviewers have decided, read back as the trainings read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hand_made import facts, observation, picture
+
+from scnet_edge.data.corpus import read_corpus
+from scnet_edge.data.datasets import open_dataset
+from scnet_edge.errors import InputError
+from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.exchange import export
+from scnet_edge.survey.folder import read_survey
+from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.recorder import record
+from scnet_edge.survey.review import review
+from scnet_edge.survey.sorting import set_aside
+from scnet_edge.survey.space import DiskLimits
+
+SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
+COUNT = 10
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    folder = tmp_path / "survey"
+    with Journal(folder, facts(), limits=SMALL) as journal:
+        for seq in range(1, COUNT + 1):
+            record(journal, observation(seq, confidence=0.6), *picture(seq))
+    return folder
+
+
+def write(survey: Path, out: Path) -> Path:
+    [corpus] = export(set_aside(read_survey(survey)), read_codes(), "training", out)
+    return corpus
+
+
+def test_accepted_is_crack_and_rejected_is_none(survey: Path, tmp_path: Path) -> None:
+    corrected = np.zeros((120, 160), np.bool_)
+    corrected[40:50, 20:60] = True
+    for seq in range(1, COUNT):  # the last one nobody has looked at
+        review(survey, seq, verdict="rejected" if seq % 2 else "accepted", by="a")
+    review(survey, 2, mask=corrected, by="a")
+    out = tmp_path / "learn"
+    [reviewed] = read_corpus(write(survey, out)).sets
+    samples = {split: reviewed.samples(split) for split in ("train", "test")}
+    names = {split: [int(s.name[-6:]) for s in found] for split, found in samples.items()}
+    assert names == {"train": [1, 2, 3, 4, 5, 6, 7], "test": [8, 9]}
+    for sample in (*samples["train"], *samples["test"]):
+        seq = int(sample.name[-6:])
+        expected = corrected if seq == 2 else picture(seq)[1]
+        assert np.array_equal(sample.read_mask(), expected & (seq % 2 == 0))
+        shot = survey / "snapshots" / f"{seq:06d}.jpg"
+        assert sample.image.read_bytes() == shot.read_bytes()
+
+
+def test_two_surveys_share_a_folder(survey: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    with Journal(other, facts(survey_id="ffff"), limits=SMALL) as journal:
+        record(journal, observation(1, review="accepted"), *picture(1))
+    for seq in range(1, COUNT + 1):
+        review(survey, seq, verdict="accepted", by="a")
+    for folder in (survey, other):
+        write(folder, tmp_path / "learn")
+    assert len(open_dataset(f"folder:{tmp_path / 'learn'}", "all")) == COUNT + 1
+
+
+def test_a_crack_without_its_mask_teaches_nothing(survey: Path, tmp_path: Path) -> None:
+    for seq in (1, 2):
+        review(survey, seq, verdict="accepted", by="a")
+    (survey / "snapshots" / "000001.png").unlink()
+    write(survey, tmp_path / "learn")
+    assert [s.name[-6:] for s in open_dataset(f"folder:{tmp_path / 'learn'}", "all")] == ["000002"]
+
+
+def test_without_a_review_there_is_nothing_to_learn(survey: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="review them first"):
+        write(survey, tmp_path / "learn")
+    assert not (tmp_path / "learn" / "train").exists()
