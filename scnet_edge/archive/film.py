@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -117,6 +118,7 @@ def _inspected(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> D
                 return None
             if not journal.progress.frames:
                 raise InputError(f"{link}: no frame of it could be used")
+    _require_pictures(survey)
     seal(survey, lambda found: with_chainage(found, readings, setup) if readings else found)
     return _done(film, read_survey(survey), name, cut)
 
@@ -136,6 +138,13 @@ def _driven(
         left = counters.dropped["stopped"] + counters.dropped["failed"]
         inspector.close(finished=inspector.exhausted and not left)
     return cut
+
+
+def _require_pictures(survey: Path) -> None:
+    """Raise OSError where the disk had no room for pictures: such a film is no result."""
+    if any(alarm.reason == "disk_full" for alarm in read_survey(survey).alarms):
+        shutil.rmtree(survey)
+        raise OSError(errno.ENOSPC, "no room for the pictures of a film's cracks", str(survey))
 
 
 def _is_finished(survey: Path) -> bool:

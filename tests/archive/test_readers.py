@@ -143,6 +143,14 @@ def test_a_damaged_file_is_one_line(
     assert "root:" not in str(raised.value)
 
 
+def test_another_version_of_a_database_says_what_is_missing(tmp_path: Path) -> None:
+    path = coded_files.write_wincan(tmp_path / "other.db3")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("ALTER TABLE SECOBS RENAME COLUMN OBS_OpCode TO OBS_Code")
+    with pytest.raises(InputError, match="SECOBS has no column OBS_OpCode: another version"):
+        read_inspections(path)
+
+
 def test_a_database_that_never_ends_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,9 +166,9 @@ def test_a_database_that_never_ends_is_given_up(
     monkeypatch.setattr("scnet_edge.archive.readers.wincan._LONGEST_S", 0.0)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DROP VIEW SECOBS")
-        db.execute("CREATE TABLE SECOBS (OBS_PK TEXT)")
-        rows = (("x",) for _ in range(50_000))
-        db.executemany("INSERT INTO SECOBS VALUES (?)", rows)
+        db.execute("CREATE TABLE SECOBS (OBS_PK, OBS_Inspection_FK, OBS_OpCode, OBS_Distance)")
+        rows = (("x", "1", "BABBA", 1.0) for _ in range(50_000))
+        db.executemany("INSERT INTO SECOBS VALUES (?, ?, ?, ?)", rows)
     with pytest.raises(InputError, match="takes too long"):
         read_inspections(path)
 

@@ -21,8 +21,8 @@ from scnet_edge.archive import workers
 from scnet_edge.archive.chainage import with_chainage
 from scnet_edge.archive.coded_odometry import coded_readings, write_readings
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.film import _odometry_of, setup_of
-from scnet_edge.archive.folder import Done, Job, read_archive
+from scnet_edge.archive.film import _odometry_of, inspect_film, setup_of
+from scnet_edge.archive.folder import Done, Job, film_folder, read_archive
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.run import run_archive, status_of
 from scnet_edge.archive.scan import scan
@@ -30,6 +30,7 @@ from scnet_edge.bundle.manifest import FUSED, read_manifest
 from scnet_edge.errors import ConfigError, EngineError, ScnetEdgeError
 from scnet_edge.inspection.osd_odometry import CounterRead
 from scnet_edge.inspection.setup import Setup
+from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.report.page import REPORT
@@ -178,6 +179,23 @@ def test_a_bundle_that_does_not_open_ends_the_run_in_one_line(
         run_archive(path, job, tmp_path / "out", workers=1)
     assert len(str(raised.value).splitlines()) == 1
     assert status_of(tmp_path / "out")[0]["waiting"] == 4
+
+
+def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(
+    films: Path, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, manifest = scanned(films, tmp_path / "a.parquet")
+    out = tmp_path / "out"
+    film = next(row for row in manifest.films if row.path.endswith("prüfung_1.avi"))
+    pipeline = Pipeline.open(job.bundle, threads=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("scnet_edge.survey.recorder.free_bytes", lambda folder: 0)
+        with pytest.raises(OSError, match="no room for the pictures"):
+            inspect_film(film, job, pipeline, out)
+    assert not (film_folder(out, film) / "survey").exists()
+    done = inspect_film(film, job, pipeline, out)
+    assert done is not None
+    assert (done.state, done.cracks) == ("inspected", 2)
 
 
 def test_results_are_never_mixed(films: Path, job: Job, tmp_path: Path) -> None:

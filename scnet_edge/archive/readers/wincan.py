@@ -58,7 +58,11 @@ _COLUMNS = {
     "SECOBSMM": ("OMM_Observation_FK", "OMM_FileName", "OMM_Type"),
     "OPERATOR": ("OP_PK", "OP_Key"),
 }
-_REQUIRED = ("SECTION", "SECINSP", "SECOBS")
+_REQUIRED = {
+    "SECTION": ("OBJ_PK", "OBJ_Key"),
+    "SECINSP": ("INS_PK", "INS_Section_FK"),
+    "SECOBS": ("OBS_PK", "OBS_Inspection_FK", "OBS_OpCode", "OBS_Distance"),
+}
 Rows: TypeAlias = list[dict[str, object]]
 
 
@@ -124,6 +128,11 @@ def _rows(db: sqlite3.Connection, table: str, budget: _Budget) -> Rows:
     """Return the rows of a table that are not marked as deleted."""
     stored = [str(c[1]) for c in db.execute(f"PRAGMA table_xinfo({table})") if c[6] == 0]
     deleted = next((name for name in stored if name.endswith("_Deleted")), "")
+    if missing := [name for name in _REQUIRED.get(table, ()) if name not in stored]:
+        raise InputError(
+            f"the table {table} has no column {missing[0]}: another version of WinCan; export it "
+            "as ISYBAU or DWA-M 150 XML"
+        )
     names = [name for name in _COLUMNS[table] if name in stored] + ([deleted] if deleted else [])
     quoted = ('"' + name.replace('"', '""') + '"' for name in names)
     cells = ", ".join(f"substr({name}, 1, {_LONGEST_CELL})" for name in quoted)
