@@ -1,10 +1,8 @@
-"""A whole archive held against its human coding: per film, in sum, and as a list to train on."""
+"""A whole archive held against its human coding: per film, and in sum."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +12,7 @@ from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.archive.media import Media
 from scnet_edge.config import write_json
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.exchange.table import write_rows
 from scnet_edge.survey.folder import read_survey
-
-TRAINING_COLUMNS = (
-    *("label", "picture", "mask", "film", "film_s", "distance_m", "kind", "code", "confidence"),
-)
-LABELS = {"agrees": "crack", "part": "crack", "only ours": "unconfirmed", "only theirs": "missed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,27 +62,6 @@ def totals(agreements: list[FilmAgreement]) -> tuple[Counter[str], dict[str, flo
     return counts, scores([p for a in agreements for p in a.pairings])
 
 
-def write_training_list(path: Path, archive: Path, agreements: list[FilmAgreement]) -> int:
-    """Write what to train on as CSV, and return how many lines.
-
-    A `crack` is one that both have seen: its picture, and our mask. `unconfirmed` is ours alone: a
-    negative, once a person has looked. `missed` is theirs alone: the operator's photograph, or the
-    film and the second. Paths are relative to the file's folder.
-    """
-    job, manifest, _ = read_archive(archive)
-    media, root, here = pictures_of(manifest), os.fsencode(job.root), path.absolute().parent
-    rows = [
-        {
-            name: _relative(value, here) if name in ("picture", "mask") else value
-            for name, value in row.items()
-        }
-        for agreement in agreements
-        for row in _training_rows(archive, agreement, media, root)
-    ]
-    write_rows(path, TRAINING_COLUMNS, rows)
-    return len(rows)
-
-
 def write_pairings(path: Path, agreements: list[FilmAgreement], tolerances: Tolerances) -> None:
     """Write every pairing as JSON, with the tolerances that it was made with."""
     _, score = totals(agreements)
@@ -124,40 +95,3 @@ def our_picture(archive: Path, agreement: FilmAgreement, pairing: Pairing) -> Pa
         return None
     place = film_folder(archive, agreement.film) / SURVEY / SNAPSHOTS
     return (place / pairing.ours.snapshot).absolute()
-
-
-def _relative(path: object, folder: Path) -> str:
-    """Return a path as text, from a folder; what is no text in it as escapes."""
-    relative = os.path.relpath(str(path), folder) if path else ""
-    return relative.encode("utf-8", "backslashreplace").decode()
-
-
-def _training_rows(
-    archive: Path, agreement: FilmAgreement, media: Media, root: bytes
-) -> Iterator[dict[str, object]]:
-    for pairing in agreement.pairings:
-        label = LABELS.get(pairing.verdict)
-        if label is None:
-            continue
-        ours, theirs = pairing.ours, pairing.theirs
-        picture = our_picture(archive, agreement, pairing)
-        row: dict[str, object] = {"label": label, "film": agreement.film.path}
-        if ours is not None:
-            row |= {
-                "picture": picture or "",
-                "mask": picture.with_suffix(".png") if picture else "",
-                "film_s": "" if ours.time_s is None else round(ours.time_s, 2),
-                "distance_m": ours.start_m,
-                "kind": ours.kind,
-                "confidence": round(ours.confidence, 3),
-            }
-        if theirs is not None:
-            row["code"] = theirs.code
-        if ours is None and theirs is not None:
-            photo = human_picture(agreement, pairing, media)
-            row |= {
-                "picture": "" if photo is None else os.fsdecode(root + b"/" + photo),
-                "film_s": "" if theirs.film_s is None else theirs.film_s,
-                "distance_m": theirs.distance_m,
-            }
-        yield row

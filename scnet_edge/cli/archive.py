@@ -204,22 +204,18 @@ def compare(
     ] = 1.5,
     json: Annotated[Path | None, typer.Option(help="Write every pairing to this file.")] = None,
     for_training: Annotated[
-        Path | None, typer.Option(help="Write a CSV list of pictures and labels to train on.")
+        Path | None, typer.Option(help="Write what the coding confirms as a corpus to train on.")
     ] = None,
 ) -> None:
     """Hold our records against the human coding: what agrees, differs, and stands alone."""
-    from scnet_edge.archive.agreement import (
-        compare_archive,
-        totals,
-        write_pairings,
-        write_training_list,
-    )
+    from scnet_edge.archive.agreement import compare_archive, totals, write_pairings
     from scnet_edge.archive.compare import Tolerances
+    from scnet_edge.archive.learning import write_confirmed
     from scnet_edge.archive.report import write_disagreements
     from scnet_edge.folders import check_file
 
-    for path in filter(None, (json, for_training)):
-        check_file(path)
+    if json is not None:
+        check_file(json)
     tolerances = Tolerances(distance_m=distance, clock_h=clock)
     agreements, left = compare_archive(results, tolerances)
     counts, score = totals(agreements)
@@ -235,5 +231,5 @@ def compare(
         write_pairings(json, agreements, tolerances)
         typer.echo(json)
     if for_training is not None:
-        count = write_training_list(for_training, results, agreements)
-        typer.echo(f"{for_training}: {count} pictures and labels")
+        frames, missed = write_confirmed(for_training, results, agreements)
+        typer.echo(f"{for_training}: {frames} confirmed frames, {missed} pictures of missed cracks")

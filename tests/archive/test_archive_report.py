@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hand_made import HOSTILE, facts, observation, picture
 from lxml import html
 
-from scnet_edge.archive.agreement import compare_archive, totals, write_training_list
+from scnet_edge.archive.agreement import compare_archive, totals
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances
 from scnet_edge.archive.folder import Done, Job, film_folder, mark_done, open_archive
+from scnet_edge.archive.learning import write_confirmed
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.report import write_report
+from scnet_edge.data.corpus import read_corpus
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Observation
 from scnet_edge.survey.codes import find_limit, read_codes
@@ -128,19 +129,22 @@ def test_the_comparison_shows_both_sides_and_says_what_is_left_out(archive: Path
     assert "at most 0.5 m apart" in page.text_content()
 
 
-def test_the_list_to_train_on_has_pictures_masks_and_labels(archive: Path) -> None:
+def test_what_both_have_seen_is_a_corpus_and_what_we_missed_only_scores(
+    archive: Path, tmp_path: Path
+) -> None:
+    (archive.parent / "films" / "P").mkdir(parents=True)
+    (archive.parent / "films" / "P" / "x 1.jpg").write_bytes(b"a photograph")
     agreements, _ = compare_archive(archive, Tolerances())
-    count = write_training_list(archive / "t.csv", archive, agreements)
-    with (archive / "t.csv").open(newline="", encoding="utf-8") as f:
-        rows = list(csv.DictReader(f))
-    assert len(rows) == count == 4
-    by_label = {r["label"]: r for r in rows}
-    assert set(by_label) == {"crack", "unconfirmed", "missed"}
-    for label in ("crack", "unconfirmed"):
-        assert (archive / by_label[label]["picture"]).is_file()
-        assert (archive / by_label[label]["mask"]).is_file()
-    assert by_label["missed"]["picture"] == os.path.join("..", "films", "P", "x 1.jpg")  # noqa: PTH118
-    assert by_label["missed"]["film_s"] == "70.0"
+    assert write_confirmed(tmp_path / "learn", archive, agreements) == (1, 1)
+    corpus = read_corpus(tmp_path / "learn" / "corpus.toml")
+    confirmed, missed = corpus.sets
+    [sample] = confirmed.samples("all")
+    [pairing] = [p for a in agreements for p in a.pairings if p.verdict == "agrees"]
+    assert pairing.ours is not None
+    assert np.array_equal(sample.read_mask(), picture(pairing.ours.seq)[1])
+    assert missed.share == 0
+    [photo] = missed.samples("all")
+    assert photo.image.read_bytes() == (archive.parent / "films" / "P" / "x 1.jpg").read_bytes()
 
 
 def test_the_commands(archive: Path, command_line: Callable[..., Any], tmp_path: Path) -> None:

@@ -28,15 +28,16 @@ from scnet_edge.types import Mask
 CORPUS = "corpus.toml"
 TEST_SHARE = 0.2  # of the frames, the last ones: neighbours show the same crack
 CORPUS_TEXT = """\
-# What reviewers have decided, with drawn walls beside it, so that a net does not forget.
+# What people have confirmed, with drawn walls beside it, so that a net does not forget.
 licence = "as your footage; drawn walls are ours"
 drawn = 0.3
 plain = 0.1
-
+"""
+SET_TEXT = """
 [[set]]
-name = "reviewed"
-data = "folder:{folder}"
-share = 0.6
+name = "{name}"
+data = "{layout}:{folder}"
+share = {share}
 licence = "as your footage"
 """
 
@@ -49,21 +50,52 @@ def write_training(survey: Survey, codes: Codes, folder: Path) -> list[Path]:
     Raises:
         InputError: no frame has been reviewed.
     """
-    frames = _reviewed_frames(survey)
-    if not frames:
+    if not write_frames(survey, folder):
         raise InputError(
             f"{survey.folder}: no frame whose records are all reviewed and have a picture; "
             "review them first, scnet-edge review SURVEY --serve"
         )
-    first_test = len(frames) - round(TEST_SHARE * len(frames))
+    return [write_corpus(folder)]
+
+
+def write_frames(survey: Survey, folder: Path, *, test_share: float = TEST_SHARE) -> int:
+    """Write the reviewed frames of a survey as a data set, and return how many.
+
+    Args:
+        survey: what is rejected or accepted in it is learnt.
+        folder: of the data set; frames of other surveys may be there.
+        test_share: of the frames, the last ones, that test and do not train.
+    """
+    frames = _reviewed_frames(survey)
+    first_test = len(frames) - round(test_share * len(frames))
     for i, (picture, mask) in enumerate(frames):
-        part = make_subfolder(folder, "train" if i < first_test else "test")
+        part = make_subfolder(_made(folder), "train" if i < first_test else "test")
         name = f"{survey.facts.survey_id}-{picture.stem}"
         write_file(make_subfolder(part, "images") / f"{name}.jpg", picture.read_bytes())
         write_image(make_subfolder(part, "masks") / f"{name}.png", mask.astype(np.uint8))
-    path = folder / CORPUS
-    write_file(path, CORPUS_TEXT.format(folder=folder.absolute()).encode())
-    return [path]
+    return len(frames)
+
+
+def write_corpus(folder: Path, *, missed: Path | None = None) -> Path:
+    """Write the corpus of a folder that `write_frames` filled, and return its file.
+
+    Args:
+        folder: of the data set.
+        missed: a folder of pictures that show a crack somewhere; they only score.
+    """
+    sets = [("confirmed", "folder", folder, 0.6)]
+    sets += [] if missed is None else [("missed", "image-level", missed, 0.0)]
+    text = CORPUS_TEXT + "".join(
+        SET_TEXT.format(name=name, layout=layout, folder=place.absolute(), share=share)
+        for name, layout, place, share in sets
+    )
+    write_file(folder / CORPUS, text.encode())
+    return folder / CORPUS
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _reviewed_frames(survey: Survey) -> list[tuple[Path, Mask]]:
