@@ -7,6 +7,7 @@ kills    all of them inspected twice, undisturbed and with 60 kills of workers: 
 workers  one worker process and two, in turns: films a minute, processor seconds a film
 counter  distance counters drawn over made films: readings within 0.05 m
 coding   simulated rides against a human coding made from their truth: pairs of one crack
+review   the server of the review page with 500 records of such a ride: seconds to list, to say
 
 `--out` keeps the parts that are there and were not asked for. Needs ffmpeg. Other programs on the
 machine slow it down: the load is in the result.
@@ -34,6 +35,7 @@ from typing import Any
 from benchmarks.archive_coding import paired_with_coding
 from benchmarks.archive_counter import counters_read
 from benchmarks.archive_films import make_archive
+from benchmarks.archive_review import reviewed
 from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import ArchiveManifest, read_manifest, write_manifest
 from scnet_edge.archive.run import run_archive, status_of
@@ -159,6 +161,7 @@ PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
     "workers": turned,
     "counter": lambda asked: counters_read(asked.work / "counters"),
     "coding": lambda asked: paired_with_coding(asked.bundle, asked.work / "coding"),
+    "review": lambda asked: reviewed(asked.work / "coding/1/survey", asked.work / "review"),
 }
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.survey import shows, survey_ride
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances, compare
-from scnet_edge.simulation.scene import Plan, Scene
-from scnet_edge.survey.folder import Survey
+from scnet_edge.simulation.scene import Plan, Scene, make_scene
+from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.sorting import set_aside
 
 RIDES, METRES, CRACKS = 4, 10.0, 20
@@ -36,7 +36,7 @@ def paired_with_coding(bundle: Path, folder: Path) -> dict[str, Any]:
     chance, counts, verdicts = random.Random(5), Counter[str](), Counter[str]()
     for seed in range(1, RIDES + 1):
         plan = Plan(seed=seed, metres=METRES, cracks=CRACKS, speed_mps=0.4, fps=8.0)
-        scene, survey = survey_ride(plan, bundle, folder / str(seed))
+        scene, survey = _inspect_ride(plan, bundle, folder / str(seed))
         survey = set_aside(survey)
         coding = CodedInspection(
             system="m150", pipe="1", conditions=tuple(_note(scene, survey, chance))
@@ -47,8 +47,8 @@ def paired_with_coding(bundle: Path, folder: Path) -> dict[str, Any]:
         found = set[str]()
         for pair in compare(survey, coding, Tolerances()):
             verdicts[pair.verdict] += 1
-            if pair.ours is None or pair.theirs is None:
-                continue
+            if pair.ours is None or pair.theirs is None or not pair.theirs.text:
+                continue  # alone, or coded as something else
             true = shown.get(pair.ours.seq) == pair.theirs.text
             counts["false_pairs"] += not true
             found |= {pair.theirs.text} if true else set()
@@ -63,6 +63,13 @@ def paired_with_coding(bundle: Path, folder: Path) -> dict[str, Any]:
         "rides": RIDES,
         "metres": METRES,
     }
+
+
+def _inspect_ride(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
+    """Return a ride and its survey; one that is there from before is read."""
+    if not (folder / "survey").exists():
+        return survey_ride(plan, bundle, folder)
+    return make_scene(plan), read_survey(folder / "survey")
 
 
 def _find_crack(scene: Scene, survey: Survey) -> dict[int, str]:

@@ -16,6 +16,13 @@ from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
 from scnet_edge.models.cards import find_card
+from scripts.archive_tables import (
+    archive_coding,
+    archive_counter,
+    archive_films,
+    archive_review,
+    archive_workers,
+)
 from scripts.field_tables import domains, operating_points
 from scripts.tables import RESULTS, ROOT, edge_models, table
 
@@ -394,6 +401,11 @@ TABLES_BY_NAME: dict[str, Callable[[], str]] = {
     "domains": domains,
     "operating-points": operating_points,
     "rarity": rarity,
+    "archive-films": archive_films,
+    "archive-workers": archive_workers,
+    "archive-counter": archive_counter,
+    "archive-coding": archive_coding,
+    "archive-review": archive_review,
     "survey": survey,
     "survey-by-confidence": survey_by_confidence,
     "prior-study": prior_study,

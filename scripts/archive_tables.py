@@ -1,0 +1,88 @@
+"""The tables of the archive commands, from what `benchmarks/archive.py` measured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from scripts.tables import RESULTS, table
+
+
+def archive_films() -> str:
+    """Return what becomes of 200 made films, undisturbed and with workers killed."""
+    scan, kills = _part("scan"), _part("kills")
+    status = kills["status"]
+    rows = [
+        ["films found by the scan", f"{scan['accounted_for']} of {scan['films']}"],
+        ["seconds of the scan", f"{scan['seconds']:.1f}"],
+        [
+            "inspected; unreadable, with the reason",
+            f"{status['inspected']}; {status['unreadable']}",
+        ],
+        ["workers killed", str(kills["kills"])],
+        ["files of results that differ", f"{kills['files_that_differ']} of {kills['files']}"],
+        [
+            "seconds, undisturbed and with the kills",
+            f"{kills['seconds_undisturbed']:.0f}, {kills['seconds_with_kills']:.0f}",
+        ],
+    ]
+    return table(("", "200 films, two workers"), rows)
+
+
+def archive_workers() -> str:
+    """Return one worker process against two."""
+    part = _part("workers")
+    rows = [
+        [
+            workers,
+            f"{part['films_a_minute'][workers]:.1f}",
+            f"{part['processor_s_a_film'][workers]:.2f}",
+        ]
+        for workers in ("1", "2")
+    ]
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in part["two_against_one"])
+    rows.append(["two against one, by turn", ratios, ""])
+    return table(("workers", "films a minute", "processor seconds a film"), rows)
+
+
+def archive_counter() -> str:
+    """Return how drawn counters are read."""
+    part = _part("counter")
+    rows = [
+        [
+            name,
+            str(row["asked"]),
+            str(row["readings"]),
+            str(row["within"]),
+            f"{row['most_off_m']} m",
+        ]
+        for name, row in part["styles"].items()
+    ]
+    near = f"within {part['near_m']} m"
+    return table(("counter", "times asked", "readings kept", near, "furthest off"), rows)
+
+
+def archive_coding() -> str:
+    """Return the pairs that the comparison with a made human coding finds."""
+    part = _part("coding")
+    rows = [
+        [name.replace("_", " "), str(part[name])]
+        for name in ("cracks", "conditions", "records", "pairs", "pairs_found", "false_pairs")
+    ]
+    metres = f"{part['rides']} rides of {part['metres']:g} m"
+    return table(("", metres), rows)
+
+
+def archive_review() -> str:
+    """Return how long the page of a reviewer waits for its server."""
+    part = _part("review")
+    rows = [
+        [f"seconds until {part['records']} records are listed", f"{part['listed_s']:.2f}"],
+        ["seconds until a verdict is on the disk, median", f"{part['verdict_s_median']:.2f}"],
+        ["the longest", f"{part['verdict_s_most']:.2f}"],
+    ]
+    return table(("", "review page"), rows)
+
+
+def _part(name: str) -> Any:
+    return json.loads((RESULTS / "archive.json").read_text(encoding="utf-8"))[name]
