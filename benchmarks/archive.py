@@ -32,10 +32,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.archive_coding import paired_with_coding
-from benchmarks.archive_counter import counters_read
+from benchmarks.archive_coding import measure_coding
+from benchmarks.archive_counter import measure_counters
 from benchmarks.archive_films import make_archive
-from benchmarks.archive_review import reviewed
+from benchmarks.archive_review import measure_review
 from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import ArchiveManifest, read_manifest, write_manifest
 from scnet_edge.archive.run import run_archive, status_of
@@ -86,9 +86,9 @@ def main() -> None:
             given.out.write_text(text + "\n", encoding="utf-8")
 
 
-def scanned(asked: Asked) -> dict[str, Any]:
+def measure_scan(asked: Asked) -> dict[str, Any]:
     """Return what a scan finds of all films that were made."""
-    films = _made(asked)
+    films = _make_films(asked)
     start_s = time.monotonic()
     manifest = scan(asked.work / "archive")
     write_manifest(_manifest(asked), manifest)
@@ -102,9 +102,9 @@ def scanned(asked: Asked) -> dict[str, Any]:
     }
 
 
-def killed(asked: Asked) -> dict[str, Any]:
+def measure_kills(asked: Asked) -> dict[str, Any]:
     """Return whether killed workers change a byte of the results."""
-    _made(asked)
+    _make_films(asked)
     manifest = _manifest(asked)
     write_manifest(manifest, scan(asked.work / "archive"))
     calm, disturbed, kills = asked.work / "calm", asked.work / "killed", list[float]()
@@ -112,7 +112,7 @@ def killed(asked: Asked) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
     calm_s = _run(asked, manifest, calm, workers=2)
     killed_s = _run(asked, manifest, disturbed, workers=2, kills=kills)
-    one, other = _hashes(calm), _hashes(disturbed)
+    one, other = _hash_files(calm), _hash_files(disturbed)
     return {
         "status": status_of(calm)[0],
         "reasons": status_of(disturbed)[1],
@@ -124,9 +124,9 @@ def killed(asked: Asked) -> dict[str, Any]:
     }
 
 
-def turned(asked: Asked) -> dict[str, Any]:
+def measure_workers(asked: Asked) -> dict[str, Any]:
     """Return the films a minute of one worker process and of two, in turns."""
-    _made(asked)
+    _make_films(asked)
     whole = scan(asked.work / "archive")
     whole_films = [row for row in whole.films if row.state == "matched"][:FILMS_A_TURN]
     manifest = asked.work / "few.parquet"
@@ -156,16 +156,16 @@ def turned(asked: Asked) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
-    "scan": scanned,
-    "kills": killed,
-    "workers": turned,
-    "counter": lambda asked: counters_read(asked.work / "counters"),
-    "coding": lambda asked: paired_with_coding(asked.bundle, asked.work / "coding"),
-    "review": lambda asked: reviewed(asked.work / "coding/1/survey", asked.work / "review"),
+    "scan": measure_scan,
+    "kills": measure_kills,
+    "workers": measure_workers,
+    "counter": lambda asked: measure_counters(asked.work / "counters"),
+    "coding": lambda asked: measure_coding(asked.bundle, asked.work / "coding"),
+    "review": lambda asked: measure_review(asked.work / "coding/1/survey", asked.work / "review"),
 }
 
 
-def _made(asked: Asked) -> set[bytes]:
+def _make_films(asked: Asked) -> set[bytes]:
     """Return the films of the archive, which is made at the first call."""
     folder, listed = asked.work / "archive", asked.work / "films.json"
     if listed.exists():
@@ -223,7 +223,7 @@ def _kill(kills: list[float], most: int, ended: threading.Event) -> None:
             kills.append(time.monotonic())
 
 
-def _hashes(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path) -> dict[str, str]:
     files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 

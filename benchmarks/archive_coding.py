@@ -31,7 +31,7 @@ OFF_M, OFF_H = 0.12, 0.3  # standard deviations of what a person notes
 MISSED = 0.15  # share of the cracks
 
 
-def paired_with_coding(bundle: Path, folder: Path) -> dict[str, Any]:
+def measure_coding(bundle: Path, folder: Path) -> dict[str, Any]:
     """Return how many pairs of one crack the comparison finds, and how many of two."""
     chance, counts, verdicts = random.Random(5), Counter[str](), Counter[str]()
     for seed in range(1, RIDES + 1):

@@ -55,7 +55,7 @@ STYLES = {
 }
 
 
-def counters_read(folder: Path) -> dict[str, Any]:
+def measure_counters(folder: Path) -> dict[str, Any]:
     """Return for every style how many of its readings are right, with and without its place."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = {}

@@ -23,7 +23,7 @@ from scnet_edge.web.server import Served
 RECORDS, VERDICTS, SIZE_HW = 500, 60, (576, 720)
 
 
-def reviewed(survey: Path, folder: Path) -> dict[str, Any]:
+def measure_review(survey: Path, folder: Path) -> dict[str, Any]:
     """Return the seconds until all records are listed, and of a verdict until it is on the disk.
 
     Args:
@@ -42,13 +42,13 @@ def reviewed(survey: Path, folder: Path) -> dict[str, Any]:
     ) as desk:
         start_s = time.monotonic()
         for path in ("/", "/app.css", "/app.js", "/stage.js", "/film.js", "/survey.json"):
-            _asked(desk, path)
+            _ask(desk, path)
         listed_s = time.monotonic() - start_s
-        _asked(desk, "/picture/1.jpg")
+        _ask(desk, "/picture/1.jpg")
         verdicts_s = []
         for seq in range(1, VERDICTS + 1):
             start_s = time.monotonic()
-            _asked(desk, f"/review/{seq}", {"by": "x", "review": "accepted"})
+            _ask(desk, f"/review/{seq}", {"by": "x", "review": "accepted"})
             verdicts_s.append(time.monotonic() - start_s)
     return {
         "records": RECORDS,
@@ -58,7 +58,7 @@ def reviewed(survey: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _asked(desk: Served, path: str, body: object = None) -> bytes:
+def _ask(desk: Served, path: str, body: object = None) -> bytes:
     token = desk.url.partition("token=")[2]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with closing(http.client.HTTPConnection("127.0.0.1", desk.port, timeout=60)) as connection:

@@ -65,7 +65,7 @@ def _serve(
 
     from scnet_edge.robot.monitoring import stop_on_signals
     from scnet_edge.survey.codes import read_codes
-    from scnet_edge.survey.review import reviewer
+    from scnet_edge.survey.review import name_reviewer
 
     try:
         from scnet_edge.survey.desk.app import open_desk
@@ -75,7 +75,7 @@ def _serve(
     found = _film(survey, film)
     with (
         stop_on_signals(stop),
-        open_desk(survey, address, table, by=reviewer(by), film=found) as served,
+        open_desk(survey, address, table, by=name_reviewer(by), film=found) as served,
     ):
         typer.echo(f"review on {served.url}")
         if found is None:

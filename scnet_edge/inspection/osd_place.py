@@ -17,7 +17,7 @@ import numpy as np
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.inspection.osd_readings import MAX_SPEED_MPS, numbers_of
 from scnet_edge.types import Frame, Mask
-from scnet_edge.video.still import film_length_s, still_at
+from scnet_edge.video.still import read_length_s, read_still
 
 SCHEME = "osd://"
 LOOKS = 24  # frames that are looked at, over the whole film
@@ -77,11 +77,11 @@ def find_counter(film: Path, recognise: Callable[[Frame], str]) -> CounterPlace 
 
 def _looks(film: Path) -> list[tuple[float, Frame]]:
     """Return frames of the whole film with their times, all of one size."""
-    length_s = film_length_s(film)
+    length_s = read_length_s(film)
     if length_s is None:
         raise InputError(f"{film}: states no length; give the counter's place, osd://x,y,w,h")
     times_s = [length_s * (i + 0.5) / LOOKS for i in range(LOOKS)]
-    looks = [(time_s, still_at(film, time_s)) for time_s in times_s]
+    looks = [(time_s, read_still(film, time_s)) for time_s in times_s]
     return [look for look in looks if look[1].shape == looks[0][1].shape]
 
 

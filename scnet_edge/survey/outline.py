@@ -24,7 +24,7 @@ MOST_RINGS, MOST_CORNERS = 2000, 20_000  # that a page may send
 SUBPIXEL_BITS = 4
 
 
-def outline_of(mask: Mask) -> list[Ring]:
+def trace_outline(mask: Mask) -> list[Ring]:
     """Return the rings of a mask, (h, w) bool, as fine as some hundred points allow."""
     found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     tolerance_px = FINEST_PX
@@ -46,13 +46,13 @@ def draw(rings: Sequence[Ring], size_hw: tuple[int, int]) -> Mask:
 
 
 def edit(mask: Mask, rings: Sequence[Ring]) -> Mask:
-    """Return a mask, (h, w) bool, as `rings` make it, which were `outline_of` it.
+    """Return a mask, (h, w) bool, as `rings` make it, instead of those of `trace_outline`.
 
     Raises:
         InputError: rings without end or out of the picture, or nothing is left.
     """
     check_rings(rings, mask.shape)
-    before, after = draw(outline_of(mask), mask.shape), draw(rings, mask.shape)
+    before, after = draw(trace_outline(mask), mask.shape), draw(rings, mask.shape)
     changed = np.where(before != after, after, mask).astype(np.uint8)
     _, labels = cv2.connectedComponents(changed, connectivity=8)
     kept = np.isin(labels, np.unique(labels[after])) & (labels > 0)  # no crumbs of what was removed

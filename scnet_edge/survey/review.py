@@ -76,11 +76,11 @@ def review(
         SurveyError: no survey, none with this number, or a survey that is being written.
         ConfigError: a clock position, a name or remarks that cannot be.
     """
-    name = reviewer(by)
+    name = name_reviewer(by)
     if remarks is not None and len(remarks) > MOST_REMARKS:
         raise ConfigError(f"expected remarks of up to {MOST_REMARKS} characters")
-    with _changing(folder) as db:
-        old = _observation(db, folder, seq)
+    with _open_for_change(folder) as db:
+        old = _read_observation(db, folder, seq)
         new = old
         if (kind or old.kind) != old.kind or (opening or old.opening) != old.opening:
             new = _flag(new, CODE, kind=kind or old.kind, opening=opening or old.opening)
@@ -104,8 +104,8 @@ def edit(folder: Path, edits: Sequence[Edit], *, by: str | None = None) -> None:
     Raises:
         SurveyError: no survey, or one that is being written.
     """
-    with _changing(folder) as db:
-        _write(db, folder, edits, reviewer(by))
+    with _open_for_change(folder) as db:
+        _write(db, folder, edits, name_reviewer(by))
 
 
 def undo(folder: Path, *, by: str | None = None) -> Observation:
@@ -114,11 +114,11 @@ def undo(folder: Path, *, by: str | None = None) -> Observation:
     Raises:
         SurveyError: there is none, or another person has changed the record since.
     """
-    name = reviewer(by)
-    with _changing(folder) as db:
-        number, change, png = _last(db, folder, name)
+    name = name_reviewer(by)
+    with _open_for_change(folder) as db:
+        number, change, png = _find_last(db, folder, name)
         now = None if png is None else read_mask_file(folder, change.before.seq)
-        _log(db, folder, change.before.seq, name, now, undoes=number)
+        _write_change(db, folder, change.before.seq, name, now, undoes=number)
         if png:
             write_crack_mask(folder, change.before.seq, png)
         elif png is not None:
@@ -128,7 +128,7 @@ def undo(folder: Path, *, by: str | None = None) -> Observation:
     return change.before
 
 
-def reviewer(by: str | None) -> str:
+def name_reviewer(by: str | None) -> str:
     """Return a reviewer's name; this machine's user for None.
 
     Raises:
@@ -152,7 +152,7 @@ def check_clock(clock_h: tuple[float, float]) -> None:
 
 
 @contextmanager
-def _changing(folder: Path) -> Iterator[sqlite3.Connection]:
+def _open_for_change(folder: Path) -> Iterator[sqlite3.Connection]:
     """Hold a survey and its open journal, brought up to date."""
     read_survey(folder)  # says what is wrong with it
     try:
@@ -168,7 +168,7 @@ def _changing(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _all_or_none(db: sqlite3.Connection) -> Iterator[None]:
+def _commit_together(db: sqlite3.Connection) -> Iterator[None]:
     """Put statements into one transaction; closing the connection takes back what is not whole."""
     db.execute("BEGIN IMMEDIATE")
     yield
@@ -182,22 +182,22 @@ def _write(
     utc = datetime.now(timezone.utc).isoformat(timespec="seconds")
     now = [replace(one.after, reviewed_by=by, reviewed_utc=utc) for one in edits]
     masks = {one.after.seq: one.mask for one in edits if one.mask is not None}
-    with _all_or_none(db):
+    with _commit_together(db):
         for record in now:
             before = read_mask_file(folder, record.seq) if record.seq in masks else None
-            _log(db, folder, record.seq, by, before, utc=utc)
+            _write_change(db, folder, record.seq, by, before, utc=utc)
         half_done = [record for record in now if record.seq in masks]
         _update(db, [replace(record, review="needs_review") for record in half_done])
     for seq, mask in masks.items():
         write_crack_mask(folder, seq, mask)
-    with _all_or_none(db):
+    with _commit_together(db):
         _update(db, now)
     for record in now:
         write_sidecar(folder, record)
     return now
 
 
-def _log(
+def _write_change(
     db: sqlite3.Connection,
     folder: Path,
     seq: int,
@@ -207,7 +207,7 @@ def _log(
     utc: str | None = None,
     undoes: int | None = None,
 ) -> None:
-    before = _observation(db, folder, seq)
+    before = _read_observation(db, folder, seq)
     utc = utc or datetime.now(timezone.utc).isoformat(timespec="seconds")
     record = msgspec.json.encode(Change(by=by, utc=utc, before=before, undoes=undoes)).decode()
     db.execute("INSERT INTO change (record, mask) VALUES (?, ?)", (record, mask))
@@ -219,7 +219,7 @@ def _update(db: sqlite3.Connection, records: Sequence[Observation]) -> None:
         db.execute("UPDATE observation SET record = ? WHERE seq = ?", (text, one.seq))
 
 
-def _observation(db: sqlite3.Connection, folder: Path, seq: int) -> Observation:
+def _read_observation(db: sqlite3.Connection, folder: Path, seq: int) -> Observation:
     row = db.execute("SELECT record FROM observation WHERE seq = ?", (seq,)).fetchone()
     if row is None:
         [count] = db.execute("SELECT ifnull(max(seq), 0) FROM observation").fetchone()
@@ -227,7 +227,7 @@ def _observation(db: sqlite3.Connection, folder: Path, seq: int) -> Observation:
     return decode_row(row[0], Observation)
 
 
-def _last(db: sqlite3.Connection, folder: Path, by: str) -> tuple[int, Change, bytes | None]:
+def _find_last(db: sqlite3.Connection, folder: Path, by: str) -> tuple[int, Change, bytes | None]:
     """Return the last change of a person that stands, with its number and the mask before it."""
     undone, later = set[int](), dict[int, str]()
     for number, record, mask in db.execute("SELECT id, record, mask FROM change ORDER BY id DESC"):

@@ -16,7 +16,7 @@ EARLY_S = (1.0, 5.0, 20.0)  # before the picture that is wanted: to begin with a
 MOST_PICTURES = 1500  # that are decoded for one
 
 
-def still_at(path: Path, time_s: float) -> Frame:
+def read_still(path: Path, time_s: float) -> Frame:
     """Return the picture of a film that is shown at a time, (h, w, 3) uint8 BGR; else the last one.
 
     Args:
@@ -27,13 +27,13 @@ def still_at(path: Path, time_s: float) -> Frame:
         InputError: it cannot be read, or no picture decodes there.
     """
     for early_s in EARLY_S:  # some containers are sought to the whole picture after
-        frame, is_early_enough = _from(path, time_s, early_s)
+        frame, is_early_enough = _seek(path, time_s, early_s)
         if is_early_enough:
             return frame
     return frame
 
 
-def film_length_s(path: Path) -> float | None:
+def read_length_s(path: Path) -> float | None:
     """Return how long a film says it is; None where it does not.
 
     Raises:
@@ -43,7 +43,7 @@ def film_length_s(path: Path) -> float | None:
         return container.duration / av.time_base if container.duration else None
 
 
-def _from(path: Path, time_s: float, early_s: float) -> tuple[Frame, bool]:
+def _seek(path: Path, time_s: float, early_s: float) -> tuple[Frame, bool]:
     """Return the picture, sought for from some seconds before; and if one before it was there."""
     container = open_container(path)
     with container:

@@ -10,7 +10,7 @@ from films import walls, write_film
 
 from scnet_edge.errors import InputError
 from scnet_edge.video.film import Picture, open_film
-from scnet_edge.video.still import still_at
+from scnet_edge.video.still import read_still
 
 FILMS = {
     "film.mp4": ("libx264", False),
@@ -31,17 +31,17 @@ def test_a_still_is_the_film_s_picture(tmp_path: Path, name: str) -> None:
     film = open_film(path)
     read = [item for item in film.items if isinstance(item, Picture)]
     for number in (0, 1, 13, 30, 55):
-        shown = still_at(path, read[number].time_s).astype(int)
+        shown = read_still(path, read[number].time_s).astype(int)
         off = [float(np.abs(shown - one.frame).mean()) for one in read]
         assert int(np.argmin(off)) == number
 
 
 def test_behind_the_end_it_is_the_last_picture(tmp_path: Path) -> None:
     path = write_film(tmp_path / "film.mp4", walls(10), fps=10)
-    assert np.array_equal(still_at(path, 100.0), still_at(path, 0.9))
+    assert np.array_equal(read_still(path, 100.0), read_still(path, 0.9))
 
 
 def test_what_is_no_film_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"nothing" * 100)
     with pytest.raises(InputError, match="FFmpeg finds no video"):
-        still_at(tmp_path / "film.mp4", 1.0)
+        read_still(tmp_path / "film.mp4", 1.0)

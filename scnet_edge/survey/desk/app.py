@@ -23,11 +23,11 @@ from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import ScnetEdgeError, SurveyError
 from scnet_edge.inspection.records import Kind, Observation, Opening, Review
 from scnet_edge.survey.codes import Codes
-from scnet_edge.survey.desk.film import FilmFile, film_answer, still_answer
-from scnet_edge.survey.desk.records import record_facts, survey_facts
+from scnet_edge.survey.desk.film import FilmFile, send_piece, send_still
+from scnet_edge.survey.desk.records import describe_record, describe_survey
 from scnet_edge.survey.evidence import picture_path, read_crack_mask, read_picture
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.outline import Ring, edit, outline_of
+from scnet_edge.survey.outline import Ring, edit, trace_outline
 from scnet_edge.survey.review import MOST_NAME, MOST_REMARKS, review, undo
 from scnet_edge.types import Mask
 from scnet_edge.web.access import access_for, parse_address
@@ -111,13 +111,13 @@ def open_desk(
 def make_app(desk: Desk) -> Starlette:
     """Return the application, which a guard has to stand around."""
     reads = {
-        "/survey.json": _survey,
-        "/picture/{seq:int}.jpg": _picture,
-        "/outline/{seq:int}.json": _outline,
-        "/film": _film,
-        "/still.jpg": _still,
+        "/survey.json": _send_survey,
+        "/picture/{seq:int}.jpg": _send_picture,
+        "/outline/{seq:int}.json": _send_outline,
+        "/film": _send_film,
+        "/still.jpg": _send_still,
     }
-    writes = {"/review/{seq:int}": _take_review, "/undo": _undone}
+    writes = {"/review/{seq:int}": _take_review, "/undo": _take_undo}
     return Starlette(
         routes=[
             *asset_routes(ASSETS),
@@ -133,32 +133,32 @@ def _refuse(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", 409 if isinstance(error, SurveyError) else 422)
 
 
-def _survey(desk: Desk, request: Request) -> Response:
-    facts = survey_facts(read_survey(desk.folder), desk.codes)
+def _send_survey(desk: Desk, request: Request) -> Response:
+    facts = describe_survey(read_survey(desk.folder), desk.codes)
     film = desk.film and {"kind": desk.film.kind, "length_s": desk.film.length_s}
-    return _json(facts | {"film": film, "by": desk.by})
+    return _send_json(facts | {"film": film, "by": desk.by})
 
 
-def _picture(desk: Desk, request: Request) -> Response:
+def _send_picture(desk: Desk, request: Request) -> Response:
     path = picture_path(desk.folder, _find(desk, request.path_params["seq"]))
     if path is None:
         raise HTTPException(404, "No picture was kept.")
     return Response(path.read_bytes(), media_type="image/jpeg")
 
 
-def _outline(desk: Desk, request: Request) -> Response:
-    return _json(outline_of(_mask(desk, _find(desk, request.path_params["seq"]))))
+def _send_outline(desk: Desk, request: Request) -> Response:
+    return _send_json(trace_outline(_read_mask(desk, _find(desk, request.path_params["seq"]))))
 
 
-def _film(desk: Desk, request: Request) -> Response:
-    return film_answer(_film_of(desk), request)
+def _send_film(desk: Desk, request: Request) -> Response:
+    return send_piece(_require_film(desk), request)
 
 
-def _still(desk: Desk, request: Request) -> Response:
-    return still_answer(_film_of(desk), request)
+def _send_still(desk: Desk, request: Request) -> Response:
+    return send_still(_require_film(desk), request)
 
 
-def _film_of(desk: Desk) -> FilmFile:
+def _require_film(desk: Desk) -> FilmFile:
     if desk.film is None:
         raise HTTPException(404, "The film is not at hand.")
     return desk.film
@@ -166,19 +166,19 @@ def _film_of(desk: Desk) -> FilmFile:
 
 async def _take_review(desk: Desk, request: Request) -> Response:
     said = _decode(await request.body(), Said)
-    return await run_in_threadpool(_say, desk, request.path_params["seq"], said)
+    return await run_in_threadpool(_write_verdict, desk, request.path_params["seq"], said)
 
 
-async def _undone(desk: Desk, request: Request) -> Response:
+async def _take_undo(desk: Desk, request: Request) -> Response:
     asked = _decode(await request.body(), Asked)
-    return await run_in_threadpool(_undo, desk, asked)
+    return await run_in_threadpool(_write_undo, desk, asked)
 
 
-def _say(desk: Desk, seq: int, said: Said) -> Response:
+def _write_verdict(desk: Desk, seq: int, said: Said) -> Response:
     with desk.turn:
         mask = None
         if said.rings is not None:
-            mask = edit(_mask(desk, _find(desk, seq)), said.rings)
+            mask = edit(_read_mask(desk, _find(desk, seq)), said.rings)
         review(
             desk.folder,
             seq,
@@ -190,16 +190,16 @@ def _say(desk: Desk, seq: int, said: Said) -> Response:
             clock_h=said.clock_h,
             mask=mask,
         )
-        return _now(desk, seq)
+        return _send_record(desk, seq)
 
 
-def _undo(desk: Desk, asked: Asked) -> Response:
+def _write_undo(desk: Desk, asked: Asked) -> Response:
     with desk.turn:
-        return _now(desk, undo(desk.folder, by=asked.by).seq)
+        return _send_record(desk, undo(desk.folder, by=asked.by).seq)
 
 
-def _now(desk: Desk, seq: int) -> Response:
-    return _json(record_facts(read_survey(desk.folder), seq, desk.codes))
+def _send_record(desk: Desk, seq: int) -> Response:
+    return _send_json(describe_record(read_survey(desk.folder), seq, desk.codes))
 
 
 def _find(desk: Desk, seq: int) -> Observation:
@@ -209,7 +209,7 @@ def _find(desk: Desk, seq: int) -> Observation:
     raise HTTPException(404, f"No observation {seq}.")
 
 
-def _mask(desk: Desk, one: Observation) -> Mask:
+def _read_mask(desk: Desk, one: Observation) -> Mask:
     """Return the crack's mask; an empty one where none was kept beside the picture."""
     mask = read_crack_mask(desk.folder, one)
     if mask is not None:
@@ -227,5 +227,5 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise HTTPException(400, f"Expected what the page sends: {e}") from e
 
 
-def _json(value: object) -> Response:
+def _send_json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")

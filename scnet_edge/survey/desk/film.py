@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scnet_edge.errors import InputError
 from scnet_edge.video.film import open_container, video_stream
-from scnet_edge.video.still import still_at
+from scnet_edge.video.still import read_still
 
 PIECE_BYTES = 2 * 2**20  # of a film in one answer: a browser asks on
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -66,12 +66,12 @@ def open_film_file(path: Path) -> FilmFile:
     return FilmFile(path=path, kind=kind, length_s=duration / 1e6 if duration else None)
 
 
-def film_answer(film: FilmFile, request: Request) -> Response:
+def send_piece(film: FilmFile, request: Request) -> Response:
     """Return the range of a film's bytes that is asked for, a piece at a time."""
     size = film.path.stat().st_size
     match = RANGE.fullmatch(request.headers.get("range", "bytes=0-"))
     if match is None or match[0] == "bytes=-":
-        return _no_range(size)
+        return _refuse_range(size)
     if match[1]:
         first = int(match[1])
         last = int(match[2]) if match[2] else size - 1
@@ -79,7 +79,7 @@ def film_answer(film: FilmFile, request: Request) -> Response:
         first, last = max(0, size - int(match[2])), size - 1
     last = min(last, size - 1, first + PIECE_BYTES - 1)
     if first > last:
-        return _no_range(size)
+        return _refuse_range(size)
     with film.path.open("rb") as f:
         f.seek(first)
         piece = f.read(last - first + 1)
@@ -87,18 +87,18 @@ def film_answer(film: FilmFile, request: Request) -> Response:
     return Response(piece, 206, headers, media_type=film.kind.partition(";")[0] or None)
 
 
-def still_answer(film: FilmFile, request: Request) -> Response:
+def send_still(film: FilmFile, request: Request) -> Response:
     """Return the picture of a film at `?t=` seconds, as JPEG."""
     text = request.query_params.get("t", "")
     if not re.fullmatch(r"\d{1,7}(\.\d{1,6})?", text):
         return PlainTextResponse("Expected ?t=SECONDS.\n", 400)
     try:
-        frame = still_at(film.path, float(text))
+        frame = read_still(film.path, float(text))
     except InputError as e:
         return PlainTextResponse(f"{e}\n", 404)
     _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return Response(jpeg.tobytes(), media_type="image/jpeg")
 
 
-def _no_range(size: int) -> Response:
+def _refuse_range(size: int) -> Response:
     return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})

@@ -19,7 +19,7 @@ OPENING_WORDS: dict[Opening, str] = {
 }
 
 
-def survey_facts(survey: Survey, codes: Codes) -> dict[str, Any]:
+def describe_survey(survey: Survey, codes: Codes) -> dict[str, Any]:
     """Return what is said of the whole survey, and its records, the least certain first."""
     site, wall = survey.facts.site, survey.facts.mode == "wall"
     reasons = {one.seq: why for one, why in set_aside(survey).aside}
@@ -29,19 +29,19 @@ def survey_facts(survey: Survey, codes: Codes) -> dict[str, Any]:
         "place": " → ".join(filter(None, (site.from_node, site.to_node))),
         "source": survey.facts.source,
         "fps": survey.facts.fps,
-        "choices": _choices(codes, wall=wall),
-        "records": [_record(one, codes, reasons, survey) for one in records],
+        "choices": _list_choices(codes, wall=wall),
+        "records": [_describe(one, codes, reasons, survey) for one in records],
     }
 
 
-def record_facts(survey: Survey, seq: int, codes: Codes) -> dict[str, Any]:
+def describe_record(survey: Survey, seq: int, codes: Codes) -> dict[str, Any]:
     """Return what the page shows of one record."""
     reasons = {one.seq: why for one, why in set_aside(survey).aside}
     [one] = (o for o in survey.observations if o.seq == seq)
-    return _record(one, codes, reasons, survey)
+    return _describe(one, codes, reasons, survey)
 
 
-def _record(
+def _describe(
     one: Observation, codes: Codes, reasons: Mapping[int, str], survey: Survey
 ) -> dict[str, Any]:
     wall, suggestion = survey.facts.mode == "wall", suggest(one, codes)
@@ -81,7 +81,7 @@ def _certainty(one: Observation, reasons: Mapping[int, str]) -> tuple[bool, bool
     return decided, structure, abs(one.confidence - MIN_CONFIDENCE), one.seq
 
 
-def _choices(codes: Codes, *, wall: bool) -> list[dict[str, str]]:
+def _list_choices(codes: Codes, *, wall: bool) -> list[dict[str, str]]:
     """Return what a person may take a crack for: kind and opening, with the codes of both."""
     names, table = words.WALL_KINDS, codes.en13508
     found = []
