@@ -65,6 +65,12 @@ def test_nothing_is_left_unfinished() -> None:
     assert found == []
 
 
+def test_every_room_is_named_where_a_newcomer_looks() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = [path.parent.name for path in (ROOT / "scnet_edge").glob("*/__init__.py")]
+    assert [room for room in rooms if f"`{room}/`" not in text] == []
+
+
 def test_exports_are_sorted_and_exist() -> None:
     names = scnet_edge.__all__
     assert names == sorted(names)
