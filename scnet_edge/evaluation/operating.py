@@ -54,20 +54,24 @@ class BestThreshold:
 
 
 def domain_counts(predicted: Iterable[tuple[Sample, Map]]) -> DomainCounts:
-    """Return what the predictions of one domain say; those known without masks say nothing."""
+    """Return what the predictions of one domain say; those known without masks say nothing.
+
+    Where no mask of a domain has a crack, its images are frames without any.
+    """
     everywhere = [Decision(threshold=threshold) for threshold in GRID]
-    counts, quiet = [], []
+    counts, quiet, empty = [], [], []
     for sample, probability in predicted:
         if sample.role == "negative":
             quiet.append(alarm_levels(probability, everywhere))
         elif sample.role != "image-level":
             truth = sample.read_truth()
             counts.append(count(probability, truth.crack, ignored=truth.ignored))
+            known = probability if truth.ignored is None else probability * ~truth.ignored
+            empty += [] if truth.crack.any() else [alarm_levels(known, everywhere)]
     total = add_up(counts) if counts else None
-    return DomainCounts(
-        counts=total if total is not None and total.truth else None,
-        alarmed=np.mean(quiet, 0) if quiet else None,
-    )
+    cracks = total if total is not None and total.truth else None
+    quiet += empty if cracks is None else []
+    return DomainCounts(counts=cracks, alarmed=np.mean(quiet, 0) if quiet else None)
 
 
 def choose_points(domains: Mapping[str, Predicted]) -> dict[PointName, Decision]:

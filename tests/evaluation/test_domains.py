@@ -159,6 +159,16 @@ def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
     assert best_threshold([cracks]).threshold == pytest.approx(0.02)  # the lowest of the best
 
 
+def test_masks_without_any_crack_are_quiet_frames(tmp_path: Path) -> None:
+    """A small set of reviewed pictures may hold out nothing but what was rejected."""
+    probability = drawn((0, 0, 9, 9), value=0.4)
+    rejected = domain_counts([(cracked(tmp_path, "a", np.zeros(SIZE)), probability)])
+    negative = domain_counts([(quiet(tmp_path, "b"), probability)])
+    assert rejected.counts is None
+    assert np.array_equal(rejected.alarmed, negative.alarmed)
+    assert best_threshold([rejected]).threshold > 0.4
+
+
 def test_the_own_point_has_the_lowest_seed_that_keeps_frames_quiet() -> None:
     maps = [drawn((0, 0, 9, 9), value=value) for value in (0.2, 0.4, 0.6, 0.8)]
 
