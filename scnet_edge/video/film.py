@@ -181,7 +181,7 @@ class _Reader:
         self._clock = FilmClock(start_s, 1 / self.fps)
         may_jump = int(container.format.flags) & RESTARTING
         self._seams = Seams(1 / self.fps) if may_jump else None
-        self._upright: Upright[float] = Upright()
+        self._upright: Upright[float] = Upright(find_combs=True)
         self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
         self._order = count()
         self._damage = Damage()

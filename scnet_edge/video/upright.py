@@ -23,6 +23,8 @@ Turn: TypeAlias = tuple[int, int, int, int]  # the display matrix' a, b, c, d, e
 NOT_TURNED: Turn = (1, 0, 0, 1)
 NARROWEST = Fraction(3, 4)  # pixels narrower than this are made higher, none is thrown away
 CREDIBLE = (Fraction(1, 4), Fraction(4))  # a pixel's width over its height; else a wrong header
+# Heights of interlaced video. Such film that was copied without its mark is told by its combs.
+INTERLACED_HEIGHTS_PX = frozenset({480, 486, 576, 1080})
 TICK = Fraction(1, 1000)  # what pictures are numbered by inside a graph
 
 
@@ -85,9 +87,15 @@ def look_of(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Look:
 
 
 class Upright(Generic[T]):
-    """Makes pictures upright, in order. A graph may hold one back until the next is there."""
+    """Makes pictures upright, in order. A graph may hold one back until the next is there.
 
-    def __init__(self) -> None:
+    Args:
+        find_combs: Deinterlace pictures that look interlaced and are not marked so, too. It costs
+            the delay of a picture.
+    """
+
+    def __init__(self, *, find_combs: bool = False) -> None:
+        self._find_combs = find_combs
         self._look: Look | None = None
         self._graph: Graph | None = None
         self._tags: dict[int, T] = {}
@@ -99,7 +107,7 @@ class Upright(Generic[T]):
             look = self._look  # the filter leaves it as it is, and needs it beside the others
         if look != self._look:
             yield from self.flush()
-            self._look, self._graph = look, _graph(look)
+            self._look, self._graph = look, _graph(look, self._find_combs)
         assert self._graph is not None
         self._tags[self._number] = tag
         frame.pts, frame.time_base = self._number, TICK
@@ -129,7 +137,7 @@ class Upright(Generic[T]):
             yield self._tags.pop(number), _apply_turn(pixels, self._look.turn)
 
 
-def _graph(look: Look) -> Graph:
+def _graph(look: Look, find_combs: bool) -> Graph:
     """Return the filters, configured: deinterlace where needed, square pixels, BGR."""
     (height_px, width_px), (square_h, square_w) = look.size_hw, look.square_hw
     source = (
@@ -138,7 +146,10 @@ def _graph(look: Look) -> Graph:
     )
     graph = Graph()
     nodes = [graph.add("buffer", source)]
-    if look.interlaced:
+    unmarked = find_combs and not look.interlaced and height_px in INTERLACED_HEIGHTS_PX
+    if unmarked:
+        nodes.append(graph.add("idet"))  # marks those that it finds
+    if look.interlaced or unmarked:
         nodes.append(graph.add("bwdif", "mode=send_frame:deint=interlaced"))
     nodes.append(graph.add("scale", f"{square_w}:{square_h}:flags=bicubic"))
     nodes += [graph.add("format", "bgr24"), graph.add("buffersink")]

@@ -66,6 +66,30 @@ def test_interlaced_pictures_are_as_sharp_as_progressive_ones(
         assert combing(picture.frame) < 0.6 * combing(comb)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [("a.avi", "mjpeg", "yuvj422p"), ("a.wmv", "wmv2", "yuv420p"), ("a.mp4", "libx264", "yuv420p")],
+)
+def test_interlaced_film_without_a_mark_is_told_by_its_combs(
+    tmp_path: Path, name: str, codec: str, pixel_format: str
+) -> None:
+    """As recorders write it that know no mark, or whoever copied a DVD without a filter."""
+    fields = walls(20, (576, 720), step_px=6)
+    options = {"crf": "12"} if codec == "libx264" else {"qmin": "1", "qmax": "3", "b": "60M"}
+    kinds = {"fps": 25, "pixel_format": pixel_format, "options": options}
+    path = write_film(tmp_path / name, woven(fields), codec, **kinds)
+    found = [i for i in open_film(path).items if isinstance(i, Picture)]
+    assert [i.time_s for i in found] == pytest.approx([i / 25 for i in range(10)], abs=0.002)
+    for picture, comb, first_field in zip(found, woven(fields), fields[::2], strict=True):
+        assert combing(picture.frame) < 0.6 * combing(comb)
+        assert apart(picture.frame, first_field) < 4
+    whole = write_film(tmp_path / f"whole-{name}", walls(10, (576, 720)), codec, **kinds)
+    with av.open(str(whole)) as container:
+        plain = [f.to_ndarray(format="bgr24") for f in container.decode(video=0)]
+    for frame, expected in zip(frames_of(whole), plain, strict=True):
+        assert combing(frame) > 0.98 * combing(expected)  # not blurred
+
+
 def test_only_interlaced_pictures_are_touched(tmp_path: Path) -> None:
     moving = walls(10, (128, 160))
     still = write_film(tmp_path / "p.ts", moving, fps=25, options={"crf": "1"})
