@@ -67,7 +67,7 @@ def inspect_film(film: ManifestRow, job: Job, pipeline: Pipeline, archive: Path)
     link.symlink_to(path)
     done: Done | None
     try:
-        done = _inspected(film, job, pipeline, link)
+        done = _inspect(film, job, pipeline, link)
     except (InputError, ConfigError) as e:  # of this film; anything else is of the machine
         done = Done(film=film.film_id, path=film.path, state="failed", reason=str(e))
         shutil.rmtree(place / SURVEY, ignore_errors=True)
@@ -94,12 +94,12 @@ def setup_of(setup: Setup, inspection: CodedInspection | None) -> Setup:
     return replace(setup, **{name: value for name, value in known.items() if value})
 
 
-def _inspected(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> Done | None:
+def _inspect(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> Done | None:
     setup, survey = setup_of(job.setup, film.inspection), link.parent / SURVEY
     if _is_finished(survey):  # and not marked: killed in between, when what was cut was known
         shutil.rmtree(survey)
     odometry, name = _odometry_of(film, job, setup, link)
-    readings = Path(odometry) if odometry in _written(link) and has_no_scale(setup) else None
+    readings = Path(odometry) if odometry in _write_odometry(link) and has_no_scale(setup) else None
     followed = usual_odometry(setup) if readings else odometry
     with open_source(str(link)) as opened:
         source = replaced(opened, items=_from_zero(opened.items))
@@ -120,7 +120,7 @@ def _inspected(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> D
                 raise InputError(f"{link}: no frame of it could be used")
     _require_pictures(survey)
     seal(survey, lambda found: with_chainage(found, readings, setup) if readings else found)
-    return _done(film, read_survey(survey), name, cut)
+    return _describe(film, read_survey(survey), name, cut)
 
 
 def _driven(
@@ -173,7 +173,7 @@ def _odometry_of(film: ManifestRow, job: Job, setup: Setup, link: Path) -> tuple
     A counter in the picture is read once and kept beside the survey, so that a film that is gone
     on with need not be read again. Where there is none, the database's times and distances stand.
     """
-    shown, coded = _written(link)
+    shown, coded = _write_odometry(link)
     if job.odometry is not None and not job.odometry.startswith(SCHEME):
         return job.odometry, job.odometry
     if job.odometry is not None:
@@ -192,7 +192,7 @@ def _odometry_of(film: ManifestRow, job: Job, setup: Setup, link: Path) -> tuple
     return usual, usual or ""
 
 
-def _written(link: Path) -> tuple[str, str]:
+def _write_odometry(link: Path) -> tuple[str, str]:
     """Return the files that hold what the counter showed, and what the database says."""
     return str(link.with_name("counter.csv")), str(link.with_name("coded.csv"))
 
@@ -228,7 +228,7 @@ def _date(inspection: CodedInspection | None) -> str:
     return day.replace(tzinfo=timezone.utc).isoformat(timespec="seconds")
 
 
-def _done(film: ManifestRow, survey: Survey, odometry: str, cut: CutShort | None) -> Done:
+def _describe(film: ManifestRow, survey: Survey, odometry: str, cut: CutShort | None) -> Done:
     progress = survey.progress
     return Done(
         film=film.film_id,

@@ -177,7 +177,7 @@ def _rows(file: pq.ParquetFile) -> Iterator[ManifestRow]:
         yield from map(_row, batch.to_pylist())
 
 
-def ordered(rows: Iterable[ManifestRow]) -> tuple[ManifestRow, ...]:
+def order(rows: Iterable[ManifestRow]) -> tuple[ManifestRow, ...]:
     """Return rows in an order that does not depend on the disk."""
     return tuple(sorted(rows, key=lambda r: (r.path_bytes, r.kind, r.database, r.reason)))
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.headers import container_of
-from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, ordered
+from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, order
 from scnet_edge.archive.match import Claim, choose, claims_of
 from scnet_edge.archive.media import Media, decode_path, is_film, is_picture
 from scnet_edge.archive.readers import NO_READER, is_database, read_inspections
@@ -54,7 +54,7 @@ def scan(root: Path) -> ArchiveManifest:
         *(row for row, _ in databases),
         *lost,
     ]
-    return ArchiveManifest(root=root.absolute(), rows=ordered(rows), others=others)
+    return ArchiveManifest(root=root.absolute(), rows=order(rows), others=others)
 
 
 def summary(manifest: ArchiveManifest) -> dict[str, int]:

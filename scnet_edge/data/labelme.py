@@ -123,7 +123,7 @@ def _outlines(
             continue
         where = f"{escape(path)}: a {shape.shape_type} {shape.label!r} of {file.image_path}"
         if shape.shape_type == "mask" and shape.mask and shape.points:
-            stored.append(_stored(shape, size_hw, where))
+            stored.append(_read_stored(shape, size_hw, where))
         elif shape.shape_type in ("polygon", None):
             polygon = [value for point in shape.points for value in point]
             check_polygon(polygon, size_hw, where)
@@ -133,7 +133,7 @@ def _outlines(
     return tuple(polygons), tuple(stored)
 
 
-def _stored(shape: LabelmeShape, size_hw: tuple[int, int], where: str) -> StoredMask:
+def _read_stored(shape: LabelmeShape, size_hw: tuple[int, int], where: str) -> StoredMask:
     try:
         data = base64.b64decode(shape.mask or "", validate=True)
     except binascii.Error:

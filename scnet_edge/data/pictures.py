@@ -100,7 +100,7 @@ class PictureFile:
             read = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
             if read is not None:  # Pillow keeps the high byte of 16-bit colours alone
                 rgb = read if read.ndim == 2 else read[..., [2, 1, 0, 3][: read.shape[2]]]
-                return rgb if self.image.format == "TIFF" else turned(rgb, self.orientation)
+                return rgb if self.image.format == "TIFF" else turn(rgb, self.orientation)
         values = np.asarray(ImageOps.exif_transpose(self.image))
         if values.dtype == np.int32 and values.min() >= 0 and values.max() < 1 << 16:
             return values.astype(np.uint16)
@@ -142,7 +142,7 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
     if data.startswith(TIFF_STARTS) and DNG_VERSION in tiff_tags(data):  # heads may be a preview's
         width_px, height_px = decode_picture(data, where=where).image.size
         return (height_px, width_px), 1
-    image = _identified(data, where)
+    image = _identify(data, where)
     orientation, size_hw = orientation_of(image), (image.height, image.width)
     if orientation > 4 and image.format != "TIFF":  # Pillow turns the size of a TIFF
         size_hw = size_hw[::-1]
@@ -154,7 +154,7 @@ def open_header(path: Path) -> Iterator[Image.Image | None]:
     """Yield a picture file of any size with its header alone read; None where it is no picture."""
     with path.open("rb") as f, ExitStack() as stack:
         try:
-            image = stack.enter_context(_opened(f, FORMATS))
+            image = stack.enter_context(_open(f, FORMATS))
         except (UnidentifiedImageError, *DAMAGE):
             yield None
             return
@@ -183,7 +183,7 @@ def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> 
     if data.startswith(TIFF_STARTS) and DNG_VERSION in (tags := tiff_tags(data)):
         developed = Image.fromarray(_develop(data, where, max_pixels))
         return PictureFile(developed, data, where, 1, photograph_by(tags, where))
-    image = _identified(data, where)
+    image = _identify(data, where)
     check_size(image.height, image.width, where, max_pixels=max_pixels)
     try:
         _refuse_several(image, where)
@@ -197,7 +197,7 @@ def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> 
     return PictureFile(image, data, where, orientation, photograph)
 
 
-def turned(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+def turn(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     """Return stored pixels (h, w, ...) upright, by their EXIF orientation, 1 to 8."""
     if orientation >= 5:
         values = values.swapaxes(0, 1)
@@ -208,12 +208,12 @@ def turned(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     return values
 
 
-def _identified(data: bytes, where: str) -> Image.Image:
+def _identify(data: bytes, where: str) -> Image.Image:
     """Return what Pillow makes of the header."""
     heic = data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis")
     formats = [*FORMATS, *_heif(where)] if heic else FORMATS
     try:
-        return _opened(io.BytesIO(data), formats)
+        return _open(io.BytesIO(data), formats)
     except UnidentifiedImageError:
         reason = "not an image that is read here, or damaged"
         raise InputError(f"{where}: {reason}; export it as JPEG, PNG or TIFF") from None
@@ -222,7 +222,7 @@ def _identified(data: bytes, where: str) -> Image.Image:
         raise InputError(f"{where}: damaged image ({why}); copy or export it again") from e
 
 
-def _opened(file: IO[bytes], formats: list[str]) -> Image.Image:
+def _open(file: IO[bytes], formats: list[str]) -> Image.Image:
     """Return a picture with its header read; Pillow's own limit of pixels is left to ours."""
     with _opening:
         Image.init()

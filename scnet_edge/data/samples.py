@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from scnet_edge.data.masks import Truth, read_mask
-from scnet_edge.data.pictures import read_image, read_size, turned
+from scnet_edge.data.pictures import read_image, read_size, turn
 from scnet_edge.errors import InputError, escape, install_extra
 from scnet_edge.types import Frame, Map, Mask
 
@@ -111,7 +111,7 @@ def _check_turned(sample: Sample, crack: Mask, orientation: int) -> None:
     Where their sizes do not tell, the picture does: a crack is darker than the wall beside it.
     """
     grey = cv2.cvtColor(sample.read_frame(), cv2.COLOR_BGR2GRAY).astype(np.float32)
-    as_stored = np.ascontiguousarray(turned(crack, orientation))
+    as_stored = np.ascontiguousarray(turn(crack, orientation))
     if as_stored.shape != crack.shape or np.array_equal(as_stored, crack):
         return
     upright, stored = _darkness(grey, crack), _darkness(grey, as_stored)

@@ -78,16 +78,16 @@ def explain(
         chain.probability(image, prior)
     assert seen.fused is not None
 
-    def shown(x: Tensor) -> Map:
+    def show(x: Tensor) -> Map:
         resized = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
         return np.asarray(resized[0, 0].detach().numpy(), np.float32)
 
     cams = grad_cam(seen.fused, seen.features, threshold)
     return Explanation(
-        fused=shown(torch.sigmoid(seen.fused)),
-        scales={f"scale-{i + 1}": shown(torch.sigmoid(x)) for i, x in enumerate(seen.sides)},
-        attention={name: shown(torch.sigmoid(gate)) for name, gate in seen.gates.items()},
-        cam={f"cam-{name}": shown(cam) for name, cam in cams.items()},
+        fused=show(torch.sigmoid(seen.fused)),
+        scales={f"scale-{i + 1}": show(torch.sigmoid(x)) for i, x in enumerate(seen.sides)},
+        attention={name: show(torch.sigmoid(gate)) for name, gate in seen.gates.items()},
+        cam={f"cam-{name}": show(cam) for name, cam in cams.items()},
     )
 
 

@@ -59,7 +59,7 @@ def features_of(
             yield Feature(
                 crack=number,
                 lines=[_simpler(line) + np.array([x + 0.5, y + 0.5]) for line in traced.lines],
-                measures=_moved(crack, (left + x, top + y, right + x, bottom + y)),
+                measures=_move(crack, (left + x, top + y, right + x, bottom + y)),
             )
 
 
@@ -108,7 +108,7 @@ def _row(feature: Feature) -> dict[str, Any]:
     return {"crack": feature.crack, **row, **box}
 
 
-def _moved(crack: Crack, bbox_xyxy: tuple[int, int, int, int]) -> Crack:
+def _move(crack: Crack, bbox_xyxy: tuple[int, int, int, int]) -> Crack:
     return Crack(**{**asdict(crack), "bbox_xyxy": bbox_xyxy})
 
 

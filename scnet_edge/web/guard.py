@@ -119,7 +119,7 @@ class Guard:
         cookie = _cookie(headers, self._access.cookie_name)
         if cookie and self._access.cookie_right(cookie):
             return None
-        return self._failed() if shown or bearer or cookie else _please()
+        return self._refuse_token() if shown or bearer or cookie else _please()
 
     def _exchange(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
         """Give a cookie for the token, and an address without it, which may be looked at."""
@@ -131,7 +131,7 @@ class Guard:
         response.set_cookie(name, cookie, httponly=True, samesite="strict", secure=secure)
         return response
 
-    def _failed(self) -> Response:
+    def _refuse_token(self) -> Response:
         """Refuse a wrong token; many wrong ones are answered without a look for a while."""
         now_s = time.monotonic()
         full = len(self._failures_s) == MAX_FAILURES

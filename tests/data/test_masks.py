@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from scnet_edge.data.masks import read_mask
-from scnet_edge.data.pictures import turned
+from scnet_edge.data.pictures import turn
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 
@@ -175,11 +175,11 @@ def turned_sample(folder: Path, orientation: int, mask: np.ndarray, *, mask_turn
     """Write a wall whose crack is dark where `mask` is, stored so that EXIF turns it upright."""
     frame = np.where(mask, 60, 170).astype(np.uint8)
     inverse = {6: 8, 8: 6}.get(orientation, orientation)
-    stored = Image.fromarray(np.ascontiguousarray(turned(frame, inverse)))
+    stored = Image.fromarray(np.ascontiguousarray(turn(frame, inverse)))
     exif = stored.getexif()
     exif[0x0112] = orientation
     stored.save(folder / "w.jpg", exif=exif, quality=95)
-    drawn = mask if mask_turned else turned(mask, inverse)
+    drawn = mask if mask_turned else turn(mask, inverse)
     cv2.imwrite(str(folder / "m.png"), np.ascontiguousarray(drawn) * np.uint8(255))
     return Sample(folder / "w.jpg", folder / "m.png")
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from scnet_edge.data.exif import photograph_of
-from scnet_edge.data.pictures import decode_image, read_image, read_picture, read_size, turned
+from scnet_edge.data.pictures import decode_image, read_image, read_picture, read_size, turn
 from scnet_edge.errors import InputError
 
 SIZE = (48, 64)
@@ -91,7 +91,7 @@ def test_the_orientation_is_applied_in_every_format(
     exif[0x0112] = orientation
     options: dict[str, Any] = {"lossless": True} if format == "WEBP" else {"quality": 95}
     (tmp_path / "x").write_bytes(encoded(format, exif=exif, **options))
-    upright = turned(SMOOTH, orientation)
+    upright = turn(SMOOTH, orientation)
     frame = read_image(tmp_path / "x")
     assert frame.shape == upright.shape
     assert np.abs(frame.astype(int) - upright).mean() < 4
@@ -135,7 +135,7 @@ def test_deep_pictures_are_turned_too(tmp_path: Path, orientation: int) -> None:
     for pixels in (deep, deep[..., 0]):
         kind = "rgb" if pixels.ndim == 3 else "minisblack"
         tifffile.imwrite(tmp_path / "x.tif", pixels, photometric=kind, extratags=tags)
-        expected = turned(SMOOTH if pixels.ndim == 3 else SMOOTH[..., 2:], orientation)
+        expected = turn(SMOOTH if pixels.ndim == 3 else SMOOTH[..., 2:], orientation)
         assert np.array_equal(
             read_image(tmp_path / "x.tif"), np.broadcast_to(expected, (*expected.shape[:2], 3))
         )

@@ -77,11 +77,11 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     rows = {}
     for table in TABLES:
         name = f"{prefix}{table}"
-        rows[table] = _exported(path, name) if name in tables else []
+        rows[table] = _export(path, name) if name in tables else []
     return bounded(_inspections(rows))
 
 
-def _exported(path: Path, table: str) -> list[Row]:
+def _export(path: Path, table: str) -> list[Row]:
     """Return the rows of a table, as many as the file says that there are."""
     dates = ("-D", "%Y-%m-%d", "-T", "%Y-%m-%d %H:%M:%S")
     rows = _table(_run("mdb-export", *dates, str(path.absolute()), table))

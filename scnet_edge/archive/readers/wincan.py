@@ -85,14 +85,14 @@ def read_wincan(path: Path) -> list[CodedInspection]:
 
 def _read(path: Path, names: Iterable[str]) -> dict[str, Rows]:
     """Return the rows of those tables that are there."""
-    with closing(_opened(path)) as db:
+    with closing(_open(path)) as db:
         found = db.execute("SELECT name, substr(sql, 1, 13) FROM sqlite_master")
         plain_tables = {name for name, sql in found if str(sql).upper() == "CREATE TABLE "}
         budget = _Budget()
         return {name: _rows(db, name, budget) for name in names if name in plain_tables}
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path.absolute().as_uri() + "?mode=ro&immutable=1", uri=True)
     db.text_factory = text_of
     end_s = time.process_time() + _LONGEST_S
