@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import Browser, browsing, needs_browser
+from films import walls, write_film
 from hand_made import HOSTILE, facts, observation, picture
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.desk.app import open_desk
+from scnet_edge.survey.desk.film import open_film_file
 from scnet_edge.survey.evidence import read_crack_mask
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.journal import Journal, lock_survey
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.space import DiskLimits
 
@@ -116,30 +118,44 @@ def screen(browser: Browser, x: float, y: float) -> tuple[float, float]:
     )
 
 
-def mouse(browser: Browser, kind: str, x: float, y: float) -> None:
-    at_x, at_y = screen(browser, x, y)
-    browser.call("Input.dispatchMouseEvent", type=kind, x=at_x, y=at_y, button="left", clickCount=1)
+def by_mouse(browser: Browser, *way: tuple[float, float]) -> None:
+    """Press at the first place of a way in the picture, and let go at the last."""
+    for kind, place in (("mousePressed", way[0]), *(("mouseMoved", p) for p in way[1:])):
+        point(browser, kind, place)
+    point(browser, "mouseReleased", way[-1])
+
+
+def point(browser: Browser, kind: str, place: tuple[float, float]) -> None:
+    x, y = screen(browser, *place)
+    browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+
+def by_finger(browser: Browser, *way: tuple[float, float]) -> None:
+    for kind, place in (("touchStart", way[0]), *(("touchMove", p) for p in way[1:])):
+        x, y = screen(browser, *place)
+        browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
+    browser.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 
 @needs_browser
-def test_an_outline_drawn_with_the_mouse_is_the_mask(browser: Browser, survey: Path) -> None:
+@pytest.mark.parametrize("draw", [by_mouse, by_finger])
+def test_an_outline_that_is_drawn_by_hand_is_the_mask(
+    browser: Browser, survey: Path, draw: Callable[..., None]
+) -> None:
     before = read_crack_mask(survey, records(survey)[1])
     assert before is not None
     press(browser, "e")
     press(browser, "n")
     for corner in ((100, 5), (130, 5), (130, 15), (100, 15)):
-        mouse(browser, "mousePressed", *corner)
-        mouse(browser, "mouseReleased", *corner)
+        draw(browser, corner)
     press(browser, "Enter")  # closes it
-    mouse(browser, "mousePressed", 130, 15)  # and its corner is dragged
-    mouse(browser, "mouseMoved", 135, 18)
-    mouse(browser, "mouseMoved", 140, 20)
-    mouse(browser, "mouseReleased", 140, 20)
+    draw(browser, (130, 15), (135, 18), (140, 20))  # and a corner is dragged
     press(browser, "Enter")
     browser.wait_for("document.getElementById('edit-tools').hidden")
     saved(browser)
     now = records(survey)[1]
     mask = read_crack_mask(survey, now)
+    assert mask is not None
     assert (now.review, now.flags) == ("accepted", ("mask_corrected",))
     added = mask & ~before
     assert not (before & ~mask).any()
@@ -151,3 +167,48 @@ def test_an_outline_drawn_with_the_mouse_is_the_mask(browser: Browser, survey: P
     press(browser, "u")
     saved(browser)
     assert np.array_equal(read_crack_mask(survey, records(survey)[1]), before)
+
+
+@needs_browser
+def test_what_is_not_saved_is_said_and_tried_again(browser: Browser, survey: Path) -> None:
+    with lock_survey(survey):
+        press(browser, "a")
+        browser.wait_for("!document.getElementById('trouble').hidden")
+        text = browser.value("document.getElementById('trouble').innerText")
+        assert text.startswith("No. 2 was not saved:")
+        assert "another process is writing this survey" in text
+        assert browser.value("document.getElementById('saved').textContent") == "not saved"
+        listed = (
+            "[...document.querySelectorAll('#records .name')].map(e => e.textContent[0]).join()"
+        )
+        assert browser.value(listed) == "2,3,1"  # it is to be reviewed again
+    assert {o.review for o in records(survey)} == {"needs_review"}
+    browser.value("document.getElementById('again').click()")
+    saved(browser)
+    assert records(survey)[1].review == "accepted"
+    assert browser.value("document.getElementById('trouble').hidden")
+    browser.complaints.clear()  # the browser notes the answer 409
+
+
+@needs_browser
+def test_a_film_that_no_browser_plays_is_shown_picture_by_picture(
+    survey: Path, tmp_path: Path
+) -> None:
+    path = write_film(tmp_path / "film.mpg", walls(60), "mpeg2video", fps=25)
+    film = open_film_file(path)
+    token = tmp_path / "token"
+    with (
+        open_desk(
+            survey, "127.0.0.1:0", read_codes(), by="a", film=film, token_file=token
+        ) as served,
+        browsing(tmp_path / "profile") as browser,
+    ):
+        browser.call("Page.navigate", url=served.url)
+        browser.wait_for("Number(document.getElementById('canvas')?.dataset.seq) === 2")
+        press(browser, "f")
+        browser.wait_for("document.getElementById('still').naturalWidth === 128")
+        assert browser.value("document.getElementById('film-time').textContent") == "0:00.96"
+        press(browser, ".")
+        browser.wait_for("document.getElementById('still').src.endsWith('t=1.000')")
+        assert browser.value("document.getElementById('video').hidden")
+        assert browser.complaints == []
