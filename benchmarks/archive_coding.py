@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.survey import shows, survey_ride
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances, compare
-from scnet_edge.simulation.scene import Plan, Scene, make_scene
+from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.sorting import set_aside
 
@@ -35,7 +35,7 @@ def measure_coding(bundle: Path, folder: Path) -> dict[str, Any]:
     """Return how many pairs of one crack the comparison finds, and how many of two."""
     chance, counts, verdicts = random.Random(5), Counter[str](), Counter[str]()
     for seed in range(1, RIDES + 1):
-        plan = Plan(seed=seed, metres=METRES, cracks=CRACKS, speed_mps=0.4, fps=8.0)
+        plan = ScenePlan(seed=seed, metres=METRES, cracks=CRACKS, speed_mps=0.4, fps=8.0)
         scene, survey = _inspect_ride(plan, bundle, folder / str(seed))
         survey = set_aside(survey)
         coding = CodedInspection(
@@ -65,7 +65,7 @@ def measure_coding(bundle: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _inspect_ride(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
+def _inspect_ride(plan: ScenePlan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
     """Return a ride and its survey; one that is there from before is read."""
     if not (folder / "survey").exists():
         return survey_ride(plan, bundle, folder)

@@ -20,7 +20,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from scnet_edge.simulation.footage import write_footage
-from scnet_edge.simulation.scene import Plan
+from scnet_edge.simulation.scene import ScenePlan
 
 RIDES = 6
 CONTAINERS: dict[str, list[str]] = {
@@ -66,7 +66,7 @@ def make_archive(folder: Path, count: int) -> set[bytes]:
 
 def _encode(rides: Path) -> Iterator[tuple[int, str, Path]]:
     for i in range(RIDES):
-        plan = Plan(seed=i, metres=0.9, cracks=3, size_hw=(96, 128), fps=5, speed_mps=0.2)
+        plan = ScenePlan(seed=i, metres=0.9, cracks=3, size_hw=(96, 128), fps=5, speed_mps=0.2)
         write_footage(plan, rides / str(i))
         for kind, options in CONTAINERS.items():
             path = rides / f"{i}.{kind}"

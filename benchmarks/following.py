@@ -24,7 +24,7 @@ from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
 from scnet_edge.simulation.cracks import draw_strands, random_crack
 from scnet_edge.simulation.footage import pipe_toml
-from scnet_edge.simulation.scene import Plan, make_scene
+from scnet_edge.simulation.scene import ScenePlan, make_scene
 from scnet_edge.types import Captured
 
 LIMIT_MS, LEAST_FPS = 10.0, 30.0
@@ -33,7 +33,7 @@ ROUNDS = 60
 
 def ride_fps() -> float:
     """Return the frames per second of a ride with exact masks."""
-    scene = make_scene(Plan(seed=1, metres=20, cracks=40, speed_mps=0.4, fps=10))
+    scene = make_scene(ScenePlan(seed=1, metres=20, cracks=40, speed_mps=0.4, fps=10))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pipe.toml"
         path.write_text(pipe_toml(scene))

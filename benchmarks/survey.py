@@ -25,7 +25,7 @@ from scnet_edge.robot.run import inspect
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.footage import write_footage
 from scnet_edge.simulation.optics import MODES
-from scnet_edge.simulation.scene import Plan, Scene
+from scnet_edge.simulation.scene import Scene, ScenePlan
 from scnet_edge.survey.folder import Survey
 
 NEAR_MM = 20.0
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=8.0)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    plan = Plan(
+    plan = ScenePlan(
         seed=asked.seed,
         mode=asked.mode,
         metres=asked.metres,
@@ -62,7 +62,7 @@ def main() -> None:
         asked.out.write_text(text + "\n", encoding="utf-8")
 
 
-def survey_ride(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
+def survey_ride(plan: ScenePlan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
     """Return a ride's truth and what `scnet-edge inspect` recorded of it."""
     ride, out = folder / "ride", folder / "survey"
     scene = write_footage(plan, ride)
@@ -76,7 +76,7 @@ def survey_ride(plan: Plan, bundle: Path, folder: Path) -> tuple[Scene, Survey]:
     return scene, survey
 
 
-def facts_of(survey: Survey, plan: Plan) -> dict[str, object]:
+def facts_of(survey: Survey, plan: ScenePlan) -> dict[str, object]:
     """Return what ran, where and when."""
     facts = survey.facts
     return {

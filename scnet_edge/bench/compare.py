@@ -25,7 +25,7 @@ TOGETHER = 0.8  # of the rows slower at all: the machine is, and a gauge's own s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RowChange:
     """One row in both results.
 
     Attributes:
@@ -49,7 +49,7 @@ class Change:
     worse: tuple[str, ...]
 
 
-def compare(before: BenchmarkResult, after: BenchmarkResult) -> list[Change]:
+def compare(before: BenchmarkResult, after: BenchmarkResult) -> list[RowChange]:
     """Return what changed, row by row, in the order of `before`.
 
     A machine that is slower today is no regression: a row is held to the gauge that took turns
@@ -125,7 +125,7 @@ def differences(before: BenchmarkResult, after: BenchmarkResult) -> list[str]:
     ]
 
 
-def absolute(changes: Sequence[Change]) -> str:
+def absolute(changes: Sequence[RowChange]) -> str:
     """Return in a line how the rows moved whose own speed was judged; empty where none was."""
     own = [c for c in changes if c.relative is None]
     slower = sum(c.speed[0] < 1 for c in changes)
@@ -144,7 +144,7 @@ def _change(
     speed: Ratio,
     *,
     machine: bool,
-) -> Change:
+) -> RowChange:
     old, new = pair
     gauges = _gauges(before, after, old, new)
     relative = None
@@ -163,7 +163,7 @@ def _change(
         "less accurate": f1 is not None and f1 < -F1_LOSS,
         "larger in memory": rss > 1 + RSS_GROWTH,
     }
-    return Change(
+    return RowChange(
         row=new,
         speed=speed,
         gauge=gauges[0].label if gauges else None,

@@ -154,7 +154,7 @@ def _environment(result: BenchmarkResult, name: str) -> dict[str, Any]:
     }
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class DrawnCase(msgspec.Struct, frozen=True):
     """A case, as the filters and marks of the page tell cases apart."""
 
     model: str
@@ -187,13 +187,13 @@ def _gpu(e: Environment) -> str:
     return f"{e.gpu} (compute capability {e.compute_capability}); driver for CUDA {e.cuda}"
 
 
-def cases_to_draw(cases: Sequence[Shown], machines: dict[Key, str]) -> list[Drawn]:
+def cases_to_draw(cases: Sequence[Shown], machines: dict[Key, str]) -> list[DrawnCase]:
     """Return the cases; their names say the size where there are several."""
     rows = [(machines[key], next(iter(case.values()))) for key, case in cases]
     sizes = len({row.size_hw for _, row in rows}) > 1
     names = [f"{row.name} {figures.size(row)}" if sizes else row.name for _, row in rows]
     return [
-        Drawn(
+        DrawnCase(
             model=row.name,
             engine=row.engine,
             precision=row.precision,

@@ -12,7 +12,7 @@ from scnet_edge.files import write_file
 from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
-    from scnet_edge.bench.compare import Change
+    from scnet_edge.bench.compare import RowChange
 
 
 class SuiteFirst(typer.core.TyperGroup):
@@ -136,7 +136,7 @@ def compare(
     raise typer.Exit(bool(worse or gone))
 
 
-def _change_text(c: Change) -> str:
+def _change_text(c: RowChange) -> str:
     speed = "{:.3f}x as fast [{:.3f}, {:.3f}]".format(*c.speed)
     if c.relative:
         speed += ", {:.3f}x [{:.3f}, {:.3f}] beside ".format(*c.relative) + str(c.gauge)

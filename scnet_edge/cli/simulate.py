@@ -42,10 +42,10 @@ def pipe(
     from scnet_edge.config import parse_size
     from scnet_edge.simulation.footage import write_footage
     from scnet_edge.simulation.optics import MODES
-    from scnet_edge.simulation.scene import Plan
+    from scnet_edge.simulation.scene import ScenePlan
     from scnet_edge.simulation.walls import MATERIALS
 
-    plan = Plan(
+    plan = ScenePlan(
         seed=_from(0, seed, "--seed"),
         mode=_one_of(mode, MODES, "--mode"),
         material=_one_of(wall, MATERIALS, "--wall"),

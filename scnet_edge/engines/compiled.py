@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from scnet_edge.config import read_json
-from scnet_edge.engines.tensorrt.plan_layers import Summary
+from scnet_edge.engines.tensorrt.plan_layers import PlanSummary
 from scnet_edge.errors import EngineError
 from scnet_edge.folders import file_sha256
 from scnet_edge.machine.description import cpu_identity, jetson_release, system_text
@@ -47,7 +47,7 @@ class CompiledGraph(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     graph_sha256: str
     tensors: dict[str, str] = {}
     excluded: tuple[str, ...] = ()
-    kernels: Summary | None = None
+    kernels: PlanSummary | None = None
 
 
 class FallbackPrecision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from scnet_edge.folders import new_folder
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.render import render_frames
 from scnet_edge.simulation.ride import odometer
-from scnet_edge.simulation.scene import Plan, Scene, make_scene
+from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
 
 MARKER = "truth.json"
 SIMULATED = (
@@ -26,7 +26,7 @@ SIMULATED = (
 )
 
 
-def write_footage(plan: Plan, out: Path, *, overwrite: bool = False) -> Scene:
+def write_footage(plan: ScenePlan, out: Path, *, overwrite: bool = False) -> Scene:
     """Write footage.mp4, masks/, truth.json, odometry.csv and pipe.toml, and return the scene.
 
     Raises:

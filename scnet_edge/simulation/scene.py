@@ -23,7 +23,7 @@ _MOST_CRACKS_PER_M = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ScenePlan:
     """What to simulate; the seed decides the rest."""
 
     seed: int = 0
@@ -45,7 +45,7 @@ class Scene:
         believed: (h, w) bool, False so far ahead that nobody could mark a crack there.
     """
 
-    plan: Plan
+    plan: ScenePlan
     camera: PipeCamera
     believed: Mask
     defects: list[Defect]
@@ -59,7 +59,7 @@ class Scene:
         return truth_mask(coverage_of(self.camera, near, along_mm=along_mm, roll_deg=step.roll_deg))
 
 
-def make_scene(plan: Plan) -> Scene:
+def make_scene(plan: ScenePlan) -> Scene:
     """Return the scene of a plan.
 
     Raises:
@@ -100,7 +100,7 @@ def make_scene(plan: Plan) -> Scene:
     return Scene(plan=plan, camera=camera, believed=believed, defects=defects, steps=steps)
 
 
-def _camera(plan: Plan) -> PipeCamera:
+def _camera(plan: ScenePlan) -> PipeCamera:
     width = plan.size_hw[1]
     if plan.mode == "forward":
         return PipeCamera(
@@ -121,7 +121,7 @@ def _camera(plan: Plan) -> PipeCamera:
     )
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: ScenePlan) -> None:
     if min(plan.size_hw) < _SMALLEST_PX:
         raise InputError(f"frames need at least {_SMALLEST_PX} px a side, got {plan.size_hw}")
     if not 100 <= plan.diameter_mm <= 3000:

@@ -9,7 +9,7 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.simulation.optics import MODES
 from scnet_edge.simulation.render import render_frames
-from scnet_edge.simulation.scene import Plan, make_scene
+from scnet_edge.simulation.scene import ScenePlan, make_scene
 from scnet_edge.simulation.walls import MATERIALS
 from scnet_edge.training.edge_maps import MapOf
 from scnet_edge.training.images import TrainingImage
@@ -72,9 +72,9 @@ def draw_pipes(
     return [TrainingImage(frame, mask, map_of and map_of(frame)) for frame, mask in drawn]
 
 
-def ride_plan(number: int) -> Plan:
+def ride_plan(number: int) -> ScenePlan:
     """Return the plan of a ride to train on: both cameras, three materials, three diameters."""
-    return Plan(
+    return ScenePlan(
         seed=PIPE_SEED + number,
         mode=MODES[number % 2],
         material=MATERIALS[number // 2 % 3],

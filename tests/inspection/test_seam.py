@@ -23,7 +23,7 @@ from scnet_edge.simulation.defects import Defect, Kind, WallStrand
 from scnet_edge.simulation.footage import pipe_toml
 from scnet_edge.simulation.optics import Mode
 from scnet_edge.simulation.ride import RideStep
-from scnet_edge.simulation.scene import Plan, Scene, make_scene
+from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
 from scnet_edge.types import Captured
 
 SIZE_HW = (192, 272)
@@ -42,7 +42,7 @@ def ridden(
     defect: Defect, tmp_path: Path, *, rolls_deg: tuple[float, float], mode: Mode = "forward"
 ) -> list[Observation]:
     """Observations of 25 frames, 2 cm apart, while the robot rolls from one angle to another."""
-    blank = make_scene(Plan(mode=mode, metres=0.9, cracks=0, size_hw=SIZE_HW, fps=4))
+    blank = make_scene(ScenePlan(mode=mode, metres=0.9, cracks=0, size_hw=SIZE_HW, fps=4))
     camera = replace(blank.camera, look_clock_h=0.0)
     scene: Scene = replace(blank, camera=camera, defects=[defect])
     (tmp_path / "pipe.toml").write_text(pipe_toml(scene))

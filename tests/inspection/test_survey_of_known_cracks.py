@@ -23,7 +23,7 @@ from scnet_edge.inspection.tracking import Follower
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.footage import pipe_toml
 from scnet_edge.simulation.ride import odometer
-from scnet_edge.simulation.scene import Plan, Scene, make_scene
+from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
 from scnet_edge.types import Captured
 
 SIZE_HW = (192, 272)
@@ -62,7 +62,7 @@ def test_every_crack_is_found_once_in_its_place(tmp_path: Path, mode: str, seed:
     plan = msgspec.convert(
         {"seed": seed, "mode": mode, "metres": 20, "cracks": 40, "size_hw": SIZE_HW}
         | {"speed_mps": FRAME_M * 8, "fps": 8},
-        Plan,
+        ScenePlan,
     )
     scene, around_mm = make_scene(plan), math.pi * plan.diameter_mm
     found = surveyed(scene, tmp_path)

@@ -14,7 +14,7 @@ from scnet_edge.errors import InputError
 from scnet_edge.simulation.defects import Defect, WallStrand
 from scnet_edge.simulation.optics import PipeCamera, to_pixels, wall_of
 from scnet_edge.simulation.ride import odometer, ride
-from scnet_edge.simulation.scene import Plan, make_scene
+from scnet_edge.simulation.scene import ScenePlan, make_scene
 from scnet_edge.simulation.shapes import coverage_of
 
 SIDE = PipeCamera(
@@ -65,7 +65,7 @@ def test_a_ride_stops_and_slips_and_arrives() -> None:
 
 
 def test_all_four_kinds_in_slots_of_their_own() -> None:
-    scene = make_scene(Plan(seed=3, metres=10, cracks=20))
+    scene = make_scene(ScenePlan(seed=3, metres=10, cracks=20))
     assert {defect.kind for defect in scene.defects} == {
         "longitudinal", "circumferential", "spiral", "multiple"
     }  # fmt: skip
@@ -76,15 +76,15 @@ def test_all_four_kinds_in_slots_of_their_own() -> None:
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan(metres=0.1),
-        Plan(cracks=500),
-        Plan(diameter_mm=-1),
-        Plan(size_hw=(10, 10)),
-        Plan(speed_mps=0),
-        Plan(fps=-3),
+        ScenePlan(metres=0.1),
+        ScenePlan(cracks=500),
+        ScenePlan(diameter_mm=-1),
+        ScenePlan(size_hw=(10, 10)),
+        ScenePlan(speed_mps=0),
+        ScenePlan(fps=-3),
     ],
 )
-def test_what_cannot_be_simulated_is_refused(plan: Plan) -> None:
+def test_what_cannot_be_simulated_is_refused(plan: ScenePlan) -> None:
     with pytest.raises(InputError):
         make_scene(plan)
 

@@ -47,7 +47,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     onnx: frozenset[str]
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class PlanSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The kernels of a plan, counted.
 
     Attributes:
@@ -80,13 +80,13 @@ def layers_from_json(report: str) -> list[Layer]:
     return [_from_dict(layer) for layer in layers if isinstance(layer, dict)]
 
 
-def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> Summary:
+def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> PlanSummary:
     """Count what a plan does with the named convolutions of its graph and with its Q/DQ nodes."""
     kernels = [layer for layer in layers if layer.kind not in ("signal", "wait")]
     owned = {name: _input_type(kernels, name) for name in convolutions}
     types = [dtype for dtype in owned.values() if dtype]
     written = [_type_written(kernels, name) for name, dtype in owned.items() if dtype == "INT8"]
-    return Summary(
+    return PlanSummary(
         kernels=len(kernels),
         convolutions={dtype: types.count(dtype) for dtype in sorted(set(types))},
         missing=tuple(name for name, dtype in owned.items() if not dtype),

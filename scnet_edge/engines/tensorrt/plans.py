@@ -20,7 +20,7 @@ from scnet_edge.engines.tensorrt.builder import BuildSettings, Built, build_plan
 from scnet_edge.engines.tensorrt.cuda import open_device
 from scnet_edge.engines.tensorrt.execution import gpu_identity
 from scnet_edge.engines.tensorrt.library import require_kernels
-from scnet_edge.engines.tensorrt.plan_layers import Summary, layers_from_json, summarise
+from scnet_edge.engines.tensorrt.plan_layers import PlanSummary, layers_from_json, summarise
 from scnet_edge.errors import EngineError
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
@@ -76,7 +76,7 @@ def compile_plans(
 
 def write_layers(
     folder: Path, record: CompiledEngine, graph: Path, convolutions: Collection[str]
-) -> Summary | None:
+) -> PlanSummary | None:
     """Write the inspector's account of a plan that another process has loaded before.
 
     The plan runs whether there is an account of it or not.

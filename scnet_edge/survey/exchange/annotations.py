@@ -53,7 +53,7 @@ class Drawn(msgspec.Struct, frozen=True):
     points: tuple[tuple[float, float], ...] = ()
 
 
-class Result(msgspec.Struct, frozen=True):
+class LabelResult(msgspec.Struct, frozen=True):
     """One shape of Label Studio."""
 
     type: str = ""
@@ -65,7 +65,7 @@ class Result(msgspec.Struct, frozen=True):
 class Annotation(msgspec.Struct, frozen=True):
     """What one person has drawn."""
 
-    result: tuple[Result, ...] = ()
+    result: tuple[LabelResult, ...] = ()
 
 
 class TaskData(msgspec.Struct, frozen=True):
