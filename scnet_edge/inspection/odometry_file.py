@@ -1,8 +1,9 @@
 """A recorded odometry file, CSV or JSON lines, read whole and checked row by row.
 
 CSV as people have it: commas, semicolons or tabs between the columns, decimal points or decimal
-commas, Excel's `sep=` line and its UTF-16. What a power cut leaves (zero bytes, half a line, an
-unclosed quotation) is left out, and said. A line that comes twice counts once.
+commas, Excel's `sep=` line, its UTF-16, Windows' own letters, capitals in the names. What a power
+cut leaves (zero bytes, half a line, an unclosed quotation) is left out, and said. A line that comes
+twice counts once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _UNIT = {"frame_id": 1.0, "time_s": 1.0, "mono_ns": 1e-9, "utc_ns": 1e-9}
 _DELIMITERS = (";", "\t", ",")
 _DECIMAL_COMMA = re.compile(r"-?\d{1,3}(\.\d{3})*,\d+|-?\d+,\d+")
 _SHOWN = 30  # characters of a bad value in a message
+_NAMES_SHOWN = 200  # of the names of columns
 
 
 class OdometryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,12 +83,15 @@ def read_odometry(path: Path) -> OdometryFile:
 def _text(path: Path) -> str:
     try:
         data = read_file(path, MAX_BYTES)
-        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if utf16 else "utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file, expected odometry as CSV or JSONL") from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({e})") from e
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read ({e.strerror})") from e
+    try:
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")  # numbers and our names are ASCII in both
 
 
 def _whole_lines(text: str) -> tuple[list[tuple[int, str]], int]:
@@ -131,7 +136,7 @@ def _csv_records(
         return
     header = lines[0][1]
     delimiter = next((d for d in _DELIMITERS if d in header), ",")
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
+    names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter))]
     for number, line in lines[1:]:
         if line == header:
             continue
@@ -153,7 +158,9 @@ def _with_point(value: str) -> str:
 
 def _clock(path: Path, record: Mapping[str, object]) -> Clock:
     if "chainage_m" not in record:
-        raise ConfigError(f"{path}: no column chainage_m, found {', '.join(map(str, record))}")
+        found = ", ".join(map(str, record))
+        shown = found if len(found) <= _NAMES_SHOWN else f"{found[:_NAMES_SHOWN]} ..."
+        raise ConfigError(f"{path}: no column chainage_m, found {shown}")
     for clock in CLOCKS:
         if clock in record:
             return clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import av
@@ -15,6 +15,10 @@ from av.stream import Stream
 # H.264, HEVC and VVC put no three zero bytes into a unit, and their decoders show without a word
 # what a lost sector does. Zeros may follow a unit, before the next one's 1.
 ZEROED = re.compile(rb"(?<!\0)\0{8,}[^\0\x01]")
+# Decoders that mark the pictures they patched up. Their log has more, which does no harm.
+MARKING = frozenset(
+    {"h264", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "h263", "flv1", "flv", "dvvideo"}
+)
 WITHOUT_ZEROS = frozenset({"h264", "hevc", "vvc"})
 DOUBT_S = 12.0  # the longest time without a key frame that is waited for one
 
@@ -38,6 +42,11 @@ def complaints() -> Iterator[list[str]]:
             yield said
         finally:
             said += [text for level, _, text in lines if level <= av.logging.ERROR]
+
+
+def is_told(errors: Sequence[str], codec: str) -> bool:
+    """Return whether a decoder's `complaints` mean damage that it does not mark."""
+    return bool(errors) and codec not in MARKING
 
 
 def is_zeroed(packet: Packet[Stream], codec: str) -> bool:

@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
-from scnet_edge.video.damage import Damage, complaints, is_zeroed, listen
+from scnet_edge.video.damage import Damage, complaints, is_told, is_zeroed, listen
 from scnet_edge.video.declared import declared_s
 from scnet_edge.video.film_clock import AviIndex, FilmClock, Seam, Seams
 from scnet_edge.video.upright import Look, Upright, look_of
@@ -188,6 +188,7 @@ class _Reader:
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
         self._byte_end: int | None = None  # of the packet before
+        self._torn_before = False  # that one is marked as torn
         self._coded_aspect = stream.codec_context.sample_aspect_ratio
 
     @property
@@ -237,7 +238,10 @@ class _Reader:
                 f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
             )
             self._wait(Jump(detail=detail, time_s=time_s))
-        if packet.is_corrupt or is_zeroed(packet, self._codec):
+        # A loss may reach from the packet that is marked into the next one.
+        torn = packet.is_corrupt or self._torn_before
+        self._torn_before = packet.is_corrupt
+        if torn or is_zeroed(packet, self._codec):
             self._damage.note(time_s, packet.pts)
         if seam.skips and not packet.is_keyframe:
             self._damage.note(time_s)
@@ -248,7 +252,7 @@ class _Reader:
             self._damage.note(time_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
             return
-        if errors:
+        if is_told(errors, self._codec):
             self._damage.note(time_s, packet.pts)
         for frame in frames:
             if isinstance(frame, av.VideoFrame):

@@ -35,6 +35,9 @@ def read(tmp_path: Path, content: str | bytes, name: str = "odometry.csv") -> Od
         GERMAN,
         "sep=;\n" + GERMAN,
         PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        PLAIN.replace("chainage_m", "Chainage_m").replace("time_s", "TIME_S"),
+        PLAIN.replace("\n", ",Stra\xdfe\n").encode("cp1252"),
         PLAIN.replace("\n", "\n\n"),
         PLAIN.rstrip("\n"),
         PLAIN.replace(",", " , "),
@@ -52,6 +55,9 @@ def read(tmp_path: Path, content: str | bytes, name: str = "odometry.csv") -> Od
         "german",
         "sep",
         "crlf",
+        "cr",
+        "capitals",
+        "windows-letters",
         "blank-lines",
         "no-newline",
         "spaces",
@@ -115,6 +121,13 @@ def test_a_torn_line_in_the_middle_does_not_swallow_the_rest(tmp_path: Path) -> 
     file = read(tmp_path, torn)
     assert file.rows == ROWS[:2] + ROWS[3:]
     assert len(file.notes) == 1
+
+
+def test_bytes_that_are_no_text_are_one_short_line(tmp_path: Path) -> None:
+    noise = bytes(range(1, 256)).replace(b"\n", b"").replace(b"\r", b"").replace(b'"', b"") * 99
+    with pytest.raises(ConfigError, match="no column chainage_m") as raised:
+        read(tmp_path, noise + b"\n1,2\n")
+    assert len(str(raised.value)) < 500
 
 
 def test_a_message_is_short(tmp_path: Path) -> None:
