@@ -29,6 +29,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from msgspec.structs import replace
 from safetensors.numpy import load_file
 
 from scnet_edge.archive.folder import film_folder, read_archive
@@ -137,8 +138,9 @@ def drawn_survey(folder: Path) -> None:
 
 
 def read_records(folder: Path) -> object:
-    """Return the records and masks of a survey."""
-    return read_survey(folder).observations, files(folder / "snapshots")
+    """Return the records of a survey, but for when they were reviewed, and its masks."""
+    records = read_survey(folder).observations
+    return [replace(o, reviewed_utc="") for o in records], files(folder / "snapshots", "*.png")
 
 
 def bundle_folder(folder: Path) -> None:

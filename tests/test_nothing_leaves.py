@@ -37,7 +37,7 @@ def watched(code: str, arguments: list[str], folder: Path) -> list[str]:
         path.mkdir()
     environment = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("XDG_")}
     environment |= {"HOME": str(home), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {"PYTHONPATH": str(ROOT)}
+    environment |= {"PYTHONPATH": str(ROOT), "USER": "somebody"}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     command = ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "256", "-e", f"trace={CALLS}"]
     command += ["-o", str(log), sys.executable, "-c", code, *arguments]
@@ -91,6 +91,51 @@ def test_looking_at_the_machine_and_building_keep_to_themselves(tmp_path: Path) 
     (tmp_path / "verify").mkdir()
     arguments = ["verify", str(tmp_path / "build" / "b"), "--engine", "onnxruntime"]
     assert watched(MAIN, arguments, tmp_path / "verify") == []
+    (tmp_path / "compile").mkdir()
+    arguments = ["compile", str(tmp_path / "build" / "b"), "--engine", "openvino"]
+    found = watched(MAIN, arguments, tmp_path / "compile")
+    key = f"{tmp_path / 'compile' / 'home' / '.local'}"  # of the code that this user compiled
+    assert found == [f"left in the home folder: {key}"]
+
+
+def all_watched(commands: list[list[str]], folder: Path) -> None:
+    """Run commands one after the other, each in a folder of its own, and let none go too far."""
+    for number, arguments in enumerate(commands):
+        here = folder / f"{number}-{arguments[0]}"
+        here.mkdir()
+        assert watched(MAIN, arguments, here) == [], arguments
+
+
+def test_surveys_keep_to_themselves(bundle: Path, tmp_path: Path) -> None:
+    film, survey = tmp_path / "film", str(tmp_path / "survey")
+    simulate = ["simulate", "pipe", "--metres", "0.8", "--size", "96x128", "--cracks", "2"]
+    inspect = ["inspect", str(bundle), "--source", str(film / "footage.mp4")]
+    inspect += ["--pipe", str(film / "pipe.toml"), "--out", survey, "--live", "127.0.0.1:0"]
+    all_watched([[*simulate, "--out", str(film)], inspect], tmp_path)
+    export = ["export", survey, "--format", "coco", "--out"]
+    masks = str(tmp_path / "export" / "coco.json")
+    all_watched(
+        [
+            ["report", survey],
+            [*export, str(tmp_path / "export")],
+            ["import", "annotations", survey, masks],
+            ["measure", str(next((film / "masks").iterdir()))],
+            ["models"],
+        ],
+        tmp_path,
+    )
+
+
+def test_archives_keep_to_themselves(bundle: Path, tmp_path: Path) -> None:
+    films, results = tmp_path / "films", str(tmp_path / "results")
+    films.mkdir()
+    shutil.copy(ROOT / "samples" / "pipe.mp4", films / "a.mp4")
+    manifest = str(tmp_path / "archive.parquet")
+    run = ["archive", "run", manifest, "--bundle", str(bundle), "--out", results]
+    all_watched(
+        [["archive", "scan", str(films), "--out", manifest], run, ["archive", "report", results]],
+        tmp_path,
+    )
 
 
 @pytest.mark.parametrize(

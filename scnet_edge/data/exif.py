@@ -32,7 +32,7 @@ def tiff_tags(data: bytes) -> Image.Exif:
     exif = Image.Exif()
     try:
         exif.load(data)
-    except (*UNREADABLE, struct.error):
+    except (*UNREADABLE, UserWarning, struct.error):  # Pillow's warnings, where they are raised
         return Image.Exif()
     return exif
 

@@ -9,7 +9,6 @@ import termios
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic, monotonic_ns, sleep
 from typing import TypeAlias
@@ -158,19 +157,17 @@ class _SerialLine:
 
 def _open_serial(uri: str) -> int:
     """Return the descriptor of a serial line, set to its speed and to raw bytes."""
-    parts = urlsplit(uri)
-    baud = parse_qs(parts.query).get("baud", ["115200"])[0]
-    speed = getattr(termios, f"B{baud}", None)
+    place, _, query = uri.partition("://")[2].partition("?")
+    baud = parse_qs(query).get("baud", ["115200"])[0]
+    speed = getattr(termios, f"B{baud}", None) if baud.isdecimal() else None
     if speed is None:
         raise ConfigError(
             f"{redact(uri)}: no serial line runs at {baud} baud; 9600, 57600, 115200 are usual"
         )
     try:
-        line = os.open(parts.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        line = os.open(place, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError as e:
-        raise ConfigError(
-            f"{redact(uri)}: {Path(parts.path)} cannot be opened ({e.strerror})"
-        ) from e
+        raise ConfigError(f"{redact(uri)}: {place} cannot be opened ({e.strerror})") from e
     try:
         _set_raw(line, speed)
     except termios.error as e:

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 import numpy as np
 
 from scnet_edge.errors import ConfigError, CutShort, install_extra
-from scnet_edge.inspection.osd_place import CounterPlace, find_counter
+from scnet_edge.inspection.osd_place import SCHEME, CounterPlace, find_counter
 from scnet_edge.inspection.osd_readings import numbers_of, plausible
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.sources import open_source
@@ -64,13 +64,13 @@ def parse_counter(uri: str) -> Counter:
     Raises:
         ConfigError: not four whole numbers, a size of 0, or an unknown unit.
     """
-    parts = urlsplit(uri)
-    named = parts.netloc + parts.path
+    named, _, query = uri.removeprefix(SCHEME).partition("?")
     match = re.fullmatch(r"(\d{1,5}),(\d{1,5}),(\d{1,5}),(\d{1,5})", named)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    options = dict(parse_qsl(query, keep_blank_values=True))
     unit_m = _UNITS_M.get(options.pop("unit", "m"))
     known = match is not None or named == AUTO
-    if not known or unit_m is None or options or (match and "0" in match.groups()[2:]):
+    empty = match is not None and not all(map(int, match.groups()[2:]))
+    if not known or unit_m is None or options or empty:
         raise ConfigError(
             f"{uri}: expected osd://auto or osd://x,y,width,height in pixels, ?unit=m or ft"
         )

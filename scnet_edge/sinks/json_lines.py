@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from scnet_edge.events import Event
+from scnet_edge.files import open_plain
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.recover import cut_torn_tail
 from scnet_edge.sinks.run_records import Recorder
@@ -70,4 +71,4 @@ class JsonLines:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    return open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

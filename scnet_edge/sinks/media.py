@@ -71,6 +71,8 @@ def video_writer(
         nonlocal size_hw
         if not writer.isOpened():
             size_hw = _video_hw(frame)
+            if path.is_symlink():  # OpenCV would write to what it leads to
+                raise ConfigError(f"{path}: expected a file or nothing, found a link; remove it")
             fourcc = cv2.VideoWriter.fourcc(*codec)
             writer.open(str(path), cv2.CAP_FFMPEG, fourcc, fps or IMAGES_FPS, size_hw[::-1])
             if not writer.isOpened():

@@ -12,7 +12,7 @@ import msgspec
 
 from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.files import new_file
+from scnet_edge.files import new_file, open_plain
 
 TAIL_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 * 2**20
@@ -55,7 +55,7 @@ def cut_torn_tail(path: Path) -> int:
     Raises:
         ConfigError: not a line of it is JSON, so that it is another program's file.
     """
-    with path.open("r+b") as f:
+    with os.fdopen(open_plain(path, os.O_RDWR), "r+b") as f:
         ours = any(_is_json(line) for line in _lines(f))
         size = f.seek(0, os.SEEK_END)
         whole = _end_of_last_line(f, size)

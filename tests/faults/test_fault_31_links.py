@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from hand_made import facts, observation, picture
+from sink_frames import frame_result, recorder
 
 from scnet_edge.bundle.device import DEVICE, State, claim_device, write_state
-from scnet_edge.errors import ScnetEdgeError
+from scnet_edge.errors import ConfigError, ScnetEdgeError
 from scnet_edge.files import write_file
+from scnet_edge.sinks.open import open_sinks
+from scnet_edge.sinks.recover import cut_torn_tail
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.exchange import WRITERS, export
 from scnet_edge.survey.folder import read_survey
@@ -116,3 +119,28 @@ def test_nothing_outside_a_bundle_is_written(tmp_path: Path, outside: Path, name
     with suppress(ScnetEdgeError), claim_device(tmp_path / "bundle"):
         write_state(tmp_path / "bundle", State())
     assert content(outside) == before
+
+
+@pytest.mark.parametrize("sink", ["jsonl:run.jsonl", "mcap:run.mcap", "video:run.mp4"])
+@pytest.mark.parametrize("target", [".bashrc", "new"])
+def test_no_sink_writes_through_a_link(
+    tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, sink: str, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(sink.partition(":")[2]).symlink_to(outside / target)
+    before = content(outside)
+    with (
+        suppress(ScnetEdgeError),
+        open_sinks([sink], recorder(), fps=10.0) as opened,
+    ):
+        opened[0].write(frame_result(0))
+    assert content(outside) == before
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "pipe"])
+def test_a_device_is_no_file_of_records(tmp_path: Path, device: str) -> None:
+    path = Path(device) if device != "pipe" else tmp_path / device
+    if device == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ConfigError, match="expected a plain file"):
+        cut_torn_tail(path)
