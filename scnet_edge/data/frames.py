@@ -48,5 +48,5 @@ def check_size(height_px: int, width_px: int, where: str, *, max_pixels: int = M
     if height_px * width_px > max_pixels:
         raise InputError(
             f"{where}: {width_px}x{height_px} px, expected at most {max_pixels // 10**6} "
-            "megapixels; scale it down or cut it into tiles"
+            "megapixels; scale it down, cut it into tiles, or give the file alone to 'run'"
         )
