@@ -128,7 +128,7 @@ def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
         return fd
     os.close(fd)
-    raise ConfigError(f"{path}: expected a plain file with one name, found another kind; name another file")
+    raise ConfigError(f"{path}: expected a plain file of its own, found another kind; name another")
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:
