@@ -21,7 +21,7 @@ from scnet_edge.types import Map, Mask
 GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
 HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
-STRICT_ALARMED = 0.05
+STRICT_ALARMED = 0.1
 Predicted = Sequence[tuple[Sample, Map]]
 Shares = npt.NDArray[np.float64]  # one for each decision
 

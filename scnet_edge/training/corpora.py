@@ -57,6 +57,7 @@ def load_corpus(
     if corpus.drawn:
         pipes = draw_pipes()
         images += sharing(pipes, corpus.drawn, taught=False)
+        taking += pipes
     if corpus.plain:
         images += sharing(plain_images(), corpus.plain, taught=False)
     if corpus.blended:
