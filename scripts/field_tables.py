@@ -33,10 +33,12 @@ def operating_points() -> str:
             assert pasted is not None
             means = [f"{100 * sum(x) / len(x):.0f} %" for x in (found, alarmed)]
             here = [f"{100 * pasted.crack_recall:.0f} %", f"{100 * sewer.alarmed:.0f} %"]
-            rows.append([f"`{name}`", point, f"{scores.threshold:.2f}", *means, *here])
-    head = ("model", "point", "threshold", "cracks found, mean of domains")
+            seed = f"{scores.seed:.2f}" if scores.seed else "-"
+            numbers = (f"{scores.threshold:.2f}", seed, *means, *here, f"{sewer.per_frame:.2f}")
+            rows.append([f"`{name}`", point, *numbers])
+    head = ("model", "point", "threshold", "seed", "cracks found, mean of domains")
     more = ("sound frames alarmed, mean", "cracks found in sewers", "sewer frames alarmed")
-    return table((*head, *more), rows)
+    return table((*head, *more, "alarms a sewer frame"), rows)
 
 
 def _field() -> dict[str, dict[str, DomainScores]]:

@@ -5,7 +5,7 @@
 
 The batch axis is part of the graph (`build --batch N`), so a request brings N frames, and Triton
 adds no axis of its own. The graph takes frames as cameras give them; nothing is done before it. A
-client gets probabilities; the thresholds are among the parameters of the configuration.
+client gets probabilities; thresholds and seeds are among the parameters of the configuration.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def triton_config(manifest: Manifest, name: str) -> str:
         "precision": manifest.precision,
         "sha256": manifest.files[FUSED],
         "threshold": f"{manifest.threshold:.9g}",
+        "seed": f"{manifest.seed:.9g}",
         **{f"threshold_{p.name}": f"{p.threshold:.9g}" for p in manifest.operating_points},
+        **{f"seed_{p.name}": f"{p.seed:.9g}" for p in manifest.operating_points},
     }
     shape = _frame_shape(frames)
     return "\n".join(

@@ -4,7 +4,7 @@
     drawn = 0.1                    # share of crops from drawn pipe walls
     plain = 0.05                   # from drawn frames without any feature
     scale = [0.6, 3.0]             # of crops; without, that of the preset
-    blended = 0.1                  # cracks of the sets with `lends` in those with `takes`, and drawn
+    blended = 0.1                  # cracks of sets with `lends` in those with `takes`, and drawn
 
     [[set]]
     name = "sewer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -68,12 +69,12 @@ def count_areas(mask: Mask) -> int:
 
 def alarm_levels(probability: Map, decisions: Sequence[Decision]) -> npt.NDArray[np.bool_]:
     """Return whether each decision alarms at a frame; they go from the loudest to the quietest."""
-    out = np.zeros(len(decisions), np.bool_)
-    for place, decision in enumerate(decisions):
-        out[place] = count_areas(decision.mask_of(probability)) > 0
-        if not out[place]:
-            break
-    return out
+
+    def is_quiet(place: int) -> bool:
+        return count_areas(decisions[place].mask_of(probability)) == 0
+
+    places = range(len(decisions))
+    return np.asarray(np.arange(len(decisions)) < bisect_left(places, True, key=is_quiet))
 
 
 def add_alarms(frames: Iterable[FrameAlarms], decision: Decision) -> Alarms:

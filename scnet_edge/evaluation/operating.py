@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,14 @@ from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import alarm_levels
 from scnet_edge.evaluation.metrics import Counts, add_up, count
-from scnet_edge.evaluation.objects import Found, count_objects
 from scnet_edge.models.cards import OperatingPoint, PointFigure
 from scnet_edge.models.decision import Decision
-from scnet_edge.types import Map, Mask
+from scnet_edge.types import Map
 
 GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
 HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
-STRICT_ALARMED = 0.1
+ALARMED: Mapping[PointName, float] = {"balanced": 0.2, "strict": 0.1}
 Predicted = Sequence[tuple[Sample, Map]]
 Shares = npt.NDArray[np.float64]  # one for each decision
 
@@ -78,68 +77,39 @@ def choose_points(domains: Mapping[str, Predicted]) -> dict[PointName, Decision]
     """Return decisions to choose from, by what held-out images of all domains say.
 
     Pixels choose the threshold: the best mean F1 of the domains with cracks, or for `sensitive`
-    the best F2 up to there, in which recall weighs twice as much as precision. Areas choose the
-    seed. With that of `balanced` the share of the cracks that is found and the share of the sound
-    frames that are not alarmed, each a mean over domains, are largest together. That of `strict`
-    is the lowest with which at most `STRICT_ALARMED` of the sound frames are alarmed, or the
-    highest where there is none. `sensitive` has none.
+    the best F2 up to there, in which recall weighs twice as much as precision. Sound frames choose
+    the seed: the lowest with which at most `ALARMED` of them are alarmed, as a mean over domains,
+    or the highest where there is none. `sensitive` has none.
 
     Raises:
         InputError: there are no cracks, or no frames without any.
     """
-    counts = [c for c in (domain_counts(of).counts for of in domains.values()) if c is not None]
-    if not counts:
-        raise InputError("expected held-out images with a crack, found none")
+    told = [domain_counts(of) for of in domains.values()]
+    counts = [each.counts for each in told if each.counts is not None]
+    sound = [
+        [probability for sample, probability in of if sample.role == "negative"]
+        for of in domains.values()
+    ]
+    if not counts or not any(sound):
+        raise InputError("expected domains with cracks and some without, found only one of the two")
     threshold = GRID[int(np.argmax(np.mean([c.f1[AT_GRID] for c in counts], 0)))]
     f2 = np.mean([f2_of(c)[AT_GRID] for c in counts], 0)
     sensitive = GRID[int(np.argmax(np.where(np.array(GRID) <= threshold, f2, -1)))]
     decisions = list_seeds(threshold)
-    told = [_shares(of, decisions) for of in domains.values()]
-    found = [shares for shares, _ in told if shares is not None]
-    alarms = [shares for _, shares in told if shares is not None]
-    if not found or not alarms:
-        raise InputError("expected domains with cracks and some without, found only one of the two")
-    alarmed = np.mean(alarms, 0)
-    quiet = np.flatnonzero(alarmed <= STRICT_ALARMED)
-    return {
-        "sensitive": Decision(threshold=sensitive),
-        "balanced": decisions[int(np.argmax(np.mean(found, 0) - alarmed))],
-        "strict": decisions[int(quiet[0])] if len(quiet) else decisions[-1],
-    }
+    alarmed = np.mean(
+        [np.mean([alarm_levels(p, decisions) for p in maps], 0) for maps in sound if maps], 0
+    )
+    points: dict[PointName, Decision] = {"sensitive": Decision(threshold=sensitive)}
+    for name, share in ALARMED.items():
+        quiet = np.flatnonzero(alarmed <= share)
+        points[name] = decisions[int(quiet[0])] if len(quiet) else decisions[-1]
+    return points
 
 
 def list_seeds(threshold: float) -> list[Decision]:
     """Return decisions of one threshold: without a seed, and with each hundredth from there on."""
     seeds = [seed for seed in HUNDREDTHS if seed >= threshold]
     return [Decision(threshold=threshold, seed=seed) for seed in (0.0, *seeds)]
-
-
-def _shares(
-    predicted: Predicted, decisions: Sequence[Decision]
-) -> tuple[Shares | None, Shares | None]:
-    """Return the share of the cracks found and of the sound frames alarmed by each decision."""
-    found, quiet = [Found()] * len(decisions), []
-    for sample, probability in predicted:
-        if sample.role == "image-level":
-            continue
-        truth, ignored = sample.read_truth()
-        known = probability if ignored is None else probability * ~ignored
-        if truth.any():
-            masks = (decision.mask_of(known) for decision in decisions)
-            found = [f.plus(more) for f, more in zip(found, _find(masks, truth), strict=True)]
-        else:
-            quiet.append(alarm_levels(known, decisions))
-    recalls = np.array([each.recall for each in found]) if found[0].cracks else None
-    return recalls, np.mean(quiet, 0) if quiet else None
-
-
-def _find(masks: Iterable[Mask], truth: Mask) -> Iterator[Found]:
-    """Yield what each mask finds; many follow one that is equal."""
-    last, found = np.zeros(0, np.bool_), Found()  # of no mask's shape
-    for mask in masks:
-        if not np.array_equal(mask, last):
-            last, found = mask, count_objects(mask, truth)
-        yield found
 
 
 def f2_of(counts: Counts) -> npt.NDArray[np.float64]:

@@ -265,7 +265,7 @@ def test_what_is_not_int8_runs_in_what_was_quicker_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "int8"
-    build_bundle(Recipe(precision="int8", size_hw=(96, 128)), bundle)
+    build_bundle(Recipe(precision="int8", size_hw=(96, 160)), bundle)
     manifest = read_manifest(bundle)
     monkeypatch.setattr("scnet_edge.engines.openvino.cpu.has_bf16", lambda: True)
     for ratio, chosen in ((0.9, "bf16"), (0.99, "fp32")):

@@ -29,7 +29,7 @@ from scnet_edge.quantization.ranges import find_ranges, read_ranges
 from scnet_edge.quantization.select_precision import FP16, Buildable
 from scnet_edge.simulation.clip import render_clip
 
-SIZE = (96, 128)
+SIZE = (96, 160)
 PRECISIONS: list[Precision] = ["fp32", "fp16", "int8"]
 CPU_ENGINES = [e for e in ("openvino", "onnxruntime") if e in installed_engines()]
 
@@ -68,8 +68,10 @@ def test_pipeline_gives_the_reference_masks(bundle: Path, engine: str) -> None:
     with Pipeline.open(bundle, engine=engine, threads=1) as pipeline:
         results = [pipeline(frame) for frame in frames]
     assert all(result.edges is None for result in results)
-    ours = np.stack([result.mask for result in results])
-    reference = np.stack(probability) >= pipeline.manifest.threshold
+    manifest = pipeline.manifest
+    assert all((r.mask == manifest.decision.mask_of(r.probability)).all() for r in results)
+    ours = np.stack([result.probability for result in results]) >= manifest.threshold
+    reference = np.stack(probability) >= manifest.threshold  # frames so small hold no sure area
     assert reference.any()
     assert (ours == reference).mean() > {"fp32": 0.9999, "fp16": 0.999, "int8": 0.98}[bundle.name]
 

@@ -18,7 +18,7 @@ from scnet_edge.quantization.ranges import read_ranges
 from scnet_edge.simulation.clip import render_stills
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-SIZE, TEXT = (96, 128), "96x128"
+SIZE, TEXT = (96, 160), "96x160"
 
 
 def write_frames(folder: Path, count: int, seed: int = 21) -> Path:

@@ -190,26 +190,27 @@ def test_the_own_point_has_the_lowest_seed_that_keeps_frames_quiet() -> None:
 
 
 def test_points_to_choose_from(tmp_path: Path) -> None:
-    """A crack is sure to .8, a second one to .6; sound frames alarm up to .5 and .7."""
+    """Cracks are seen up to .3; of ten sound frames one alarms up to .9, one more up to .7."""
     truth = drawn((10, 0, 4, 80), (30, 0, 4, 80)) > 0.5
-    map_of_cracks = drawn((10, 0, 4, 80), value=0.8)
-    map_of_cracks[30:34] = 0.6
-    map_of_cracks[50:53, :70] = 0.3  # of the wall, for which recall is not worth it
-    domains = {"cracks": [(cracked(tmp_path, "a", truth), map_of_cracks)]}
-    domains["sound"] = [
-        (quiet(tmp_path, str(value)), drawn((0, 0, 9, 9), value=value)) for value in (0.5, 0.7)
-    ]
+    map_of_cracks = drawn((10, 0, 4, 80), (30, 0, 4, 80), value=0.3)
+    map_of_cracks[50:53, :70] = 0.1  # of the wall, for which recall is not worth it
+    loud = (0.9, 0.7, 0.5, *[0.0] * 7)
+    domains = {
+        "cracks": [(cracked(tmp_path, "a", truth), map_of_cracks)],
+        "sound": [
+            (quiet(tmp_path, str(i)), drawn((0, 0, 9, 9), value=v)) for i, v in enumerate(loud)
+        ],
+    }
     points = choose_points(domains)
-    assert points["sensitive"] == Decision(threshold=0.32)
-    assert points["balanced"].threshold == pytest.approx(0.32)  # the lowest without that wall
-    assert points["balanced"].seed == pytest.approx(0.51)  # both are found, one frame is quiet
-    assert points["strict"].seed == pytest.approx(0.71)
-    domains["loud"] = [(quiet(tmp_path, "c"), drawn((0, 0, 9, 9), value=0.995))]
+    assert points["sensitive"] == Decision(threshold=0.12)
+    assert points["balanced"].threshold == pytest.approx(0.12)  # the lowest without that wall
+    assert points["balanced"].seed == pytest.approx(0.51)  # two of ten alarm
+    assert points["strict"].seed == pytest.approx(0.71)  # one does
+    domains["louder"] = [(quiet(tmp_path, "c"), drawn((0, 0, 9, 9), value=0.995))]
     assert choose_points(domains)["strict"].seed == pytest.approx(0.99)  # no seed does
-    with pytest.raises(InputError, match="found only one of the two"):
-        choose_points({"cracks": domains["cracks"]})
-    with pytest.raises(InputError, match="with a crack, found none"):
-        choose_points({"sound": domains["sound"]})
+    for only in ("cracks", "sound"):
+        with pytest.raises(InputError, match="found only one of the two"):
+            choose_points({only: domains[only]})
 
 
 def test_f2_is_that_of_scikit_learn() -> None:
