@@ -41,9 +41,10 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.metrics import Counts, add_up, count
 from scnet_edge.machine.description import machine_name
-from scnet_edge.types import Frame, Map
+from scnet_edge.types import Frame, Map, Mask
 
-Net: TypeAlias = Callable[[Frame], Map]  # (h, w, 3) uint8 BGR -> (h, w) float32, 0 to 1
+# (h, w, 3) uint8 BGR -> probability (h, w) float32, and the mask (h, w) bool as it comes
+Net: TypeAlias = Callable[[Frame], tuple[Map, Mask]]
 SETS = {
     "deepcrack": "deepcrack:{}/deepcrack",
     "masonry": "masonry:{}/masonry",
@@ -54,15 +55,20 @@ WARM_UP = 3
 THREADS = 2
 
 
-def open_bundle(path: Path) -> tuple[Net, float, str]:
-    """Return a bundle of ours with its threshold and its engine."""
+def open_bundle(path: Path) -> tuple[Net, str]:
+    """Return a bundle of ours and its engine."""
     from scnet_edge import Pipeline
 
     pipeline = Pipeline.open(path, threads=THREADS)
-    return lambda frame: pipeline(frame).probability, pipeline.manifest.threshold, pipeline.engine
+
+    def net(frame: Frame) -> tuple[Map, Mask]:
+        result = pipeline(frame)
+        return result.probability, result.mask
+
+    return net, f"{pipeline.engine}, {pipeline.manifest.precision.upper()}"
 
 
-def open_mts(path: Path) -> tuple[Net, float, str]:
+def open_mts(path: Path) -> tuple[Net, str]:
     """Return the net of MTS: 256x256 BGR from 0 to 255 in, a map out."""
     import onnxruntime as ort
 
@@ -71,15 +77,15 @@ def open_mts(path: Path) -> tuple[Net, float, str]:
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
-    def net(frame: Frame) -> Map:
+    def net(frame: Frame) -> tuple[Map, Mask]:
         small = cv2.resize(frame, (256, 256), interpolation=cv2.INTER_AREA)
         fed = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32)
-        return enlarged(session.run(None, {name: fed})[0][0, 0], frame)
+        return decided(session.run(None, {name: fed})[0][0, 0], frame)
 
-    return net, 0.5, f"onnxruntime {version('onnxruntime')} CPU, FP32"
+    return net, f"onnxruntime {version('onnxruntime')} CPU, FP32"
 
 
-def open_yolo(path: Path) -> tuple[Net, float, str]:
+def open_yolo(path: Path) -> tuple[Net, str]:
     """Return an OpenVINO export of Ultralytics' semantic task: RGB from 0 to 1 in, classes out."""
     import openvino as ov
 
@@ -91,18 +97,18 @@ def open_yolo(path: Path) -> tuple[Net, float, str]:
     )
     height, width = (int(d) for d in model.input(0).partial_shape.to_shape()[2:])
 
-    def net(frame: Frame) -> Map:
+    def net(frame: Frame) -> tuple[Map, Mask]:
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
         fed = np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1)[None], np.float32) / 255
         out = model(fed)[0][0]
         crack = out[1] - out[0] if out.ndim == 3 else np.where(out == 1, np.inf, -np.inf)
-        return enlarged(1 / (1 + np.exp(-crack)), frame)
+        return decided(1 / (1 + np.exp(-crack)), frame)
 
     kind = "INT8" if "int8" in path.name else "FP32"
-    return net, 0.5, f"openvino {version('openvino')} CPU, {kind}"
+    return net, f"openvino {version('openvino')} CPU, {kind}"
 
 
-def open_crackpot(path: Path) -> tuple[Net, float, str]:
+def open_crackpot(path: Path) -> tuple[Net, str]:
     """Return the net of crackpot; how it prepares a picture is its `edgedetection.py`'s."""
     import tensorflow as tf  # type: ignore[import-untyped]
 
@@ -110,22 +116,22 @@ def open_crackpot(path: Path) -> tuple[Net, float, str]:
     model = tf.keras.models.load_model(path, compile=False)
     height, width = model.input_shape[1:3]
 
-    def net(frame: Frame) -> Map:
+    def net(frame: Frame) -> tuple[Map, Mask]:
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)[..., ::-1]
         fed = np.ascontiguousarray(small[None], np.float32) / 255
-        return enlarged(np.asarray(model(fed))[0, ..., -1], frame)
+        return decided(np.asarray(model(fed))[0, ..., -1], frame)
 
-    return net, 0.5, f"tensorflow {tf.__version__} CPU, FP32"
+    return net, f"tensorflow {tf.__version__} CPU, FP32"
 
 
 OPEN = {"bundle": open_bundle, "mts": open_mts, "yolo": open_yolo, "crackpot": open_crackpot}
 
 
-def enlarged(probability: npt.NDArray[Any], frame: Frame) -> Map:
-    """Return a map at the size of its frame, float32 within 0 and 1."""
+def decided(probability: npt.NDArray[Any], frame: Frame) -> tuple[Map, Mask]:
+    """Return a map at the size of its frame, within 0 and 1, and where it is at least a half."""
     size_wh = frame.shape[1::-1]
     large = cv2.resize(probability.astype(np.float32), size_wh, interpolation=cv2.INTER_LINEAR)
-    return np.clip(large, 0, 1)
+    return np.clip(large, 0, 1), large >= 0.5
 
 
 class Peer:
@@ -136,7 +142,7 @@ class Peer:
         begun_s = time.perf_counter()
         command = [python, "-m", "benchmarks.other_nets", "--net", spec]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.threshold, self.engine = self._answer()
+        self.engine: str = self._answer()
         self.start_s = time.perf_counter() - begun_s
 
     def ask(self, question: str, *given: Any) -> Any:
@@ -165,9 +171,9 @@ def answer_for(spec: str) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     kind, _, path = spec.partition(":")
-    net, threshold, engine = OPEN[kind](Path(path))
+    net, engine = OPEN[kind](Path(path))
     net(np.zeros((384, 544, 3), np.uint8))
-    said: Any = (threshold, engine)
+    said: Any = engine
     while True:
         pickle.dump(said, out)
         out.flush()
@@ -191,16 +197,17 @@ def seconds(net: Net, frame: Frame, times: int) -> float:
 
 def scores(peers: Sequence[Peer], samples: Sequence[Sample]) -> list[dict[str, float]]:
     """Return the F1 of each on annotated images: as it comes, and at its best threshold."""
-    counts: list[list[Counts]] = [[] for _ in peers]
+    counts: list[list[tuple[Counts, Counts]]] = [[] for _ in peers]
     for sample in samples:
         frame, truth = sample.read_frame(), sample.read_truth()
         for mine, peer in zip(counts, peers, strict=True):
-            mine.append(count(peer.ask("predict", frame), truth.crack, ignored=truth.ignored))
+            maps = (m.astype(np.float32) for m in peer.ask("predict", frame))
+            best, shipped = (count(m, truth.crack, ignored=truth.ignored) for m in maps)
+            mine.append((best, shipped))
     found = []
-    for mine, peer in zip(counts, peers, strict=True):
-        f1 = add_up(mine).f1
-        shipped, best = f1[round(100 * peer.threshold)], f1.max()
-        found.append({"f1": round(float(shipped), 4), "best_f1": round(float(best), 4)})
+    for mine in counts:
+        f1, f1_of_mask = (add_up(of_map).f1 for of_map in zip(*mine, strict=True))
+        found.append({"f1": round(float(f1_of_mask[50]), 4), "best_f1": round(float(f1.max()), 4)})
     return found
 
 
@@ -245,7 +252,6 @@ def main() -> None:
             {
                 "net": peer.spec.partition(":")[0] + ":" + Path(peer.spec.partition(":")[2]).name,
                 "engine": peer.engine,
-                "threshold": peer.threshold,
                 "sets": {name: found[i] for name, (_, found) in by_set.items()},
                 "ms": round(1e3 * median(turn[i] for turn in turns), 1),
                 "times_the_first": round(median(turn[0] / turn[i] for turn in turns), 3),
