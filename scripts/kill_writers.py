@@ -201,6 +201,26 @@ def commands(work: Path, bundle: Path) -> dict[str, Command]:
     cv2.line(mask, (20, 30), (600, 400), 255, 5)
     cv2.imwrite(str(work / "mask.png"), mask)
     data = draw_data(work / "data")
+    corpus = work / "corpus.toml"  # a training of its own would draw pipes for a minute first
+    corpus.write_text(
+        'licence = "drawn"\n[[set]]\nname = "lines"\nshare = 1\nlicence = "drawn"\n'
+        f'data = "folder:{data}"\n',
+        encoding="utf-8",
+    )
+    train = (
+        "train",
+        "tiny",
+        "--corpus",
+        str(corpus),
+        "--steps",
+        "2",
+        "--batch",
+        "1",
+        "--validate-every",
+        "1",
+        "--out",
+        "{out}",
+    )
     masks = work / "masks"
     masks.mkdir()
     for observation in read_survey(survey_folder).observations:
@@ -243,11 +263,7 @@ def commands(work: Path, bundle: Path) -> dict[str, Command]:
         "inspect": Command((*inspect, "{out}", *pipe), survey, remove=True),
         "report": Command(("report", "{out}"), survey, begin=survey_folder),
         "train": Command(
-            ("train", "tiny", "--data", f"folder:{data}", "--steps", "2", "--batch", "1",
-             "--validate-every", "1", "--out", "{out}"),
-            training, remove=True, result=weights,
-            resume=("train", "tiny", "--data", f"folder:{data}", "--steps", "2", "--batch", "1",
-                    "--validate-every", "1", "--out", "{out}", "--resume"),
+            train, training, remove=True, result=weights, resume=(*train, "--resume")
         ),
         "calibrate": Command(
             ("calibrate", "--data", str(data / "images"), "--frames", "8", "--model", "scnet-tiny",

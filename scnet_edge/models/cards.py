@@ -1,7 +1,7 @@
 """Model cards: what each shipped weight file is, where it came from and what it scores.
 
 A card `NAME.json` lies beside its `NAME.safetensors` in one of two folders: `scnet_edge/weights/`,
-packaged with the library, or `weights/` at the root of a source checkout, for the full-size models.
+packaged with the library, or `weights/` at the root of a source checkout, for the others.
 Cards are read without torch.
 """
 
