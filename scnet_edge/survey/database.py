@@ -109,7 +109,7 @@ def connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA wal_autocheckpoint = 200")  # pages: less to hold in reserve
+    db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: less to hold in reserve
     return db
 
 

@@ -109,7 +109,7 @@ def write_truncated(folder: Path) -> Path:
         (write_inverted, "inverted"),
         (write_colour, "colour"),
         (write_truncated, "cut.png"),
-        (lambda folder: folder, "cannot be read"),
+        (lambda folder: folder, "expected a plain file"),
     ],
 )
 def test_bad_masks_are_one_line(write, says, tmp_path, monkeypatch, capfd) -> None:
