@@ -26,6 +26,12 @@ from scripts.archive_tables import (
 from scripts.field_tables import domains, operating_points
 from scripts.tables import RESULTS, ROOT, edge_models, table
 
+OTHER_NETS = {
+    "yolo:best_int8_openvino_model": "Ultralytics YOLO26n-sem, OpenVINO INT8",
+    "yolo:best_openvino_model": "Ultralytics YOLO26n-sem, OpenVINO FP32",
+    "mts:mtscrack_ultimate_bgr.onnx": "MTS, ONNX Runtime FP32",
+    "crackpot:my_model.keras": "crackpot 2.0, TensorFlow FP32",
+}
 CPU = RESULTS / "speed/epyc-avx512-2core.json"
 SETS = ("deepcrack", "crackforest", "masonry")
 
@@ -225,6 +231,22 @@ def scales() -> str:
     return table((*head, "24 MP: recall", "precision (within 1 px)", "tiles"), rows)
 
 
+def other_nets() -> str:
+    """Return our nets beside what a user would take instead."""
+    found = _json(RESULTS / "other-nets.json")
+    rows = []
+    for row in found["rows"]:
+        kind, _, name = row["net"].partition(":")
+        scores = [f"{s['f1']:.3f} ({s['best_f1']:.3f})" for s in row["sets"].values()]
+        speed, memory = f"{row['times_the_first']:.2f}x", f"{row['peak_mib']} MiB"
+        label = f"`{name}`" if kind == "bundle" else OTHER_NETS[row["net"]]
+        rows.append(
+            [label, *scores, speed, memory, f"{row['start_s']} s", f"{row['megabytes']} MB"]
+        )
+    head = ("net", *(f"{name}, {count}" for name, count in found["images"].items()))
+    return table((*head, "speed", "memory", "start", "size"), rows)
+
+
 def auto_scale() -> str:
     """Return what `auto` saves and loses."""
     [row] = _json(RESULTS / "whole_pictures.json")["rows"]
@@ -397,6 +419,7 @@ TABLES_BY_NAME: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "scales": scales,
     "auto-scale": auto_scale,
+    "other-nets": other_nets,
     "large-pictures": large_pictures,
     "domains": domains,
     "operating-points": operating_points,
