@@ -4,7 +4,8 @@
 
 The wheels of the bindings are small and need no GPU, but they load TensorRT's libraries, gigabytes
 that only NVIDIA serves. Empty libraries that have the names stand in for them: the bindings import,
-and pybind11 states every class, member and signature. Needs `pip`, `unzip` by Python, and `cc`.
+and pybind11 states every class, member and signature. Needs `pip`, `cc`,
+`nm` and `readelf`.
 """
 
 from __future__ import annotations
