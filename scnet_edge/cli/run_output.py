@@ -55,7 +55,7 @@ class TerminalSink:
     """A progress bar and the fault log, on standard error."""
 
     def __init__(self, progress: Progress) -> None:
-        from scnet_edge.runtime.latency import Latency
+        from scnet_edge.runtime.counters import Latency
 
         self._progress = progress
         self._task = progress.add_task("Frames", total=None, visible=False)

@@ -1,11 +1,12 @@
-"""What the live server answers: the page, the newest frame, its stream, health, metrics."""
+"""The live page in a thread beside the run: newest frame, stream, charts, health, metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -27,7 +28,8 @@ from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.runtime.status import Monitor
 from scnet_edge.web.accept import Connections
-from scnet_edge.web.assets import asset_routes
+from scnet_edge.web.access import access_for, parse_address
+from scnet_edge.web.server import Served, asset_routes, serving
 
 PAGE = Path(__file__).with_name("page")
 MAX_WATCHERS = 8
@@ -37,6 +39,7 @@ FRAME_S = 1 / 15  # at most so often for one watcher
 LOOK_S = 0.02
 MAX_SIDE_PX = 960
 JPEG_QUALITY = 75
+PAGE_NAME, DEFAULT_PORT = "live", 8765
 
 
 @dataclass(slots=True)
@@ -249,3 +252,29 @@ def _draw(frame_result: FrameResult) -> bytes:
     drawn = draw_overlay(frame, mask, ignored=ignored)
     encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return encoded.tobytes()
+
+
+@contextmanager
+def open_live(address: str, show: Show, *, token_file: Path | None = None) -> Iterator[Served]:
+    """Serve until the context is left.
+
+    Args:
+        address: `HOST:PORT`; port 0 takes a free one. Loopback is open to this machine, any other
+            address needs the token.
+        show: what there is to see.
+        token_file: where the token is, or will be; None for `access.token_path`.
+
+    Raises:
+        ConfigError: no such address, in use, or the token file is not private.
+    """
+    where = parse_address(address, default_port=DEFAULT_PORT)
+    access, connections = access_for(where[0], PAGE_NAME, token_file), Connections()
+    app = make_app(show, connections)
+
+    async def sample() -> None:
+        while True:
+            show.sample()
+            await asyncio.sleep(STATUS_S)
+
+    with serving(where, app, access, connections=connections, beside=sample) as served:
+        yield served

@@ -33,7 +33,7 @@ from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.runtime.overlay import CRACK_BGR
 from scnet_edge.runtime.pipeline import Pipeline
-from scnet_edge.runtime.strips import strip_tops
+from scnet_edge.runtime.scale import strip_tops
 from scnet_edge.types import Frame, Mask
 
 MASK, LINES, GEOJSON = "mask.tif", "cracks.gpkg", "cracks.geojson"

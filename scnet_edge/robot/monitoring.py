@@ -135,8 +135,7 @@ def _serve(
     announce: Callable[[str], object],
 ) -> tuple[list[Sink], list[Served]]:
     try:
-        from scnet_edge.live.app import NewestFrame, Show
-        from scnet_edge.live.server import open_live
+        from scnet_edge.live.app import NewestFrame, Show, open_live
     except ModuleNotFoundError as e:
         raise ConfigError(
             f"the live page needs the package {e.name}; {install_extra('live')}"

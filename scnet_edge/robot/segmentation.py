@@ -16,12 +16,11 @@ from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.robot.robot_toml import Robot
-from scnet_edge.runtime.cascade import Cascade
-from scnet_edge.runtime.degradation import Degradation, DegradationStep, Rule
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.loop import Segment, Skip
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.runtime.scale import ModelScale
+from scnet_edge.runtime.schedule import Cascade, Degradation, DegradationStep, Rule
 from scnet_edge.types import Captured, Frame, Result
 
 

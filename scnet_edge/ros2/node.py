@@ -11,7 +11,7 @@ from typing import Any, Literal
 from scnet_edge.errors import ConfigError, EngineError, InputError
 from scnet_edge.inspection.chainage import Chainage
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
-from scnet_edge.runtime.latency import Latency, Percentiles
+from scnet_edge.runtime.counters import Latency, Percentiles
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.sinks import ros_messages
 from scnet_edge.sinks.ros_messages import Make

@@ -21,8 +21,7 @@ from scnet_edge.engines.base import Array, Backend, run_all
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S
 from scnet_edge.errors import EngineError
 from scnet_edge.runtime.ignore import Ignore
-from scnet_edge.runtime.scale import ModelScale, check_scale, look
-from scnet_edge.runtime.strips import Rows, look_in_strips
+from scnet_edge.runtime.scale import ModelScale, Rows, check_scale, look, look_in_strips
 from scnet_edge.runtime.tiles import Maps
 from scnet_edge.types import Frame, Map, Result
 

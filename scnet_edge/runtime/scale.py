@@ -11,6 +11,7 @@ grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -19,7 +20,7 @@ import numpy as np
 
 from scnet_edge.data.preprocess import resize
 from scnet_edge.errors import ConfigError
-from scnet_edge.runtime.tiles import Grid, Maps, Place, blend, grid_of, pad
+from scnet_edge.runtime.tiles import Axis, Grid, Maps, Place, blend, grid_of, pad
 from scnet_edge.types import Frame, Map, Mask
 
 ModelScale: TypeAlias = Literal["native", "fit", "auto"]
@@ -29,6 +30,8 @@ WAKE_PX = 3  # so many of them wake a tile
 SCALES: tuple[ModelScale, ...] = ("native", "fit", "auto")
 # (H, W, 3) uint8 tiles of the model's size -> their maps (k, H, W), in the same order
 Run: TypeAlias = Callable[[Iterable[Frame]], Iterator[Maps]]
+# (first row, first row behind) -> (h, w, 3) uint8 BGR, and (h, w) bool, True where not to look
+Rows: TypeAlias = Callable[[int, int], tuple[Frame, Mask | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,3 +146,59 @@ def _join(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:
         joined[:, top : top + strip.shape[1]] = strip
     assert joined is not None
     return joined
+
+
+def strip_tops(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> list[int]:
+    """Return the first row of each strip; one ends where the next begins."""
+    return list(grid_of(frame_hw, tile_hw).rows.starts_px)
+
+
+def look_in_strips(
+    frame_hw: tuple[int, int],
+    rows: Rows,
+    run: Run,
+    tile_hw: tuple[int, int],
+    *,
+    begin: int = 0,
+) -> Iterator[Map]:
+    """Yield the probability of each strip, (h, w) float32, from number `begin` on.
+
+    The maps are those of `look` at native scale: the same tiles, blended in the same way.
+
+    Args:
+        frame_hw: The size of the whole picture.
+        rows: Gives its rows; called from top to bottom, neighbours overlap by a few rows.
+        run: Computes the maps of tiles.
+        tile_hw: The size of these. Tiles that are ignored throughout are left out and count as 0.
+        begin: The first strip that is wanted; those before it are not computed.
+    """
+    grid = grid_of(frame_hw, tile_hw)
+    tops = grid.rows.starts_px
+    places: deque[Place] = deque()
+
+    def tiles() -> Iterator[Frame]:
+        for i in range(_first_row_of(begin, grid.rows, tile_hw[0]), len(tops)):
+            frame, ignored = rows(tops[i], min(tops[i] + tile_hw[0], frame_hw[0]))
+            frame = pad(frame, tile_hw)
+            for j, left in enumerate(grid.columns.starts_px):
+                here = slice(left, left + tile_hw[1])
+                if ignored is None or not ignored[:, here].all():
+                    places.append((i, j))
+                    yield frame[:, here]
+
+    following = begin
+    maps = ((places.popleft(), values[:1]) for values in run(tiles()))
+    for top, strip in blend(grid, maps):
+        if top >= tops[begin]:
+            height_px = min(top + strip.shape[1], frame_hw[0]) - top
+            yield strip[0, :height_px, : frame_hw[1]]
+            following += 1
+    for number in range(following, len(tops)):  # nothing of them was looked at
+        bottom = tops[number + 1] if number + 1 < len(tops) else frame_hw[0]
+        yield np.zeros((bottom - tops[number], frame_hw[1]), np.float32)
+
+
+def _first_row_of(strip: int, rows: Axis, tile_px: int) -> int:
+    """Return the first row of tiles that reaches into a strip."""
+    top = rows.starts_px[strip]
+    return next(i for i, start in enumerate(rows.starts_px) if start + tile_px > top)

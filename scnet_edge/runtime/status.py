@@ -12,9 +12,8 @@ import numpy as np
 from scnet_edge.events import Event
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.machine.telemetry import Telemetry
-from scnet_edge.runtime.counters import Counters
+from scnet_edge.runtime.counters import Counters, Latency
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.runtime.latency import Latency
 from scnet_edge.runtime.liveness import Liveness
 
 FPS_WINDOW_S = 3.0

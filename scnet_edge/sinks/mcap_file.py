@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +18,14 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 import cv2
 import msgspec
+from mcap.exceptions import McapError
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema
+from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 from mcap.writer import CompressionType, Writer
 
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.sinks.media import draw_result
-from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, free_path, require_room
+from scnet_edge.sinks.media import VIDEO_ROOM_BYTES, draw_result, free_path, require_room
 from scnet_edge.sinks.run_records import EventRecord, FrameRecord, Recorder
 
 CHUNK_BYTES = 16 * 1024
@@ -58,6 +61,10 @@ SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "/run": ("scnet_edge.Run", {}),
 }
 WARNING, INFO = 3, 2  # of foxglove.Log
+MAGIC = b"\x89MCAP0\r\n"
+COPY_CHUNK_BYTES = 1 << 20
+MAX_RECORD_BYTES = 64 * 2**20
+TORN = (McapError, CRCValidationError, struct.error, UnicodeDecodeError, ValueError, KeyError)
 
 
 class McapFile:
@@ -200,3 +207,81 @@ class _Part:
         schema = msgspec.json.encode({"type": "object", "properties": properties})
         schema_id = self._writer.register_schema(name, "jsonschema", schema)
         return int(self._writer.register_channel(topic, "json", schema_id))
+
+
+def recover_mcap(torn: BinaryIO, whole: BinaryIO) -> tuple[int, int]:
+    """Copy every whole message; return how many, and how many bytes could not be used.
+
+    A damaged chunk is left out, what follows it is not. Our files are not compressed, so that a
+    chunk which is counts as damaged: it could unpack to any size.
+    """
+    writer = Writer(whole, chunk_size=COPY_CHUNK_BYTES, compression=CompressionType.NONE)
+    writer.start(library="scnet-edge recover")
+    copier = _Copier(writer)
+    reader = StreamReader(_Bounded(torn), emit_chunks=True, record_size_limit=MAX_RECORD_BYTES)
+    records, read_to, lost_bytes = iter(reader.records), len(MAGIC), 0
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            read_to = torn.tell()  # past the magic at the end of a finished file
+            break
+        except TORN:
+            break  # what follows is the torn tail
+        try:
+            for part in _parts(record):
+                copier.copy(part)
+        except TORN:
+            lost_bytes += torn.tell() - read_to
+        read_to = torn.tell()
+    writer.finish()
+    return copier.messages, lost_bytes + torn.seek(0, os.SEEK_END) - read_to
+
+
+class _Bounded:
+    """The little of a file that the reader uses; a length inside a record may be any number."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_RECORD_BYTES:
+            raise ValueError(f"a part of {size} bytes")
+        return self._file.read(size)
+
+
+def _parts(record: McapRecord) -> list[McapRecord]:
+    if not isinstance(record, Chunk):
+        return [record]
+    if record.compression:
+        raise ValueError("a compressed chunk")
+    parts: list[McapRecord] = breakup_chunk(record, validate_crc=True)
+    return parts
+
+
+class _Copier:
+    """Writes records anew; ids are the new file's own."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._schemas = {0: 0}  # 0 stands for no schema
+        self._channels: dict[int, int] = {}
+        self.messages = 0
+
+    def copy(self, record: McapRecord) -> None:
+        """Write a schema, a channel or a message; the rest the writer makes itself."""
+        if isinstance(record, Schema) and record.id not in self._schemas:
+            self._schemas[record.id] = self._writer.register_schema(
+                record.name, record.encoding, record.data
+            )
+        elif isinstance(record, Channel) and record.id not in self._channels:
+            schema_id = self._schemas[record.schema_id]
+            self._channels[record.id] = self._writer.register_channel(
+                record.topic, record.message_encoding, schema_id, record.metadata
+            )
+        elif isinstance(record, Message):
+            channel_id = self._channels[record.channel_id]
+            self._writer.add_message(
+                channel_id, record.log_time, record.data, record.publish_time, record.sequence
+            )
+            self.messages += 1

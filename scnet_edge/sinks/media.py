@@ -1,7 +1,12 @@
-"""Pictures of a run: the overlay as a video, and the masks as files."""
+"""Pictures of a run: the overlay as a video, the masks as files, and the room they leave on a disk.
+
+When the disk runs full, room is kept for the records: pictures stop first.
+"""
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,22 +16,17 @@ import numpy as np
 
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.events import Event
-from scnet_edge.files import write_file
+from scnet_edge.files import free_bytes, write_file
 from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.runtime.overlay import draw_overlay
-from scnet_edge.sinks.room import (
-    MASKS_ROOM_BYTES,
-    VIDEO_ROOM_BYTES,
-    free_path,
-    require_room,
-    require_writable,
-)
 from scnet_edge.types import Frame, Mask
 
 VIDEO_SUFFIXES = {".avi", ".mkv"}
 VIDEO_FPS = 15.0
 IMAGES_FPS = 5.0  # of an overlay video, when the source is images
 MAX_VIDEO_SIDE_PX = 1920
+VIDEO_ROOM_BYTES = 256 * 2**20  # the video and the replay file stop with less than this free
+MASKS_ROOM_BYTES = 128 * 2**20  # then the masks; records are written to the last byte
 
 
 def draw_result(frame_result: FrameResult) -> Frame:
@@ -183,3 +183,29 @@ class MaskFiles:
         """Leave no empty folder."""
         with suppress(OSError):
             self._folder.rmdir()
+
+
+def require_room(folder: Path, room_bytes: int) -> None:
+    """Raise OSError unless the file system of `folder` has that much free."""
+    if free_bytes(folder) < room_bytes:
+        mib = room_bytes / 2**20
+        raise OSError(
+            errno.ENOSPC, f"less than {mib:g} MiB free, kept for the records", str(folder)
+        )
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError unless a file can be made in `folder`, by making one."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(folder)) from e
+
+
+def free_path(path: Path) -> Path:
+    """Return the path, or the first of NAME-001.SUFFIX, NAME-002.SUFFIX, ... that is not taken."""
+    found, number = path, 0
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.stem}-{number:03d}{path.suffix}")
+    return found

@@ -105,7 +105,7 @@ def _recover_lines(path: Path, out: Path) -> Recovered:
 
 
 def _recover_mcap(path: Path, out: Path) -> Recovered:
-    from scnet_edge.sinks.recover_mcap import MAGIC, recover_mcap
+    from scnet_edge.sinks.mcap_file import MAGIC, recover_mcap
 
     with path.open("rb") as torn:
         if torn.read(len(MAGIC)) != MAGIC:

@@ -17,7 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import Event
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.sinks.room import VIDEO_ROOM_BYTES, require_room, require_writable
+from scnet_edge.sinks.media import VIDEO_ROOM_BYTES, require_room, require_writable
 from scnet_edge.sinks.ros_results import TOPICS, ros_results, types
 from scnet_edge.sinks.run_records import Recorder
 

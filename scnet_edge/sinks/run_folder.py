@@ -25,8 +25,8 @@ from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.files import write_file
 from scnet_edge.folders import new_folder
+from scnet_edge.runtime.counters import Latency
 from scnet_edge.runtime.delivery import FrameResult
-from scnet_edge.runtime.latency import Latency
 from scnet_edge.sinks.media import draw_result, mask_png, video_writer
 from scnet_edge.sinks.run_page import Gallery, render_page
 from scnet_edge.sinks.run_records import FrameRecord, Recorder

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.runtime.latency import Latency
+from scnet_edge.runtime.counters import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.run_records import FrameRecord
 from scnet_edge.types import Frame, Map, Mask, PixelCounts

@@ -1,18 +1,23 @@
-"""An application behind its guard and few connections, in a thread of its own."""
+"""An application behind its guard and few connections, in a thread of its own; its page's files."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import mimetypes
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from scnet_edge.errors import ConfigError
@@ -24,6 +29,8 @@ STOP_S = 2.0
 MAX_HEADER_BYTES = 16 * 1024
 LOGGERS = ("uvicorn.error", "asyncio", "scnet_edge.web.accept")  # which strangers can fill
 MAX_MESSAGE_BYTES = 1024  # of what a page sends over a WebSocket
+INDEX = "index.html"
+ICON = Path(__file__).with_name("icon.svg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +167,15 @@ def _describe(host: str, port: int, access: Access) -> Served:
     shown = f"[{reachable}]" if ":" in reachable else reachable
     query = f"?token={access.token}" if access.token else ""
     return Served(host=host, port=port, url=f"http://{shown}:{port}/{query}")
+
+
+def asset_routes(folder: Path) -> list[BaseRoute]:
+    """Return a route for every file of a page's folder, `/` for its `index.html`, and our icon."""
+    files = [*sorted(path for path in folder.iterdir() if path.is_file()), ICON]
+    return [Route("/" if f.name == INDEX else f"/{f.name}", _asset(f)) for f in files]
+
+
+def _asset(path: Path) -> Callable[[Request], Response]:
+    """Return what answers with a file of the page, read once: an answer opens none."""
+    body, kind = path.read_bytes(), mimetypes.guess_type(path.name)[0]
+    return lambda request: Response(body, media_type=kind)

@@ -10,8 +10,7 @@ from browser import browsing, needs_browser
 from sink_frames import BOARD, frame_result
 
 from scnet_edge.events import event_now
-from scnet_edge.live.app import NewestFrame, Show
-from scnet_edge.live.server import open_live
+from scnet_edge.live.app import NewestFrame, Show, open_live
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor

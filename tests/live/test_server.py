@@ -26,8 +26,7 @@ from websockets.sync.client import connect
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.events import event_now
-from scnet_edge.live.app import MAX_WATCHERS, NewestFrame, Show
-from scnet_edge.live.server import open_live
+from scnet_edge.live.app import MAX_WATCHERS, NewestFrame, Show, open_live
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor, SinkStats

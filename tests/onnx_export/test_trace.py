@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+import torch
+import torch.nn.functional as F
 from small_chains import reference, session, small_chain
 
 from scnet_edge.onnx_export.rewrite import exportable
-from scnet_edge.onnx_export.trace import OPSET, split_graphs, static_shapes, trace_chain
+from scnet_edge.onnx_export.trace import (
+    OPSET,
+    bilinear_matrix,
+    split_graphs,
+    static_shapes,
+    trace_chain,
+)
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
@@ -59,3 +67,28 @@ def test_halves_in_a_row_equal_the_fused_graph(frame: np.ndarray) -> None:
     expected = session(fused)({"frame": frame})
     np.testing.assert_array_equal(masks["probability"], expected["probability"])
     np.testing.assert_array_equal(edges["edges"], expected["edges"])
+
+
+@pytest.mark.parametrize(("size", "out"), [(1, 8), (3, 24), (12, 24), (17, 34), (5, 7), (9, 9)])
+def test_the_matrix_is_pytorchs_interpolation(size: int, out: int) -> None:
+    expected = F.interpolate(torch.eye(size)[None], size=out, mode="linear")[0].T
+    np.testing.assert_allclose(bilinear_matrix(size, out), expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("edges", [True, False])
+def test_no_side_map_is_resized_or_convolved_at_full_size(edges: bool) -> None:
+    model = trace_chain(exportable(small_chain(edges=edges)))
+    bilinear = [
+        n.name
+        for n in model.graph.node
+        if n.op_type == "Resize" and any(a.s == b"linear" for a in n.attribute)
+    ]
+    names = {n.name for n in model.graph.node if n.op_type == "Conv"}
+    assert not bilinear
+    assert not {"scnet.fuse", "hed.fuse"} & names
+    assert sum(n.op_type == "MatMul" for n in model.graph.node) == 3 + (5 if edges else 0)
+
+
+def test_a_resized_frame_stays_a_resize() -> None:
+    model = trace_chain(exportable(small_chain(frame_hw=(70, 90), edges=False)))
+    assert sum(n.op_type == "Resize" and "scnet" not in n.name for n in model.graph.node) == 1

@@ -21,10 +21,9 @@ from scnet_edge.events import event_now
 from scnet_edge.sinks import mcap_file
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
-from scnet_edge.sinks.media import MaskFiles, OverlayVideo
+from scnet_edge.sinks.media import MaskFiles, OverlayVideo, free_path
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.recover import recover
-from scnet_edge.sinks.room import free_path
 
 
 def lines(path: Path) -> list[dict[str, object]]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sink_frames import frame_result, recorder
 
-from scnet_edge.runtime.cascade import Cascade
 from scnet_edge.runtime.loop import Segment, run_loop
+from scnet_edge.runtime.schedule import Cascade
 from scnet_edge.sinks import run_folder
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.run_folder import output_folder

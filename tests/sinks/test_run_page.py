@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.runtime.latency import Latency
+from scnet_edge.runtime.counters import Latency
 from scnet_edge.sinks.run_page import Gallery, render_page
 from scnet_edge.sinks.run_records import FrameRecord
 from scnet_edge.types import PixelCounts

@@ -17,8 +17,7 @@ from contextlib import ExitStack, closing
 import msgspec
 
 from scnet_edge.engines.base import Array
-from scnet_edge.engines.isolated.shared_arrays import SharedArrays
-from scnet_edge.engines.isolated.worker import MAX_MESSAGE_BYTES, Opening, Reply
+from scnet_edge.engines.isolated.worker import MAX_MESSAGE_BYTES, Opening, Reply, SharedArrays
 from scnet_edge.errors import EngineCrash, EngineError, EngineGone
 
 MAX_RESTARTS = 5  # within the window; the next crash is one too many

@@ -31,9 +31,8 @@ from scnet_edge.survey.outline import Ring, edit, trace_outline
 from scnet_edge.survey.review import MOST_NAME, MOST_REMARKS, review, undo
 from scnet_edge.types import Mask
 from scnet_edge.web.access import access_for, parse_address
-from scnet_edge.web.assets import asset_routes
 from scnet_edge.web.guard import Rules
-from scnet_edge.web.server import Served, serving
+from scnet_edge.web.server import Served, asset_routes, serving
 
 PAGE, DEFAULT_PORT = "review", 8766
 ASSETS = Path(__file__).with_name("page")

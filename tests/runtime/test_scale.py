@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.runtime.scale import look
-from scnet_edge.runtime.strips import look_in_strips, strip_tops
+from scnet_edge.runtime.scale import look, look_in_strips, strip_tops
 from scnet_edge.runtime.tiles import Maps
 from scnet_edge.types import Frame, Mask
 

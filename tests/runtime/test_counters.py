@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from scnet_edge.runtime.latency import Latency, Percentiles
+from scnet_edge.runtime.counters import Latency, Percentiles
 
 
 @pytest.mark.parametrize("scale_ms", [0.05, 3.0, 400.0])
