@@ -2,6 +2,8 @@
 
     licence = "research only"      # of weights that are trained on all of it
     drawn = 0.1                    # share of crops from drawn pipe walls
+    pipe_views = 0.2               # from pipes whose walls are images of sets that lend or take
+    wall_views = 0.1               # from walls with joints, made of them, too
     plain = 0.05                   # from drawn frames without any feature
     scale = [0.6, 3.0]             # of crops; without, that of the preset
     blended = 0.1                  # cracks of sets with `lends` in those with `takes`, and drawn
@@ -97,6 +99,8 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     licence: str
     scale: tuple[Scale, Scale] | None = None
     drawn: Share = 0.0
+    pipe_views: Share = 0.0
+    wall_views: Share = 0.0
     plain: Share = 0.0
     blended: Share = 0.0
     sets: Annotated[tuple[CorpusSet, ...], msgspec.Meta(min_length=1)] = msgspec.field(name="set")
@@ -110,8 +114,9 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         lends, takes = (any(getattr(s, word) for s in self.sets) for word in ("lends", "takes"))
         if self.scale and self.scale[0] > self.scale[1]:
             raise ValueError("scale goes from the smaller to the larger")
-        if self.blended and not (lends and takes):
-            raise ValueError("blended needs a set that lends and one that takes")
+        for name in ("pipe_views", "wall_views", "blended"):
+            if getattr(self, name) and not (lends and takes):
+                raise ValueError(f"{name} needs a set that lends and one that takes")
 
 
 def read_corpus(path: Path) -> Corpus:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -15,16 +15,22 @@ from scnet_edge.data.filming import plain_frame
 from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.simulation.pipe import fractal
+from scnet_edge.simulation.pipe_views import draw_pipe_view
+from scnet_edge.simulation.wall_views import draw_wall_view
 from scnet_edge.training.images import TrainingImage, blend_cracks, load_images, sharing
 from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
-from scnet_edge.types import Mask
+from scnet_edge.types import Frame, Mask
 
+VIEWS = 400  # how many are drawn of pipes, and of walls
+SURFACE_HW = (300, 400)
 PLAIN = 160  # how many frames are drawn
 BLENDED_HELD = 40  # how many images with a blended crack choose a decision, of each domain
 BLENDED_INTO = "blended-into-"
 UNSEEN = 60  # of a set that trained nothing, how many choose a decision
 CRACK_PICTURES = 240  # at most so many images lend their cracks
 SEED = 20_000
+ViewKind: TypeAlias = Literal["pipe", "wall"]
 Held: TypeAlias = dict[str, list[Sample]]
 
 
@@ -41,6 +47,7 @@ def load_corpus(
     images: list[TrainingImage] = []
     lent: list[TrainingImage] = []
     taking: list[TrainingImage] = []
+    seen: list[TrainingImage] = []
     for each in corpus.sets:
         if not each.share:
             continue
@@ -58,6 +65,14 @@ def load_corpus(
         pipes = draw_pipes()
         images += sharing(pipes, corpus.drawn, taught=False)
         taking += pipes
+    shares: dict[ViewKind, float] = {"pipe": corpus.pipe_views, "wall": corpus.wall_views}
+    for kind, share in shares.items():
+        if share:
+            views = draw_views(kind, lent, taking, count=VIEWS)
+            images += sharing(views, share, taught=False)
+            report(f"{len(views)} {kind} views, share {share:g}")
+            seen += [view for view in views if not view.mask.any()]
+    taking += seen
     if corpus.plain:
         images += sharing(plain_images(), corpus.plain, taught=False)
     if corpus.blended:
@@ -109,6 +124,44 @@ def held_out(corpus: Corpus, unseen: Collection[str] = ()) -> Held:
 
 def _trainable(each: CorpusSet) -> list[Sample]:
     return [sample for sample in each.samples("train") if not is_twin(sample)]
+
+
+def draw_views(
+    kind: ViewKind,
+    lent: Sequence[TrainingImage],
+    taking: Sequence[TrainingImage],
+    *,
+    count: int,
+) -> list[TrainingImage]:
+    """Return views of pipes or walls made of images: a half cracked, others sound or of one tone.
+
+    Args:
+        kind: What is drawn.
+        lent: Images with cracks.
+        taking: Images without any.
+        count: How many views are drawn.
+    """
+    rng = np.random.default_rng(SEED)
+    views = []
+    for number in range(count):
+        of = lent if number % 2 else taking
+        if number % 8 == 0:  # plastic, paint
+            frame, mask = _draw_surface(rng), np.zeros(SURFACE_HW, np.bool_)
+        else:
+            image = of[int(rng.integers(len(of)))]
+            frame, mask = image.frame, image.mask
+        view = (draw_pipe_view if kind == "pipe" else draw_wall_view)(frame, mask, rng)
+        views.append(TrainingImage(view.frame, view.mask, None, view.ignored))
+    return views
+
+
+def _draw_surface(rng: np.random.Generator) -> Frame:
+    """Return a surface of one tone with a little dirt."""
+    tone = rng.uniform(40, 230) * rng.uniform(0.7, 1.2, 3)
+    dirt = np.zeros(SURFACE_HW, np.float32)
+    for cell in (120.0, 30.0, 6.0):
+        dirt += np.float32(rng.uniform(0, 0.1)) * fractal(rng, SURFACE_HW, (cell,))
+    return np.clip(tone * (1 + dirt)[..., None], 0, 255).astype(np.uint8)
 
 
 def plain_images(*, count: int = PLAIN) -> list[TrainingImage]:

@@ -294,8 +294,11 @@ def _name_material(wanted: Request) -> tuple[str, ...]:
         return wanted.data
     corpus = wanted.corpus
     sets = [f"{each.name} ({each.licence})" for each in corpus.sets if each.share]
-    ours = [name for name in ("drawn", "plain", "blended") if getattr(corpus, name)]
-    return (*sets, *(f"{name} images of ours" for name in ours))
+    ours = ("drawn", "pipe_views", "wall_views", "plain", "blended")
+    return (
+        *sets,
+        *(f"{name.replace('_', ' ')} images of ours" for name in ours if getattr(corpus, name)),
+    )
 
 
 def _card_config(config: SCNetConfig) -> CardConfig:

@@ -91,6 +91,24 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(left.value.code or 0)
 
 
+def test_views_of_pipes_and_walls_have_their_shares(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scnet_edge.training.corpora.VIEWS", 16)
+    corpus.write_text(
+        CORPUS.replace("plain = 0.1", "pipe_views = 0.3\nwall_views = 0.2").replace(
+            "blended = 0.2", ""
+        )
+    )
+    images, _ = load_corpus(read_corpus(corpus))
+    views = [image for image in images if image.frame.shape == (384, 544, 3)]
+    assert len(views) == 32
+    assert sum(view.share for view in views) == pytest.approx(0.5)
+    assert any(view.mask.any() for view in views)
+    assert any(not view.mask.any() for view in views)
+    assert not any(view.taught for view in views)
+
+
 def test_each_set_has_its_share_and_every_tenth_image_is_held_out(corpus: Path) -> None:
     images, held = load_corpus(read_corpus(corpus))
     assert {domain: len(samples) for domain, samples in held.items()} == {
