@@ -39,8 +39,9 @@ def percent(share: float) -> str:
 
 
 def size(case: Case) -> str:
-    """Return height and width, `384x544`."""
-    return "{}x{}".format(*case.size_hw)
+    """Return height and width, `384x544`; of other frames both, `384x544 of 1080x1920`."""
+    network = "{}x{}".format(*case.size_hw)
+    return f"{network} of {'x'.join(map(str, case.frame_hw))}" if case.frame_hw else network
 
 
 def rounds(row: BenchmarkRow) -> str:

@@ -190,7 +190,7 @@ def _gpu(e: Environment) -> str:
 def cases_to_draw(cases: Sequence[Shown], machines: dict[Key, str]) -> list[DrawnCase]:
     """Return the cases; their names say the size where there are several."""
     rows = [(machines[key], next(iter(case.values()))) for key, case in cases]
-    sizes = len({row.size_hw for _, row in rows}) > 1
+    sizes = len({(row.size_hw, row.frame_hw) for _, row in rows}) > 1
     names = [f"{row.name} {figures.size(row)}" if sizes else row.name for _, row in rows]
     return [
         DrawnCase(

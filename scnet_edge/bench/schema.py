@@ -10,6 +10,7 @@ import msgspec
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.scale import ModelScale
 
 SCHEMA = 2
 
@@ -55,6 +56,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             `bf16-rest` for BF16 where an INT8 graph leaves layers in floating point.
         schedule: `every`: all networks on every frame; `hed/4`: HED on every fourth, its edges
             kept in between.
+        size_hw: Height and width of the network.
+        frame_hw: Of the camera's frames; None: those of the network.
+        scale: How such a frame is brought to the network, see `Pipeline.open`.
     """
 
     model: str
@@ -63,6 +67,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     mode: str = "default"
     size_hw: tuple[int, int]
     schedule: Schedule = "every"
+    frame_hw: tuple[int, int] | None = None
+    scale: ModelScale = "native"
 
     @property
     def is_folder(self) -> bool:
@@ -81,15 +87,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def label(self) -> str:
-        """The case for people, without its model and size: `openvino int8 bf16-rest`."""
+        """The case for people, without its model and sizes: `openvino int8 bf16-rest`."""
         mode = "" if self.mode == "default" else f" {self.mode}"
         schedule = "" if self.schedule == "every" else f" {self.schedule}"
-        return f"{self.engine} {self.precision}{mode}{schedule}"
+        scale = "" if self.scale == "native" else f" {self.scale}"
+        return f"{self.engine} {self.precision}{mode}{schedule}{scale}"
 
     @property
     def case_key(self) -> tuple[object, ...]:
         """What identifies the case."""
-        return (self.model, self.precision, self.engine, self.mode, self.size_hw, self.schedule)
+        how = (self.precision, self.engine, self.mode, self.schedule)
+        return (self.model, *how, self.size_hw, self.frame_hw, self.scale)
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from scnet_edge.bench.schema import Case, Scope
 from scnet_edge.bundle.compile import compile_graphs
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifest
+from scnet_edge.data.preprocess import resize
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.engines.compiled import COMPILED, Arithmetic
 from scnet_edge.engines.split import open_split
@@ -60,16 +61,19 @@ class BenchmarkSubject:
     def __init__(self, case: Case, bundle: Path, threads: int | None, cache: Path) -> None:
         manifest = read_manifest(bundle)
         self.backend = _open(case, manifest, bundle, threads, cache)
-        self.pipeline = Pipeline(manifest, self.backend)
+        self.pipeline = Pipeline(manifest, self.backend, scale=case.scale)
         self.sha256 = _sha256(case, manifest, bundle)
         self.threads: int | None = getattr(self.backend, "threads", None)
-        self.frame_hw = manifest.input.frame_hw
+        self.engine_hw = manifest.input.frame_hw
+        self.frame_hw = case.frame_hw or self.engine_hw
         self._frame_s: float | None = None  # the quickest frame of the last turn of the pipeline
 
     def time(self, scope: Scope, frames: Sequence[Frame], *, seconds: float, at_most: int) -> Turn:
         """Return the times of frames one after another, for `seconds` or `at_most` frames."""
         if scope == "camera_to_mask":
             return self._time_loop(frames, seconds, at_most)
+        if scope == "engine":
+            frames = [resize(frame, self.engine_hw) for frame in frames]
         turn, start_s = Turn(), time.perf_counter()
         while not turn.latency_ms or (turn.seconds < seconds and len(turn.latency_ms) < at_most):
             frame = frames[len(turn.latency_ms) % len(frames)]

@@ -14,6 +14,7 @@ from scnet_edge.bench.schema import Case, Engine, Precision, Schedule, Scope
 from scnet_edge.config import read_toml
 from scnet_edge.errors import ConfigError
 from scnet_edge.models.cards import shipped_models
+from scnet_edge.runtime.scale import ModelScale
 
 PACKAGE = Path(__file__).parent
 MODES: dict[tuple[Engine, Precision], tuple[str, ...]] = {
@@ -41,6 +42,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes:
         models: Only these; None for all of the suite.
+        scale: How frames of another size are brought to the network.
     """
 
     engine: Engine
@@ -48,6 +50,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     mode: str = "default"
     schedule: Schedule = "every"
     models: Annotated[tuple[str, ...], Some] | None = None
+    scale: ModelScale = "native"
 
     def __post_init__(self) -> None:
         modes = MODES.get((self.engine, self.precision))
@@ -61,7 +64,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         models: What `Case.model` may be; none for every shipped crack model.
-        sizes_hw: Height and width of frames and networks.
+        sizes_hw: Height and width of the networks.
+        frame_hw: Of the camera's frames; None: those of each network.
         contenders: What runs them.
         scopes: Which figures to take of each.
         together: Let all models of one size take turns, not only the cases of one model: what
@@ -79,6 +83,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     models: tuple[str, ...] = ()
     sizes_hw: Annotated[tuple[tuple[Count, Count], ...], Some]
+    frame_hw: tuple[Count, Count] | None = None
     contenders: Annotated[tuple[Contender, ...], Some]
     scopes: Annotated[tuple[Scope, ...], Some] = ("engine", "pipeline", "camera_to_mask")
     together: bool = False
@@ -113,6 +118,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 precision=c.precision,
                 mode=c.mode,
                 schedule=c.schedule,
+                frame_hw=self.frame_hw,
+                scale=c.scale,
             )
             for model in models
             for c in self.contenders

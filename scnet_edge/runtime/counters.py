@@ -1,4 +1,4 @@
-"""The figures of a run: what became of each frame, which always balances, and durations by stage."""
+"""The figures of a run: what became of each frame, which always balances, and times by stage."""
 
 from __future__ import annotations
 

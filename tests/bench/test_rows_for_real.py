@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from scnet_edge.bench.figures import size
 from scnet_edge.bench.runner import run_suite
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.bench.suite import Contender, Suite
@@ -130,3 +132,32 @@ def test_a_row_names_the_files_that_ran(result: BenchmarkResult) -> None:
     assert split.file_mb == 0.08
     assert split.engine_threads
     assert split.gflop == 0
+
+
+def test_a_larger_frame_is_measured_at_each_scale(
+    tmp_path: Path, darkness_bundle: Callable
+) -> None:
+    shutil.copytree(darkness_bundle(SIZE_HW), tmp_path / "dark" / "fp32")
+    suite = Suite(
+        models=(f"{tmp_path}/dark",),
+        sizes_hw=(SIZE_HW,),
+        frame_hw=(160, 240),
+        contenders=tuple(
+            Contender(engine="openvino", precision="fp32", scale=scale)
+            for scale in ("native", "fit")
+        ),
+        scopes=("engine", "pipeline"),
+        rounds=1,
+        round_s=0.05,
+        frames=4,
+        warm_up=1,
+        limits=False,
+        profile=False,
+    )
+    result = run_suite(suite, "some", tmp_path / "result.json", data=None, command="none")
+    assert not result.failures
+    assert [(r.scope, r.label, size(r)) for r in result.rows] == [
+        (scope, f"openvino fp32{scale}", "64x96 of 160x240")
+        for scale in ("", " fit")
+        for scope in ("engine", "pipeline")
+    ]
