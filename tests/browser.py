@@ -56,6 +56,15 @@ class Browser:
             assert time.monotonic() < deadline_s, f"never true: {expression}"
             time.sleep(0.05)
 
+    def point_at(self, x: float, y: float, *, until: str) -> None:
+        """Move the pointer there, again and again: a page that is laid out anew loses it."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not self.value(until):
+            assert time.monotonic() < deadline_s, f"never true: {until}"
+            for nudge in (1, 0):
+                self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + nudge, y=y)
+            time.sleep(0.05)
+
     def picture(self) -> np.ndarray:
         png = base64.b64decode(self.call("Page.captureScreenshot")["data"])
         return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)  # (h, w, 3) BGR

@@ -57,14 +57,12 @@ def test_a_filter_and_the_pointer(row: Callable, result: Callable, tmp_path: Pat
             browser.value(f"{box}.{a} + {box}.{b} / 2")
             for a, b in (("x", "width"), ("y", "height"))
         )
-        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-        browser.wait_for("!document.getElementById('tip').hidden")
+        browser.point_at(x, y, until="!document.getElementById('tip').hidden")
         tip = text(browser, "#tip")
         assert "net, openvino int8\n30.0 FPS, camera to mask, at 384x544" in tip
         assert "3 rounds, 24.0 to 36.0 FPS" in tip
         assert count(browser, ".range") == 1
-        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
-        browser.wait_for("document.getElementById('tip').hidden")
+        browser.point_at(2, 2, until="document.getElementById('tip').hidden")
         assert count(browser, ".range") == 0
 
         browser.value(f"{BUTTON.format('FP32')}.click()")
