@@ -35,11 +35,16 @@ Held: TypeAlias = dict[str, list[Sample]]
 
 
 def load_corpus(
-    corpus: Corpus, report: Callable[[str], None] = lambda line: None
+    corpus: Corpus, report: Callable[[str], None] = lambda line: None, *, seed: int = 0
 ) -> tuple[list[TrainingImage], Held]:
     """Return the training images, and by domain those held out, which choose the threshold.
 
     Of the training split of each set every tenth image is held out.
+
+    Args:
+        corpus: What trains.
+        report: Told what each set has.
+        seed: Of what is drawn: another run sees other pipes.
 
     Raises:
         ScnetEdgeError: a set cannot be read, or has too few images.
@@ -62,13 +67,15 @@ def load_corpus(
         taking += loaded if each.takes else []
         report(f"{each.name}: {len(fit)} images, share {each.share:g}")
     if corpus.drawn:
-        pipes = draw_pipes()
+        pipes = draw_pipes(seed=seed)
         images += sharing(pipes, corpus.drawn, taught=False)
         taking += pipes
     shares: dict[ViewKind, float] = {"pipe": corpus.pipe_views, "wall": corpus.wall_views}
     for kind, share in shares.items():
         if share:
-            views = draw_views(kind, lent, taking, count=VIEWS)
+            views = draw_views(
+                kind, lent, taking, np.random.default_rng([seed, ord(kind[0])]), count=VIEWS
+            )
             images += sharing(views, share, taught=False)
             report(f"{len(views)} {kind} views, share {share:g}")
             seen += [view for view in views if not view.mask.any()]
@@ -130,6 +137,7 @@ def draw_views(
     kind: ViewKind,
     lent: Sequence[TrainingImage],
     taking: Sequence[TrainingImage],
+    rng: np.random.Generator,
     *,
     count: int,
 ) -> list[TrainingImage]:
@@ -139,9 +147,9 @@ def draw_views(
         kind: What is drawn.
         lent: Images with cracks.
         taking: Images without any.
+        rng: Draws them.
         count: How many views are drawn.
     """
-    rng = np.random.default_rng(SEED)
     views = []
     for number in range(count):
         of = lent if number % 2 else taking

@@ -53,7 +53,12 @@ def is_twin(sample: Sample) -> bool:
 
 
 def draw_pipes(
-    map_of: MapOf | None = None, *, walls: int = 15, frames: int = 24, rides: int = 12
+    map_of: MapOf | None = None,
+    *,
+    walls: int = 15,
+    frames: int = 24,
+    rides: int = 12,
+    seed: int = 0,
 ) -> list[TrainingImage]:
     """Return frames of drawn pipes, none of the wall of the sample clip or of a ride that scores.
 
@@ -63,19 +68,21 @@ def draw_pipes(
         frames: Of each clip.
         rides: How many rides of 3 m, which have what is taken for cracks: roots, drips, courses of
             brick, and looking forward the edge of the water. Their frames are 0.3 m apart.
+        seed: Draws others.
     """
-    clips = (render_clip(frames, (384, 544), seed=PIPE_SEED + wall) for wall in range(walls))
+    first = PIPE_SEED + 100 * seed
+    clips = (render_clip(frames, (384, 544), seed=first + wall) for wall in range(walls))
     drawn = [pair for clip in clips for pair in islice(clip, None, None, 4)]
     for ride in range(rides):
-        scene = make_scene(ride_plan(ride))
+        scene = make_scene(ride_plan(ride, first))
         drawn += [(frame, mask) for _, frame, mask in render_frames(scene)]
     return [TrainingImage(frame, mask, map_of and map_of(frame)) for frame, mask in drawn]
 
 
-def ride_plan(number: int) -> ScenePlan:
+def ride_plan(number: int, first: int = PIPE_SEED) -> ScenePlan:
     """Return the plan of a ride to train on: both cameras, three materials, three diameters."""
     return ScenePlan(
-        seed=PIPE_SEED + number,
+        seed=first + number,
         mode=MODES[number % 2],
         material=MATERIALS[number // 2 % 3],
         diameter_mm=(300.0, 200.0, 500.0)[number // 4 % 3],

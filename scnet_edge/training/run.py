@@ -201,7 +201,7 @@ def _settings(wanted: Request) -> Settings:
 def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
     """Return the images that train, without edge maps, and by domain those that are held out."""
     if wanted.corpus:
-        images, kept = load_corpus(wanted.corpus, report)
+        images, kept = load_corpus(wanted.corpus, report, seed=wanted.preset.schedule.seed)
         if wanted.mine and wanted.start:
             report(f"looking for what {wanted.start} takes for a crack")
             images = mine(images, reference_run(open_scnet(find_card(wanted.start)), None))
