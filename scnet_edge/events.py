@@ -16,6 +16,7 @@ Kind = Literal[
     "gap",  # nothing was inspected from `from_mono_ns` to `mono_ns`
     "geometry",  # frames have another size from here on; `detail` says which
     "clock_jump",  # a file's own times are not continuous; `detail` says how
+    "deinterlaced",  # a film is interlaced from here on; `detail` says who says so
     "engine_crashed",  # its process died under one frame, which is lost; it is started again
     "degraded",  # a cheaper way of working; `reason` is the rule that asked for it
     "recovered",

@@ -67,13 +67,16 @@ def inspect(
 def _print_summary(journal: Journal) -> None:
     """Print what is recorded by now, and what to do with it."""
     from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.sorting import count_aside, set_aside
 
-    progress = journal.progress
-    count, folder = journal.acknowledged, journal.folder
-    length_m = read_survey(folder).length_m
+    progress, folder = journal.progress, journal.folder
+    survey = set_aside(read_survey(folder))
+    count, length_m = len(survey.counted), survey.length_m
     length = "" if length_m is None else f" over {length_m:.2f} m"
     seen = 0 if progress is None else progress.frames
     typer.echo(f"{count} crack{'' if count == 1 else 's'} recorded in {seen} frames{length}")
+    if survey.aside:
+        typer.echo(f"{len(survey.aside)} more stand aside: {count_aside(survey)}")
     if progress is not None and not progress.finished:
         typer.echo("not finished: the same command goes on where this one was stopped")
     typer.echo(f"   survey  {folder}")

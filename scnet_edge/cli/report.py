@@ -14,7 +14,7 @@ MinConfidence = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="What is less sure, short, a joint or a water line stands aside; 0 for none.",
+        help="Joints, roots, water lines and what is short or less sure stand aside; 0 for none.",
     ),
 ]
 

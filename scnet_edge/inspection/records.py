@@ -73,7 +73,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         flags: what weakens the record, by reason: `no_scale`, `no_roll`, `no_odometry`,
             `visual_odometry`, `odometry_jump`, `odometry_reset`, `odometry_nan`, `odometry_lost`,
             `clock_unsynced`, `degraded`, `edge_of_view`, `short` (less than 5 % of the frame's
-            diagonal), `seen_once` (in one frame, although two later ones had its place in view).
+            diagonal), `seen_once` (in one frame, although two later ones had its place in view),
+            `before_start` (it lies before 0 m, or begins there, and is given from 0 m on).
         snapshot: file name inside the survey's snapshots folder; None before it is written.
         photograph: of a picture file, what it says of itself.
         opening: as a person saw it; None where none has said, and the width suggests it.

@@ -1,8 +1,10 @@
 """What a pipe has besides cracks, told by where records lie on the wall: joints, water lines.
 
 A joint is a ring: lines straight around the pipe at one chainage that together go around half of
-it, or three of them a third. A water line runs straight along the pipe at one clock position, for
-metres. What the net is very sure of stays a crack: cracks can go around a pipe, too.
+it, or three of them a third. Roots hang out of a joint: three short pieces or more that begin at
+one chainage, or end there, and what is short and begins at a ring. A water line runs straight along
+the pipe at one clock position, for metres. What the net is very sure of stays a crack: cracks can
+go around a pipe, too.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ from typing import Literal
 
 from scnet_edge.inspection.records import Observation
 
-Structure = Literal["joint", "water_line"]
+Structure = Literal["joint", "roots", "water_line"]
 
 SURE = 0.8  # confidence from which a record stays a crack
 _STRAIGHT_MM, _STRAIGHT_SHARE = 12.0, 0.06  # off a line: so much, or this share of its length
 _ONE_CHAINAGE_M = 0.015  # between neighbours of one ring
+_ROOT_M, _ROOTS = 0.1, 3  # how far a root reaches along the pipe; so many tell a joint
 _RING_SHARE, _RING_SHARE_OF_MANY, _MANY = 0.5, 0.35, 3  # of the clock; of so many pieces
 _ONE_CLOCK_H = 0.1  # between neighbours of one water line
 _LINE_M, _LINE_SHARE = 1.0, 0.5  # its least length, and how much of it is seen
@@ -37,8 +40,10 @@ def find_structures(observations: Iterable[Observation]) -> dict[int, Structure]
             share = _RING_SHARE_OF_MANY if len(ring) >= _MANY else _RING_SHARE
             if _coverage(_clock_spans(ring)) >= 12 * share:
                 found |= dict.fromkeys((o.seq for o in ring), "joint")
+        for one in _roots(here, [o for o in here if o.seq in found]):
+            found.setdefault(one.seq, "roots")
         for line in _groups(filter(_straight_along, here), _clock_h, _ONE_CLOCK_H):
-            spans = [(o.start_m or 0.0, o.end_m or 0.0) for o in line]
+            spans = [(_start_m(o), _end_m(o)) for o in line]
             length_m = max(end for _, end in spans) - min(start for start, _ in spans)
             if length_m >= _LINE_M and _coverage(spans) >= _LINE_SHARE * length_m:
                 found |= dict.fromkeys((o.seq for o in line), "water_line")
@@ -49,7 +54,23 @@ def _straight_around(one: Observation) -> bool:
     """Return whether a record is a straight line around the pipe."""
     if one.kind != "circumferential" or one.start_m is None or one.end_m is None:
         return False
-    return 1000 * (one.end_m - one.start_m) <= _slack_mm(one)
+    return 1000 * _reach_m(one) <= _slack_mm(one)
+
+
+def _roots(here: Sequence[Observation], ring: Sequence[Observation]) -> list[Observation]:
+    """Return the short pieces that begin, or end, where others do, or where a ring is."""
+    short = [o for o in here if _reach_m(o) <= _ROOT_M and o.kind != "circumferential"]
+    ends: tuple[Callable[[Observation], float], ...] = (_start_m, _end_m)
+    roots: list[Observation] = []
+    for end in ends:
+        for one in short:
+            at_ring = any(abs(_chainage_m(o) - end(one)) <= _ONE_CHAINAGE_M for o in ring)
+            bunch = [o for o in short if 0 <= end(o) - end(one) <= _ONE_CHAINAGE_M]
+            if len(bunch) >= _ROOTS:
+                roots += bunch
+            elif at_ring:
+                roots.append(one)
+    return roots
 
 
 def _straight_along(one: Observation) -> bool:
@@ -66,8 +87,20 @@ def _slack_mm(one: Observation) -> float:
     return max(_STRAIGHT_MM, _STRAIGHT_SHARE * length_mm)
 
 
+def _start_m(one: Observation) -> float:
+    return one.start_m or 0.0
+
+
+def _end_m(one: Observation) -> float:
+    return one.end_m or 0.0
+
+
+def _reach_m(one: Observation) -> float:
+    return _end_m(one) - _start_m(one)
+
+
 def _chainage_m(one: Observation) -> float:
-    return ((one.start_m or 0.0) + (one.end_m or 0.0)) / 2
+    return (_start_m(one) + _end_m(one)) / 2
 
 
 def _clock_h(one: Observation) -> float:

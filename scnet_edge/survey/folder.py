@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import SurveyError
@@ -20,11 +21,15 @@ from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.survey.mend import decode_row
 
 T = TypeVar("T", bound=msgspec.Struct)
+BEFORE_START = "before_start"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """All that a survey's folder holds, observations and gaps in the order they were recorded.
+
+    A camera sees a little behind its start. What lies before 0 m is given at 0 m, and says so by
+    the flag `before_start`; the journal keeps the place that was measured.
 
     Attributes:
         aside: records that `sorting.set_aside` took out of `observations`, each with its reason.
@@ -106,11 +111,31 @@ def _read(folder: Path, db: sqlite3.Connection, version: int) -> Survey:
     return Survey(
         folder=folder,
         facts=decode_row(row[0], Facts),
-        observations=observations,
-        gaps=_gaps(db, version),
+        observations=tuple(map(_from_start, observations)),
+        gaps=tuple(map(_gap_from_start, _gaps(db, version))),
         alarms=_rows(db, "alarm", Alarm) if version > 1 else (),
         progress=progress[0] if progress else None,
     )
+
+
+def _from_start(one: Observation) -> Observation:
+    """Return an observation with its place from 0 m on."""
+    if one.start_m is None or one.end_m is None or one.start_m >= 0:
+        return one
+    return replace(
+        one,
+        start_m=0.0,
+        end_m=max(0.0, one.end_m),
+        outline_m_h=tuple((max(0.0, along_m), clock_h) for along_m, clock_h in one.outline_m_h),
+        flags=(*one.flags, BEFORE_START),
+    )
+
+
+def _gap_from_start(gap: Gap) -> Gap:
+    """Return a gap with its place from 0 m on."""
+    if gap.start_m is None or gap.end_m is None:
+        return gap
+    return replace(gap, start_m=max(0.0, gap.start_m), end_m=max(0.0, gap.end_m))
 
 
 def _gaps(db: sqlite3.Connection, version: int) -> tuple[Gap, ...]:

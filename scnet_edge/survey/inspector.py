@@ -28,6 +28,7 @@ from scnet_edge.survey.recorder import crack_of, with_evidence
 from scnet_edge.survey.seen_pictures import new_pictures, same_pictures, seen_in
 from scnet_edge.types import Captured, Mask
 
+BEHIND_M = 0.05  # an odometer that reads less than 0 by more than this has begun elsewhere
 COMMIT_EVERY_S = 1.0  # what a crash may cost a live survey, besides the cracks still in view
 
 
@@ -77,6 +78,7 @@ class Inspector:
         self._pose = Pose()
         self._latest: Captured | None = None  # the last frame that was looked at
         self._gaps: list[tuple[Event, Pose]] = []  # and where each began
+        self._went_behind = False  # 0 m
         self._degraded_id: int | None = None
         self._degraded = False
         self._committed_s = time.monotonic()
@@ -112,8 +114,8 @@ class Inspector:
         """Take what happened between two frames: gaps, engines that crash, degraded working."""
         if event.kind == "gap" and event.file not in self._unread:
             self._gaps.append((event, self._pose))
-        elif event.kind == "clock_jump":
-            self.journal.alarm("clock_jump", event.detail)
+        elif event.kind in ("clock_jump", "deinterlaced"):
+            self.journal.alarm(event.kind, event.detail)
         elif event.kind == "engine_crashed":
             self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
         elif event.kind in ("degraded", "recovered"):
@@ -177,6 +179,10 @@ class Inspector:
             self._degraded_id = frame_id
         if pose.chainage_m is not None:
             self._furthest_m = max(pose.chainage_m, self._furthest_m or 0.0)
+            if pose.chainage_m < -BEHIND_M and not self._went_behind:
+                self._went_behind = True
+                detail = f"reads {pose.chainage_m:.2f} m: what lies before 0 m is given at 0 m"
+                self.journal.alarm("odometry", f"{detail}; let the odometer begin higher")
 
     def _commit(
         self, closed: list[Observation], gaps: list[Gap], *, finished: bool = False

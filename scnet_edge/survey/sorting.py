@@ -12,6 +12,7 @@ from scnet_edge.survey.folder import Survey
 MIN_CONFIDENCE = 0.7  # mean probability over a crack; on simulated rides every true crack has more
 REASONS = {
     "joint": "joint of the pipe",
+    "roots": "roots at a joint",
     "water_line": "water line",
     "short": "short",
     "unsure": "unsure",
@@ -21,8 +22,8 @@ REASONS = {
 def set_aside(survey: Survey, min_confidence: float = MIN_CONFIDENCE) -> Survey:
     """Return a survey whose observations are the cracks to look at; the others are `aside`.
 
-    Joints and water lines stand aside, and what is short or less sure. What a person accepted is
-    looked at, whatever it looks like.
+    Joints, roots at them and water lines stand aside, and what is short or less sure. What a
+    person accepted is looked at, whatever it looks like.
 
     Args:
         survey: what `read_survey` gave.

@@ -12,7 +12,7 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import av
 import numpy as np
@@ -26,7 +26,7 @@ from scnet_edge.types import Frame
 from scnet_edge.video.damage import Damage, complaints, is_told, is_zeroed, listen
 from scnet_edge.video.declared import declared_s
 from scnet_edge.video.film_clock import AviIndex, FilmClock, Seam, Seams
-from scnet_edge.video.upright import Look, Upright, look_of
+from scnet_edge.video.upright import Look, Upright, field_order, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
 HIGHEST_FPS = 1000
@@ -55,9 +55,10 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Jump:
-    """The file's clock is not continuous here; `detail` says how."""
+class Remark:
+    """What people must know of the film from here on: its clock jumps, its fields were woven."""
 
+    kind: Literal["clock_jump", "deinterlaced"]
     detail: str
     time_s: float
 
@@ -70,7 +71,7 @@ class Missing:
     to_s: float
 
 
-Item: TypeAlias = Picture | Jump | Missing
+Item: TypeAlias = Picture | Remark | Missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +183,9 @@ class _Reader:
         may_jump = int(container.format.flags) & RESTARTING
         self._seams = Seams(1 / self.fps) if may_jump else None
         self._upright: Upright[float] = Upright(find_combs=True)
-        self._waiting: list[tuple[float, int, Picture | Jump]] = []  # a heap, by time
+        self._waiting: list[tuple[float, int, Picture | Remark]] = []  # a heap, by time
         self._order = count()
+        self._told_fields = False  # that there are some
         self._damage = Damage()
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
@@ -237,7 +239,7 @@ class _Reader:
             detail = (
                 f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
             )
-            self._wait(Jump(detail=detail, time_s=time_s))
+            self._wait(Remark(kind="clock_jump", detail=detail, time_s=time_s))
         # A loss may reach from the packet that is marked into the next one.
         torn = packet.is_corrupt or self._torn_before
         self._torn_before = packet.is_corrupt
@@ -274,6 +276,8 @@ class _Reader:
             self.look = look
             if time_s > 0:
                 self._wait(Picture(frame=NO_PIXELS, time_s=0.0))
+        if look.interlaced and not self._told_fields:
+            self._wait(self._deinterlaced(field_order(frame), "as the file says", time_s))
         yield from self._in_order(self._upright.push(frame, look, time_s))
 
     def _aspect(self) -> Fraction | None:
@@ -290,7 +294,7 @@ class _Reader:
             return False
         return packet.pos - before > SEAM_BYTES
 
-    def _wait(self, item: Picture | Jump) -> None:
+    def _wait(self, item: Picture | Remark) -> None:
         heappush(self._waiting, (item.time_s, next(self._order), item))
 
     def _waited(self, until_s: float) -> Iterator[Item]:
@@ -304,7 +308,15 @@ class _Reader:
         for time_s, frame in ready:
             yield from self._waited(time_s)
             self._given_s = time_s
+            if self._upright.found_order and not self._told_fields:
+                found = "found by its combs, the file does not say so"
+                yield self._deinterlaced(self._upright.found_order, found, time_s)
             yield Picture(frame=frame, time_s=time_s)
+
+    def _deinterlaced(self, order: str, whence: str, time_s: float) -> Remark:
+        self._told_fields = True
+        detail = f"interlaced from {time_s:.1f} s on, {order} ({whence}): deinterlaced"
+        return Remark(kind="deinterlaced", detail=detail, time_s=time_s)
 
     def _note_end(self, packet: Packet[Stream]) -> None:
         stated = packet.dts if packet.pts is None else packet.pts

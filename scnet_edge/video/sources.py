@@ -21,7 +21,7 @@ from scnet_edge.events import Event, event_now
 from scnet_edge.redaction import redact
 from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
-from scnet_edge.video.film import Film, Jump, Missing, open_film
+from scnet_edge.video.film import Film, Missing, Remark, open_film
 from scnet_edge.video.photographs import capture, photographs
 from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
 
@@ -34,8 +34,8 @@ class Source:
         items: `Captured` frames and `Event`s, in the order they happened.
         count: about how many frames there are, for a progress bar; None where nobody knows.
         fps: frames per second of a video, the mean; None for images.
-        changed: what is done to a video's pictures before they are given (deinterlaced, pixels
-            made square, turned upright), for people; empty where nothing is.
+        changed: what is done to a video's pictures before they are given (pixels made square,
+            turned upright), for people; empty where nothing is.
         live: a camera, whose frames are lost when nobody takes them.
         stop: set it, from any thread, to end the items soon; a camera that hangs included.
         files: of a folder, its pictures, as their `Photograph` calls them.
@@ -148,8 +148,8 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                     f"{missing_s:.1f} s are missing, the file is cut or damaged; copy it again, "
                     f"or pass --frames {frames}"
                 )
-            if isinstance(item, Jump):
-                event = event_now("clock_jump", detail=item.detail)
+            if isinstance(item, Remark):
+                event = event_now(item.kind, detail=item.detail)
                 yield replace(event, mono_ns=mono_ns(item.time_s))
                 continue
             seen = item.frame.size > 0

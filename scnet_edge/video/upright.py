@@ -25,6 +25,8 @@ NARROWEST = Fraction(3, 4)  # pixels narrower than this are made higher, none is
 CREDIBLE = (Fraction(1, 4), Fraction(4))  # a pixel's width over its height; else a wrong header
 # Heights of interlaced video. Such film that was copied without its mark is told by its combs.
 INTERLACED_HEIGHTS_PX = frozenset({480, 486, 576, 1080})
+TOP, BOTTOM = "top field first", "bottom field first"
+FOUND_ORDER = {"tff": TOP, "bff": BOTTOM}  # as the filter idet says it
 TICK = Fraction(1, 1000)  # what pictures are numbered by inside a graph
 
 
@@ -62,7 +64,6 @@ class Look:
         square_hw = self.square_hw
         shape = f"{self.pixel_aspect.numerator}:{self.pixel_aspect.denominator}"
         done = [
-            "deinterlaced" if self.interlaced else "",
             f"pixels {shape} made square: {square_hw[1]}x{square_hw[0]} px"
             if square_hw != self.size_hw
             else "",
@@ -86,15 +87,37 @@ def look_of(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Look:
     )
 
 
+def field_order(frame: av.VideoFrame) -> str:
+    """Return which field of a picture that is marked as interlaced was filmed first."""
+    size = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
+    graph = Graph()
+    nodes = [
+        graph.add("buffer", f"{size}:time_base={TICK}"),
+        graph.add("select", "eq(interlace_type,1)"),  # lets those pass that are top first
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*nodes).configure()
+    graph.vpush(frame)
+    try:
+        graph.vpull()
+    except av.error.BlockingIOError:
+        return BOTTOM
+    return TOP
+
+
 class Upright(Generic[T]):
     """Makes pictures upright, in order. A graph may hold one back until the next is there.
 
     Args:
         find_combs: Deinterlace pictures that look interlaced and are not marked so, too. It costs
             the delay of a picture.
+
+    Attributes:
+        found_order: which field of such pictures was filmed first; empty before one was found.
     """
 
     def __init__(self, *, find_combs: bool = False) -> None:
+        self.found_order = ""
         self._find_combs = find_combs
         self._look: Look | None = None
         self._graph: Graph | None = None
@@ -132,6 +155,8 @@ class Upright(Generic[T]):
                 return
             assert ready.pts is not None
             assert ready.time_base is not None
+            found = str(ready.metadata.get("lavfi.idet.multiple.current_frame"))
+            self.found_order = self.found_order or FOUND_ORDER.get(found, "")
             number = round(ready.pts * ready.time_base / TICK)
             pixels = np.asarray(ready.to_ndarray(), np.uint8)
             yield self._tags.pop(number), _apply_turn(pixels, self._look.turn)

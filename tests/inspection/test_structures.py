@@ -57,6 +57,36 @@ def test_a_crack_that_is_sure_or_bent_or_alone_stays_a_crack() -> None:
     assert find_structures([around(1, (7.6, 10.0))]) == {}
 
 
+def root(seq: int, start_m: float, end_m: float, clock_h: float, **changes: Any) -> Observation:
+    """Return a piece along the pipe that hangs out of something at one of its ends."""
+    clock = {"clock_from": clock_h, "clock_to": clock_h + 0.2}
+    return along(seq, start_m, end_m, confidence=changes.pop("confidence", 0.7), **clock, **changes)
+
+
+def test_short_pieces_that_begin_or_end_beside_each_other_are_roots() -> None:
+    behind = [root(1, 2.0, 2.06, 2.0), root(2, 2.008, 2.03, 4.0), root(3, 2.012, 2.09, 9.0)]
+    assert find_structures(behind) == {1: "roots", 2: "roots", 3: "roots"}
+    before = [root(1, 1.95, 2.0, 2.0), root(2, 1.91, 2.008, 4.0), root(3, 1.98, 2.012, 9.0)]
+    assert find_structures(before) == {1: "roots", 2: "roots", 3: "roots"}
+
+
+def test_a_piece_at_a_ring_is_a_root() -> None:
+    ring = [around(1, (7.6, 2.4))]
+    assert find_structures([*ring, root(2, 4.005, 4.06, 3.0)]) == {1: "joint", 2: "roots"}
+    assert find_structures([*ring, root(2, 4.05, 4.09, 3.0)]) == {1: "joint"}
+
+
+def test_cracks_that_are_long_sure_two_or_spread_are_no_roots() -> None:
+    two = [root(1, 2.0, 2.06, 2.0), root(2, 2.008, 2.03, 4.0)]
+    assert find_structures(two) == {}
+    assert find_structures([*two, root(3, 2.01, 2.3, 9.0)]) == {}
+    assert find_structures([*two, root(3, 2.01, 2.05, 9.0, confidence=0.85)]) == {}
+    assert find_structures([*two, root(3, 2.02, 2.07, 9.0)]) == {}
+    assert find_structures([*two, root(3, 2.01, 2.05, 9.0, segment=1)]) == {}
+    broken = [around(i, (h, h + 0.5)) for i, h in ((1, 2.0), (2, 3.0), (3, 4.0))]
+    assert find_structures(broken) == {}
+
+
 def test_pieces_of_two_segments_or_two_chainages_are_no_ring() -> None:
     one, other = around(1, (7.6, 11.0)), around(2, (11.2, 2.4))
     assert len(find_structures([one, other])) == 2

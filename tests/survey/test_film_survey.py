@@ -109,7 +109,7 @@ def test_an_interlaced_film_gives_the_records_of_its_progressive_twin(tmp_path: 
     twin, _ = survey(tmp_path / "one", plain)
     found, events = survey(tmp_path / "two", interlaced)
     assert len(twin.observations) == len(CRACKS_MM)
-    assert [e.kind for e in events] == ["run_closed"]
+    assert [e.kind for e in events] == ["deinterlaced", "run_closed"]
     assert_same(found, twin, within_m=0.01)
     widths = [[o.width_mean_px for o in s.observations] for s in (found, twin)]
     assert widths[0] == pytest.approx(widths[1], rel=0.2)

@@ -12,6 +12,7 @@ from hand_made import facts
 
 from scnet_edge.events import event_now
 from scnet_edge.inspection.odometry import open_odometry
+from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.survey.folder import Survey, read_survey
@@ -198,3 +199,36 @@ def test_degraded_working_is_said_of_the_cracks_it_saw(tmp_path: Path) -> None:
     flags = ["degraded" in o.flags for o in survey(tmp_path, items()).observations]
     assert any(flags)
     assert not all(flags)
+
+
+class Behind:
+    """An odometer that began 30 cm before the start."""
+
+    def at(self, captured: Captured) -> Pose:
+        return Pose(chainage_m=-0.3 + 0.006 * captured.frame_id)
+
+
+def test_an_odometer_that_reads_less_than_0_is_said_once(tmp_path: Path) -> None:
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        inspector = Inspector(journal, PIPE, Behind())  # type: ignore[arg-type]
+        run_loop(Source(items=drive(), count=None), segment, [inspector], policy="every")
+        inspector.close()
+    found = read_survey(tmp_path)
+    [alarm] = found.alarms
+    assert (alarm.reason, alarm.detail.split(";")[0]) == (
+        "odometry",
+        "reads -0.30 m: what lies before 0 m is given at 0 m",
+    )
+    assert all("before_start" in o.flags for o in found.observations if o.start_m == 0)
+    assert any(o.start_m == 0 for o in found.observations)
+
+
+def test_that_a_film_was_deinterlaced_is_kept(tmp_path: Path) -> None:
+    detail = "interlaced from 0.0 s on, top field first (as the file says): deinterlaced"
+
+    def items() -> Generator[Any]:
+        yield event_now("deinterlaced", detail=detail)
+        yield from drive()
+
+    found = survey(tmp_path, items())
+    assert [(a.reason, a.detail) for a in found.alarms] == [("deinterlaced", detail)]

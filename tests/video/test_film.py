@@ -16,7 +16,7 @@ from films import wall, walls, write_film
 
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.film import Item, Jump, Missing, Picture, open_film
+from scnet_edge.video.film import Item, Missing, Picture, Remark, open_film
 
 COUNT = 12
 FFMPEG_KNOWS = [
@@ -123,7 +123,8 @@ def test_recordings_that_were_joined_go_on_one_behind_the_other(tmp_path: Path) 
         joined = tmp_path / "joined.ts"
         joined.write_bytes(one.read_bytes() + other.read_bytes())
         items = read(joined)
-        [jump] = [i for i in items if isinstance(i, Jump)]
+        [jump] = [i for i in items if isinstance(i, Remark)]
+        assert jump.kind == "clock_jump"
         assert "the file's clock jumps" in jump.detail
         pictures = [i for i in items if isinstance(i, Picture)]
         assert len(pictures) == 20
@@ -330,4 +331,8 @@ def test_what_was_done_to_the_pictures_is_said(tmp_path: Path) -> None:
             interlaced=True,
         )
     )
-    assert film.changed == "120x96 px, deinterlaced, pixels 16:15 made square: 128x96 px"
+    assert film.changed == "120x96 px, pixels 16:15 made square: 128x96 px"
+    [said] = [i for i in film.items if isinstance(i, Remark)]
+    assert said.kind == "deinterlaced"
+    expected = "interlaced from 0.0 s on, top field first (as the file says): deinterlaced"
+    assert said.detail == expected

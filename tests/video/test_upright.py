@@ -12,7 +12,7 @@ import pytest
 from films import wall, walls, woven, write_film
 
 from scnet_edge.types import Frame
-from scnet_edge.video.film import Picture, open_film
+from scnet_edge.video.film import Picture, Remark, open_film
 
 FULL, TV = 2, 1
 BT709, BT601 = 1, 5
@@ -55,9 +55,10 @@ def test_interlaced_pictures_are_as_sharp_as_progressive_ones(
         pixel_format=pixel_format,
         options=options,
     )
-    film = open_film(path)
-    found = [i for i in film.items if isinstance(i, Picture)]
-    assert "deinterlaced" in film.changed
+    items = list(open_film(path).items)
+    found = [i for i in items if isinstance(i, Picture)]
+    [said] = [i for i in items if isinstance(i, Remark)]
+    assert "(as the file says): deinterlaced" in said.detail
     assert [i.time_s for i in found] == pytest.approx([i / 25 for i in range(10)], abs=0.001)
     for i, (picture, first_field, comb) in enumerate(
         zip(found, fields[::2], woven(fields), strict=True)
@@ -78,7 +79,11 @@ def test_interlaced_film_without_a_mark_is_told_by_its_combs(
     options = {"crf": "12"} if codec == "libx264" else {"qmin": "1", "qmax": "3", "b": "60M"}
     kinds = {"fps": 25, "pixel_format": pixel_format, "options": options}
     path = write_film(tmp_path / name, woven(fields), codec, **kinds)
-    found = [i for i in open_film(path).items if isinstance(i, Picture)]
+    items = list(open_film(path).items)
+    found = [i for i in items if isinstance(i, Picture)]
+    [said] = [i for i in items if isinstance(i, Remark)]
+    assert "top field first (found by its combs, the file does not say so)" in said.detail
+    assert said.time_s < 0.2
     assert [i.time_s for i in found] == pytest.approx([i / 25 for i in range(10)], abs=0.002)
     for picture, comb, first_field in zip(found, woven(fields), fields[::2], strict=True):
         assert combing(picture.frame) < 0.6 * combing(comb)
@@ -266,9 +271,10 @@ def test_dv_is_interlaced_and_not_square(
         tmp_path / name, frames, "dvvideo", fps=fps, pixel_format=pixel_format, interlaced=True
     )
     film = open_film(path)
-    found = [i for i in film.items if isinstance(i, Picture)]
+    items = list(film.items)
+    found = [i for i in items if isinstance(i, Picture)]
     assert film.fps == pytest.approx(float(fps))
-    assert "deinterlaced" in film.changed
+    assert "deinterlaced" in {i.kind for i in items if isinstance(i, Remark)}
     assert [i.frame.shape[:2] for i in found] == [square_hw] * 4
     assert [i.time_s for i in found] == pytest.approx([i / fps for i in range(4)], abs=0.001)
     wide = cv2.resize(frames[2], square_hw[::-1], interpolation=cv2.INTER_CUBIC)

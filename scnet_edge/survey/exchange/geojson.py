@@ -68,7 +68,7 @@ def _feature(survey: Survey, observation: Observation, codes: Codes) -> dict[str
 def _geometry(line: Sequence[LonLat], observation: Observation) -> dict[str, Any] | None:
     places: list[LonLat] = []
     if observation.start_m is not None and observation.end_m is not None:
-        places = along(line, max(observation.start_m, 0.0), max(observation.end_m, 0.0))
+        places = along(line, observation.start_m, observation.end_m)
     photograph = observation.photograph
     if not places and photograph is not None and photograph.lonlat is not None:
         places = [photograph.lonlat]

@@ -36,8 +36,8 @@ def with_chainage(survey: Survey, format: str) -> list[Observation]:
 
 
 def station_m(survey: Survey, chainage_m: float | None) -> float:
-    """Return a chainage within what was surveyed: a camera sees a little behind its start."""
-    return round(min(max(chainage_m or 0.0, 0.0), survey.length_m or 0.0), 2)
+    """Return a chainage within what was surveyed, to a centimetre."""
+    return round(min(chainage_m or 0.0, survey.length_m or 0.0), 2)
 
 
 def hour(clock_h: float) -> int:

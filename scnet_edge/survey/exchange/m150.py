@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, video_time, with_chainage
+from scnet_edge.survey.exchange.located import comment, hour, station_m, video_time, with_chainage
 from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
 from scnet_edge.survey.folder import Survey
 
@@ -60,11 +60,11 @@ def _states(survey: Survey, observation: Observation, codes: Codes) -> Iterator[
     main, opening, direction = suggestion.en13508.split()
     width_mm = suggestion.en13508_width_mm
     ends = [(observation.start_m, "A"), (observation.end_m, "B")]
-    for station_m, mark in ends if suggestion.continuous else [(observation.start_m, "")]:
+    for at_m, mark in ends if suggestion.continuous else [(observation.start_m, "")]:
         clock = (observation.clock_from, observation.clock_to)
         first, last = (None if at is None else str(hour(at)) for at in clock)
         yield [
-            ("HZ001", f"{station_m or 0.0:.2f}"),
+            ("HZ001", f"{station_m(survey, at_m):.2f}"),
             ("HZ002", main),
             ("HZ003", None if width_mm is None else f"{width_mm:g}"),
             ("HZ005", f"{mark}{observation.seq}" if mark else None),

@@ -73,7 +73,7 @@ def strip_maps(
         if segment == segments[-1] and end_m is not None:
             ends.append(end_m)
         low, high = (12.0, 0.0) if around else _heights(here)
-        rows = _rows(min(0.0, *ends), max(ends), low, high)
+        rows = _rows(0.0, max(ends), low, high)
         drawn = [_row(row, here, missed, classes, around=around) for row in rows]
         maps.append((segment, _stack(drawn, rows)))
     return maps

@@ -11,6 +11,7 @@ FLAGS = {
     "no_odometry": "no odometer, so no chainage is known",
     "visual_odometry": "no odometer: the way was taken from the pictures",
     "no_snapshot": "no picture: the disk had no room for it",
+    "before_start": "it was seen before 0 m, too; its place is given from 0 m on",
     "odometry_jump": "the odometer jumped nearby",
     "odometry_reset": "the odometer was reset nearby",
     "odometry_nan": "the odometer gave no number nearby",

@@ -155,7 +155,7 @@ def test_a_locale_that_cannot_be(survey: Survey, tmp_path: Path) -> None:
         export(survey, CODES, "json", tmp_path, locale="de")
 
 
-@pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml"])
+@pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml", "m150-xml", "csv"])
 def test_no_condition_lies_before_the_start_or_beyond_what_was_surveyed(
     tmp_path: Path, format: Format
 ) -> None:
@@ -171,12 +171,34 @@ def test_no_condition_lies_before_the_start_or_beyond_what_was_surveyed(
     if format == "pacp-csv":
         stations = [float(row["Distance"]) for row in rows_of(paths["PACP_Conditions"])]
         length_m = float(rows_of(paths["PACP_Inspections"])[0]["Length_Surveyed"])
+    elif format == "csv":
+        stations = [float(row["start_m"]) for row in rows_of(paths["observations"])][:2]
+        stations.append(round(float(rows_of(paths["observations"])[1]["end_m"]), 2))
+        length_m = survey.length_m
+    elif format == "m150-xml":
+        root = etree.parse(paths["m150"])
+        stations = [float(element.text) for element in root.iterfind(".//HZ001")]
+        length_m = survey.length_m
     else:
         root = etree.parse(paths["isybau"])
         stations = [float(element.text) for element in root.iterfind(".//d:Station", NS)]
         length_m = float(root.find(".//d:Inspektionslaenge", NS).text)
     assert stations == [0.0, 1.0, 7.26]
     assert length_m == survey.length_m
+
+
+def test_what_was_seen_before_the_start_is_given_from_the_start_and_says_so(tmp_path: Path) -> None:
+    outline = ((-0.12, 2.0), (0.05, 2.5))
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        measured = observation(1, start_m=-0.12, end_m=0.05, outline_m_h=outline)
+        record(journal, measured, None, None)
+        journal.commit(gaps=[gap(start_m=-0.3, end_m=0.1)])
+    survey = read_survey(tmp_path)
+    [one], [missed] = survey.observations, survey.gaps
+    assert (one.start_m, one.end_m, one.outline_m_h) == (0.0, 0.05, ((0.0, 2.0), (0.05, 2.5)))
+    assert one.flags[-1] == "before_start"
+    assert one.length_mm == measured.length_mm
+    assert (missed.start_m, missed.end_m) == (0.0, 0.1)
 
 
 def test_a_course_is_followed_round_its_corners() -> None:

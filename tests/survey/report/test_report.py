@@ -224,6 +224,16 @@ def test_every_figure_of_the_page_follows_from_the_records(tmp_path: Path) -> No
         assert o.sightings <= survey.progress.frames if survey.progress else False
 
 
+def test_the_page_says_that_a_film_was_deinterlaced_and_that_nothing_is_missing(
+    tmp_path: Path,
+) -> None:
+    with Journal(tmp_path, facts(), limits=SMALL) as journal:
+        journal.alarm("deinterlaced", "interlaced from 0.0 s on, top field first: deinterlaced")
+    text = Page(rendered(read_survey(tmp_path))).text()
+    assert "interlaced from 0.0 s on, top field first: deinterlaced" in text
+    assert "No gap was recorded: all of the source could be used." in text
+
+
 def test_a_picture_that_was_not_read_is_named_with_its_reason(tmp_path: Path) -> None:
     lost = gap(reason="unreadable", file="IMG_2.HEIC", detail="IMG_2.HEIC: needs pillow-heif")
     with Journal(tmp_path, facts(mode="wall", fps=None), limits=SMALL) as journal:
