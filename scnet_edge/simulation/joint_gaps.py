@@ -28,7 +28,14 @@ class WallView:
 
 
 def paint_gap(
-    wall: Image, crack: Map, off: Map, along: Map, rng: np.random.Generator, *, size: float = 1.0
+    wall: Image,
+    crack: Map,
+    off: Map,
+    along: Map,
+    rng: np.random.Generator,
+    *,
+    size: float = 1.0,
+    darkest: float = 0.97,
 ) -> tuple[Image, Map]:
     """Return a wall with a joint, and its cracks without what the joint hides.
 
@@ -39,6 +46,7 @@ def paint_gap(
         along: (H, W) float32 in [-pi, pi], where along the joint.
         rng: Draws how it looks.
         size: What its widths are multiplied with.
+        darkest: The most of the light that it takes away.
     """
     rough = rng.uniform(0, 2.5) ** 1.5 * size
     off = off - np.float32(rough / 3) * wavy(along, rng, finest=60)
@@ -59,7 +67,7 @@ def paint_gap(
         stain = np.exp(-np.abs(off) / (rng.uniform(4, 25) * size)) * there
         colour = rng.uniform(0.3, 1.1, 3).astype(np.float32)
         wall = wall * (1 + _weigh(rng.uniform(0.2, 0.7) * stain) * (colour - 1))
-    wall = wall * _weigh(1 - rng.uniform(0.15, 0.97) * gap)
+    wall = wall * _weigh(1 - rng.uniform(0.15, 1) * darkest * gap)
     return wall, np.where(gap > 0.3, 0, crack).astype(np.float32)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from scnet_edge.simulation.joint_gaps import WallView, paint_gap, wavy
 from scnet_edge.simulation.pipe import Image
+from scnet_edge.simulation.roots import paint_roots
 from scnet_edge.types import Frame, Map, Mask
 
 FARTHEST = 2.2  # pixels of the picture in one of the view: beyond it no crack is to be seen
@@ -48,6 +49,8 @@ def draw_pipe_view(
     wall, crack, covered = _lay_on_wall(picture, mask, at, rng)
     for paint in (_paint_ribs, _paint_joints, _paint_bottom):
         wall, crack = paint(wall, crack, at, rng)
+    if rng.random() < 0.2:
+        wall, crack = paint_roots(wall, crack, rng)
     light = _light_wall(at, rng)
     seen = wall * light[..., None] * rng.uniform(0.85, 1.1, 3).astype(np.float32)
     for _ in range(int(rng.choice([0, 0, 1, 2]))):

@@ -9,6 +9,7 @@ import numpy as np
 
 from scnet_edge.simulation.joint_gaps import WallView, paint_gap
 from scnet_edge.simulation.pipe import Image
+from scnet_edge.simulation.roots import paint_roots
 from scnet_edge.types import Frame, Map, Mask
 
 
@@ -28,8 +29,12 @@ def draw_wall_view(
         wall, crack = _add_strips(wall, crack, rng)
     if rng.random() < 0.25:
         wall, crack = _add_holes(wall, crack, rng)
-    for _ in range(int(rng.integers(1, 3))):
+    if rng.random() < 0.1:
+        wall, crack = _add_herringbone(wall, crack, rng)
+    for _ in range(int(rng.integers(1, 4))):
         wall, crack = _add_joints(wall, crack, rng)
+    if rng.random() < 0.25:
+        wall, crack = paint_roots(wall, crack, rng)
     soft = cv2.GaussianBlur(wall, (0, 0), float(rng.uniform(0.3, 1.0)))
     frame = np.clip(soft, 0, 255).astype(np.uint8)
     return WallView(frame=frame, mask=crack > 0.5, ignored=np.zeros(size_hw, np.bool_))
@@ -66,12 +71,13 @@ def _add_joints(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Imag
     turn = along / np.float32(max(h, w)) * np.float32(math.pi)
     spacing = rng.uniform(0.15, 1.0) * h
     first = rng.uniform(-0.5, 0.5) * h
-    size = rng.uniform(0.4, 1.6)
+    fine = rng.random() < 0.4  # seams and shadows of boards
+    size, darkest = (rng.uniform(0.15, 0.5), 0.5) if fine else (rng.uniform(0.4, 1.6), 0.97)
     alike = int(rng.integers(2**31))
     for number in range(int(rng.integers(1, 5))):
         seed = np.random.default_rng(alike) if rng.random() < 0.5 else rng  # of one kind
         line = off - np.float32(first + number * spacing)
-        wall, crack = paint_gap(wall, crack, line, turn, seed, size=size)
+        wall, crack = paint_gap(wall, crack, line, turn, seed, size=size, darkest=darkest)
     if rng.random() < 0.3:
         long = spacing * rng.uniform(1.2, 3)
         course = np.floor((off - np.float32(first)) / np.float32(spacing))
@@ -79,6 +85,22 @@ def _add_joints(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Imag
         butt = (shifted % np.float32(long)) - np.float32(long / 2)
         wall, crack = paint_gap(wall, crack, butt, turn, np.random.default_rng(alike), size=size)
     return wall, crack
+
+
+def _add_herringbone(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Image, Map]:
+    """Add the joints of bricks laid in herringbone: each lies across the end of the one before."""
+    h, w = crack.shape
+    px, long = rng.uniform(0.12, 0.35) * h, int(rng.integers(2, 5))  # width, and length in widths
+    across, down = (each / np.float32(px) for each in _across((h, w), rng.uniform(0, math.pi)))
+    i, j = np.floor(across), np.floor(down)
+    step = (i - j) % (2 * long)
+    x, y = across - i, down - j
+    flat = step < long
+    at = np.where(flat, step + x, 2 * long - 1 - step + y)
+    side = np.where(flat, y, x)
+    edge = np.minimum(np.minimum(at, long - at), np.minimum(side, 1 - side)) * px
+    turn = across / np.float32(max(h, w) / px) * np.float32(math.pi)
+    return paint_gap(wall, crack, edge.astype(np.float32), turn, rng, size=rng.uniform(0.4, 1.2))
 
 
 def _add_strips(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Image, Map]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.simulation.pipe import LIME, RUST, SILT, Image, fractal
+from scnet_edge.simulation.roots import draw_roots
 from scnet_edge.types import Map
 
 Material = Literal["concrete", "brick", "steel"]
@@ -144,19 +145,9 @@ def _roots(wall: Image, rng: np.random.Generator, px: float) -> Image:
     if rng.random() < 0.33:
         return wall
     h, w = wall.shape[:2]
-    drawn = np.zeros((h, w), np.uint8)
-    at = rng.uniform(0.15, 0.85) * h
-    for _ in range(int(rng.integers(6, 16))):
-        n = int(rng.integers(25, 70))
-        turn = np.cumsum(rng.normal(0, 0.16, n)) + rng.uniform(-1.1, 1.1)
-        step = rng.uniform(0.8, 1.6) * px
-        x = 9 * px + np.cumsum(step * np.cos(turn))
-        y = at + rng.normal(0, 14 * px) + np.cumsum(step * np.sin(turn))
-        line = np.rint(np.stack([x, y], axis=1) * 16).astype(np.int32)
-        thick = max(1, round(rng.uniform(0.5, 1.4) * px))
-        cv2.polylines(drawn, [line], False, 255, thick, cv2.LINE_AA, 4)
-    soft = cv2.GaussianBlur(drawn, (0, 0), max(0.25 * px, 0.5)).astype(np.float32) / 255
-    return _mix(wall, _ROOT, 0.8 * soft)
+    at_xy = (9 * px, rng.uniform(0.15, 0.85) * h)
+    roots = draw_roots(rng, (h, w), at_xy=at_xy, way=0.0, px=px)
+    return _mix(wall, _ROOT, 0.8 * roots)
 
 
 def _cells(px: float, *sizes_mm: float) -> tuple[float, ...]:
