@@ -11,15 +11,22 @@ import av
 import av.logging
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 # H.264, HEVC and VVC put no three zero bytes into a unit, and their decoders show without a word
 # what a lost sector does. Zeros may follow a unit, before the next one's 1.
 ZEROED = re.compile(rb"(?<!\0)\0{8,}[^\0\x01]")
+# Nor do arithmetic coders make many, nor WMV more than the bits of one plane of its blocks.
+ZEROS, MANY_ZEROS = re.compile(rb"\0{32}"), re.compile(rb"\0{256}")
 # Decoders that mark the pictures they patched up. Their log has more, which does no harm.
 MARKING = frozenset(
     {"h264", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "h263", "flv1", "flv", "dvvideo"}
 )
-WITHOUT_ZEROS = frozenset({"h264", "hevc", "vvc"})
+WITHOUT_ZEROS = {
+    **dict.fromkeys(("h264", "hevc", "vvc"), ZEROED),
+    **dict.fromkeys(("vp8", "vp9", "av1", "libdav1d"), ZEROS),
+    **dict.fromkeys(("wmv1", "wmv2", "wmv3", "vc1", "msmpeg4v2", "msmpeg4"), MANY_ZEROS),
+}
 DOUBT_S = 12.0  # the longest time without a key frame that is waited for one
 
 
@@ -34,14 +41,19 @@ def listen() -> None:
 
 
 @contextmanager
-def complaints() -> Iterator[list[str]]:
-    """Yield a list that holds, once the block has ended, the errors of FFmpeg in this thread."""
+def complaints(by: str = "") -> Iterator[list[str]]:
+    """Yield a list that holds, once the block has ended, the errors of FFmpeg in this thread.
+
+    Args:
+        by: who is listened to, as a container's format; empty for all.
+    """
     said: list[str] = []
     with av.logging.Capture(local=True) as lines:
         try:
             yield said
         finally:
-            said += [text for level, _, text in lines if level <= av.logging.ERROR]
+            errors = [line for line in lines if line[0] <= av.logging.ERROR]
+            said += [text for _, name, text in errors if by in ("", name)]
 
 
 def is_told(errors: Sequence[str], codec: str) -> bool:
@@ -49,10 +61,10 @@ def is_told(errors: Sequence[str], codec: str) -> bool:
     return bool(errors) and codec not in MARKING
 
 
-def is_zeroed(packet: Packet[Stream], codec: str) -> bool:
+def is_zeroed(packet: Packet[Stream] | Packet[VideoStream], codec: str) -> bool:
     """Return whether a part of a packet was lost and is zeros now, where that can be told."""
-    looked_at = packet.size > 0 and codec in WITHOUT_ZEROS
-    return looked_at and ZEROED.search(packet) is not None
+    zeroed = WITHOUT_ZEROS.get(codec)
+    return zeroed is not None and packet.size > 0 and zeroed.search(packet) is not None
 
 
 class Damage:

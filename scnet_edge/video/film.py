@@ -32,11 +32,15 @@ NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
 HIGHEST_FPS = 1000
 USUAL_FPS = 25.0  # of a file that states no rate, for pictures without a time
 READ_ERRORS = 50  # in a row, after which the rest of a file is given up
-CUT_SHARE = 0.02  # of its length may be missing at a file's end: headers round
+# So much may be missing at a file's end: headers round, and some count the wait for B-frames.
+CUT_SHARE, CUT_STEPS = 0.02, 4
+ASF_HOLE_S = 0.4  # without a picture, behind which those are smeared that build on lost ones
 MAX_PIXELS = 100_000_000
 SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # packets lie one behind the other
 # What FFmpeg takes for video and is none: text, raw bytes, pictures, lists of other files.
 NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "dash", "concat"})
+# A damaged JPEG is an error, and no picture with a torn end. HEVC may hold a checksum of pictures.
+STRICT = {"mjpeg": {"err_detect": "explode"}, "hevc": {"err_detect": "crccheck"}}
 RESTARTING = 0x0200  # AVFMT_TS_DISCONT
 OPTIONS = {"protocol_whitelist": "file", "analyzeduration": "20000000", "probesize": "50000000"}
 
@@ -144,8 +148,7 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
     if stream.codec_context is None:  # which PyAV's types do not know
         container.close()  # type: ignore[unreachable]
         raise InputError(_no_film(path, "that it can decode, its beginning may be damaged"))
-    # A damaged JPEG is an error, and no picture with a torn end; others tell by a flag.
-    strict = {"err_detect": "explode"} if stream.codec_context.name == "mjpeg" else {}
+    strict = STRICT.get(stream.codec_context.name, {})
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strict}
     stream.codec_context.thread_count = 1  # FFmpeg's H.264 marks damage only without slice threads
     return stream
@@ -179,9 +182,11 @@ class _Reader:
         start_s = None
         if stream.start_time is not None and stream.time_base is not None:
             start_s = float(stream.start_time * stream.time_base)
-        self._clock = FilmClock(start_s, 1 / self.fps)
+        self._clock = FilmClock(start_s, 1 / self.fps, decoding=self._index is not None)
         may_jump = int(container.format.flags) & RESTARTING
         self._seams = Seams(1 / self.fps) if may_jump else None
+        if container.format.name == "asf":  # it drops pictures where little moves, but not for long
+            self._seams = Seams(1 / self.fps, may_restart=False, hole_s=ASF_HOLE_S)
         self._upright: Upright[float] = Upright(find_combs=True)
         self._waiting: list[tuple[float, int, Picture | Remark]] = []  # a heap, by time
         self._order = count()
@@ -216,16 +221,21 @@ class _Reader:
 
     def _packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets of all streams, past places that cannot be read."""
-        errors = 0
+        errors, packets = 0, self._container.demux()
         while errors < READ_ERRORS:
             try:
-                for packet in self._container.demux():
-                    errors = 0
-                    yield packet
-                return
+                with complaints(self._container.format.name) as said:
+                    packet = next(packets, None)
             except av.error.FFmpegError:
-                errors += 1
+                errors, packets = errors + 1, self._container.demux()
                 self._damage.note(self._clock.of_packet(None))
+                continue
+            if said:
+                self._damage.note(self._clock.of_packet(None))
+            if packet is None:
+                return
+            errors = 0
+            yield packet
 
     def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
         seam = Seam()
@@ -328,7 +338,7 @@ class _Reader:
         """Yield what a file that is cut states to hold beyond its end."""
         start_s = (self._container.start_time or 0) / av.time_base
         missing_s = self._declared_s - (self._end_s - start_s)
-        if missing_s > max(2 * self._clock.step_s, CUT_SHARE * self._declared_s):
+        if missing_s > max(CUT_STEPS * self._clock.step_s, CUT_SHARE * self._declared_s):
             yield Missing(from_s=self._given_s, to_s=self._given_s + missing_s)
 
 

@@ -10,8 +10,8 @@ from av.video.stream import VideoStream
 
 LONGEST_PAUSE_S = 10.0  # in a transport stream a longer one is another recording's clock
 SKIP, DECAY = 1.5, 0.95  # of the longest step lately; a longer one is packets that are missing
-LATE_S = 0.5  # a first picture later than the stated start: those before it did not decode
-LATEST_S = 10.0  # even later, and it has another clock than the header
+DELAY_STEPS = 2.5  # that B-frames may wait, where a file states times of decoding alone
+LATEST_S = 10.0  # a first picture so late has another clock than the header
 
 
 class FilmClock:
@@ -21,9 +21,16 @@ class FilmClock:
         step_s: the usual time from one picture to the next.
     """
 
-    def __init__(self, start_s: float | None, step_s: float) -> None:
-        """Begin; `start_s` is when the file says that it begins, None where it does not."""
+    def __init__(self, start_s: float | None, step_s: float, *, decoding: bool = False) -> None:
+        """Begin.
+
+        Args:
+            start_s: when the file says that it begins, None where it does not.
+            step_s: the usual time from one picture to the next.
+            decoding: the file states when pictures are decoded, not when they are shown.
+        """
         self.step_s = step_s
+        self._delay_s = DELAY_STEPS * step_s if decoding else 0.0
         self._start_s = start_s
         self._zero_s: float | None = None
         self._last_s: float | None = None
@@ -47,10 +54,13 @@ class FilmClock:
         return stated_s - (self._begin(stated_s) if self._zero_s is None else self._zero_s)
 
     def _begin(self, stated_s: float | None) -> float:
-        """Return what the file's clock says at 0 s, by its first picture and its header."""
+        """Return what the file's clock says at 0 s, by its first picture and its header.
+
+        A first picture later than the stated start means that those before it did not decode.
+        """
         if self._start_s is None or stated_s is None:
             return stated_s or self._start_s or 0.0
-        lost = LATE_S < stated_s - self._start_s <= LATEST_S
+        lost = self._delay_s < stated_s - self._start_s <= LATEST_S
         return self._start_s if lost else stated_s
 
 
@@ -98,13 +108,19 @@ class AviIndex:
 
 
 class Seams:
-    """Watches the times of decoding in a transport stream, which only grow in one recording.
+    """Watches the times of decoding, which only grow in one recording.
 
-    What comes behind a jump is moved, so that time goes on.
+    In a transport stream what comes behind a jump is moved, so that time goes on.
+
+    Args:
+        step_s: the usual time from one packet to the next.
+        may_restart: the file may be of several recordings, each with a clock of its own.
+        hole_s: packets are missing where none comes for longer than this, and than usual.
     """
 
-    def __init__(self, step_s: float) -> None:
+    def __init__(self, step_s: float, *, may_restart: bool = True, hole_s: float = 0.0) -> None:
         self._step_s = self._usual_s = step_s
+        self._may_restart, self._hole_s = may_restart, hole_s
         self._shift = 0  # in the stream's own units, as all below
         self._last: int | None = None
 
@@ -117,8 +133,8 @@ class Seams:
         if before is not None:
             way = packet.dts + self._shift - before
             way_s = float(way * time_base)
-            if 0 <= way_s <= LONGEST_PAUSE_S:
-                seam = Seam(skips=way_s > SKIP * self._usual_s)
+            if 0 <= way_s <= LONGEST_PAUSE_S or not self._may_restart:
+                seam = Seam(skips=way_s > max(SKIP * self._usual_s, self._hole_s))
                 self._usual_s = max(way_s, self._step_s, DECAY * self._usual_s)
             else:
                 seam = Seam(jump_s=way_s)

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from scnet_edge.data.frames import as_bgr
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.damage import Damage
+from scnet_edge.video.damage import Damage, complaints, is_told, is_zeroed, listen
 from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.upright import Upright, look_of
 from scnet_edge.video.uris import Camera
@@ -43,7 +43,7 @@ def rtsp_frames(camera: Camera) -> Generator[Frame | None]:
 
 
 def _open(camera: Camera) -> InputContainer:
-    av.logging.set_libav_level(av.logging.PANIC)  # what matters, we raise
+    listen()
     try:
         return av.open(camera.target, options=RTSP_OPTIONS)
     except av.error.FFmpegError as e:
@@ -52,18 +52,21 @@ def _open(camera: Camera) -> InputContainer:
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Generator[Frame | None]:
-    upright, damage = Upright[None](), Damage()
+    upright, damage, codec = Upright[None](), Damage(), stream.codec_context.name
     packets = container.demux(stream)
     while packet := _next(packets):
         now_s = time.monotonic()
-        if packet.is_corrupt:
+        if packet.is_corrupt or is_zeroed(packet, codec):
             damage.note(now_s, packet.pts)
         try:
-            frames = packet.decode()
+            with complaints() as errors:
+                frames = packet.decode()
         except av.error.FFmpegError:
             damage.note(now_s)
             yield None
             continue
+        if is_told(errors, codec):
+            damage.note(now_s, packet.pts)
         for frame in frames:
             if damage.touches(frame, now_s):
                 yield None

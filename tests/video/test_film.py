@@ -211,6 +211,24 @@ def test_a_lost_sector_within_a_picture_is_damage_until_a_key_frame(
         assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 1
 
 
+def test_a_checksum_in_hevc_tells_of_a_flipped_bit(tmp_path: Path) -> None:
+    options = {"g": "10", "crf": "4", "x265-params": "log-level=0:keyint=10:hash=1"}
+    film = write_film(tmp_path / "a.mp4", walls(20), "libx265", options=options)
+    whole = {round(p.time_s, 3): p.frame for p in seen(read(film))}
+    with av.open(str(film)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    struck = packets[4]
+    assert struck.pos is not None
+    for at in range(struck.pos + struck.size // 2, struck.pos + struck.size - 60, 40):
+        data = bytearray(film.read_bytes())
+        data[at] ^= 4
+        (tmp_path / "b.mp4").write_bytes(data)
+        items = read(tmp_path / "b.mp4")
+        assert lost_s(items)
+        for picture in seen(items):
+            assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 1
+
+
 def test_an_avi_counts_the_pictures_that_are_lost(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.avi", walls(30), "mjpeg", pixel_format="yuvj420p")
     whole = {round(p.time_s, 3): p.frame for p in seen(read(film))}
@@ -255,6 +273,46 @@ def test_pictures_before_the_first_key_frame_are_said_to_be_lost(tmp_path: Path)
     assert 20 <= len(found) < 40
     for picture, expected in zip(found[-20:], whole[-20:], strict=True):
         assert apart(picture.frame, expected.frame) < 0.5
+
+
+def test_a_film_whose_first_group_is_lost_keeps_its_times(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.mp4", walls(30), fps=25, options={"g": "10", "bf": "2"})
+    whole = {round(p.time_s, 3): p.frame for p in seen(read(path))}
+    with av.open(str(path)) as container:
+        first = next(p for p in container.demux(video=0) if p.size)
+    data = bytearray(path.read_bytes())
+    data[first.pos : first.pos + first.size] = bytes(first.size)
+    path.write_bytes(data)
+    items = read(path)
+    assert lost_s(items)[0] == 0
+    found = {round(p.time_s, 3): p.frame for p in seen(items)}
+    assert sorted(found) == [round(i / 25, 3) for i in range(10, 30)]
+    for time_s, frame in found.items():
+        assert apart(frame, whole[time_s]) < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.wmv", "wmv2"), ("b.wmv", "wmv1"), ("a.webm", "libvpx")]
+)
+def test_a_lost_sector_in_film_whose_decoder_says_nothing_is_damage(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    options = {"g": "15", "b": "3M", "deadline": "good", "cpu-used": "5"}
+    path = write_film(tmp_path / name, walls(60), codec, fps=25, options=options)
+    whole = {round(p.time_s, 3): p.frame for p in seen(read(path))}
+    data = bytearray(path.read_bytes())
+    at = len(data) // 2
+    data[at : at + 1024] = bytes(1024)
+    path.write_bytes(data)
+    found = seen(read(path))
+    assert 20 < len(found) < 60
+    for picture in found:
+        assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 1
+
+
+def test_a_short_film_that_ends_with_b_frames_is_whole(tmp_path: Path) -> None:
+    items = read(write_film(tmp_path / "a.flv", walls(40), fps=25, options={"bf": "3"}))
+    assert [type(i) for i in items] == [Picture] * 40
 
 
 def test_a_change_of_size_within_a_file(tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ from av.packet import Packet
 from scnet_edge.video.film_clock import FilmClock, Seam, Seams
 
 
-def test_time_begins_with_the_first_picture() -> None:
-    clock = FilmClock(0.0, 0.04)
+def test_time_begins_with_the_first_picture_that_waited_for_others() -> None:
+    clock = FilmClock(0.0, 0.04, decoding=True)
     assert [clock.at(t) for t in (0.08, 0.12, 0.2)] == pytest.approx([0.0, 0.04, 0.12])
 
 
 def test_time_begins_before_pictures_that_did_not_decode() -> None:
     assert FilmClock(10.0, 0.04).at(13.0) == 3.0
+    assert FilmClock(10.0, 0.04).at(10.04) == pytest.approx(0.04)
+    assert FilmClock(10.0, 0.04, decoding=True).at(13.0) == 3.0
     assert FilmClock(10.0, 0.04).at(5000.0) == 0.0  # the header has another clock
     assert FilmClock(None, 0.04).at(13.0) == 0.0
 
@@ -58,3 +60,10 @@ def test_a_rate_that_varies_is_no_loss() -> None:
     times = [sum(steps[:i]) for i in range(len(steps) + 1)]
     found = [seams.close(packet).skips for packet in packets(times)]
     assert found == [False, False, True, *[False] * 6]
+
+
+def test_a_hole_in_a_file_of_one_recording_moves_nothing() -> None:
+    seams, moved = Seams(0.1, may_restart=False, hole_s=0.4), packets([0, 10, 45, 55, 3000, 3010])
+    found = [seams.close(packet).skips for packet in moved]
+    assert found == [False, False, False, False, True, False]
+    assert [packet.dts for packet in moved] == [0, 10, 45, 55, 3000, 3010]
