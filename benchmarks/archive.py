@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -217,9 +216,10 @@ def _run(
 def _kill(kills: list[float], most: int, ended: threading.Event) -> None:
     chance = random.Random(2)
     while len(kills) < most and not ended.wait(chance.uniform(1.0, 6.0)):
-        children = multiprocessing.active_children()
-        if children and (pid := chance.choice(children).pid) is not None:
-            os.kill(pid, signal.SIGKILL)
+        tasks = Path("/proc/self/task").iterdir()
+        children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+        if children:
+            os.kill(int(chance.choice(children)), signal.SIGKILL)
             kills.append(time.monotonic())
 
 

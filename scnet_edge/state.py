@@ -23,12 +23,6 @@ def state_folders() -> list[Path]:
     return [base / NAME for base in bases if base is not None]
 
 
-def cache_folder() -> Path | None:
-    """Return where this user's caches lie; None for a user without a home."""
-    base = _folder_named("XDG_CACHE_HOME") or _home(".cache")
-    return None if base is None else base / NAME
-
-
 def read_secret(path: Path) -> str | None:
     """Return the secret in a file that nobody else may read; None where there is none.
 

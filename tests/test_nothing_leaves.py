@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -134,6 +136,33 @@ def test_archives_keep_to_themselves(bundle: Path, tmp_path: Path) -> None:
     run = ["archive", "run", manifest, "--bundle", str(bundle), "--out", results]
     all_watched(
         [["archive", "scan", str(films), "--out", manifest], run, ["archive", "report", results]],
+        tmp_path,
+    )
+
+
+def test_training_and_scoring_keep_to_themselves(bundle: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    for name in ("images", "masks"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for i in range(12):
+        noise = rng.integers(0, 255, (96, 128, 3), np.uint8)
+        image = cv2.GaussianBlur(noise, (0, 0), 3)
+        mask = np.zeros((96, 128), np.uint8)
+        mask[10 * (i % 8) : 10 * (i % 8) + 4] = 255
+        cv2.imwrite(str(tmp_path / "data" / "images" / f"{i}.png"), image)
+        cv2.imwrite(str(tmp_path / "data" / "masks" / f"{i}.png"), mask)
+    data, corpus = f"folder:{tmp_path / 'data'}", tmp_path / "corpus.toml"
+    own_set = f'name = "noise"\ndata = "{data}"\nshare = 1\nlicence = "ours"\n'
+    corpus.write_text(f'licence = "ours"\n[[set]]\n{own_set}')
+    calibrate = ["calibrate", "--data", str(tmp_path / "data" / "images"), "--frames", "8"]
+    calibrate += ["--model", "scnet-tiny", "--size", "64x96", "--method", "minmax"]
+    train = ["train", "tiny", "--corpus", str(corpus), "--steps", "1", "--batch", "1"]
+    all_watched(
+        [
+            [*calibrate, "--out", str(tmp_path / "own.toml")],
+            ["evaluate", str(bundle), "--data", data, "--split", "all"],
+            [*train, "--validate-every", "1", "--out", str(tmp_path / "training")],
+        ],
         tmp_path,
     )
 

@@ -11,7 +11,7 @@ import pytest
 
 from scnet_edge import state
 from scnet_edge.errors import ConfigError
-from scnet_edge.state import cache_folder, make_secret, read_secret, state_folders
+from scnet_edge.state import make_secret, read_secret, state_folders
 
 
 def test_a_secret_is_made_once_and_private(tmp_path: Path) -> None:
@@ -46,10 +46,10 @@ def test_a_user_without_a_home_has_no_folders(monkeypatch: pytest.MonkeyPatch) -
     def nobody() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "STATE_DIRECTORY"):
+    for name in ("XDG_STATE_HOME", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(state.Path, "home", nobody)
-    assert (state_folders(), cache_folder()) == ([], None)
+    assert state_folders() == []
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert (state_folders(), cache_folder()) == ([Path("/var/lib/a/scnet-edge")], None)
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert state_folders() == [Path("/var/lib/a/scnet-edge")]

@@ -6,20 +6,20 @@ takes its worker with it every time, such as a file that crashes the decoder, is
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import subprocess
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from scnet_edge.archive.film import inspect_film
 from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, mark_done
 from scnet_edge.archive.manifest import ManifestRow
+from scnet_edge.child import child_command, end_with_parent
 from scnet_edge.errors import EngineError, ScnetEdgeError, SurveyError
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.folder import read_survey
@@ -107,7 +107,7 @@ def given_up(film: ManifestRow, ending: str) -> Done:
 class _Worker:
     """A process, and the film it is at."""
 
-    process: SpawnProcess
+    process: subprocess.Popen[bytes]
     line: Connection
     film: ManifestRow | None = None
     ready: bool = False
@@ -122,14 +122,15 @@ class _Worker:
         try:
             answer: Done | Exception | str = self.line.recv()
         except (EOFError, OSError):
-            self.process.join(_STOP_S)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STOP_S)
             return None
         self.film, self.ready = None, True
         return answer
 
     def ending(self) -> str:
         """Return how the process died."""
-        code = self.process.exitcode
+        code = self.process.returncode
         return f"signal {-code}" if code and code < 0 else f"status {code}"
 
     def end(self) -> None:
@@ -139,16 +140,20 @@ class _Worker:
 
     def join(self) -> None:
         """Wait for it, not forever."""
-        self.process.join(_STOP_S)
-        self.process.kill()
+        try:
+            self.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def _start(job: Job, archive: Path) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, job, archive), daemon=True)
-    process.start()
-    theirs.close()
+    ours, theirs = Pipe()
+    with theirs:
+        command = child_command(__name__, theirs.fileno())
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    with suppress(BrokenPipeError):
+        ours.send((job, archive))
     return _Worker(process, ours)
 
 
@@ -167,10 +172,15 @@ def _frames(archive: Path, film: ManifestRow) -> int:
     return 0 if progress is None else progress.frames
 
 
-def serve(line: Connection, job: Job, archive: Path) -> None:
-    """Inspect the films that come over a line; ends when nobody is at its other end."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main(line_fd: int) -> None:
+    """Inspect films that come over a line, a socket, behind what is to be done with each.
+
+    It ends when nobody is at the other end.
+    """
+    end_with_parent()
+    line = Connection(line_fd)
     try:
+        job, archive = line.recv()
         pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
         line.send(READY)
         while True:
@@ -184,10 +194,3 @@ def serve(line: Connection, job: Job, archive: Path) -> None:
     except (ScnetEdgeError, OSError) as e:  # of the machine: the whole run ends with this line
         with suppress(OSError):
             line.send(e)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from scnet_edge.bench.worker import Order
+from scnet_edge.child import child_command
 from scnet_edge.errors import EngineError
 
 TIMEOUT_S = 900.0  # torch.compile and a TensorRT plan take minutes
@@ -30,7 +30,7 @@ class WorkerProcess:
         self._started_ns = time.monotonic_ns()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE],
+                child_command(MODULE),
                 env={k: v for k, v in os.environ.items() if k not in OF_ONE_ENGINE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -51,7 +51,7 @@ def calibrate(
         bool,
         typer.Option("--colours-checked", help="Red and blue are in order; do not compare tints."),
     ] = False,
-    cache: Annotated[Path | None, typer.Option(help="Folder for histograms.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Keep histograms here, for the next.")] = None,
     negatives: Annotated[
         Path | None,
         typer.Option(help="A folder of frames without a crack: find a seed for --bundle."),
@@ -81,7 +81,7 @@ def calibrate(
     from scnet_edge.quantization.choose_frames import MIN_FRAMES, write_sheet
     from scnet_edge.quantization.collect_ranges import calibrate as calibrated
     from scnet_edge.quantization.gather_frames import gather
-    from scnet_edge.quantization.histograms import METHODS, default_cache
+    from scnet_edge.quantization.histograms import METHODS
     from scnet_edge.quantization.ranges import write_ranges
 
     if frames < MIN_FRAMES:
@@ -91,7 +91,7 @@ def calibrate(
         precision="int8", **{name: value for name, value in given.items() if value is not None}
     )
     methods = METHODS if method is None else (_method(method),)
-    sources, kept = [*data, *(more or [])], cache or default_cache()
+    sources = [*data, *(more or [])]
     _check_places(out, sources)
     if cache:
         check_folder(cache)
@@ -113,7 +113,7 @@ def calibrate(
             validation_name=gathered.judged_name,
             colours_checked=colours_checked,
             methods=methods,
-            cache=kept,
+            cache=cache,
             report=report,
         )
     write_ranges(out, calibration)

@@ -93,7 +93,7 @@ def open_parts(
         out: A folder that is new, empty, or holds strips of the same plan.
         plan: What they are made from.
         names: What `out` may hold besides, if it is to be overwritten.
-        overwrite: Remove it, and strips of another plan.
+        overwrite: Remove strips of whatever plan; the results stay until there are others.
 
     Raises:
         ConfigError: `out` holds something else, or another process works there.
@@ -125,8 +125,5 @@ def _clear(out: Path, names: Collection[str], *, overwrite: bool) -> None:
         )
     if present and not overwrite and present != {PARTS}:
         raise ConfigError(f"{out}: not empty; name another folder or pass --overwrite")
-    for name in present:
-        if name == PARTS:
-            shutil.rmtree(out / name)
-        else:
-            (out / name).unlink()
+    if PARTS in present:
+        shutil.rmtree(out / PARTS)

@@ -217,10 +217,18 @@ def _finish(work: _Work, plan: Plan, robot: Robot, out: Path) -> Summary:
             crs=raster.crs,
         )
         write_file(folder / SUMMARY, msgspec.json.format(msgspec.json.encode(summary)))
-        for name in NAMES:
-            if (folder / name).exists():
-                (folder / name).replace(out / name)
+        _move_into(folder, out)
     return summary
+
+
+def _move_into(folder: Path, out: Path) -> None:
+    """Put the results of a run in the place of an older one's; the summary says that all are."""
+    (out / SUMMARY).unlink(missing_ok=True)
+    for name in NAMES:
+        if (folder / name).exists():
+            (folder / name).replace(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
 
 
 def _strips(work: _Work) -> Iterator[tuple[Mask, Mask]]:

@@ -27,7 +27,6 @@ from scnet_edge.engines.base import cpu_engine
 from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.files import new_file
 from scnet_edge.onnx_export.trace import static_shapes
-from scnet_edge.state import cache_folder
 from scnet_edge.types import Frame
 
 Method = Literal["minmax", "percentile", "mse", "entropy"]
@@ -208,12 +207,6 @@ def _append_slice(
 
 logger = logging.getLogger(__name__)
 NOT_OURS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-
-
-def default_cache() -> Path | None:
-    """Return where histograms are kept unless told otherwise; None for a user without a home."""
-    base = cache_folder()
-    return None if base is None else base / "histograms"
 
 
 def cache_key(graph: onnx.ModelProto, frames_sha256: Iterable[str]) -> str:

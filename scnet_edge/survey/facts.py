@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.inspection.setup import Site
+
+SurveyId: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}(?!\n)$")]
 
 
 class BundleIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +33,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A survey's identity, written when it starts and never changed.
 
     Attributes:
+        survey_id: letters and digits, for files are called after it.
         created: ISO 8601, UTC.
         source: what was filmed or read, without user name and password.
         mode: the geometry: `side`, `forward` or `wall`.
@@ -39,7 +42,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         simulated: the footage was rendered, not filmed.
     """
 
-    survey_id: str
+    survey_id: SurveyId
     created: str
     source: str
     mode: str

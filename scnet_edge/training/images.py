@@ -8,6 +8,8 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -178,6 +180,8 @@ def batches(
         InputError: a worker died.
     """
     workers = min(workers, len(steps))
+    if workers:
+        _start_fork_server()
     loader = DataLoader(
         _Steps(images, schedule, share=share),
         batch_size=None,
@@ -196,6 +200,16 @@ def batches(
             "a worker that cuts crops died; each holds the images again and needs /dev/shm: give "
             "more memory, in Docker --shm-size 1g, or pass --workers 0"
         ) from e
+
+
+def _start_fork_server() -> None:
+    """Start what forks the workers where no module lies: Python would take it from here first."""
+    here = Path.cwd()
+    os.chdir("/")
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.chdir(here)
 
 
 def _begin_worker(worker: int) -> None:

@@ -6,7 +6,6 @@ deadline is killed and another started, after a wait that doubles from 1 s to 30
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import random
@@ -14,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -28,6 +26,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from scnet_edge.child import child_command
 from scnet_edge.errors import InputError, install_extra
 from scnet_edge.events import Event, Kind, event_now
 from scnet_edge.redaction import without_secrets
@@ -52,11 +51,7 @@ POLL_S = 0.1  # how soon a stop is seen
 ROS2_NEEDS = ("zenoh", "rosbags")
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 logger = logging.getLogger(__name__)
-# Isolated from the working directory, whatever lies in it, and then given our own path.
-BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from scnet_edge.video.capture_child import main; main(*map(int, sys.argv[2:]))"
-)
+CAPTURE = "scnet_edge.video.capture_child"
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
 
 
@@ -178,7 +173,7 @@ def _child(camera: Camera, memory_fd: int) -> Iterator[Connection]:
             log = stack.enter_context(tempfile.TemporaryFile())
             fds = (memory_fd, theirs.fileno())
             process = subprocess.Popen(
-                [sys.executable, "-I", "-c", BOOT, json.dumps(sys.path), *map(str, fds)],
+                child_command(CAPTURE, *fds),
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

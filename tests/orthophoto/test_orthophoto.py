@@ -240,6 +240,22 @@ def test_strips_of_other_work_are_not_gone_on_with(
         run_orthophoto(bundle, robot, tmp_path / "out", overwrite=True)
 
 
+def test_an_older_result_stays_until_there_is_another(
+    bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    out, stop = tmp_path / "out", threading.Event()
+    run(bundle, picture, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    bare = write(tmp_path / "bare.tif", wall() // 2 + 100, crs=None)
+    stop.set()
+    with pytest.raises(Incomplete):
+        run(bundle, bare, out, overwrite=True, stop=stop)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    run(bundle, bare, out)
+    assert {path.name for path in out.iterdir()} == {*before} - {"cracks.geojson"}
+    assert json.loads((out / "summary.json").read_bytes())["crs"] == ""
+
+
 @pytest.mark.parametrize(
     ("crs", "north", "mm_per_px"),
     [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +14,7 @@ from contextlib import ExitStack, closing
 
 import msgspec
 
+from scnet_edge.child import child_command
 from scnet_edge.engines.base import Array
 from scnet_edge.engines.isolated.worker import MAX_MESSAGE_BYTES, Opening, Reply, SharedArrays
 from scnet_edge.errors import EngineCrash, EngineError, EngineGone
@@ -26,10 +25,7 @@ RUN_TIMEOUT_S = 20.0
 FIRST_RUN_TIMEOUTS = 3  # the first frame after a start may have code compiled and memory taken
 LOAD_TIMEOUT_S = 3600.0  # TensorRT may build its plan
 END_TIMEOUT_S = 2.0
-BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
-    "from scnet_edge.engines.isolated.worker import main; main(*map(int, sys.argv[2:]))"
-)
+WORKER = "scnet_edge.engines.isolated.worker"
 
 logger = logging.getLogger(__name__)
 
@@ -166,8 +162,9 @@ class _Child:
                     closing(SharedArrays(os.memfd_create("outputs")))
                 )
                 fds = (theirs.fileno(), self._feeds.fd, self._outputs.fd)
-                command = [sys.executable, "-c", BOOT, json.dumps(sys.path), *map(str, fds)]
-                self.process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL)
+                self.process = subprocess.Popen(
+                    child_command(WORKER, *fds), pass_fds=fds, stdin=subprocess.DEVNULL
+                )
             except OSError as e:  # no descriptor or memory left: another time, perhaps
                 raise _Refused(f"engine {self.name}: cannot be started ({e.strerror})") from e
             theirs.close()

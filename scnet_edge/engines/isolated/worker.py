@@ -10,17 +10,15 @@ import mmap
 import os
 import signal
 import socket
-import sys
-import time
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from scnet_edge.child import end_with_parent
 from scnet_edge.engines.base import Array, Backend, open_backend
 from scnet_edge.engines.compiled import Arithmetic
 from scnet_edge.errors import ScnetEdgeError
@@ -103,7 +101,7 @@ def main(control_fd: int, feeds_fd: int, outputs_fd: int) -> None:
     """Serve until the parent closes the control socket, or is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides when we end
         signal.signal(number, signal.SIG_IGN)
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     control = socket.socket(fileno=control_fd)
     try:
         backend = open_one(msgspec.json.decode(control.recv(MAX_MESSAGE_BYTES), type=Opening))
@@ -139,14 +137,3 @@ def _run(backend: Backend, feeds: Mapping[str, Any], outputs: SharedArrays) -> R
         return Reply(outputs=outputs.write(backend.run(feeds)))
     except ScnetEdgeError as e:
         return Reply(error=str(e))
-
-
-def _end_with(parent_pid: int) -> None:
-    """Leave when the parent died, even while native code holds the main thread."""
-    while os.getppid() == parent_pid:
-        time.sleep(1)
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]))

@@ -15,9 +15,10 @@ import logging
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import InputError, escape
 from scnet_edge.files import make_subfolder, write_file, write_image
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes
@@ -36,7 +37,7 @@ plain = 0.1
 SET_TEXT = """
 [[set]]
 name = "{name}"
-data = "{layout}:{folder}"
+data = {data}
 share = {share}
 licence = "as your footage"
 """
@@ -71,8 +72,8 @@ def write_frames(survey: Survey, folder: Path, *, test_share: float = TEST_SHARE
     for i, (picture, mask) in enumerate(frames):
         part = make_subfolder(_made(folder), "train" if i < first_test else "test")
         name = f"{survey.facts.survey_id}-{picture.stem}"
-        write_file(make_subfolder(part, "images") / f"{name}.jpg", picture.read_bytes())
         write_image(make_subfolder(part, "masks") / f"{name}.png", mask.astype(np.uint8))
+        write_file(make_subfolder(part, "images") / f"{name}.jpg", picture.read_bytes())
     return len(frames)
 
 
@@ -82,11 +83,20 @@ def write_corpus(folder: Path, *, missed: Path | None = None) -> Path:
     Args:
         folder: of the data set.
         missed: a folder of pictures that show a crack somewhere; they only score.
+
+    Raises:
+        InputError: the folder has a name that TOML cannot hold.
     """
+    if not str(folder.absolute()).isprintable():
+        raise InputError(f"{escape(folder)}: expected a printable name for a corpus; name another")
     sets = [("confirmed", "folder", folder, 0.6)]
     sets += [] if missed is None else [("missed", "image-level", missed, 0.0)]
     text = CORPUS_TEXT + "".join(
-        SET_TEXT.format(name=name, layout=layout, folder=place.absolute(), share=share)
+        SET_TEXT.format(
+            name=name,
+            data=msgspec.json.encode(f"{layout}:{place.absolute()}").decode(),
+            share=share,
+        )
         for name, layout, place, share in sets
     )
     write_file(folder / CORPUS, text.encode())

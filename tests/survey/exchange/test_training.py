@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +13,11 @@ from hand_made import facts, observation, picture
 
 from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.errors import InputError
+from scnet_edge.errors import InputError, SurveyError
 from scnet_edge.survey.codes import read_codes
-from scnet_edge.survey.exchange import export
+from scnet_edge.survey.exchange import export, training
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.journal import Journal
+from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review
 from scnet_edge.survey.sorting import set_aside
@@ -80,3 +83,39 @@ def test_without_a_review_there_is_nothing_to_learn(survey: Path, tmp_path: Path
     with pytest.raises(InputError, match="review them first"):
         write(survey, tmp_path / "learn")
     assert not (tmp_path / "learn" / "train").exists()
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "a/b", "a\n", "", "a" * 65, "."])
+def test_a_survey_that_is_called_like_a_path_is_damaged(survey: Path, name: str) -> None:
+    """Its frames are called after it, and would lie outside the data set."""
+    with closing(sqlite3.connect(survey / JOURNAL)) as db, db:
+        [text] = db.execute("SELECT facts FROM survey").fetchone()
+        changed = json.dumps(json.loads(text) | {"survey_id": name})
+        db.execute("UPDATE survey SET facts = ?", (changed,))
+    with pytest.raises(SurveyError, match="damaged"):
+        read_survey(survey)
+
+
+def test_a_kill_leaves_no_picture_without_its_mask(
+    survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    for seq in range(1, COUNT + 1):
+        review(survey, seq, verdict="accepted", by="a")
+    monkeypatch.setattr(training, "write_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write(survey, tmp_path / "learn")
+    found = [path for path in (tmp_path / "learn").rglob("*") if path.is_file()]
+    assert [path.suffix for path in found] == [".png"]
+
+
+def test_the_corpus_holds_whatever_its_folder_is_called(survey: Path, tmp_path: Path) -> None:
+    for seq in range(1, COUNT + 1):
+        review(survey, seq, verdict="accepted", by="a")
+    out = tmp_path / 'a "quoted" \\ folder'
+    [learnt] = read_corpus(write(survey, out)).sets
+    assert len(learnt.samples("train")) == 8
+    with pytest.raises(InputError, match="printable"):
+        write(survey, tmp_path / "two\nlines")

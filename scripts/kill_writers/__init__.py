@@ -1,0 +1,1 @@
+"""Kill every command that writes; see `__main__.py`."""
