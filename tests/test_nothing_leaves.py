@@ -44,7 +44,7 @@ def watched(code: str, arguments: list[str], folder: Path) -> list[str]:
     command = ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "256", "-e", f"trace={CALLS}"]
     command += ["-o", str(log), sys.executable, "-c", code, *arguments]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = log.read_text(errors="replace").splitlines()

@@ -27,6 +27,10 @@ from scnet_edge.types import Frame, Mask
 
 MARGIN_PX = 4  # beside pixels without data
 CACHE_BYTES = 64 * 2**20  # of GDAL, whose own choice is a twentieth of the memory
+MAX_SIDE_PX, MAX_AREA_PX = 300_000, 2 * 10**10  # strips are as wide as the picture
+MAX_BLOCK_BYTES = 2**30  # what GDAL decompresses in one piece
+# GDAL's name of each format. Not those that may lead to other files or machines: VRT, WMS, ...
+DRIVERS = {"JPEG": "JPEG", "PNG": "PNG", "JPEG2000": "JP2OpenJPEG", "WEBP": "WEBP", "BMP": "BMP"}
 GEO_KEYS = 34735  # the tag of TIFF that makes it a GeoTIFF
 BIG_TIFF = (b"II+\0", b"MM\0+")
 LOOK_PX = 1024  # the longer side of the small picture that is looked at for the largest value
@@ -37,12 +41,13 @@ logger = logging.getLogger(__name__)
 
 
 def is_raster(uri: str) -> bool:
-    """Return whether a source is one for windows: a GeoTIFF, a VRT, or over 100 megapixels."""
+    """Return whether a source is one for windows: a GeoTIFF, or over 100 megapixels."""
     path = Path(uri)
     if not uri or not path.is_file():
         return False
     if path.suffix.lower() == ".vrt":
-        return True
+        reason = "a list of other files, which may lie on other machines"
+        raise InputError(f"{escape(path)}: {reason}; gdal_translate it to a GeoTIFF")
     with path.open("rb") as f:
         if f.read(4) in BIG_TIFF:
             return True
@@ -145,24 +150,47 @@ def open_raster(path: Path) -> Iterator[Raster]:
         ) from e
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what matters, we raise
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-    _check_upright(path)
+    driver = _driver_of(path)
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
         try:
-            dataset = rasterio.open(path)
+            dataset = rasterio.open(path, driver=driver)
         except RasterioError as e:
             raise InputError(f"{escape(path)}: GDAL cannot read it ({one_line(e)})") from e
         with dataset:
+            _check_size(dataset, escape(path))
             yield Raster(dataset, escape(path))
 
 
-def _check_upright(path: Path) -> None:
-    """Refuse a photograph that lies on its side: GDAL reads pixels as they are stored."""
+def _check_size(dataset: Any, label: str) -> None:
+    """Refuse what takes more memory than a robot has, or days; a few bytes can claim any size."""
+    height_px, width_px = dataset.shape
+    if max(dataset.shape) > MAX_SIDE_PX or height_px * width_px > MAX_AREA_PX:
+        expected = f"sides of at most {MAX_SIDE_PX} px and {MAX_AREA_PX // 10**9} gigapixels"
+        raise InputError(f"{label}: {width_px}x{height_px} px, expected {expected}; cut it")
+    item_bytes = max(np.dtype(kind).itemsize for kind in dataset.dtypes)
+    block_bytes = max(math.prod(shape) for shape in dataset.block_shapes)
+    block_bytes *= item_bytes * dataset.count
+    if block_bytes > MAX_BLOCK_BYTES:
+        raise InputError(
+            f"{label}: blocks of {block_bytes >> 20} MiB, expected at most "
+            f"{MAX_BLOCK_BYTES >> 20}; gdal_translate it with -co TILED=YES"
+        )
+
+
+def _driver_of(path: Path) -> str:
+    """Return what GDAL reads a picture with; by its content, and no other is tried.
+
+    Raises:
+        InputError: a photograph that lies on its side, for GDAL reads pixels as they are stored.
+    """
     with open_header(path) as image:
         orientation = 1 if image is None else orientation_of(image)
+        driver = "GTiff" if image is None else DRIVERS.get(image.format or "", "GTiff")
     if orientation != 1:
         raise InputError(
             f"{escape(path)}: stored on its side (EXIF orientation {orientation}); save it upright"
         )
+    return driver
 
 
 def _bands(dataset: Any, label: str) -> tuple[list[int], Frame | None]:

@@ -154,7 +154,7 @@ def _surveys(
             (*wall, "--overwrite"),
             checks.orthophoto,
             begin=work / "wall",
-            resume=wall,
+            resume=(*wall, "--overwrite"),
             result=checks.cracks,
         ),
         "inspect": Command((*inspect, "{out}"), checks.survey, remove=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable
@@ -31,6 +32,16 @@ pyogrio = pytest.importorskip("pyogrio", reason="the extra geo is not installed"
 
 TILE_HW, SIZE_HW = (64, 96), (330, 300)
 EAST, NORTH, SIDE_M = 500_000.0, 5_400_000.0, 0.002
+LEADS_AWAY = {
+    "vrt": """<VRTDataset rasterXSize="512" rasterYSize="512">
+<VRTRasterBand dataType="Byte" band="1"><SimpleSource>
+<SourceFilename relativeToVRT="0">/vsicurl/{url}</SourceFilename><SourceBand>1</SourceBand>
+</SimpleSource></VRTRasterBand></VRTDataset>""",
+    "wms": """<GDAL_WMS><Service name="TMS"><ServerUrl>{url}</ServerUrl></Service><DataWindow>
+<UpperLeftX>-2e7</UpperLeftX><UpperLeftY>2e7</UpperLeftY><LowerRightX>2e7</LowerRightX>
+<LowerRightY>-2e7</LowerRightY><TileLevel>1</TileLevel></DataWindow>
+<Projection>EPSG:3857</Projection><BandsCount>3</BandsCount></GDAL_WMS>""",
+}
 Bundle = Callable[[tuple[int, int]], Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -254,6 +265,51 @@ def test_an_older_result_stays_until_there_is_another(
     run(bundle, bare, out)
     assert {path.name for path in out.iterdir()} == {*before} - {"cracks.geojson"}
     assert json.loads((out / "summary.json").read_bytes())["crs"] == ""
+
+
+def test_a_list_of_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.vrt").touch()
+    with pytest.raises(InputError, match="gdal_translate"):
+        is_raster(str(tmp_path / "a.vrt"))
+
+
+@pytest.mark.parametrize("suffix", [".vrt", ".tif", ".png"])
+@pytest.mark.parametrize("form", ["vrt", "wms"])
+def test_no_file_leads_to_another_machine(suffix: str, form: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.tif"
+        path = tmp_path / f"a{suffix}"
+        path.write_text(LEADS_AWAY[form].format(url=url))
+        with pytest.raises(InputError), open_raster(path) as raster:
+            raster.frame(slice(0, 64), slice(0, 64))
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "blocks", "expected"),
+    [
+        ((64, 2_000_000_000), {}, "sides of at most"),
+        ((250_000, 250_000), {"tiled": True}, "20 gigapixels"),
+        (
+            (65_536, 65_536),
+            {"tiled": True, "blockxsize": 65_536, "blockysize": 65_536},
+            "blocks of",
+        ),
+    ],
+)
+def test_a_few_bytes_that_claim_any_size_are_refused(
+    size_hw: tuple[int, int], blocks: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    height_px, width_px = size_hw
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "sparse_ok": True, **blocks}
+    profile["transform"] = rasterio.Affine(2, 0, 0, 0, -2, 0)
+    path = tmp_path / "a.tif"
+    rasterio.open(path, "w", height=height_px, width=width_px, **profile).close()
+    assert path.stat().st_blocks * 512 < 64 * 2**20
+    with pytest.raises(InputError, match=expected), open_raster(path):
+        pass
 
 
 @pytest.mark.parametrize(
