@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from scnet_edge.inspection.osd_counter import CounterPlace
 from scnet_edge.inspection.osd_odometry import Counter, read_counter
-from scnet_edge.inspection.osd_place import CounterPlace
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Frame
 

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.survey.codes import read_codes
-from scnet_edge.survey.desk.app import open_desk
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
+from scnet_edge.survey.review_page.app import serve_review
 from scnet_edge.web.server import Served
 
 RECORDS, VERDICTS, SIZE_HW = 500, 60, (576, 720)
@@ -37,18 +37,18 @@ def measure_review(survey: Path, folder: Path) -> dict[str, Any]:
             one = whole.observations[seq % len(whole.observations)]
             again = replace(one, seq=seq, best_frame_id=seq, review="needs_review")
             record(journal, again, frame, mask)
-    with open_desk(
+    with serve_review(
         folder, "127.0.0.1:0", read_codes(), by="x", token_file=folder / "token"
-    ) as desk:
+    ) as page:
         start_s = time.monotonic()
         for path in ("/", "/app.css", "/app.js", "/stage.js", "/film.js", "/survey.json"):
-            _ask(desk, path)
+            _ask(page, path)
         listed_s = time.monotonic() - start_s
-        _ask(desk, "/picture/1.jpg")
+        _ask(page, "/picture/1.jpg")
         verdicts_s = []
         for seq in range(1, VERDICTS + 1):
             start_s = time.monotonic()
-            _ask(desk, f"/review/{seq}", {"by": "x", "review": "accepted"})
+            _ask(page, f"/review/{seq}", {"by": "x", "review": "accepted"})
             verdicts_s.append(time.monotonic() - start_s)
     return {
         "records": RECORDS,
@@ -58,10 +58,10 @@ def measure_review(survey: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _ask(desk: Served, path: str, body: object = None) -> bytes:
-    token = desk.url.partition("token=")[2]
+def _ask(page: Served, path: str, body: object = None) -> bytes:
+    token = page.url.partition("token=")[2]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    with closing(http.client.HTTPConnection("127.0.0.1", desk.port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=60)) as connection:
         data = None if body is None else json.dumps(body)
         connection.request("GET" if body is None else "POST", path, data, headers)
         answer = connection.getresponse()

@@ -34,7 +34,7 @@ from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.bundle.reference import open_chain, weights_of
 from scnet_edge.config import write_json
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.data.preprocess import resize
+from scnet_edge.data.frames import resize
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.machine.description import machine_name
 from scnet_edge.models.cards import find_card

@@ -17,12 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from scnet_edge.data.blend import MadeSample
 from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.filming import plain_frame
-from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
+from scnet_edge.evaluation.domains import hold_back
 from scnet_edge.evaluation.metrics import disc
-from scnet_edge.evaluation.of_corpus import held_back
 from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.decision import Decision
@@ -72,7 +72,7 @@ def main() -> None:
     wanted = parser.parse_args()
     if wanted.drawn == bool(wanted.corpus):
         parser.error("expected either --drawn or --corpus FILE")
-    domains = draw_surfaces() if wanted.drawn else held_back(read_corpus(wanted.corpus))
+    domains = draw_surfaces() if wanted.drawn else hold_back(read_corpus(wanted.corpus))
     card = find_card(wanted.model)
     run = reference_run(open_scnet(card), None)
     rows = []

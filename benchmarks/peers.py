@@ -26,7 +26,7 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from scnet_edge.build import count_quantised, golden_frames
+from scnet_edge.build import golden_frames
 from scnet_edge.bundle.manifest import (
     FUSED,
     GOLDEN,
@@ -41,7 +41,7 @@ from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.bundle.verify import Golden, parity_of, write_golden
 from scnet_edge.cli.train import hardware_of
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.data.preprocess import EDGE_THRESHOLD
+from scnet_edge.data.frames import EDGE_THRESHOLD
 from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import cpu_engine, open_backend
 from scnet_edge.engines.torch_eager import TorchBackend
@@ -53,9 +53,9 @@ from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.histograms import Run, collect, ranges_by
-from scnet_edge.quantization.qdq import quantisable, quantise
+from scnet_edge.quantization.qdq import count_quantised, quantisable, quantise
 from scnet_edge.training.hardware import Hardware
-from scnet_edge.training.images import load_images, sharing
+from scnet_edge.training.images import load_images, share_out
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.material import draw_pipes, split_held_out
 from scnet_edge.training.presets import EDGE_SCHEDULE
@@ -96,8 +96,8 @@ def main() -> None:
     share = schedule.pipe_share
     material = Material(
         images=[
-            *sharing(load_images(fit, None), 1 - share),
-            *sharing(draw_pipes(), share, taught=False),
+            *share_out(load_images(fit, None), 1 - share),
+            *share_out(draw_pipes(), share, taught=False),
         ]
     )
     for name in chosen.names:

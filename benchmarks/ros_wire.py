@@ -33,7 +33,7 @@ from scnet_edge.sinks import ros_messages
 from scnet_edge.sinks.ros_results import make_message, types
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.rmw_zenoh import open_session
-from scnet_edge.video.ros2_uri import Place
+from scnet_edge.video.uris import Place
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "ros2"))
 dds_types, ros, test_wire, wire_messages = map(

@@ -36,7 +36,7 @@ from scnet_edge.engines.tensorrt.library import tensorrt
 from scnet_edge.engines.tensorrt.plan_layers import summarise
 from scnet_edge.errors import EngineError
 from scnet_edge.models.cards import find_card, shipped_models
-from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.quantization.lowering import fp32_graph, lower
 from scnet_edge.quantization.ranges import find_ranges
 
@@ -101,8 +101,8 @@ def graphs_of(model: str, size: str, batch: int = 1) -> dict[str, onnx.ModelProt
     fp32 = fp32_graph(chain, batch=batch)
     calibration = find_ranges(model, weights_of(card), edge_threshold)
     fused = fp32_graph(chain, calibration, batch=batch)
-    int8 = to_half(lower(fused, "int8", calibration, exclude=recipe.exclude))
-    return {"fp32": fp32, "fp16": to_half(fp32), "int8": int8}
+    int8 = to_fp16(lower(fused, "int8", calibration, exclude=recipe.exclude))
+    return {"fp32": fp32, "fp16": to_fp16(fp32), "int8": int8}
 
 
 def build(model: str, precision: str, graph: onnx.ModelProto, target: str) -> Row:

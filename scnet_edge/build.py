@@ -13,12 +13,10 @@ import onnx
 
 from scnet_edge.bundle.manifest import (
     CALIBRATION,
-    FP16,
     FUSED,
     GOLDEN,
     MANIFEST,
     SCHEMA,
-    TYPED,
     Calibration,
     GateRecord,
     InputContract,
@@ -41,12 +39,11 @@ from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.folders import file_sha256, new_folder
 from scnet_edge.models.cards import Card, find_card
 from scnet_edge.models.chain import Chain
-from scnet_edge.onnx_export.fp16 import to_half
-from scnet_edge.onnx_export.trace import split_graphs
 from scnet_edge.quantization.annotated_frames import gate_frames
+from scnet_edge.quantization.choose_frames import refuse_calibration_frames
 from scnet_edge.quantization.gate import Gate
-from scnet_edge.quantization.leakage import refuse_calibration_frames
-from scnet_edge.quantization.lowering import fp32_graph, layers_of, lower
+from scnet_edge.quantization.lowering import bundle_graphs, fp32_graph, layers_of
+from scnet_edge.quantization.qdq import count_quantised
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges, write_ranges
 from scnet_edge.quantization.select_precision import Buildable, GateContext, select_precision
 from scnet_edge.simulation.clip import render_clip
@@ -107,7 +104,15 @@ def build_bundle(
         step, record = choose_precision(recipe, gate, fused, calibration, chain.frame_hw, report)
         if recipe.batch > 1:  # what is judged above is one frame at a time
             fused = fp32_graph(chain, calibration, batch=recipe.batch)
-        graphs = graphs_of(fused, recipe, step, calibration, fp16=may_run_fp16(record))
+        graphs = bundle_graphs(
+            fused,
+            step.precision,
+            calibration,
+            exclude=recipe.exclude,
+            fp16_layers=step.fp16_layers,
+            split=recipe.split_graphs,
+            spare_fp16=may_run_fp16(record),
+        )
         for name, graph in graphs.items():
             onnx.save(graph, folder / name)
         if calibration:
@@ -181,43 +186,9 @@ def choose_precision(
     return select_precision(context, allow_loss=request.allow_loss, elsewhere=request.elsewhere)
 
 
-def graphs_of(
-    fused: onnx.ModelProto,
-    recipe: Recipe,
-    step: Buildable,
-    calibration: CalibrationFile | None,
-    *,
-    fp16: bool,
-) -> dict[str, onnx.ModelProto]:
-    """Return the graphs of a bundle, by file name; with `fp16` also those of FP16 beside INT8."""
-    # FP16 is cut before it is cast, so that the split_graphs keep FP32 at their borders.
-    precision = "fp32" if step.precision == "fp16" else step.precision
-    whole = lower(
-        fused, precision, calibration, exclude=recipe.exclude, fp16_layers=step.fp16_layers
-    )
-    graphs = with_split_graphs(whole, recipe)
-    if step.precision == "fp16":
-        return {name: to_half(graph) for name, graph in graphs.items()}
-    if step.precision == "int8":
-        # A strongly typed TensorRT does what types say: FP16 for it where a CPU is left with FP32.
-        kept = {*recipe.exclude, *step.fp16_layers}
-        exact = with_split_graphs(lower(fused, "int8", calibration, exclude=kept), recipe)
-        graphs |= {TYPED[name]: to_half(graph) for name, graph in exact.items()}
-        if fp16:
-            spare = with_split_graphs(fused, recipe)
-            graphs |= {FP16[name]: to_half(graph) for name, graph in spare.items()}
-    return graphs
-
-
 def may_run_fp16(record: GateRecord | None) -> bool:
     """Return whether a device may run FP16 where INT8 is not quicker: the gate let it pass."""
     return record is None or any(r.precision == "fp16" and r.passed for r in record.candidates)
-
-
-def with_split_graphs(fused: onnx.ModelProto, recipe: Recipe) -> dict[str, onnx.ModelProto]:
-    """Return a graph and, where the recipe asks, HED and SCNet apart, by file name."""
-    cut = split_graphs(fused) if recipe.split_graphs else {}
-    return {FUSED: fused} | {f"{name}.onnx": half for name, half in cut.items()}
 
 
 def golden_frames(chain: Chain, *, batch: int = 1) -> Golden:
@@ -306,8 +277,3 @@ def provenance(ranges: CalibrationFile) -> Calibration:
         sha256=ranges.sha256,
         key=ranges.key,
     )
-
-
-def count_quantised(graph: onnx.ModelProto) -> int:
-    """Return how many convolutions compute in INT8."""
-    return sum(n.op_type == "Conv" and n.input[1].endswith(".dq") for n in graph.graph.node)

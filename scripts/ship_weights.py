@@ -31,14 +31,13 @@ from scnet_edge.data.corpus import Corpus, read_corpus
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
-from scnet_edge.evaluation.domains import DomainScores, point_figures
-from scnet_edge.evaluation.of_corpus import score_corpus
+from scnet_edge.evaluation.domains import DomainScores, point_figures, score_corpus
 from scnet_edge.evaluation.operating import choose_points
 from scnet_edge.evaluation.predict import Run, predictions, reference_run
 from scnet_edge.models.cards import Card, OperatingPoint, find_card, read_card, write_card
 from scnet_edge.models.decision import Decision
 from scnet_edge.models.weights import measure_card, open_hed, open_scnet, save_weights
-from scnet_edge.training.corpora import held_out
+from scnet_edge.training.corpora import hold_out
 
 SETS = ("deepcrack", "crackforest", "masonry")
 SCORES, DOMAINS = Path("benchmarks/results/accuracy"), Path("benchmarks/results/domains")
@@ -82,7 +81,7 @@ def choose_points_on(card: Card, corpus: Corpus) -> dict[str, Decision]:
     unseen = {each.name for each in field.sets} - seen
     maps = {
         domain: list(predictions(run, track(samples, f"held out: {domain}")))
-        for domain, samples in held_out(field, unseen).items()
+        for domain, samples in hold_out(field, unseen).items()
     }
     return {str(name): point for name, point in choose_points(maps).items()}
 

@@ -1,18 +1,33 @@
-"""A whole archive held against its human coding: per film, and in sum."""
+"""A whole archive held against its human coding: per film, in sum, and what to train on.
+
+What two have seen is true enough to train on: our records that the human coding confirms.
+
+    train/, test/     frames whose records are all confirmed by the coding, or reviewed
+    missed/           photographs by operators of cracks that we did not find; they only score
+    corpus.toml       both, for `train --corpus`
+"""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec.structs import replace as replaced
 
 from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
 from scnet_edge.archive.folder import SURVEY, film_folder, read_archive
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.archive.media import Media
 from scnet_edge.config import write_json
-from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.folder import read_survey
+from scnet_edge.errors import InputError
+from scnet_edge.files import make_subfolder, write_file
+from scnet_edge.survey.exchange.training import write_corpus, write_frames
+from scnet_edge.survey.folder import Survey, read_survey
+
+MISSED = "missed"
+TEST_EVERY = 5  # films: frames of one film show the same pipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +104,50 @@ def human_picture(agreement: FilmAgreement, pairing: Pairing, media: Media) -> b
     return next((paths[0] for paths in found if len(paths) == 1), None)
 
 
-def our_picture(archive: Path, agreement: FilmAgreement, pairing: Pairing) -> Path | None:
-    """Return our snapshot of a record."""
-    if pairing.ours is None or pairing.ours.snapshot is None:
-        return None
-    place = film_folder(archive, agreement.film) / SURVEY / SNAPSHOTS
-    return (place / pairing.ours.snapshot).absolute()
+def write_confirmed(
+    folder: Path, archive: Path, agreements: list[FilmAgreement]
+) -> tuple[int, int]:
+    """Write a data set and a corpus, and return how many frames and missed cracks there are.
+
+    Raises:
+        InputError: no frame is confirmed.
+        SurveyError: a film's survey is damaged.
+    """
+    job, manifest, _ = read_archive(archive)
+    media, root = pictures_of(manifest), os.fsencode(job.root)
+    frames, missed = 0, 0
+    for i, agreement in enumerate(agreements):
+        survey = read_survey(film_folder(archive, agreement.film) / SURVEY)
+        tests = i % TEST_EVERY == TEST_EVERY - 1
+        frames += write_frames(_confirm(survey, agreement), folder, test_share=float(tests))
+        for pairing in agreement.pairings:
+            photo = human_picture(agreement, pairing, media)
+            if pairing.verdict == "only theirs" and photo is not None:
+                missed += 1
+                path = Path(os.fsdecode(os.path.join(root, photo)))  # noqa: PTH118
+                name = f"{agreement.film.film_id}-{missed:06d}{path.suffix.lower()}"
+                write_file(_make_missed(folder) / name, path.read_bytes())
+    if not frames:
+        raise InputError(
+            f"{archive}: no frame whose records the human coding confirms; widen --distance, or "
+            "review the surveys"
+        )
+    write_corpus(folder, missed=_make_missed(folder) if missed else None)
+    return frames, missed
+
+
+def _confirm(survey: Survey, agreement: FilmAgreement) -> Survey:
+    """Return a survey in which what the coding confirms is accepted."""
+    both = {p.ours.seq for p in agreement.pairings if p.ours and p.verdict in ("agrees", "part")}
+    records = tuple(
+        replaced(one, review="accepted")
+        if one.seq in both and one.review == "needs_review"
+        else one
+        for one in survey.observations
+    )
+    return replace(survey, observations=records)
+
+
+def _make_missed(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return make_subfolder(folder, MISSED)

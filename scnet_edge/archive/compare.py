@@ -103,7 +103,7 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     settle("differs", others, alike=False)
     pairings += [Pairing(verdict="only ours", ours=o) for o in ours]
     for c in cracks:
-        verdict: Verdict = "only theirs" if _looked_at(survey, c) else "not seen"
+        verdict: Verdict = "only theirs" if _has_looked_at(survey, c) else "not seen"
         pairings.append(Pairing(verdict=verdict, theirs=c))
     return sorted(pairings, key=_place)
 
@@ -176,7 +176,7 @@ def _hours_apart(o: Observation, c: Condition) -> float:
     return min((c.clock_from - o.clock_to) % 12, (o.clock_from - to) % 12)
 
 
-def _looked_at(survey: Survey, condition: Condition) -> bool:
+def _has_looked_at(survey: Survey, condition: Condition) -> bool:
     """Return whether we looked where a condition begins."""
     at_m, progress = condition.distance_m, survey.progress
     if at_m is None or progress is None or progress.chainage_m is None:

@@ -16,12 +16,16 @@ import msgspec
 from msgspec.structs import replace
 
 from scnet_edge import __version__
-from scnet_edge.archive.chainage import has_no_scale, with_chainage
-from scnet_edge.archive.coded_odometry import LEAST_READINGS, coded_readings, write_readings
+from scnet_edge.archive.chainage import (
+    LEAST_READINGS,
+    coded_readings,
+    has_no_scale,
+    with_chainage,
+    write_readings,
+)
 from scnet_edge.archive.coding import CodedInspection
-from scnet_edge.archive.folder import SURVEY, Done, Job, own_film_folder
+from scnet_edge.archive.folder import SURVEY, Done, Job, own_film_folder, seal
 from scnet_edge.archive.manifest import ManifestRow
-from scnet_edge.archive.seal import seal
 from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
 from scnet_edge.events import Event
 from scnet_edge.files import make_subfolder
@@ -32,9 +36,9 @@ from scnet_edge.inspection.odometry import (
     open_odometry,
     usual_odometry,
 )
-from scnet_edge.inspection.odometry_checks import FilmSpan
+from scnet_edge.inspection.odometry_file import FilmSpan
+from scnet_edge.inspection.osd_counter import SCHEME
 from scnet_edge.inspection.osd_odometry import parse_counter, read_counter
-from scnet_edge.inspection.osd_place import SCHEME
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.machine.description import machine_name
 from scnet_edge.robot.monitoring import stop_on_signals

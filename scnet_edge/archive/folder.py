@@ -8,20 +8,29 @@
       index.html           the report over all pipes
 
 Nothing in it says when or how often it was tried: the same films give the same bytes.
+A finished survey is sealed: made the same to the byte however often its worker was killed.
 """
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from scnet_edge.archive.manifest import MAX_BYTES, ArchiveManifest, ManifestRow, read_manifest
 from scnet_edge.config import read_json, write_json
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.files import make_subfolder, read_file, write_file
+from scnet_edge.files import make_subfolder, read_file, sync_folder, write_file
 from scnet_edge.inspection.setup import Setup
+from scnet_edge.survey.database import COMPANIONS, migrate
+from scnet_edge.survey.evidence import write_sidecar
+from scnet_edge.survey.folder import Survey, read_survey
+from scnet_edge.survey.journal import JOURNAL, RESERVE
 
 FACTS, MANIFEST, FILMS, DONE, SURVEY = (
     "archive.json",
@@ -30,6 +39,7 @@ FACTS, MANIFEST, FILMS, DONE, SURVEY = (
     "done.json",
     "survey",
 )
+_SEALED = f"{JOURNAL}.sealed"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,3 +157,48 @@ def _check_same(folder: Path, before: Job, now: Job) -> None:
         if getattr(before, what) != getattr(now, what):
             name = {"sha256": "bundle", "setup": "geometry"}.get(what, what)
             raise ConfigError(f"{folder}: holds results with another {name}; choose another folder")
+
+
+def seal(folder: Path, complete: Callable[[Survey], Survey] = lambda survey: survey) -> None:
+    """Write the journal anew, in order, and remove what only a survey that goes on needs.
+
+    A crash leaves the journal as it was, or the new one.
+
+    Args:
+        folder: the survey's, finished, which nobody is writing.
+        complete: adds what is known only now.
+    """
+    survey = complete(read_survey(folder))
+    for o in survey.observations:
+        write_sidecar(folder, o)
+    new = folder / _SEALED
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(new, isolation_level=None)) as db:
+        db.execute("PRAGMA page_size = 4096")
+        migrate(db)
+        db.execute("BEGIN")
+        _fill(db, survey)
+        db.execute("COMMIT")
+    for companion in COMPANIONS[1:]:  # all of it is in the journal: its last user closed it
+        (folder / f"{JOURNAL}{companion}").unlink(missing_ok=True)
+    new.replace(folder / JOURNAL)
+    for name in (RESERVE, ".lock"):
+        (folder / name).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def _fill(db: sqlite3.Connection, survey: Survey) -> None:
+    db.execute("INSERT INTO survey VALUES (1, ?)", (_json(survey.facts),))
+    for o in survey.observations:
+        db.execute("INSERT INTO observation VALUES (?, ?)", (o.seq, _json(o)))
+    filmed = survey.facts.created  # not when: every attempt notes the same alarms anew
+    alarms = dict.fromkeys(replace(alarm, utc=filmed) for alarm in survey.alarms)
+    for table, records in (("gap", survey.gaps), ("alarm", tuple(alarms))):
+        for record in records:
+            db.execute(f"INSERT INTO {table} (record) VALUES (?)", (_json(record),))
+    if survey.progress is not None:
+        db.execute("INSERT INTO progress VALUES (1, ?)", (_json(survey.progress),))
+
+
+def _json(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()

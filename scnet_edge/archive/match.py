@@ -44,7 +44,7 @@ def claims_of(
             found, how = set(films), "by its name"
         for film in found:
             claims[film].append(Claim(database, inspection, how))
-        lost += [_missing(database, inspection, *m) for m in missing]
+        lost += [_row_without_film(database, inspection, *m) for m in missing]
         if not found and not missing:
             lost.append(_without_film(database, inspection))
     return claims, lost
@@ -91,7 +91,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.casefold()).strip("-")
 
 
-def _missing(
+def _row_without_film(
     database: bytes, inspection: CodedInspection, reference: str, films: list[bytes]
 ) -> ManifestRow:
     reason = "named by the database, not in the archive"

@@ -89,15 +89,15 @@ def _best(paths: list[bytes], score: Callable[[bytes], tuple[int, int]]) -> list
 
 def _alike(parts: list[str], path: bytes) -> int:
     """Return how many folders before the name are the same."""
-    return _leading(parts[-2::-1], parts_of(decode_path(path))[-2::-1])
+    return _count_leading(parts[-2::-1], parts_of(decode_path(path))[-2::-1])
 
 
 def _count_shared(database: bytes, path: bytes) -> int:
     """Return how many leading folders a database and a file share."""
-    return _leading(database.split(b"/")[:-1], path.split(b"/")[:-1])
+    return _count_leading(database.split(b"/")[:-1], path.split(b"/")[:-1])
 
 
-def _leading(one: Sequence[T], other: Sequence[T]) -> int:
+def _count_leading(one: Sequence[T], other: Sequence[T]) -> int:
     """Return how many items at the start of two sequences are the same."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 

@@ -23,14 +23,12 @@ from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, own_film_f
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
-from scnet_edge.survey.codes import Codes, Limit, judge, suggest
+from scnet_edge.survey.codes import Codes, Limit, Rating, judge, rate, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import JOURNAL
-from scnet_edge.survey.ratings import Rating, rate
 from scnet_edge.survey.report import words
-from scnet_edge.survey.report.page import render_report
-from scnet_edge.survey.report.template import page_template
+from scnet_edge.survey.report.page import render_report, report_template
 
 INDEX, DISAGREEMENTS, REPORT = "index.html", "compare.html", "report.html"
 FOLDER = Path(__file__).parent / "page"
@@ -130,7 +128,7 @@ def write_disagreements(
         "hidden": hidden,
         "words": words,
     }
-    page = page_template(FOLDER, DISAGREEMENTS).render(values)
+    page = report_template(FOLDER / DISAGREEMENTS).render(values)
     write_file(archive / DISAGREEMENTS, page.encode(errors="replace"))
     return archive / DISAGREEMENTS
 
@@ -214,7 +212,7 @@ def _index(
         "limit": limit,
         "sha256": job.sha256,
     }
-    return page_template(FOLDER, INDEX).render(values)
+    return report_template(FOLDER / INDEX).render(values)
 
 
 def _name(film: ManifestRow) -> str:

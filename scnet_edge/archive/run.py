@@ -23,8 +23,8 @@ from scnet_edge.archive.workers import work
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.odometry import open_odometry
+from scnet_edge.inspection.osd_counter import SCHEME
 from scnet_edge.inspection.osd_odometry import check_recogniser, parse_counter
-from scnet_edge.inspection.osd_place import SCHEME
 
 Crew = Literal["processes", "ray"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scnet_edge.bench.operations import can_count, gflop_of_convolutions
+from scnet_edge.bench.profile import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
 from scnet_edge.errors import BundleError, install_extra, one_line

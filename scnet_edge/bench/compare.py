@@ -82,7 +82,7 @@ def _pairs(
     return [(row, later[row.key]) for row in before.rows if row.key in later]
 
 
-def missing(before: BenchmarkResult, after: BenchmarkResult) -> list[BenchmarkRow]:
+def find_missing(before: BenchmarkResult, after: BenchmarkResult) -> list[BenchmarkRow]:
     """Return the rows that only `before` has."""
     later = {row.key for row in after.rows}
     return [row for row in before.rows if row.key not in later]

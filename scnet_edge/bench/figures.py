@@ -1,4 +1,4 @@
-"""Figures and machines as people read them: on the terminal, in the README and on the page."""
+"""Figures and machines as people read them: Markdown for the terminal, texts for the page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ FRAMES_FOR = {"p50": 1, "p95": 20, "p99": 100}  # fewer, and the percentile is t
 FEW_FRAMES = (
     f"Latency: p95 is of {FRAMES_FOR['p95']} frames or more, p99 of {FRAMES_FOR['p99']}; "
     "- where a row has fewer."
+)
+HEAD = (
+    "model",
+    "engine",
+    "size",
+    "FPS: engine",
+    "pipeline",
+    "camera to mask",
+    "its slowest to fastest round",
+    "its ms p50 / p95 / p99",
+    "F1",
+    *(f"x {name}" for name in REFERENCES.values()),
+    "of limit",
+    "MB",
 )
 
 
@@ -124,3 +138,55 @@ def _full(e: Environment, *, card: bool) -> str:
 
 def _name_with_date(e: Environment, *, card: bool) -> str:
     return f"{_full(e, card=card)}, {e.started[:10]}"
+
+
+def document(results: Sequence[BenchmarkResult]) -> str:
+    """Return for each machine where it was measured, its table, and what could not be measured."""
+    return "\n\n".join(
+        "\n\n".join(
+            [
+                provenance(result),
+                table(result),
+                *([FEW_FRAMES] if any(map(too_few_frames, result.rows)) else []),
+                *(f"Not measured: {line}." for line in failure_lines(result)),
+            ]
+        )
+        for result in results
+    )
+
+
+def table(result: BenchmarkResult) -> str:
+    """Return one line a case; the three scopes side by side, latency of the widest one."""
+    lines = [HEAD, ["---"] * len(HEAD), *map(_cells, by_case(result.rows))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def provenance(result: BenchmarkResult) -> str:
+    """Return where and when a result was measured, and by which command, in one sentence."""
+    e = result.environment
+    return (
+        f"{e.cores} cores of {e.cpu} ({', '.join(e.cpu_flags) or 'no SIMD known'}), "
+        f"{e.gpu or 'no GPU'}, {e.started[:10]}, commit {e.commit or 'unknown'}, "
+        f"F1 on {images(result.rows)}: `{result.command}`"
+    )
+
+
+def failure_lines(result: BenchmarkResult) -> list[str]:
+    """Return why cases failed, a line for each model and reason."""
+    return [f"{name} {labels}: {why}" for name, labels, why in group_failures(result)]
+
+
+def _cells(case: dict[Scope, BenchmarkRow]) -> list[str]:
+    widest, engine = list(case.values())[-1], case.get("engine")
+    return [
+        widest.name,
+        widest.label,
+        size(widest),
+        *(short(case[scope].fps) if scope in case else "-" for scope in SCOPES),
+        rounds(widest),
+        " / ".join(percentiles(widest).values()),
+        f1(widest),
+        *(f"{faster[0]:.2f}" if faster else "-" for faster in speedups(widest)),
+        percent(engine.limit.share) if engine and engine.limit else "-",
+        f"{widest.rss_mb:.0f}",
+    ]

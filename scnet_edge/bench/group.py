@@ -15,11 +15,10 @@ import msgspec
 import numpy as np
 
 from scnet_edge.bench.bundles import Ready
-from scnet_edge.bench.process import WorkerProcess
+from scnet_edge.bench.environment import sample_sensors, watch_others
 from scnet_edge.bench.schema import Case, EngineProfile, Failure, Scope
-from scnet_edge.bench.sensors import sample_sensors, watch_others
 from scnet_edge.bench.suite import Suite
-from scnet_edge.bench.worker import Order
+from scnet_edge.bench.worker import Order, WorkerProcess
 from scnet_edge.errors import ScnetEdgeError
 from scnet_edge.machine.telemetry import Telemetry
 

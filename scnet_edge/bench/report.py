@@ -24,6 +24,7 @@ from scnet_edge.bench.figures import (
 )
 from scnet_edge.bench.report_tables import Shown
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow, Environment, Scope
+from scnet_edge.pages import page_template
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("report_plot.js", "report.js", "report_limits.js")  # one script, in this order
@@ -42,10 +43,8 @@ MODES = {
 
 def page(results: Sequence[BenchmarkResult]) -> str:
     """Return the page of one or more results; F1 that can be compared share a plot."""
-    data = msgspec.json.encode(contents(results)).decode().replace("<", "\\u003c")
-    script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    template = (FOLDER / "report.html").read_text(encoding="utf-8")
-    return template.replace("@SCRIPT@", script).replace("@DATA@", data)
+    template = page_template(FOLDER / "report.html", scripts=[FOLDER / name for name in SCRIPTS])
+    return template.render(data=contents(results))
 
 
 def contents(results: Sequence[BenchmarkResult]) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def contents(results: Sequence[BenchmarkResult]) -> dict[str, Any]:
         "cases": cases_to_draw(cases, machines),
         "points": points(cases, machines, groups),
         "panels": panels(groups, {key: machines[key] for key in titles}),
-        "reading": reading(results, len(groups)),
+        "reading": explain_plot(results, len(groups)),
         "every": report_tables.cases_table(cases, titles),
         "few_frames": figures.FEW_FRAMES * any(figures.too_few_frames(r) for r in _rows(cases)),
         "costs": report_tables.costs_table(cases, titles),
@@ -231,7 +230,7 @@ def points(
     ]
 
 
-def reading(results: Sequence[BenchmarkResult], panels: int) -> list[str]:
+def explain_plot(results: Sequence[BenchmarkResult], panels: int) -> list[str]:
     """Return how to read the plot, as far as these results need it."""
     rows = [row for result in results for row in result.rows]
     several = (

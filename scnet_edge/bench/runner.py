@@ -61,7 +61,7 @@ def run_suite(
     """
     here = environment()
     images, why_no_f1 = _usable(data, suite, report)
-    result = _begun(out, suite, name, here, images, command, overwrite)
+    result = _begin(out, suite, name, here, images, command, overwrite)
     if here.load_before > BUSY * here.cores:
         report(
             f"load {here.load_before} on {here.cores} cores, expected at most "
@@ -88,7 +88,7 @@ def run_suite(
     return result
 
 
-def _begun(
+def _begin(
     out: Path,
     suite: Suite,
     name: str,

@@ -48,7 +48,7 @@ def identify_images(data: str, images: int) -> Scored:
         InputError: there is no such data set, a mask is unreadable, or no pixel or every pixel is
             crack, on which F1 says nothing.
     """
-    from scnet_edge.data.classes import check_classes
+    from scnet_edge.data.masks import check_classes
     from scnet_edge.folders import file_sha256
 
     samples = choose_samples(data, images)

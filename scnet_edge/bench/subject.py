@@ -14,7 +14,7 @@ from scnet_edge.bench.schema import Case, Scope
 from scnet_edge.bundle.compile import compile_graphs
 from scnet_edge.bundle.device import graph_for
 from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifest
-from scnet_edge.data.preprocess import resize
+from scnet_edge.data.frames import resize
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.engines.compiled import COMPILED, Arithmetic
 from scnet_edge.engines.split import open_split

@@ -115,7 +115,7 @@ def write_state(bundle: Path, state: State) -> None:
 
 
 def graph_for(bundle: Path, manifest: Manifest, engine: str, part: str = FUSED) -> Path:
-    """Return the graph of a bundle that an engine is given for `part`: all of it, or a half.
+    """Return the graph of a bundle that an engine is given for `part`: all of it, HED or SCNet.
 
     A strongly typed TensorRT does what the graph's types say, so it gets the one whose floating
     point is FP16; every other engine gets the portable one.

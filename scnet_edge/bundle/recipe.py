@@ -9,7 +9,7 @@ import msgspec
 
 from scnet_edge.bundle.manifest import Precision
 from scnet_edge.config import SIDES_PX, read_toml
-from scnet_edge.data.preprocess import EDGE_THRESHOLD
+from scnet_edge.data.frames import EDGE_THRESHOLD
 from scnet_edge.errors import ConfigError
 
 DEFAULT_MODEL = "scnet-small-open"

@@ -68,7 +68,7 @@ def triton_config(manifest: Manifest, name: str) -> str:
     shape = _frame_shape(frames)
     return "\n".join(
         [
-            f"name: {_quoted(name)}",
+            f"name: {_quote(name)}",
             'backend: "onnxruntime"',
             "max_batch_size: 0",
             _list("input", [_tensor("frame", "TYPE_UINT8", shape)]),
@@ -96,16 +96,16 @@ def _list(field: str, items: Iterable[str]) -> str:
 
 
 def _tensor(name: str, kind: str, shape: Sequence[int]) -> str:
-    return f"{{ name: {_quoted(name)} data_type: {kind} dims: {_dims(shape)} }}"
+    return f"{{ name: {_quote(name)} data_type: {kind} dims: {_dims(shape)} }}"
 
 
 def _parameter(key: str, value: str) -> str:
-    return f"parameters {{ key: {_quoted(key)} value {{ string_value: {_quoted(value)} }} }}"
+    return f"parameters {{ key: {_quote(key)} value {{ string_value: {_quote(value)} }} }}"
 
 
 def _dims(shape: Sequence[int]) -> str:
     return "[ " + ", ".join(map(str, shape)) + " ]"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -208,9 +208,13 @@ def compare(
     ] = None,
 ) -> None:
     """Hold our records against the human coding: what agrees, differs, and stands alone."""
-    from scnet_edge.archive.agreement import compare_archive, totals, write_pairings
+    from scnet_edge.archive.agreement import (
+        compare_archive,
+        totals,
+        write_confirmed,
+        write_pairings,
+    )
     from scnet_edge.archive.compare import Tolerances
-    from scnet_edge.archive.learning import write_confirmed
     from scnet_edge.archive.report import write_disagreements
     from scnet_edge.folders import check_file
 

@@ -53,7 +53,7 @@ def run(
 
     from rich.console import Console
 
-    from scnet_edge.bench.markdown import failure_lines, table
+    from scnet_edge.bench.figures import failure_lines, table
     from scnet_edge.bench.runner import run_suite
     from scnet_edge.bench.suite import find_suite
 
@@ -87,7 +87,7 @@ def report(
     markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown, too.")] = None,
 ) -> None:
     """Make one self-contained HTML page of results: Pareto plot, tables, limits, environment."""
-    from scnet_edge.bench.markdown import document
+    from scnet_edge.bench.figures import document
     from scnet_edge.bench.report import page
     from scnet_edge.bench.schema import read_result
 
@@ -114,12 +114,12 @@ def compare(
     """
     from collections import Counter
 
-    from scnet_edge.bench.compare import absolute, differences, missing
+    from scnet_edge.bench.compare import absolute, differences, find_missing
     from scnet_edge.bench.compare import compare as changes_of
     from scnet_edge.bench.schema import read_result
 
     a, b = read_result(before), read_result(after)
-    changes, gone = changes_of(a, b), missing(a, b)
+    changes, gone = changes_of(a, b), find_missing(a, b)
     for line in differences(a, b):
         typer.echo(f"differs: {line}")
     for change in changes:

@@ -13,8 +13,7 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.files import write_file
 
 if TYPE_CHECKING:
-    from scnet_edge.inspection.checkerboard import Board
-    from scnet_edge.inspection.lens import Lens
+    from scnet_edge.inspection.lens import Board, Lens
     from scnet_edge.inspection.skeleton import Points
 
 
@@ -32,7 +31,7 @@ def calibrate_camera(
     """Calibrate a camera from a checkerboard; pipe.toml then says `camera = "camera.toml"`."""
     from rich.console import Console
 
-    from scnet_edge.inspection.checkerboard import solve_lens
+    from scnet_edge.inspection.lens import solve_lens
 
     if most < 1:
         raise ConfigError(f"--most must be at least 1, found {most}")
@@ -54,7 +53,7 @@ def calibrate_camera(
 
 
 def _board(text: str, square_mm: float) -> Board:
-    from scnet_edge.inspection.checkerboard import Board
+    from scnet_edge.inspection.lens import Board
 
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if not match:
@@ -64,7 +63,7 @@ def _board(text: str, square_mm: float) -> Board:
 
 def _boards(source: str, board: Board) -> tuple[list[Points], int, tuple[int, int]]:
     """Return the boards, how many pictures there are, and their size."""
-    from scnet_edge.inspection.checkerboard import find_board
+    from scnet_edge.inspection.lens import find_board
     from scnet_edge.video.sources import open_source
 
     found, pictures, size_hw = [], 0, (0, 0)

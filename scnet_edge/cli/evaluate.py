@@ -233,7 +233,7 @@ def over_corpus(path: Path, subject: Subject, name: str) -> DomainScores:
 
     from scnet_edge.cli.progress import show_progress
     from scnet_edge.data.corpus import read_corpus
-    from scnet_edge.evaluation.of_corpus import score_corpus
+    from scnet_edge.evaluation.domains import score_corpus
 
     corpus = read_corpus(path)
     with show_progress(Progress(console=Console(stderr=True))) as progress:

@@ -32,8 +32,7 @@ def measure(
     """Measure the cracks of a mask: length, width, direction, branches."""
     from rich.console import Console
 
-    from scnet_edge.data.classes import MOST_CRACK
-    from scnet_edge.data.masks import read_mask
+    from scnet_edge.data.masks import MOST_CRACK, read_mask
     from scnet_edge.data.pictures import read_image
     from scnet_edge.inspection.measure import Scale, measure_cracks
 

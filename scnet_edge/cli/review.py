@@ -11,7 +11,7 @@ from scnet_edge.cli import app
 from scnet_edge.errors import ConfigError, install_extra
 
 if TYPE_CHECKING:
-    from scnet_edge.survey.desk.film import FilmFile
+    from scnet_edge.survey.review_page.film import FilmFile
 
 
 @app.command()
@@ -68,14 +68,14 @@ def _serve(
     from scnet_edge.survey.review import name_reviewer
 
     try:
-        from scnet_edge.survey.desk.app import open_desk
+        from scnet_edge.survey.review_page.app import serve_review
     except ModuleNotFoundError as e:
         raise ConfigError(f"the page needs the package {e.name}; {install_extra('live')}") from e
     table, stop = read_codes(codes), threading.Event()
     found = _film(survey, film)
     with (
         stop_on_signals(stop),
-        open_desk(survey, address, table, by=name_reviewer(by), film=found) as served,
+        serve_review(survey, address, table, by=name_reviewer(by), film=found) as served,
     ):
         typer.echo(f"review on {served.url}")
         if found is None:
@@ -85,8 +85,8 @@ def _serve(
 
 def _film(survey: Path, film: Path | None) -> FilmFile | None:
     """Return the film that was named, else the one that the survey was made of."""
-    from scnet_edge.survey.desk.film import find_film, open_film_file
     from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.review_page.film import find_film, open_film_file
 
     if film is not None:
         return open_film_file(film)

@@ -47,7 +47,7 @@ def _recipe(subject: Path) -> Recipe:
     """
     from scnet_edge.bundle.manifest import CALIBRATION, read_manifest
     from scnet_edge.bundle.recipe import Recipe, read_recipe
-    from scnet_edge.data.preprocess import EDGE_THRESHOLD
+    from scnet_edge.data.frames import EDGE_THRESHOLD
 
     if not subject.is_dir():
         return read_recipe(subject)

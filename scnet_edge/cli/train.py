@@ -93,8 +93,8 @@ def train(
     Under `torchrun --nproc-per-node N -m scnet_edge train ...` N processes share each batch.
     """
     from scnet_edge.data.corpus import read_corpus
+    from scnet_edge.training.hardware import join, leave
     from scnet_edge.training.run import request, train_run
-    from scnet_edge.training.several import join, leave
 
     own = hardware_of(device, workers, compiled)
     wanted = request(
@@ -136,7 +136,7 @@ def _train_and_show(wanted: Request, out: Path, resume: bool, tensorboard: Path 
 
     from scnet_edge.cli.progress import show_progress
     from scnet_edge.training.run import train_run
-    from scnet_edge.training.tensorboard import tensorboard_log
+    from scnet_edge.training.run_folder import tensorboard_log
 
     columns = (
         TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
@@ -166,8 +166,7 @@ def _train_and_show(wanted: Request, out: Path, resume: bool, tensorboard: Path 
 
 def hardware_of(device: str, workers: int | None, compiled: bool) -> Hardware:
     """Return what a run computes on, by its options."""
-    from scnet_edge.training.hardware import Hardware, usual_workers
-    from scnet_edge.training.several import world_size
+    from scnet_edge.training.hardware import Hardware, usual_workers, world_size
 
     if compiled and world_size() > 1:
         raise ConfigError(f"--compile: expected one process, found {world_size()}; leave it out")
@@ -183,7 +182,7 @@ def device_of(name: str) -> str:
     """
     import torch
 
-    from scnet_edge.training.several import own_gpu, world_size
+    from scnet_edge.training.hardware import own_gpu, world_size
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from scnet_edge.data.augment import Augmentation, training_crop
-from scnet_edge.data.classes import check_classes
+from scnet_edge.data.masks import check_classes
 from scnet_edge.data.samples import Sample
 
 CROPS_PER_IMAGE = 4

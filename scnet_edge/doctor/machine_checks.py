@@ -7,7 +7,9 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from scnet_edge.errors import install_extra
 from scnet_edge.machine.description import BF16_FLAGS, INT8_FLAGS, Cuda, Machine
+from scnet_edge.machine.nvml import driver_version
 
 Verdict = Literal["ok", "warn", "missing"]
 
@@ -37,6 +39,7 @@ def check_machine(machine: Machine) -> list[Check]:
         check_cores(machine),
         check_memory(machine),
         check_gpu(machine.cuda),
+        *check_gpu_sensors(machine, driver_version()),
         check_jetpack(machine),
         check_power_mode(machine.power_mode),
         check_swap(machine),
@@ -114,6 +117,21 @@ def check_gpu(cuda: Cuda) -> Check:
         return Check(name="gpu", verdict="missing", found=found, remedy=missing)
     gpus = ", ".join(f"{gpu.name} (compute capability {gpu.capability})" for gpu in cuda.gpus)
     return Check(name="gpu", verdict="ok", found=f"{gpus}; driver for CUDA {cuda.version}")
+
+
+def check_gpu_sensors(machine: Machine, driver: str | None) -> list[Check]:
+    """Return whether power, heat and clocks of a PC's card can be read; none where it has none.
+
+    Args:
+        machine: A Jetson's sensors are files, which nothing is needed for.
+        driver: The NVIDIA driver's version, as NVML says it; None where it cannot be asked.
+    """
+    if not machine.cuda.gpus or machine.l4t is not None:
+        return []
+    if driver is not None:
+        return [Check(name="gpu sensors", verdict="ok", found=f"by NVML of driver {driver}")]
+    remedy = f"for power, heat and clocks of the GPU: {install_extra('nvidia')}"
+    return [Check(name="gpu sensors", verdict="warn", found="not read", remedy=remedy)]
 
 
 def check_jetpack(machine: Machine) -> Check:

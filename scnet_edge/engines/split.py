@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from scnet_edge.data.preprocess import resize
+from scnet_edge.data.frames import resize
 from scnet_edge.engines.base import Array, Backend
 from scnet_edge.errors import EngineError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from scnet_edge.data.classes import check_classes
+from scnet_edge.data.masks import check_classes
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.alarms import Alarms, FrameAlarms, add_alarms, count_alarms
@@ -31,7 +31,7 @@ from scnet_edge.evaluation.metrics import (
     ois,
     score_at,
 )
-from scnet_edge.evaluation.shapes import count_boundaries, count_patches, count_thin
+from scnet_edge.evaluation.objects import count_boundaries, count_patches, count_thin
 from scnet_edge.models.cards import CardMetrics
 from scnet_edge.models.decision import Decision
 from scnet_edge.types import Map, Mask, PixelCounts

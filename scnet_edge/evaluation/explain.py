@@ -19,7 +19,7 @@ from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
-from scnet_edge.models.sizes import fitting
+from scnet_edge.models.sizes import fit_size
 from scnet_edge.types import Frame, Map
 
 COLUMNS = 3
@@ -69,12 +69,12 @@ def explain(
         edge_threshold: Of the prior.
     """
     h, w = frame.shape[:2]
-    size_hw = fitting((h, w), scnet.config.stride)
+    size_hw = fit_size((h, w), scnet.config.stride)
     chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
     image = chain.image(torch.from_numpy(frame[None]))
     with torch.no_grad():
         prior = None if hed is None else chain.prior(image)[0]
-    with _watching(scnet) as seen:
+    with _watch(scnet) as seen:
         chain.probability(image, prior)
     assert seen.fused is not None
 
@@ -108,7 +108,7 @@ def grad_cam(fused: Tensor, features: dict[str, Tensor], threshold: float) -> di
 
 
 @contextmanager
-def _watching(scnet: CrackNet) -> Iterator[_Watched]:
+def _watch(scnet: CrackNet) -> Iterator[_Watched]:
     """Keep what passes through a model while it runs."""
     seen, hooks = _Watched(), []
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.preprocess import EDGE_THRESHOLD, resize
+from scnet_edge.data.frames import EDGE_THRESHOLD, resize
 from scnet_edge.data.samples import Sample
 from scnet_edge.engines.base import Backend
 from scnet_edge.errors import EngineError
-from scnet_edge.models.sizes import fitting
+from scnet_edge.models.sizes import fit_size
 from scnet_edge.types import Frame, Map
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def reference_run(
 
     def run(frame: Frame) -> Map:
         frame_hw = _size_hw(frame)
-        size_hw = fitting(frame_hw, scnet.config.stride)
+        size_hw = fit_size(frame_hw, scnet.config.stride)
         chain = Chain(scnet, hed, frame_hw=frame_hw, size_hw=size_hw, edge_threshold=edge_threshold)
         return backend_run(TorchBackend(chain, device=device), frame_hw)(frame)
 
@@ -89,7 +89,7 @@ def refined_run(model: DeepCrackLiu, threshold: float) -> Run:
 
     def run(frame: Frame) -> Map:
         frame_hw = _size_hw(frame)
-        size_hw = fitting(frame_hw, model.config.stride)
+        size_hw = fit_size(frame_hw, model.config.stride)
         chain = Chain(model, None, frame_hw=frame_hw, size_hw=size_hw)
         with torch.inference_mode():
             x = chain.image(torch.from_numpy(frame[None])).flip(1) / 127.5 - 1

@@ -51,10 +51,10 @@ class LiveOdometry:
         with self._lock:
             return self._readings.at(captured.mono_ns / 1e9)
 
-    def moving(self) -> bool | None:
+    def is_moving(self) -> bool | None:
         """Return whether the robot has moved within the last second; None without readings."""
         with self._lock:
-            return self._readings.moving(monotonic_ns() / 1e9)
+            return self._readings.is_moving(monotonic_ns() / 1e9)
 
     def _listen(self) -> None:
         while not self._stop.is_set():

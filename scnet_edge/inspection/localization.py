@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec.structs import replace
 
-from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
 from scnet_edge.inspection.geometry import Geometry, mm_per_px, wrap_around
-from scnet_edge.inspection.measure import IMAGE_SIGMA_PX, MASK_SIGMA_PX, widths_px
+from scnet_edge.inspection.measure import (
+    IMAGE_SIGMA_PX,
+    MASK_SIGMA_PX,
+    area_figure,
+    length_figure,
+    width_figures,
+    widths_px,
+)
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Sighting
 from scnet_edge.inspection.skeleton import Points

@@ -30,10 +30,16 @@ from scnet_edge.inspection.live_odometry import (
     lines_of_serial,
     lines_of_udp,
 )
-from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
-from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow, read_odometry
+from scnet_edge.inspection.odometry_file import (
+    FilmSpan,
+    OdometryFile,
+    OdometryRow,
+    check_span,
+    check_units,
+    read_odometry,
+)
+from scnet_edge.inspection.osd_counter import SCHEME
 from scnet_edge.inspection.osd_odometry import parse_counter, read_counter
-from scnet_edge.inspection.osd_place import SCHEME
 from scnet_edge.inspection.readings import Pose, Readings
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.inspection.visual_odometry import VisualOdometry
@@ -59,8 +65,8 @@ def usual_odometry(setup: Setup) -> str | None:
 def moves(odometry: Odometry, captured: Captured) -> bool | None:
     """Return whether the robot moves when a frame is taken; None where no odometer says so."""
     if isinstance(odometry, LiveOdometry):
-        return odometry.moving()
-    return odometry.moving(captured) if isinstance(odometry, _ReadOdometry) else None
+        return odometry.is_moving()
+    return odometry.is_moving(captured) if isinstance(odometry, _ReadOdometry) else None
 
 
 def notes_of(odometry: Odometry) -> tuple[str, ...]:
@@ -203,12 +209,12 @@ class _ReadOdometry:
         t_s = self._time(captured)
         return Pose(flags=("odometry_lost",)) if t_s is None else self._readings.at(t_s)
 
-    def moving(self, captured: Captured) -> bool | None:
+    def is_moving(self, captured: Captured) -> bool | None:
         """Return whether it has moved within the second before; None where it does not say."""
         t_s = self._time(captured)
         if t_s is None or self._clock == "frame_id":
             return None
-        return self._readings.moving(t_s)
+        return self._readings.is_moving(t_s)
 
     def _time(self, captured: Captured) -> float | None:
         """Return when a frame was taken, by the file's clock."""

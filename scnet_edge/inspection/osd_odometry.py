@@ -22,8 +22,13 @@ import msgspec
 import numpy as np
 
 from scnet_edge.errors import ConfigError, CutShort, install_extra
-from scnet_edge.inspection.osd_place import SCHEME, CounterPlace, find_counter
-from scnet_edge.inspection.osd_readings import numbers_of, plausible
+from scnet_edge.inspection.osd_counter import (
+    SCHEME,
+    CounterPlace,
+    find_counter,
+    numbers_of,
+    plausible,
+)
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.sources import open_source
 

@@ -119,7 +119,7 @@ class Readings:
             flags=flags,
         )
 
-    def moving(self, t_s: float) -> bool | None:
+    def is_moving(self, t_s: float) -> bool | None:
         """Return whether it has moved within the second before a time; None without readings."""
         now_m, before_m = (self.at(t).chainage_m for t in (t_s, t_s - 1.0))
         return None if now_m is None or before_m is None else abs(now_m - before_m) > _MOVING_M

@@ -26,10 +26,11 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sigma: float
 
 
-class Sighting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One crack in one frame, placed on the wall where the geometry is known.
+class CrackOnWall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a crack is and how large; in mm and on the wall where the geometry is known.
 
     Attributes:
+        bbox_xyxy: where it is in its frame; right and bottom are the first pixels outside.
         outline_m_h: points of the crack's centre line as (chainage in m, clock in h); empty
             without a geometry.
         angle_deg: direction on the wall, 0 along the pipe and 90 around it; in the frame where
@@ -37,7 +38,6 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         confidence: mean probability over the crack's pixels, in [0, 1].
     """
 
-    frame_id: int
     bbox_xyxy: tuple[int, int, int, int]
     outline_m_h: tuple[tuple[float, float], ...]
     angle_deg: float
@@ -57,8 +57,17 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     area_mm2: Figure | None
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sighting(CrackOnWall, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One crack in one frame."""
+
+    frame_id: int
+
+
+class Observation(CrackOnWall, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One crack, followed over all frames that show it: what is recorded once.
+
+    Its pixels are those of its best frame, its outline is one walk along all branches, there and
+    back.
 
     Attributes:
         seq: counts up from 1 within a survey; with the survey's id it names the observation.
@@ -66,10 +75,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         best_frame_id: the frame whose picture and widths stand for it.
         time_s: when that frame is in its video, by the video's own clock; None for cameras and
             images.
-        bbox_xyxy: where it is in that frame; right and bottom are the first pixels outside.
         start_m, end_m: chainage, start <= end; start_sigma_m is that of both.
         width_profile_mm: (position along the crack in mm, width in mm), for the report's plot.
-        outline_m_h: as in `Sighting`, one walk along all branches, there and back.
         flags: what weakens the record, by reason: `no_scale`, `no_roll`, `no_odometry`,
             `visual_odometry`, `odometry_jump`, `odometry_reset`, `odometry_nan`, `odometry_lost`,
             `clock_unsynced`, `degraded`, `edge_of_view`, `short` (less than 5 % of the frame's
@@ -87,7 +94,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     first_frame_id: int
     last_frame_id: int
     best_frame_id: int
-    bbox_xyxy: tuple[int, int, int, int]
     sightings: int
     mono_ns: int
     utc_ns: int | None
@@ -98,22 +104,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     start_sigma_m: float | None
     clock_from: float | None
     clock_to: float | None
-    outline_m_h: tuple[tuple[float, float], ...]
-    angle_deg: float
-    branches: int
-    tortuosity: float
-    confidence: float
-    length_px: float
-    width_mean_px: float
-    width_p95_px: float
-    width_max_px: float
-    area_px: int
-    mm_per_px: float | None
-    length_mm: Figure | None
-    width_mean_mm: Figure | None
-    width_p95_mm: Figure | None
-    width_max_mm: Figure | None
-    area_mm2: Figure | None
     width_profile_mm: tuple[tuple[float, float], ...]
     flags: tuple[str, ...]
     snapshot: str | None

@@ -22,8 +22,8 @@ from scnet_edge.inspection.chainage import Chainage
 from scnet_edge.inspection.live_odometry import Receive
 from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow
 from scnet_edge.video.rmw_zenoh import Node, Topic, open_session
-from scnet_edge.video.ros2_uri import parse_place
 from scnet_edge.video.rosbag import open_topic
+from scnet_edge.video.uris import parse_place
 
 KIND = "nav_msgs/msg/Odometry"
 KEPT = 1000  # lines that wait, ten seconds at 100 Hz

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from scnet_edge.inspection.cloud import Cloud, cloud_of, distances, merge
-from scnet_edge.inspection.figures import area_figure, length_figure, width_figures
-from scnet_edge.inspection.film import RecentPlaces
+from scnet_edge.inspection.cloud import Cloud, RecentPlaces, cloud_of, distances, merge
 from scnet_edge.inspection.geometry import Geometry
 from scnet_edge.inspection.localization import Placed, clock_h, direction_deg, outline
+from scnet_edge.inspection.measure import area_figure, length_figure, width_figures
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Figure, Kind, Observation
 from scnet_edge.inspection.setup import Setup

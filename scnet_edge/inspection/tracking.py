@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scnet_edge.inspection.cloud import Cloud, cloud_of, distances
-from scnet_edge.inspection.film import RecentPlaces, film_places
+from scnet_edge.inspection.cloud import Cloud, RecentPlaces, cloud_of, distances, film_places
 from scnet_edge.inspection.geometry import Geometry, mm_per_px, wrap
 from scnet_edge.inspection.localization import Placed, shift_mm
 from scnet_edge.inspection.readings import Pose

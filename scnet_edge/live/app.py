@@ -29,7 +29,7 @@ from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.runtime.status import Monitor
 from scnet_edge.web.accept import Connections
 from scnet_edge.web.access import access_for, parse_address
-from scnet_edge.web.server import Served, asset_routes, serving
+from scnet_edge.web.server import Served, asset_routes, serve
 
 PAGE = Path(__file__).with_name("page")
 MAX_WATCHERS = 8
@@ -276,5 +276,5 @@ def open_live(address: str, show: Show, *, token_file: Path | None = None) -> It
             show.sample()
             await asyncio.sleep(STATUS_S)
 
-    with serving(where, app, access, connections=connections, beside=sample) as served:
+    with serve(where, app, access, connections=connections, beside=sample) as served:
         yield served

@@ -9,7 +9,7 @@ PATCH_PX = 32
 CRACKED_SHARE = 0.05  # of its pixels; a patch with fewer is not a crack patch
 
 
-def fitting(size_hw: SizeHW, stride: int) -> SizeHW:
+def fit_size(size_hw: SizeHW, stride: int) -> SizeHW:
     """Return the smallest positive multiples of `stride` that are no less than a size."""
     h, w = size_hw
     return max(1, -(-h // stride)) * stride, max(1, -(-w // stride)) * stride
@@ -19,7 +19,7 @@ def check_size(size_hw: SizeHW, stride: int) -> None:
     """Raise ModelError unless both sides are positive multiples of `stride`."""
     h, w = size_hw
     if min(h, w) <= 0 or h % stride or w % stride:
-        fit = "x".join(map(str, fitting(size_hw, stride)))
+        fit = "x".join(map(str, fit_size(size_hw, stride)))
         raise ModelError(
             f"size {h}x{w}: height and width must be multiples of {stride} for this model; "
             f"the next that fits is {fit}"

@@ -24,7 +24,7 @@ FP32_SCOPE = "/statistics/"
 OPSET_OF_HALF_SCALES = 19
 
 
-def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy that computes in FP16, with its inputs and outputs as they were.
 
     Weights become FP16, each Cast to FP32 becomes a Cast to FP16, instance-norm statistics
@@ -34,13 +34,13 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         GraphError: a weight or a scale is beyond the FP16 range.
     """
-    half = onnx.ModelProto()
-    half.CopyFrom(model)
-    if any(node.op_type == "QuantizeLinear" for node in half.graph.node):
-        half = onnx.version_converter.convert_version(half, OPSET_OF_HALF_SCALES)
-        _halve_scales(half.graph)
-        _store_quantised_weights(half.graph)
-    graph = half.graph
+    cast = onnx.ModelProto()
+    cast.CopyFrom(model)
+    if any(node.op_type == "QuantizeLinear" for node in cast.graph.node):
+        cast = onnx.version_converter.convert_version(cast, OPSET_OF_HALF_SCALES)
+        _halve_scales(cast.graph)
+        _store_quantised_weights(cast.graph)
+    graph = cast.graph
     kept = _fp32_constants(graph)
     for initializer in graph.initializer:
         if initializer.data_type == TensorProto.FLOAT and initializer.name not in kept:
@@ -51,11 +51,11 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     _cast_inputs(graph)
     _cast_outputs(graph)
     del graph.value_info[:]  # they name the old types
-    onnx.checker.check_model(half, full_check=True)
-    return half
+    onnx.checker.check_model(cast, full_check=True)
+    return cast
 
 
-def half_layers(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
+def cast_layers_to_fp16(model: onnx.ModelProto, names: Collection[str]) -> onnx.ModelProto:
     """Return a copy of an FP32 or INT8 graph whose named convolutions compute in FP16, cast around.
 
     Raises:
@@ -169,7 +169,7 @@ def _island_fp32_scopes(graph: onnx.GraphProto) -> None:
 
 
 def _cast_inputs(graph: onnx.GraphProto) -> None:
-    """Cast FP32 graph inputs, such as the prior of the SCNet half, to FP16."""
+    """Cast FP32 graph inputs, such as the prior of SCNet alone, to FP16."""
     casts = []
     for value in graph.input:
         if value.type.tensor_type.elem_type == TensorProto.FLOAT:

@@ -87,7 +87,7 @@ class Components:
             own[name] = self._next
             self._open[self._next] = [runs[starts[name - 1] : starts[name]]]
             self._next += 1
-        joined = self._joined(own, found[0])
+        joined = self._join_across(own, found[0])
         own = np.array([_root(joined, int(label)) for label in own], np.int64)
         for label, root in joined.items():
             if (root := _root(joined, root)) != label:
@@ -104,7 +104,7 @@ class Components:
             yield Component(np.concatenate(parts))
         self._open = {}
 
-    def _joined(self, own: Labels, first_row: npt.NDArray[np.int32]) -> dict[int, int]:
+    def _join_across(self, own: Labels, first_row: npt.NDArray[np.int32]) -> dict[int, int]:
         """Return which components touch across the border, each pointing to an older one."""
         joined: dict[int, int] = {}
         if self._edge is None:

@@ -1,4 +1,4 @@
-"""A large picture or an orthophoto, read window by window with rasterio (GDAL).
+"""A large picture or an orthophoto, read window by window by rasterio (GDAL), and its mask.
 
 The bands become 8-bit BGR. Pixels without data, by an alpha band, a mask or the nodata value, are
 not to be looked at, nor are those beside them, which a network takes for an edge.
@@ -38,6 +38,7 @@ SQUARE_SHARE = 0.01  # by which the sides of a pixel may differ on the ground
 EQUATOR_M, ECCENTRICITY2 = 6378137.0, 0.00669438  # of WGS 84
 
 logger = logging.getLogger(__name__)
+TILE_PX = 512  # the file's own tiles; written in whole rows of them, so that each is packed once
 
 
 def is_raster(uri: str) -> bool:
@@ -273,3 +274,61 @@ def _ground_m(east_deg: float, north_deg: float, latitude_deg: float) -> float:
     north_m = EQUATOR_M * (1 - ECCENTRICITY2) / curve**1.5 * math.radians(north_deg)
     east_m = EQUATOR_M / math.sqrt(curve) * math.cos(latitude) * math.radians(east_deg)
     return math.hypot(east_m, north_m)
+
+
+class MaskFile:
+    """Takes strips; 255 is crack, 0 is none, and what was not inspected is without data."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self._waiting = np.zeros((2, 0, dataset.width), bool)  # crack, inspected
+        self._row = 0
+
+    def write(self, mask: Mask, ignored: Mask) -> None:
+        """Append a strip, (h, w) bool each."""
+        self._waiting = np.concatenate([self._waiting, np.stack([mask, ~ignored])], axis=1)
+        self._put(self._waiting.shape[1] // TILE_PX * TILE_PX)
+
+    def end(self) -> None:
+        """Write what waits for more."""
+        self._put(self._waiting.shape[1])
+
+    def _put(self, height_px: int) -> None:
+        if not height_px:
+            return
+        ready, self._waiting = np.split(self._waiting, [height_px], axis=1)
+        crack, inspected = ready.astype(np.uint8) * np.uint8(255)
+        window = (self._row, self._row + height_px), (0, self._dataset.width)
+        self._dataset.write(crack, 1, window=window)
+        self._dataset.write_mask(inspected, window=window)
+        self._row += height_px
+
+
+@contextmanager
+def open_mask_file(path: Path, raster: Raster) -> Iterator[MaskFile]:
+    """Yield a file of a picture's size, in its coordinate system."""
+    import rasterio
+
+    height_px, width_px = raster.size_hw
+    placed = {"transform": rasterio.Affine(*raster.transform), "crs": raster.crs}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=height_px,
+            width=width_px,
+            count=1,
+            dtype="uint8",
+            tiled=True,
+            blockxsize=TILE_PX,
+            blockysize=TILE_PX,
+            compress="deflate",
+            bigtiff="if_safer",
+            **(placed if raster.crs else {}),
+        ) as dataset,
+    ):
+        mask_file = MaskFile(dataset)
+        yield mask_file
+        mask_file.end()

@@ -26,9 +26,8 @@ from scnet_edge.inspection.measure import Scale
 from scnet_edge.models.decision import SEED_PX, Decision
 from scnet_edge.orthophoto.components import Component, Components, Runs, draw
 from scnet_edge.orthophoto.features import Feature, features_of, write_features
-from scnet_edge.orthophoto.mask_file import open_mask_file
 from scnet_edge.orthophoto.parts import CRACK, SURE, Parts, Plan, levels_of, open_parts
-from scnet_edge.orthophoto.raster import Raster, open_raster
+from scnet_edge.orthophoto.raster import Raster, open_mask_file, open_raster
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.segmentation import open_segmentation
 from scnet_edge.runtime.overlay import CRACK_BGR

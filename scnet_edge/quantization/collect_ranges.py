@@ -16,7 +16,6 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.corrections import bias_shifts, correct_biases, equalise
 from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.graph_scores import GraphScores, mean_error, score
 from scnet_edge.quantization.histograms import (
@@ -30,6 +29,7 @@ from scnet_edge.quantization.histograms import (
     read_cached,
     write_cached,
 )
+from scnet_edge.quantization.lowering import bias_shifts, correct_biases, equalise
 from scnet_edge.quantization.memory_engine import in_engine, loader
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import (

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, DEFAULT_SIZE_HW, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.data.preprocess import resize
+from scnet_edge.data.frames import resize
 from scnet_edge.errors import CutShort, InputError, escape
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.sizes import SizeHW

@@ -20,8 +20,10 @@ from scnet_edge.quantization.annotated_frames import (
 from scnet_edge.quantization.choose_frames import (
     choose_frames,
     evenly_spaced,
+    refuse_leaks,
     refuse_useless,
     without_repeats,
+    without_validation,
 )
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
@@ -31,7 +33,6 @@ from scnet_edge.quantization.frame_candidates import (
     red_minus_blue,
     swapped_colours,
 )
-from scnet_edge.quantization.leakage import refuse_leaks, without_validation
 from scnet_edge.quantization.perceptual_hash import phash
 
 VALIDATION_FRAMES = 16

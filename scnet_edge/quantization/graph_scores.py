@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.data.frames import resize
 from scnet_edge.data.masks import Truth
-from scnet_edge.data.preprocess import resize
 from scnet_edge.engines.base import Backend
 from scnet_edge.evaluation.bootstrap import paired_interval
 from scnet_edge.evaluation.metrics import Counts, add_up, count, ods, score_at, threshold_index

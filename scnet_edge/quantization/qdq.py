@@ -81,6 +81,11 @@ def weight_scales(weight: Floats) -> Floats:
     return np.asarray(np.maximum(peak / INT8_MAX, SMALLEST_SCALE), np.float32)
 
 
+def count_quantised(model: onnx.ModelProto) -> int:
+    """Return how many convolutions of a graph compute in INT8."""
+    return sum(n.op_type == "Conv" and n.input[1].endswith(".dq") for n in model.graph.node)
+
+
 def _check_names(model: onnx.ModelProto, ranges: Ranges, exclude: Collection[str]) -> None:
     convolutions = {n.name for n in model.graph.node if n.op_type == "Conv"}
     if unknown := sorted(set(exclude) - convolutions):

@@ -15,7 +15,7 @@ from scnet_edge.inspection.odometry import (
     open_odometry,
     usual_odometry,
 )
-from scnet_edge.inspection.odometry_checks import FilmSpan
+from scnet_edge.inspection.odometry_file import FilmSpan
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.machine.description import machine_name
 from scnet_edge.redaction import redact
@@ -46,7 +46,7 @@ class Inspection:
         done = progress is not None and progress.finished and not self.live
         return done and set(self.files) <= self.journal.pictures.keys()
 
-    def moving(self, captured: Captured) -> bool | None:
+    def is_moving(self, captured: Captured) -> bool | None:
         """Return whether the odometer moves when a frame is taken; None where there is none."""
         return moves(self.odometry, captured)
 

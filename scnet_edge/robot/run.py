@@ -305,7 +305,7 @@ def _check_frames(source: Source, robot: Robot, inspection: Inspection | None) -
         source = replace(source, items=inspection.inspector.unseen(source.items))
     if not (source.live or source.step_s):
         return source
-    moving = inspection.moving if inspection else lambda captured: None
+    moving = inspection.is_moving if inspection else lambda captured: None
     return watch_frames(source, limits=robot.limits, moving=moving)
 
 

@@ -85,10 +85,10 @@ def open_segmentation(
         if len(steps) == 1:
             yield Segmentation(segment=full, skip=skip, pipeline=pipeline)
             return
-        governor = Degradation(
+        degradation = Degradation(
             steps, _rule(robot), temperature_c=temperature_c, event_queue=event_queue, skip=skip
         )
-        yield Segmentation(segment=governor.segment, skip=governor.skip, pipeline=pipeline)
+        yield Segmentation(segment=degradation.segment, skip=degradation.skip, pipeline=pipeline)
 
 
 def _check_signatures(bundle: Path, robot: Robot) -> None:

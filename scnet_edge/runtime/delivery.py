@@ -61,15 +61,15 @@ class CallbackSink:
 
     def __init__(
         self,
-        on_observed: Callable[[FrameResult], object] = lambda frame_result: None,
+        on_result: Callable[[FrameResult], object] = lambda frame_result: None,
         on_event: Callable[[Event], object] = lambda event: None,
     ) -> None:
-        self._on_observed = on_observed
+        self._on_result = on_result
         self._on_event = on_event
 
     def write(self, frame_result: FrameResult) -> None:
-        """Call `on_observed`."""
-        self._on_observed(frame_result)
+        """Call `on_result`."""
+        self._on_result(frame_result)
 
     def note(self, event: Event) -> None:
         """Call `on_event`."""
@@ -80,7 +80,7 @@ class CallbackSink:
 
 
 @contextmanager
-def delivering(
+def open_delivery(
     sinks: Sequence[Sink], measure: Measure, counters: Counters
 ) -> Iterator[Callable[[FrameResult | Event], None]]:
     """Yield a function that hands an item to a thread, which measures it and writes it to all.

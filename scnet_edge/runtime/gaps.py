@@ -56,7 +56,7 @@ class GapWatch:
         if reason != "rate":  # thinned out on purpose: its neighbours are inspected
             self._begin(reason, captured.mono_ns, still_since_ns=captured.still_since_ns)
             self._extend(captured.frame_id, captured.frame_id)
-        return self._lasting(captured.mono_ns)
+        return self._tell_lasting(captured.mono_ns)
 
     def inspect(self, captured: Captured) -> tuple[Event, ...]:
         """Take a frame that was inspected; return the gap it ends."""
@@ -109,7 +109,7 @@ class GapWatch:
                 since_ns = min(since_ns, still_since_ns)
             self._gap = replace(event_now("gap", reason), from_mono_ns=since_ns)
 
-    def _lasting(self, now_ns: int) -> tuple[Event, ...]:
+    def _tell_lasting(self, now_ns: int) -> tuple[Event, ...]:
         gap = self._gap
         if not self._live or self._told or gap is None or gap.from_mono_ns is None:
             return ()

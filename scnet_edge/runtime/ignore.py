@@ -109,11 +109,11 @@ class StandingStill:
         self._range = np.minimum(least, grey), np.maximum(most, grey)
         self._frames += 1
         if self._frames >= LEAST_FRAMES and self._frames % FRAMES_BETWEEN == 0:
-            self._found = _standing(self._range[1] - self._range[0])
+            self._found = _find_still(self._range[1] - self._range[0])
         return self._found
 
 
-def _standing(spread: npt.NDArray[np.uint8]) -> Mask | None:
+def _find_still(spread: npt.NDArray[np.uint8]) -> Mask | None:
     """Return the parts of a picture that have not varied; None where there are none."""
     if np.median(spread[::4, ::4]) < MOVING_LEVELS:
         return None

@@ -35,7 +35,7 @@ from typing import Literal, TypeAlias
 from scnet_edge.errors import CutShort, EngineCrash
 from scnet_edge.events import Event, event_now
 from scnet_edge.runtime.counters import Counters
-from scnet_edge.runtime.delivery import FrameResult, Measure, Sink, delivering
+from scnet_edge.runtime.delivery import FrameResult, Measure, Sink, open_delivery
 from scnet_edge.runtime.gaps import GapWatch
 from scnet_edge.types import Captured, Frame, Result
 from scnet_edge.video.sources import Source
@@ -88,11 +88,11 @@ def run_loop(
     gaps = GapWatch(live=source.live, step_s=source.step_s)
     policy = policy or ("newest" if source.live else "every")
     with (
-        arriving(source, policy, counters) as inbox,
-        delivering(sinks, measure, counters) as deliver,
+        open_inbox(source, policy, counters) as inbox,
+        open_delivery(sinks, measure, counters) as deliver,
     ):
         for item in _keep_cut(inbox, cuts):
-            for event in _waiting(event_queue):
+            for event in _take_waiting(event_queue):
                 deliver(event)
             if isinstance(item, Event):
                 gaps.note(item)
@@ -117,7 +117,7 @@ def run_loop(
                 if segmented == frames:
                     break
         last_gap = gaps.end(time.monotonic_ns() if source.live else None)
-        for event in (*_waiting(event_queue), *last_gap, event_now("run_closed")):
+        for event in (*_take_waiting(event_queue), *last_gap, event_now("run_closed")):
             deliver(event)
     if cuts:
         raise cuts[0]
@@ -134,7 +134,7 @@ def _keep_cut(
         cuts.append(e)
 
 
-def _waiting(event_queue: SimpleQueue[Event] | None) -> Iterator[Event]:
+def _take_waiting(event_queue: SimpleQueue[Event] | None) -> Iterator[Event]:
     while event_queue is not None and not event_queue.empty():
         yield event_queue.get()
 
@@ -222,7 +222,7 @@ class Inbox:
 
 
 @contextmanager
-def arriving(source: Source, policy: Policy, counters: Counters) -> Iterator[Inbox]:
+def open_inbox(source: Source, policy: Policy, counters: Counters) -> Iterator[Inbox]:
     """Fill an inbox from the source, in a thread that ends with the context."""
     inbox = Inbox(policy, counters)
 

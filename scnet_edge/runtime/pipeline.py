@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from scnet_edge.bundle.device import open_engine
 from scnet_edge.bundle.manifest import Manifest, at_operating_point, read_manifest
-from scnet_edge.data.frames import as_bgr
-from scnet_edge.data.preprocess import resize
+from scnet_edge.data.frames import as_bgr, resize
 from scnet_edge.engines.base import Array, Backend, run_all
 from scnet_edge.engines.isolated.parent import RUN_TIMEOUT_S
 from scnet_edge.errors import EngineError

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.preprocess import resize
+from scnet_edge.data.frames import resize
 from scnet_edge.errors import ConfigError
 from scnet_edge.runtime.tiles import Axis, Grid, Maps, Place, blend, grid_of, pad
 from scnet_edge.types import Frame, Map, Mask

@@ -77,7 +77,7 @@ class Degradation:
         self._read_temperature_c = temperature_c
         self._temperature_c: float | None = None
         self._read_s = clock_s() - LOOK_S
-        self._asides = event_queue
+        self._event_queue = event_queue
         self._skip = skip
         self._clock_s = clock_s
         self._level = 0
@@ -144,7 +144,7 @@ class Degradation:
         self._stepped_up = by < 0
         self._latencies_ms.clear()
         detail = f"{before} -> {self.step.name}"
-        self._asides.put(event_now("degraded" if by > 0 else "recovered", reason, detail))
+        self._event_queue.put(event_now("degraded" if by > 0 else "recovered", reason, detail))
 
 
 class Cascade:

@@ -16,8 +16,7 @@ from scnet_edge.files import write_file, write_image
 from scnet_edge.folders import new_folder
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.render import render_frames
-from scnet_edge.simulation.ride import odometer
-from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
+from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene, odometer
 
 MARKER = "truth.json"
 SIMULATED = (

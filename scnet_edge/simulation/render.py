@@ -8,13 +8,11 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from scnet_edge.simulation.clip import Image, expose
 from scnet_edge.simulation.cracks import truth_mask
-from scnet_edge.simulation.optics import wall_of
+from scnet_edge.simulation.optics import coverage_of, in_view, wall_of
 from scnet_edge.simulation.pipe import fractal
-from scnet_edge.simulation.ride import RideStep
-from scnet_edge.simulation.scene import Scene
-from scnet_edge.simulation.shapes import coverage_of, in_view
-from scnet_edge.simulation.side_camera import Image, expose
+from scnet_edge.simulation.scene import RideStep, Scene
 from scnet_edge.simulation.walls import SECTION_MM, make_wall
 from scnet_edge.types import Frame, Map, Mask
 

@@ -16,7 +16,7 @@ from scnet_edge.runtime.delivery import FrameResult
 from scnet_edge.sinks.ros_results import TOPICS, ros_results, types
 from scnet_edge.sinks.run_records import Recorder
 from scnet_edge.video.rmw_zenoh import Node, Publisher, Topic, open_session
-from scnet_edge.video.ros2_uri import Place, parse_place
+from scnet_edge.video.uris import Place, parse_place
 
 PREFIX = "scnet_edge"
 RETRY_S = 2.0  # between two tries to reach a router that is away

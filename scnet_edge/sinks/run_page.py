@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from scnet_edge.pages import page_template
 from scnet_edge.runtime.counters import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.run_records import FrameRecord
@@ -110,9 +110,7 @@ def render_page(
         else f"The viewer holds {shown} of {total} frames, evenly picked.",
         **_cracks(records),
     }
-    # a JSON string may hold anything, "</script>" too; escaped, it stays a string
-    text = msgspec.json.encode(data).decode().replace("<", "\\u003c")
-    return TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text)
+    return page_template(TEMPLATE).render(data=data)
 
 
 def _label(record: FrameRecord) -> str:

@@ -20,8 +20,7 @@ from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.robot.run import Run, RunOptions, open_run
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.status import SinkStats, Status
-from scnet_edge.soak.faults import FAULTS, Hurt, Stage
-from scnet_edge.soak.faulty_camera import SoakCamera, soak_camera
+from scnet_edge.soak.faults import FAULTS, Hurt, SoakCamera, Stage, soak_camera
 from scnet_edge.soak.vitals import Growth, Vitals, growth, read_vitals, rss_slope_mb_per_h
 from scnet_edge.video.sources import Source
 

@@ -1,8 +1,13 @@
-"""How a survey begins, or goes on: its facts, and that it is the same survey."""
+"""How a survey begins, or goes on: its facts, that it is the same survey, and what it has seen.
+
+Pictures of a folder are known by their names when a survey goes on: the folder may have grown.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -10,10 +15,12 @@ import msgspec
 
 from scnet_edge.bundle.manifest import FUSED, Manifest
 from scnet_edge.errors import SurveyError
+from scnet_edge.events import Event
 from scnet_edge.folders import LOCK
 from scnet_edge.inspection.setup import Setup, Site
-from scnet_edge.survey.facts import BundleIdentity, Facts
+from scnet_edge.survey.facts import BundleIdentity, Facts, SeenPicture
 from scnet_edge.survey.journal import JOURNAL, Journal
+from scnet_edge.types import Captured
 
 
 def facts_of(
@@ -91,3 +98,60 @@ def _difference(old: Facts, new: Facts) -> str:
         if before != now:
             return f"{what} {before}, expected {now}"
     return ""
+
+
+def pictures_in(captured: Captured) -> list[SeenPicture]:
+    """Return what is to be recorded of a frame that was looked at: its picture, if it is of one."""
+    photograph = captured.photograph
+    if photograph is None:
+        return []
+    return [SeenPicture(file=photograph.file, frame_id=captured.frame_id)]
+
+
+def new_pictures(
+    items: Iterable[Captured | Event], seen: Mapping[str, int], next_id: int
+) -> Generator[Captured | Event]:
+    """Yield the pictures of different places that were not looked at yet, numbered on.
+
+    Args:
+        items: What a folder gives, from its first picture.
+        seen: File -> number of those that were looked at.
+        next_id: The number of the next one.
+    """
+    for item in items:
+        photograph = item.photograph if isinstance(item, Captured) else None
+        if photograph is not None and photograph.file in seen:
+            continue
+        if isinstance(item, Captured):
+            yield replace(item, frame_id=next_id)
+        else:
+            yield replace(item, first_frame_id=next_id, last_frame_id=next_id)
+        next_id += 1
+
+
+def same_pictures(
+    items: Iterable[Captured | Event], seen: Mapping[str, int], known_to: int
+) -> Generator[Captured | Event]:
+    """Yield the frames of one drive; its pictures must be the same as far as it was seen.
+
+    Args:
+        items: What a source gives, from its first frame.
+        seen: File -> number of the pictures that were looked at.
+        known_to: The last number that is done with.
+
+    Raises:
+        SurveyError: a picture was put between them, or taken away.
+    """
+    for item in items:
+        if isinstance(item, Captured) and seen and item.frame_id <= known_to:
+            _check_same(item, seen)
+        yield item
+
+
+def _check_same(captured: Captured, seen: Mapping[str, int]) -> None:
+    photograph = captured.photograph
+    if photograph is not None and seen.get(photograph.file) != captured.frame_id:
+        raise SurveyError(
+            f"{photograph.file} was not the picture number {captured.frame_id + 1} of this drive "
+            "before; choose another folder for the survey"
+        )

@@ -1,11 +1,15 @@
 """Codes, grades and width limits, suggested from a table that people edit; never asserted.
 
 A crack seen from a camera is a suggestion: whether it is open, broken or only a stain is for a
-person to say, so every suggestion stays under review until one does.
+person to say, so every suggestion stays under review until one does. Ratings of a pipe are computed
+from the suggested grades, and are as good as these.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -176,3 +180,41 @@ def _opening(width_mm: Figure | None, table: En13508) -> Opening | None:
 def _rounded_mm(width_mm: float) -> float:
     """Return the width as EN 13508-2 asks for it: whole millimetres, one decimal below one."""
     return round(width_mm, 1) if width_mm < 1 else float(round(width_mm))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """PACP's three structural figures.
+
+    Attributes:
+        pipe_rating: sum over all occurrences of their grades.
+        index: that sum over the number of occurrences; 0 without any.
+        quick: highest grade, its count, next grade, its count; `3221` is two of grade 3, one of 2.
+    """
+
+    pipe_rating: int
+    index: float
+    quick: str
+
+
+def rate(suggestions: Iterable[Suggestion]) -> Rating:
+    """Return the ratings of a survey."""
+    counts: Counter[int] = Counter()
+    for suggestion in suggestions:
+        counts[suggestion.grade] += suggestion.occurrences
+    total = sum(grade * count for grade, count in counts.items())
+    return Rating(
+        pipe_rating=total,
+        index=total / counts.total() if counts else 0.0,
+        quick=quick_rating(counts),
+    )
+
+
+def quick_rating(counts: Counter[int]) -> str:
+    """Return the quick rating; ten and more are letters, A for 10 to 14, B for 15 to 19, ..."""
+    highest = sorted(counts.items(), reverse=True)[:2]
+    return "".join(f"{grade}{_count(count)}" for grade, count in highest).ljust(4, "0")
+
+
+def _count(count: int) -> str:
+    return str(count) if count < 10 else chr(ord("A") + min((count - 10) // 5, 25))

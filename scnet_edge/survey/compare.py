@@ -83,8 +83,8 @@ def compare(
     lost = [o for o in _alone(before) if o.seq not in {pair.before for pair in pairs}]
     come = [o for o in _alone(after) if o.seq not in {pair.after for pair in pairs}]
     unseen = (
-        tuple(o.seq for o in lost if not looked_at(after, o, -offset_m)),
-        tuple(o.seq for o in come if not looked_at(before, o, offset_m)),
+        tuple(o.seq for o in lost if not has_looked_at(after, o, -offset_m)),
+        tuple(o.seq for o in come if not has_looked_at(before, o, offset_m)),
     )
     return Comparison(
         pairs=tuple(pairs),
@@ -94,7 +94,7 @@ def compare(
     )
 
 
-def looked_at(survey: Survey, observation: Observation, offset_m: float) -> bool:
+def has_looked_at(survey: Survey, observation: Observation, offset_m: float) -> bool:
     """Return whether a survey looked where another one's observation lies, at least its middle."""
     if observation.start_m is None or observation.end_m is None:
         return False

@@ -1,18 +1,23 @@
-"""The journal's file: its tables, and the steps that bring an older journal up to date.
+"""The journal's file: its tables, the steps that bring an older journal up to date, and its room.
 
 Records are JSON in one column, checked by `msgspec` when read: a change of a record's fields that
 older code cannot read is a new version, with a step here. A step that shipped never changes.
+
+A reserve on the disk holds room for records; pictures and masks stop while there is still some.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from scnet_edge.errors import SurveyError
+from scnet_edge.files import open_plain
 
 APPLICATION_ID = 0x53434E45  # "SCNE": tells our files from other SQLite databases
 
@@ -47,6 +52,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 VERSION = len(MIGRATIONS)
 MAX_BYTES = 512 * 2**20
 COMPANIONS = ("", "-wal", "-shm")  # of a SQLite file
+MIB = 2**20
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -157,3 +163,63 @@ def _is_sound(path: Path) -> bool:
         raise SurveyError(f"{path}: cannot be opened ({e})") from e
     except (sqlite3.DatabaseError, UnicodeDecodeError):  # a message may repeat a damaged name
         return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskLimits:
+    """Bytes that must be free for a picture, then for a mask; and what the journal holds back.
+
+    A record takes about 2 kB, so the reserve is good for some thousands after the disk is full.
+    """
+
+    snapshot_bytes: int = 64 * MIB
+    mask_bytes: int = 16 * MIB
+    reserve_bytes: int = 8 * MIB
+
+
+class Reserve:
+    """A file that only holds room, given back bit by bit when the disk is full otherwise.
+
+    Attributes:
+        size_bytes: what it holds now.
+    """
+
+    def __init__(self, path: Path, full_bytes: int) -> None:
+        self._path = path
+        self._full_bytes = full_bytes
+        self._step_bytes = max(full_bytes // 16, 4096)
+        self.size_bytes = path.stat().st_size if path.exists() else 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all of it is held."""
+        return self.size_bytes >= self._full_bytes
+
+    def fill(self) -> bool:
+        """Take what is missing from the disk; return whether all of it is held now."""
+        if self.is_full:
+            return True
+        try:
+            with os.fdopen(open_plain(self._path, os.O_RDWR | os.O_CREAT), "r+b") as f:
+                os.posix_fallocate(f.fileno(), 0, self._full_bytes)
+        except OSError:
+            self._cut(self.size_bytes)
+            return False
+        self.size_bytes = self._full_bytes
+        return True
+
+    def release(self) -> bool:
+        """Give a sixteenth back to the disk; return whether there was anything left to give."""
+        if not self.size_bytes:
+            return False
+        return self._cut(max(0, self.size_bytes - self._step_bytes))
+
+    def _cut(self, size_bytes: int) -> bool:
+        try:
+            if self._path.exists():
+                with os.fdopen(open_plain(self._path, os.O_RDWR), "r+b") as f:
+                    f.truncate(size_bytes)
+        except OSError:  # a disk that takes nothing at all, not even this
+            return False
+        self.size_bytes = size_bytes
+        return True

@@ -21,11 +21,11 @@ from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
 from scnet_edge.machine.clock import clock_synced
 from scnet_edge.runtime.delivery import FrameResult
+from scnet_edge.survey.begin import new_pictures, pictures_in, same_pictures
 from scnet_edge.survey.facts import Progress, SeenPicture
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import crack_of, with_evidence
-from scnet_edge.survey.seen_pictures import new_pictures, same_pictures, seen_in
 from scnet_edge.types import Captured, Mask
 
 BEHIND_M = 0.05  # an odometer that reads less than 0 by more than this has begun elsewhere
@@ -149,7 +149,7 @@ class Inspector:
         )
         closed += follower.see(captured, placed, pose)
         self._views[captured.frame_id] = (captured, mask)
-        self._pictures += seen_in(captured)
+        self._pictures += pictures_in(captured)
         if self._separate:
             closed += follower.finish()
         self._advance(captured.frame_id, pose)

@@ -26,11 +26,10 @@ from scnet_edge.errors import SurveyError
 from scnet_edge.files import make_subfolder, sweep_partial
 from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.records import Gap, Observation
-from scnet_edge.survey.database import connect, migrate, set_aside_if_corrupt
+from scnet_edge.survey.database import DiskLimits, Reserve, connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
 from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture
 from scnet_edge.survey.mend import Mended, decode_row, mend_records
-from scnet_edge.survey.space import DiskLimits, Reserve
 
 JOURNAL, RESERVE = "survey.db", "reserve"
 # What SQLite says when the disk refuses; anything else that is operational is our own bug.

@@ -9,16 +9,15 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from scnet_edge.data.blend import Light, shading
+from scnet_edge.data.blend import Light, MadeSample, shading
 from scnet_edge.data.corpus import Corpus, CorpusSet, by_domain
 from scnet_edge.data.filming import plain_frame
-from scnet_edge.data.pasted import MadeSample
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.simulation.pipe import fractal
 from scnet_edge.simulation.pipe_views import draw_pipe_view
 from scnet_edge.simulation.wall_views import draw_wall_view
-from scnet_edge.training.images import TrainingImage, blend_cracks, load_images, sharing
+from scnet_edge.training.images import TrainingImage, blend_cracks, load_images, share_out
 from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
 from scnet_edge.types import Frame, Mask
 
@@ -61,14 +60,14 @@ def load_corpus(
             raise InputError(f"set {each.name!r}: expected 2 training images, found 1; add some")
         if fit[0].role == "image-level":
             raise ConfigError(f"set {each.name!r} has no masks to learn from; give it a share of 0")
-        loaded = sharing(load_images(fit, None), each.share, taught=each.taught)
+        loaded = share_out(load_images(fit, None), each.share, taught=each.taught)
         images += loaded
         lent += loaded if each.lends else []
         taking += loaded if each.takes else []
         report(f"{each.name}: {len(fit)} images, share {each.share:g}")
     if corpus.drawn:
         pipes = draw_pipes(seed=seed)
-        images += sharing(pipes, corpus.drawn, taught=False)
+        images += share_out(pipes, corpus.drawn, taught=False)
         taking += pipes
     shares: dict[ViewKind, float] = {"pipe": corpus.pipe_views, "wall": corpus.wall_views}
     for kind, share in shares.items():
@@ -76,21 +75,21 @@ def load_corpus(
             views = draw_views(
                 kind, lent, taking, np.random.default_rng([seed, ord(kind[0])]), count=VIEWS
             )
-            images += sharing(views, share, taught=False)
+            images += share_out(views, share, taught=False)
             report(f"{len(views)} {kind} views, share {share:g}")
             seen += [view for view in views if not view.mask.any()]
     taking += seen
     if corpus.plain:
-        images += sharing(plain_images(), corpus.plain, taught=False)
+        images += share_out(plain_images(), corpus.plain, taught=False)
     if corpus.blended:
         cracks = lend_cracks(lent)
         report(f"{len(cracks)} images lend their cracks to {len(taking)} others")
         takers = [dataclasses.replace(image, cracks=cracks) for image in taking]
-        images += sharing(takers, corpus.blended, taught=False)
-    return images, held_out(corpus)
+        images += share_out(takers, corpus.blended, taught=False)
+    return images, hold_out(corpus)
 
 
-def held_out(corpus: Corpus, unseen: Collection[str] = ()) -> Held:
+def hold_out(corpus: Corpus, unseen: Collection[str] = ()) -> Held:
     """Return by domain the images that trained nothing: every tenth of each set that trains.
 
     Where cracks are blended, a domain of held-out cracks in held-out places is added for each

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from scnet_edge.data.augment import training_crop
 from scnet_edge.data.blend import Light, blend, shading
-from scnet_edge.data.classes import check_classes
-from scnet_edge.data.preprocess import EDGE_THRESHOLD, scnet_input
+from scnet_edge.data.frames import EDGE_THRESHOLD, scnet_input
+from scnet_edge.data.masks import check_classes
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
@@ -75,7 +75,7 @@ def input_of(model: nn.Module, x: Tensor) -> Tensor:
     return x[:, : model.config.in_channels] if isinstance(model, SCNet) else x[:, :3]
 
 
-def sharing(
+def share_out(
     images: Sequence[TrainingImage], share: float, *, taught: bool = True
 ) -> list[TrainingImage]:
     """Return images that together have a share of the crops."""

@@ -19,11 +19,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from scnet_edge.errors import InputError
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
-from scnet_edge.training.hardware import CPU, Hardware, try_kernels
+from scnet_edge.training.hardware import (
+    CPU,
+    Hardware,
+    check_batch,
+    join,
+    own_batch_norms,
+    share_batch_norms,
+    try_kernels,
+)
 from scnet_edge.training.images import Batch, TrainingImage, batches, input_of
 from scnet_edge.training.losses import median_frequency, pixel_loss, region_loss, scnet_loss
 from scnet_edge.training.schedule import Schedule
-from scnet_edge.training.several import check_batch, join, own_batch_norms, share_batch_norms
 
 Progress = Callable[[int, float], None]
 Validate = Callable[[int, nn.Module], None]
@@ -101,7 +108,7 @@ def train(
 def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
     """Return a run at step 0."""
     model.to(device=on.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(model, multi_avg_fn=averaging(schedule), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=make_average(schedule), use_buffers=True)
     decay = schedule.weight_decay
     optimizer: torch.optim.Optimizer
     if schedule.optimizer == "sgd":
@@ -118,7 +125,7 @@ def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
     return Training(model, average, optimizer)
 
 
-def averaging(schedule: Schedule) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+def make_average(schedule: Schedule) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """Return the step of the weights' average, which forgets the first weights early on.
 
     After n steps it keeps at most (1 + n) / (10 + n) of what it was, as TensorFlow's

@@ -1,11 +1,17 @@
-"""What a run learns from, besides the images themselves."""
+"""What a run learns from, besides the images themselves: held-out images, drawn pipes, mistakes."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from itertools import islice
+
+import numpy as np
 
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.evaluation.alarms import LEAST_PX
+from scnet_edge.evaluation.predict import Run
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.simulation.optics import MODES
 from scnet_edge.simulation.render import render_frames
@@ -17,6 +23,9 @@ from scnet_edge.training.images import TrainingImage
 HELD_OUT = 10  # every tenth training image chooses the threshold and trains nothing
 PIPE_SEED = 10_000
 TWIN = ("train_img", "11158.jpg")  # of DeepCrack: the wall of its test image 11216
+ALARM = 0.3  # the probability from which on a pixel without a crack is a mistake
+QUIET = 0.2  # share of an image without mistakes, relative to one with many
+MANY_PX = 400
 
 
 def split_held_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
@@ -91,3 +100,28 @@ def ride_plan(number: int, first: int = PIPE_SEED) -> ScenePlan:
         speed_mps=0.3,
         fps=1.0,
     )
+
+
+def mine(images: Sequence[TrainingImage], run: Run) -> list[TrainingImage]:
+    """Return the images, those without a crack weighed and focused by the mistakes of a model.
+
+    All images without a crack keep the share that they have together.
+
+    Args:
+        images: Of a corpus.
+        run: The model, as a function of frames.
+    """
+    sound = [i for i, image in enumerate(images) if not (image.mask.any() or image.cracks)]
+    out = list(images)
+    weights: list[float] = []
+    for place in sound:
+        image = images[place]
+        mistaken = run(image.frame) >= ALARM
+        area = int(mistaken.sum())
+        weights.append(image.share * (QUIET + min(1.0, area / MANY_PX)))
+        out[place] = dataclasses.replace(image, focus=mistaken if area >= LEAST_PX else None)
+    total = sum(images[place].share for place in sound)
+    scale = total / max(float(np.sum(weights)), 1e-12)
+    for place, weight in zip(sound, weights, strict=True):
+        out[place] = dataclasses.replace(out[place], share=weight * scale)
+    return out

@@ -33,15 +33,12 @@ from scnet_edge.models.weights import (
 from scnet_edge.training import run_folder
 from scnet_edge.training.corpora import Held, load_corpus
 from scnet_edge.training.edge_maps import KeptHED
-from scnet_edge.training.hard_negatives import mine
-from scnet_edge.training.hardware import CPU, Hardware
-from scnet_edge.training.images import TrainingImage, load_images, sharing
+from scnet_edge.training.hardware import CPU, Hardware, check_batch, first_alone, world_size
+from scnet_edge.training.images import TrainingImage, load_images, share_out
 from scnet_edge.training.loop import Material, train
-from scnet_edge.training.material import draw_pipes, split_held_out
-from scnet_edge.training.networks import first_model, open_teacher
-from scnet_edge.training.presets import Preset, find_preset
+from scnet_edge.training.material import draw_pipes, mine, split_held_out
+from scnet_edge.training.presets import Preset, find_preset, first_model, open_teacher
 from scnet_edge.training.run_folder import Settings
-from scnet_edge.training.several import check_batch, first_alone, world_size
 from scnet_edge.types import Map
 
 PICTURES = 3
@@ -212,7 +209,7 @@ def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
         sample.read_pair()
     share = wanted.preset.schedule.pipe_share
     if share:
-        images = [*sharing(images, 1 - share), *sharing(draw_pipes(), share, taught=False)]
+        images = [*share_out(images, 1 - share), *share_out(draw_pipes(), share, taught=False)]
     return images, {"data": held}
 
 

@@ -9,11 +9,15 @@ RUN/
   RUN.safetensors     the averaged weights in FP16, named after the folder
   RUN.json            their card, which makes the folder a model by its path
   edges/              HED's maps of the training images, for a model with the prior
+
+TensorBoard gets the same log where it is asked for.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,7 +25,7 @@ import numpy as np
 
 from scnet_edge.config import NOT_JSON, read_json, write_json
 from scnet_edge.data.corpus import Corpus
-from scnet_edge.errors import ConfigError
+from scnet_edge.errors import ConfigError, install_extra
 from scnet_edge.evaluation.plots import beside, new_figure
 from scnet_edge.files import new_file, write_file
 from scnet_edge.training.checkpoint import CHECKPOINT, read_checkpoint
@@ -145,3 +149,30 @@ def picture(frame: Frame, truth: Mask, probability: Map) -> Frame:
     """Return frame, truth and probability side by side."""
     grey = [truth.astype(np.uint8) * 255, (probability * 255).round().astype(np.uint8)]
     return beside([frame, *(np.repeat(image[..., None], 3, 2) for image in grey)])
+
+
+@contextmanager
+def tensorboard_log(folder: Path, run: Path) -> Iterator[Callable[[Row], None]]:
+    """Yield what writes a row of a run's log into `folder`, in a folder named after the run.
+
+    A run that is gone on with hides what it had written after its checkpoint.
+
+    Raises:
+        ConfigError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"--tensorboard: no package {e.name}; {install_extra('tensorboard')}"
+        ) from e
+    step = checkpointed_step(run)
+    name = run.absolute().name
+    with SummaryWriter(folder / name, purge_step=step + 1 if step else None) as writer:
+
+        def write(row: Row) -> None:
+            for metric, value in row.items():
+                if metric != "step":
+                    writer.add_scalar(metric, value, int(row["step"]))
+
+        yield write

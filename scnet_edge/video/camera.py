@@ -32,6 +32,7 @@ from scnet_edge.events import Event, Kind, event_now
 from scnet_edge.redaction import without_secrets
 from scnet_edge.types import Captured, Frame
 from scnet_edge.video.shared_frames import (
+    CameraTrouble,
     Ended,
     Message,
     Opened,
@@ -40,7 +41,6 @@ from scnet_edge.video.shared_frames import (
     create_memory,
     slots,
 )
-from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.uris import Camera
 
 OPEN_S = 15.0  # until the first frame

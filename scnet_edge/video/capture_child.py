@@ -22,9 +22,10 @@ import numpy as np
 
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.readers import grab
+from scnet_edge.video.readers import read_camera
 from scnet_edge.video.shared_frames import (
     SLOTS,
+    CameraTrouble,
     Ended,
     Message,
     Opened,
@@ -33,7 +34,6 @@ from scnet_edge.video.shared_frames import (
     allocate,
     slots,
 )
-from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.uris import Camera
 
 FOREIGN_FRAMES = 3  # of another size, one after the other: the camera has changed its mode
@@ -113,7 +113,7 @@ def main(memory_fd: int, link_fd: int) -> None:
     writer = FrameWriter(link, memory_fd)
     threading.Thread(target=take_back, args=(link, writer), daemon=True).start()
     try:
-        with closing(grab(camera)) as frames:
+        with closing(read_camera(camera)) as frames:
             for frame in frames:
                 writer.write(frame)
     except CameraTrouble as e:

@@ -24,8 +24,7 @@ from av.video.stream import VideoStream
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
 from scnet_edge.video.damage import Damage, complaints, is_told, is_zeroed, listen
-from scnet_edge.video.declared import declared_s
-from scnet_edge.video.film_clock import AviIndex, FilmClock, Seam, Seams
+from scnet_edge.video.film_clock import AviIndex, FilmClock, Seam, Seams, declared_s
 from scnet_edge.video.upright import Look, Upright, field_order, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
@@ -115,7 +114,7 @@ def open_film(path: Path) -> Film:
             f"{escape(path)}: no picture could be decoded; convert it to H.264 or MJPEG"
         )
     return Film(
-        items=_continued(before, items),
+        items=_go_on(before, items),
         count=reader.count,
         fps=reader.fps,
         changed="" if reader.look is None else reader.look.text,
@@ -159,7 +158,7 @@ def _no_film(path: Path, found: str) -> str:
     return f"{escape(path)}: {expected}, FFmpeg finds no video in it {found}; export it again"
 
 
-def _continued(before: list[Item], items: Generator[Item]) -> Generator[Item]:
+def _go_on(before: list[Item], items: Generator[Item]) -> Generator[Item]:
     try:
         yield from before
         yield from items
@@ -214,10 +213,10 @@ class _Reader:
                     self._damage.note(self._clock.of_packet(None))
                 self._note_end(packet)
                 if packet.stream_index == self._stream.index and packet.stream is self._stream:
-                    yield from self._decoded(packet)
+                    yield from self._decode(packet)
             yield from self._in_order(self._upright.flush())
-            yield from self._waited(math.inf)
-            yield from self._missing()
+            yield from self._release(math.inf)
+            yield from self._find_missing()
 
     def _packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets of all streams, past places that cannot be read."""
@@ -237,7 +236,7 @@ class _Reader:
             errors = 0
             yield packet
 
-    def _decoded(self, packet: Packet[Stream]) -> Iterator[Item]:
+    def _decode(self, packet: Packet[Stream]) -> Iterator[Item]:
         seam = Seam()
         if self._seams:
             seam = self._seams.close(packet)
@@ -268,9 +267,9 @@ class _Reader:
             self._damage.note(time_s, packet.pts)
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
-                yield from self._shown(frame)
+                yield from self._show(frame)
 
-    def _shown(self, frame: av.VideoFrame) -> Iterator[Item]:
+    def _show(self, frame: av.VideoFrame) -> Iterator[Item]:
         """Yield what is ready once a frame is there: it, or those before it."""
         stated_s = _seconds(frame.dts if self._index else frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
@@ -307,7 +306,7 @@ class _Reader:
     def _wait(self, item: Picture | Remark) -> None:
         heappush(self._waiting, (item.time_s, next(self._order), item))
 
-    def _waited(self, until_s: float) -> Iterator[Item]:
+    def _release(self, until_s: float) -> Iterator[Item]:
         """Yield the items that wait for their time."""
         while self._waiting and self._waiting[0][0] <= until_s:
             item = heappop(self._waiting)[-1]
@@ -316,7 +315,7 @@ class _Reader:
 
     def _in_order(self, ready: Iterator[tuple[float, Frame]]) -> Iterator[Item]:
         for time_s, frame in ready:
-            yield from self._waited(time_s)
+            yield from self._release(time_s)
             self._given_s = time_s
             if self._upright.found_order and not self._told_fields:
                 found = "found by its combs, the file does not say so"
@@ -334,7 +333,7 @@ class _Reader:
             end_s = _seconds(stated + (packet.duration or 0), packet.time_base)
             self._end_s = max(self._end_s, end_s or 0.0)
 
-    def _missing(self) -> Iterator[Item]:
+    def _find_missing(self) -> Iterator[Item]:
         """Yield what a file that is cut states to hold beyond its end."""
         start_s = (self._container.start_time or 0) / av.time_base
         missing_s = self._declared_s - (self._end_s - start_s)

@@ -1,9 +1,15 @@
-"""The times of a film's pictures: its own, from 0 at its beginning, always growing."""
+"""The times of a film's pictures: its own, from 0 at its beginning, always growing.
+
+A film's header says how long it is: so a file that was cut is known by its end.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import av
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -12,6 +18,10 @@ LONGEST_PAUSE_S = 10.0  # in a transport stream a longer one is another recordin
 SKIP, DECAY = 1.5, 0.95  # of the longest step lately; a longer one is packets that are missing
 DELAY_STEPS = 2.5  # that B-frames may wait, where a file states times of decoding alone
 LATEST_S = 10.0  # a first picture so late has another clock than the header
+# Formats whose header states a length; of others FFmpeg gives an estimate from the file's end.
+DECLARING = frozenset({"mov", "matroska", "avi", "asf", "flv", "mxf"})
+ASF_HEAD_BYTES = 65_536
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 class FilmClock:
@@ -145,3 +155,28 @@ class Seams:
                 packet.pts += self._shift
         self._last = packet.dts
         return seam
+
+
+def declared_s(path: Path, container: InputContainer, stream: VideoStream) -> float:
+    """Return the length that a file's header states, in seconds; 0 where it states none."""
+    formats = set(container.format.name.split(","))
+    if not DECLARING & formats:
+        return 0.0
+    length_s = (container.duration or 0) / av.time_base
+    if "avi" in formats and stream.average_rate:  # FFmpeg shortens a cut file's duration
+        return max(length_s, float(stream.frames / stream.average_rate))
+    if "asf" in formats:  # and of these it gives none
+        return max(length_s, _asf_length_s(path))
+    return length_s
+
+
+def _asf_length_s(path: Path) -> float:
+    """Return the play duration of an ASF or WMV header, its preroll taken off."""
+    with path.open("rb") as file:
+        head = file.read(ASF_HEAD_BYTES)
+    at = head.find(ASF_FILE_PROPERTIES)
+    if at < 0 or len(head) < at + 88:
+        return 0.0
+    play_s = int.from_bytes(head[at + 64 : at + 72], "little") / 1e7
+    preroll_s = int.from_bytes(head[at + 80 : at + 88], "little") / 1e3
+    return max(0.0, play_s - preroll_s)

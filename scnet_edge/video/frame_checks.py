@@ -78,7 +78,7 @@ def _watch(source: Source, limits: Limits, moving: Moving) -> Generator[Captured
             elif not item.faults and size.differs(item.frame):
                 item = replace(item, faults=("geometry",))
             elif not item.faults:
-                if detail := size.changed():
+                if detail := size.take_change():
                     yield replace(event_now("geometry", detail=detail), mono_ns=item.mono_ns)
                 small = _small(item.frame)
                 frozen = still.lasts(small, item.mono_ns, moving(item))
@@ -111,7 +111,7 @@ class SizeWatch:
             self._before, self._size, self._foreign = self._size, frame.shape, 0
         return self._foreign > 0
 
-    def changed(self) -> str:
+    def take_change(self) -> str:
         """Return, once, how the size has just changed; empty where it has not."""
         before, now, self._before = self._before, self._size, None
         if before is None or now is None:

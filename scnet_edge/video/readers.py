@@ -18,9 +18,8 @@ import numpy as np
 from scnet_edge.data.frames import as_bgr, check_size
 from scnet_edge.errors import InputError
 from scnet_edge.types import Frame
-from scnet_edge.video.mjpeg import mjpeg_frames
-from scnet_edge.video.network import rtsp_frames
-from scnet_edge.video.trouble import CameraTrouble
+from scnet_edge.video.network import mjpeg_frames, rtsp_frames
+from scnet_edge.video.shared_frames import CameraTrouble
 from scnet_edge.video.uris import Camera
 
 # To RGB in a format that tells the size of every frame. The leaky queue keeps the newest frame:
@@ -32,7 +31,7 @@ GST_TAIL = (
 )
 
 
-def grab(camera: Camera) -> Generator[Frame | None]:
+def read_camera(camera: Camera) -> Generator[Frame | None]:
     """Yield what the camera sees, (h, w, 3) uint8 BGR; None for a frame that is damaged.
 
     Raises:
@@ -55,10 +54,10 @@ def gst_pipeline(camera: Camera) -> str:
     """Return the GStreamer pipeline that ends in PPM frames on standard output."""
     if camera.kind == "gst":
         return f"{camera.target} {GST_TAIL}"
-    wishes = f"width={camera.width_px or 1280},height={camera.height_px or 720}"
+    size = f"width={camera.width_px or 1280},height={camera.height_px or 720}"
     return (
         f"nvarguscamerasrc sensor-id={camera.target} "
-        f"! video/x-raw(memory:NVMM),{wishes},framerate={camera.fps or 30}/1,format=NV12 "
+        f"! video/x-raw(memory:NVMM),{size},framerate={camera.fps or 30}/1,format=NV12 "
         f"! nvvidconv ! video/x-raw,format=BGRx {GST_TAIL}"
     )
 

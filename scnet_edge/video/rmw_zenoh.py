@@ -16,7 +16,7 @@ from typing import Literal
 
 import zenoh
 
-from scnet_edge.video.ros2_uri import Place
+from scnet_edge.video.uris import Place
 
 GRAPH = "@ros2_lv"  # where nodes, publishers and subscriptions show that they live
 NODE = "scnet_edge"

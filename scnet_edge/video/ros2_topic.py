@@ -23,10 +23,9 @@ from scnet_edge.video.rmw_zenoh import (
     topic_of_key,
     topic_of_token,
 )
-from scnet_edge.video.ros2_uri import Place, parse_place
 from scnet_edge.video.ros_images import PICTURES, frame_of
-from scnet_edge.video.trouble import CameraTrouble
-from scnet_edge.video.uris import Camera
+from scnet_edge.video.shared_frames import CameraTrouble
+from scnet_edge.video.uris import Camera, Place, parse_place
 
 SILENCE_S = 3.0  # before the first picture; then it is asked who publishes at all
 

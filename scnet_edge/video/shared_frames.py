@@ -67,3 +67,19 @@ def slots(memory_fd: int, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     """Return the slots, (SLOTS, h, w, 3) uint8; unmapped when the array is let go of."""
     room = mmap.mmap(memory_fd, SLOTS * int(np.prod(shape)))
     return np.frombuffer(room, np.uint8).reshape(SLOTS, *shape)
+
+
+class CameraTrouble(Exception):
+    """A camera cannot be opened, or gives no more.
+
+    Attributes:
+        reason: a short word to count by.
+        detail: one line for people.
+        hopeless: another try would end the same way.
+    """
+
+    def __init__(self, reason: str, detail: str, *, hopeless: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.hopeless = hopeless

@@ -1,4 +1,7 @@
-"""Frames from a path: an image, a folder of images or a video."""
+"""Frames from a path: an image, a folder of images or a video.
+
+A picture that cannot be read is named and counted, and the others go on.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,22 @@ from scnet_edge.data.picture_files import (
     FOREIGN_SUFFIXES,
     PICTURE_SUFFIXES,
     RAW_SUFFIXES,
+    PictureFiles,
     find_pictures,
+    names_of,
+    unread_reason,
 )
-from scnet_edge.errors import CutShort, InputError, escape
+from scnet_edge.data.pictures import read_picture
+from scnet_edge.errors import CutShort, Incomplete, InputError, escape
 from scnet_edge.events import Event, event_now
 from scnet_edge.redaction import redact
 from scnet_edge.types import Captured
 from scnet_edge.video.camera import FRAME_S, OPEN_S, camera_items
 from scnet_edge.video.film import Film, Missing, Remark, open_film
-from scnet_edge.video.photographs import capture, photographs
 from scnet_edge.video.uris import SUPPORTED, Camera, parse_camera
+
+UNREADABLE = "unreadable"  # the reason of the gap that a picture leaves
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,3 +171,50 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                 faults=() if seen else ("corrupt",),
             )
             number, frames = number + 1, frames + seen
+
+
+def photographs(files: PictureFiles) -> Generator[Captured | Event]:
+    """Yield the frames of a folder's pictures, and a gap for each that cannot be read.
+
+    Raises:
+        Incomplete: some could not be read; after the last of the others.
+    """
+    unread: list[str] = []
+    for i, (path, name) in enumerate(zip(files.pictures, names_of(files), strict=True)):
+        label = files.relative(path)
+        try:
+            yield capture(path, i, name, label)
+        except InputError as e:
+            reason = str(e).removeprefix(f"{label}: ")
+            unread.append(f"{label} ({reason.partition(';')[0]})")
+            gap = event_now("gap", UNREADABLE, f"{label}: {reason}")
+            yield replace(gap, first_frame_id=i, last_frame_id=i, file=label)
+    if unread:
+        raise Incomplete(_summary(files, unread))
+
+
+def capture(path: Path, frame_id: int, name: str, label: str) -> Captured:
+    """Return one picture as a frame; `label` is what its photograph and messages call it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if reason := unread_reason(path):
+        raise InputError(f"{label}: {reason}")
+    picture = read_picture(path, label=label)
+    return Captured(
+        frame_id=frame_id,
+        name=name,
+        frame=picture.frame(),
+        mono_ns=time.monotonic_ns(),
+        utc_ns=picture.photograph.utc_ns,
+        photograph=picture.photograph,
+    )
+
+
+def _summary(files: PictureFiles, unread: list[str]) -> str:
+    named = ", ".join([*unread[:MOST_NAMED], *(["..."] if len(unread) > MOST_NAMED else [])])
+    return (
+        f"{escape(files.folder)}: {len(unread)} of {len(files.pictures)} pictures could not be "
+        f"read, the others were: {named}"
+    )

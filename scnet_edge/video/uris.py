@@ -1,17 +1,17 @@
-"""What a source is called: one URI, and how to show it to people without its password."""
+"""What a source is called: one URI, what it names, and how to show it without its password."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
 from scnet_edge.errors import InputError
 from scnet_edge.redaction import redact
-from scnet_edge.video.ros2_uri import parse_place
 
 Kind: TypeAlias = Literal["csi", "v4l2", "rtsp", "http", "gst", "ros2"]
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -21,6 +21,10 @@ SUPPORTED = (
 )
 DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 LIMITS = {"width": (16, 16_384), "height": (16, 16_384), "fps": (1, 1000)}
+ROUTER = "tcp/localhost:7447"
+LAST_DOMAIN = 232
+NAME = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+ENDPOINT = re.compile(r"tcp/(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +119,7 @@ def _v4l2(uri: str, parts: SplitResult) -> Camera:
 
 def _wishes(uri: str, parts: SplitResult) -> dict[str, int]:
     """Return what `?width=1280&height=720&fps=30` asks for."""
-    wishes = {}
+    asked = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in LIMITS:
             raise InputError(f"{redact(uri)}: unknown option {key!r}, expected {', '.join(LIMITS)}")
@@ -124,5 +128,50 @@ def _wishes(uri: str, parts: SplitResult) -> dict[str, int]:
             raise InputError(
                 f"{redact(uri)}: {key}={value}, expected a whole number from {low} to {high}"
             )
-        wishes[key if key == "fps" else f"{key}_px"] = int(value)
-    return wishes
+        asked[key if key == "fps" else f"{key}_px"] = int(value)
+    return asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the URI names.
+
+    Attributes:
+        name: a topic, or what a sink's topics begin with; without a slash before it.
+        domain: the ROS domain.
+        router: zenoh's endpoint of the router.
+    """
+
+    name: str
+    domain: int = 0
+    router: str = ROUTER
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The router's host and port."""
+        match = ENDPOINT.fullmatch(self.router)
+        assert match is not None
+        return match["host"].strip("[]"), int(match["port"])
+
+
+def parse_place(uri: str, *, default: str = "") -> Place:
+    """Return what a URI names; `default` stands for a name that is left out.
+
+    Raises:
+        InputError: a name that ROS does not take, an unknown option, or one out of range.
+    """
+    shown = redact(uri)
+    rest, _, query = uri.partition(":")[2].partition("?")
+    name = rest.strip("/") or default
+    if not NAME.fullmatch(name):
+        raise InputError(f"{shown}: expected the name of a topic, as in ros2://camera/image_raw")
+    given = {key: values[-1] for key, values in parse_qs(query, keep_blank_values=True).items()}
+    domain, router = given.pop("domain", "0"), given.pop("router", ROUTER)
+    if given:
+        raise InputError(f"{shown}: unknown option {min(given)!r}, expected domain or router")
+    if not re.fullmatch(r"\d{1,3}", domain, re.ASCII) or int(domain) > LAST_DOMAIN:
+        raise InputError(f"{shown}: domain={domain}, expected a number from 0 to {LAST_DOMAIN}")
+    match = ENDPOINT.fullmatch(router)
+    if not match or not 0 < int(match["port"]) < 65_536:
+        raise InputError(f"{shown}: expected router=tcp/HOST:PORT, as in {ROUTER}")
+    return Place(name=name, domain=int(domain), router=router)

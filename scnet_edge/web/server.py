@@ -30,7 +30,8 @@ MAX_HEADER_BYTES = 16 * 1024
 LOGGERS = ("uvicorn.error", "asyncio", "scnet_edge.web.accept")  # which strangers can fill
 MAX_MESSAGE_BYTES = 1024  # of what a page sends over a WebSocket
 INDEX = "index.html"
-ICON = Path(__file__).with_name("icon.svg")
+SHARED = Path(__file__).parent
+HEAD, OF_ALL = SHARED / "head.html", (SHARED / "base.css", SHARED / "icon.svg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Served:
 
 
 @contextmanager
-def serving(
+def serve(
     address: tuple[str, int],
     app: ASGIApp,
     access: Access,
@@ -66,11 +67,11 @@ def serving(
         ConfigError: the address is in use, or not this machine's.
     """
     connections = connections or Connections()
-    with _listening(*address) as listener:
+    with _listen(*address) as listener:
         guarded = Guard(app, access, connections, rules)
         server = _Server(_config(guarded), connections, listener, beside)
         thread = Thread(target=server.run, args=([],), name=access.page, daemon=True)
-        with _sparing():
+        with _thin_logs():
             thread.start()
             try:
                 yield _describe(address[0], listener.getsockname()[1], access)
@@ -127,7 +128,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 
 @contextmanager
-def _sparing() -> Iterator[None]:
+def _thin_logs() -> Iterator[None]:
     """Keep what strangers do from filling the log."""
     filters = [(logging.getLogger(name), Sparing(time.monotonic)) for name in LOGGERS]
     for logger, each in filters:
@@ -139,7 +140,7 @@ def _sparing() -> Iterator[None]:
             logger.removeFilter(each)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -170,12 +171,18 @@ def _describe(host: str, port: int, access: Access) -> Served:
 
 
 def asset_routes(folder: Path) -> list[BaseRoute]:
-    """Return a route for every file of a page's folder, `/` for its `index.html`, and our icon."""
-    files = [*sorted(path for path in folder.iterdir() if path.is_file()), ICON]
-    return [Route("/" if f.name == INDEX else f"/{f.name}", _asset(f)) for f in files]
+    """Return a route for every file of a page's folder, and for what all pages share.
+
+    `/` answers with the head of all pages and the folder's `index.html`, which has no head.
+    """
+    files = [*sorted(path for path in folder.iterdir() if path.is_file()), *OF_ALL]
+    return [
+        Route("/", _asset(HEAD, f)) if f.name == INDEX else Route(f"/{f.name}", _asset(f))
+        for f in files
+    ]
 
 
-def _asset(path: Path) -> Callable[[Request], Response]:
-    """Return what answers with a file of the page, read once: an answer opens none."""
-    body, kind = path.read_bytes(), mimetypes.guess_type(path.name)[0]
+def _asset(*paths: Path) -> Callable[[Request], Response]:
+    """Return what answers with files one after the other, read once: an answer opens none."""
+    body, kind = b"".join(p.read_bytes() for p in paths), mimetypes.guess_type(paths[-1].name)[0]
     return lambda request: Response(body, media_type=kind)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scnet_edge.archive.headers import container_of
 from scnet_edge.archive.manifest import read_manifest
 from scnet_edge.archive.readers import read_inspections
+from scnet_edge.archive.scan import container_of
 from scnet_edge.arrays import read_arrays
 from scnet_edge.bundle.device import State
 from scnet_edge.bundle.manifest import Manifest
@@ -37,12 +37,11 @@ from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.simulation.clip import read_truth
 from scnet_edge.sinks.recover import cut_torn_tail, recover
 from scnet_edge.survey.codes import read_codes
-from scnet_edge.survey.database import MIGRATIONS
+from scnet_edge.survey.database import MIGRATIONS, DiskLimits
 from scnet_edge.survey.exchange.annotations import read_annotations
 from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
-from scnet_edge.survey.space import DiskLimits
 from scnet_edge.video.rosbag import open_rosbag
 from scnet_edge.video.uris import parse_camera
 from scnet_edge.web.access import access_for, is_origin, parse_address

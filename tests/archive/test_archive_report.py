@@ -13,21 +13,20 @@ import pytest
 from hand_made import HOSTILE, facts, observation, picture
 from lxml import html
 
-from scnet_edge.archive.agreement import compare_archive, totals
+from scnet_edge.archive.agreement import compare_archive, totals, write_confirmed
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import Tolerances
 from scnet_edge.archive.folder import Done, Job, film_folder, mark_done, open_archive
-from scnet_edge.archive.learning import write_confirmed
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.report import write_report
 from scnet_edge.data.corpus import read_corpus
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Observation
 from scnet_edge.survey.codes import find_limit, read_codes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 CODES = read_codes()
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)

@@ -9,12 +9,12 @@ from hand_made import facts, observation
 
 from scnet_edge.archive.readers import read_inspections
 from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.exchange import Format, export
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 
 @pytest.mark.parametrize(

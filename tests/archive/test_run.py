@@ -17,8 +17,7 @@ import pytest
 from hand_made import facts, observation
 
 from scnet_edge.archive import workers
-from scnet_edge.archive.chainage import with_chainage
-from scnet_edge.archive.coded_odometry import coded_readings, write_readings
+from scnet_edge.archive.chainage import coded_readings, with_chainage, write_readings
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.film import _odometry_of, inspect_film, setup_of
 from scnet_edge.archive.folder import Done, Job, film_folder, read_archive

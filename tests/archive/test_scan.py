@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.headers import container_of
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, read_manifest, write_manifest
 from scnet_edge.archive.match import same_inspection
 from scnet_edge.archive.media import Media
-from scnet_edge.archive.scan import scan, summary
+from scnet_edge.archive.scan import container_of, scan, summary
 from scnet_edge.errors import InputError
 
 MPEG = b"\x00\x00\x01\xba" + bytes(100)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.bench.comparable import paired_ratio
-from scnet_edge.bench.compare import absolute, compare, differences, missing
+from scnet_edge.bench.compare import absolute, compare, differences, find_missing
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.errors import ConfigError
@@ -47,7 +47,7 @@ def test_only_what_noise_cannot_explain_is_worse(
 
 def test_rows_that_are_gone_are_named(row: Callable, result: Callable) -> None:
     before, after = result(row(), row(engine="torch", precision="fp32")), result(row())
-    assert [r.engine for r in missing(before, after)] == ["torch"]
+    assert [r.engine for r in find_missing(before, after)] == ["torch"]
 
 
 def test_two_machines_are_refused(row: Callable, result: Callable) -> None:

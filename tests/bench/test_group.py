@@ -14,11 +14,10 @@ import pytest
 from scnet_edge.bench import group
 from scnet_edge.bench.bundles import Ready, gflop
 from scnet_edge.bench.group import measure_group
-from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.rows import rows_of
 from scnet_edge.bench.schema import BenchmarkRow, Case, Engine, Schedule
 from scnet_edge.bench.suite import Contender, Suite
-from scnet_edge.bench.worker import Order
+from scnet_edge.bench.worker import Order, WorkerProcess
 
 QUICK, SLOW = "scnet-tiny", "scnet-small"
 SPEED = {QUICK: 200.0, SLOW: 100.0}  # frames a second of a first round

@@ -9,10 +9,10 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, helper
 
-from scnet_edge.bench import limits, operations
+from scnet_edge.bench import limits, profile
 from scnet_edge.bench.bundles import gflop
 from scnet_edge.bench.limits import DEPTH, HINTS, _chain, measure_limits
-from scnet_edge.bench.operations import gflop_of_convolutions
+from scnet_edge.bench.profile import gflop_of_convolutions
 from scnet_edge.bench.schema import Case, Schedule
 from scnet_edge.models.cards import find_card
 
@@ -46,12 +46,12 @@ def test_limits_are_rates_of_every_shape_and_arithmetic(monkeypatch: pytest.Monk
     assert 0 < found.bandwidth_gb_s < 1e4
 
 
-@pytest.mark.parametrize("reader", operations.READERS)
+@pytest.mark.parametrize("reader", profile.READERS)
 def test_operations_of_a_graph_are_counted_by_hand(
     tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By OpenVINO, and by onnx where OpenVINO is not installed."""
-    monkeypatch.setattr(operations, "find_spec", lambda name: name == reader)
+    monkeypatch.setattr(profile, "find_spec", lambda name: name == reader)
     value = helper.make_tensor_value_info
     weights = [
         helper.make_tensor("full", TensorProto.FLOAT, (8, 4, 3, 3), [0.0] * 288),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,12 @@ import numpy as np
 import pytest
 
 from scnet_edge import config
-from scnet_edge.bench import bundles, limits, process, runner
+from scnet_edge.bench import bundles, limits, runner
 from scnet_edge.bench.group import Measured, Timed
-from scnet_edge.bench.process import WorkerProcess
 from scnet_edge.bench.runner import run_suite
 from scnet_edge.bench.schema import BenchmarkResult, write_result
 from scnet_edge.bench.suite import Contender, Suite
-from scnet_edge.bench.worker import Order
+from scnet_edge.bench.worker import Order, WorkerProcess
 from scnet_edge.errors import ConfigError, EngineError
 
 SUITE = Suite(
@@ -199,7 +200,7 @@ def test_half_an_answer_of_a_process_that_ends_is_one_line(
     dying = tmp_path / "python"
     dying.write_text("#!/bin/sh\nread order\nprintf '{\"rss'\nexit 3\n")
     dying.chmod(0o755)
-    monkeypatch.setattr(process.sys, "executable", str(dying))
+    monkeypatch.setattr(sys, "executable", str(dying))
     with WorkerProcess() as worker, pytest.raises(EngineError, match="ended with status 3"):
         worker.ask(Order(do="memory"))
 
@@ -208,6 +209,6 @@ def test_a_process_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPat
     def refuse(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(process.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     with pytest.raises(EngineError, match=r"no process for it starts here .*Cannot allocate"):
         WorkerProcess()

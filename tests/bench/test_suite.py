@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from scnet_edge import build
-from scnet_edge.bench import operations, subject
+from scnet_edge.bench import profile, subject
 from scnet_edge.bench.bundles import bundle_of, gflop
 from scnet_edge.bench.schema import Case
 from scnet_edge.bench.subject import BenchmarkSubject
@@ -166,10 +166,10 @@ def test_a_folder_of_bundles_needs_what_counts_its_operations(
 ) -> None:
     folder = darkness_bundle((64, 96))
     case = Case(model=f"{folder}/", precision="fp32", engine="tensorrt", size_hw=(64, 96))
-    monkeypatch.setattr(operations, "find_spec", lambda name: name == "onnx")
+    monkeypatch.setattr(profile, "find_spec", lambda name: name == "onnx")
     assert bundle_of(case, tmp_path) == folder
     assert gflop(case, folder) == 0  # it has no convolution
-    monkeypatch.setattr(operations, "find_spec", lambda name: None)
+    monkeypatch.setattr(profile, "find_spec", lambda name: None)
     with pytest.raises(BundleError, match="neither OpenVINO nor onnx"):
         bundle_of(case, tmp_path)
 

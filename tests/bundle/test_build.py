@@ -23,7 +23,8 @@ from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
 from scnet_edge.folders import file_sha256
 from scnet_edge.models.cards import find_card
-from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.fp16 import to_fp16
+from scnet_edge.quantization import lowering
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import find_ranges, read_ranges
 from scnet_edge.quantization.select_precision import FP16, Buildable
@@ -98,7 +99,7 @@ def test_a_typed_graph_that_strays_writes_nothing(
     """What TensorRT will be given is held to PyTorch, too, though no engine here runs by it."""
 
     def strays(graph: onnx.ModelProto) -> onnx.ModelProto:
-        half = to_half(graph)
+        half = to_fp16(graph)
         vectors = [i for i in half.graph.initializer if len(i.dims) == 1]
         bias = next(i for i in vectors if i.data_type == onnx.TensorProto.FLOAT16)
         wrong = numpy_helper.to_array(bias) + np.float16(6)
@@ -107,7 +108,7 @@ def test_a_typed_graph_that_strays_writes_nothing(
 
     build_bundle(Recipe(precision="fp32", size_hw=SIZE), tmp_path / "b")
     before = {path.name: file_sha256(path) for path in (tmp_path / "b").iterdir()}
-    monkeypatch.setattr(build, "to_half", strays)
+    monkeypatch.setattr(lowering, "to_fp16", strays)
     with pytest.raises(
         BundleError, match=r"typed\.onnx in .*: mask F1 against PyTorch is 0\.\d{4}"
     ):
@@ -257,15 +258,15 @@ def test_fp16_rides_beside_int8_unless_the_gate_refuses_it(
 def test_an_fp16_graph_that_strays_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def graphs_of(*arguments: Any, fp16: bool) -> dict[str, onnx.ModelProto]:
-        graphs = original(*arguments, fp16=fp16)
+    def bundle_graphs(*arguments: Any, **options: Any) -> dict[str, onnx.ModelProto]:
+        graphs = original(*arguments, **options)
         for i in graphs["fp16.onnx"].graph.initializer:
             if len(i.dims) == 4:
                 i.raw_data = bytes(len(i.raw_data))
         return graphs
 
-    original = build.graphs_of
-    monkeypatch.setattr(build, "graphs_of", graphs_of)
+    original = build.bundle_graphs
+    monkeypatch.setattr(build, "bundle_graphs", bundle_graphs)
     with pytest.raises(BundleError, match=r"fp16\.onnx in openvino CPU: mask F1"):
         build_bundle(Recipe(precision="int8", size_hw=SIZE), tmp_path / "b")
     assert not (tmp_path / "b").exists()

@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score
 import scnet_edge.cli.evaluate  # noqa: F401  (registers the command)
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
-from scnet_edge.data.preprocess import scnet_input
+from scnet_edge.data.frames import scnet_input
 from scnet_edge.evaluation import Evaluation
 from scnet_edge.models import baselines as compared
 from scnet_edge.models.baselines import DeepCrackLiu, guided_refinement

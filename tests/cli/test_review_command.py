@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from hand_made import facts, observation, picture
 
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import zlib
 from pathlib import Path
 
@@ -5,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.data.frames import as_bgr
+from scnet_edge.data.frames import as_bgr, scnet_input
 from scnet_edge.data.pictures import read_image
 from scnet_edge.errors import InputError
 
@@ -131,3 +133,17 @@ def test_a_header_of_an_impossible_size_is_refused_before_decoding(
 def test_a_missing_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_image(tmp_path / "none.png")
+
+
+def test_colours_become_rgb_in_minus_one_to_one() -> None:
+    frame = np.array([[[0, 255, 51]]], np.uint8)  # one BGR pixel
+    x = scnet_input(frame)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[:, 0, 0], [51 / 127.5 - 1, 1.0, -1.0], atol=1e-6)
+
+
+def test_edges_are_the_fourth_channel() -> None:
+    frame, edges = np.zeros((2, 3, 3), np.uint8), np.array([[True, False, True], [False] * 3])
+    x = scnet_input(frame, edges)
+    assert x.shape == (4, 2, 3)
+    assert np.array_equal(x[3], [[1, 0, 1], [0, 0, 0]])

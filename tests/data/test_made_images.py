@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scnet_edge.data.blend import blend, shading
+from scnet_edge.data.blend import blend, paste_samples, shading
 from scnet_edge.data.filming import film, plain_frame
-from scnet_edge.data.pasted import paste_samples
 from scnet_edge.data.samples import Sample
 from scnet_edge.evaluation.alarms import LEAST_PX
 

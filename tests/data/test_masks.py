@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scnet_edge.data.masks import read_mask
+from scnet_edge.data.masks import check_classes, read_mask
 from scnet_edge.data.pictures import turn
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
@@ -206,3 +206,19 @@ def test_a_mask_of_the_stored_size_is_told_of_the_orientation(
     with pytest.raises(InputError, match=rf"EXIF orientation {orientation}, the mask is not"):
         sample.read_truth()
     assert turned_sample(tmp_path, orientation, mask, mask_turned=True).read_mask().any()
+
+
+@pytest.mark.parametrize(
+    ("crack", "line"),
+    [(0, "expected cracks in the masks of 3 images, found none"), (100, "invert them")],
+)
+def test_one_class_alone_is_refused(crack: int, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        check_classes(crack, 100, 3)
+
+
+def test_mostly_crack_is_refused() -> None:
+    check_classes(1, 100, 3)
+    check_classes(50, 100, 3)
+    with pytest.raises(InputError, match=r"51 % of the pixels of 3 images are crack, .*inverted"):
+        check_classes(51, 100, 3)

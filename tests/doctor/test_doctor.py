@@ -24,6 +24,7 @@ from scnet_edge.doctor.machine_checks import (
     check_bf16,
     check_cpu,
     check_gpu,
+    check_gpu_sensors,
     check_int8,
     check_jetpack,
     check_memory,
@@ -206,6 +207,17 @@ def test_gpus_are_named_with_what_their_kernels_depend_on() -> None:
         "Orin (compute capability 8.7), NVIDIA H200 (compute capability 9.0); driver for CUDA 12.6"
     )
     assert "cuInit gives 100" in check_gpu(Cuda(status=100)).found
+
+
+def test_the_sensors_of_a_card_in_a_pc_need_a_package() -> None:
+    card = Cuda(status=0, version="13.0", gpus=(Gpu(name="NVIDIA H200", capability="9.0"),))
+    (silent,) = check_gpu_sensors(machine_of(cuda=card), None)
+    assert (silent.verdict, silent.found) == ("warn", "not read")
+    assert "[nvidia]" in silent.remedy
+    (read,) = check_gpu_sensors(machine_of(cuda=card), "580.159.04")
+    assert (read.verdict, read.found) == ("ok", "by NVML of driver 580.159.04")
+    assert check_gpu_sensors(machine_of(cuda=Cuda(status=0)), None) == []
+    assert check_gpu_sensors(machine_of(release=JETPACK_6, cuda=card), None) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from scnet_edge.models.blocks import Norm
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain
 from scnet_edge.quantization.histograms import Run
@@ -102,10 +102,10 @@ def _make(chain: Chain, frame: npt.NDArray[np.uint8], folder: Path) -> Case:
     fp32 = trace_chain(exportable(chain))
     ranges = minmax_ranges(fp32, [frame[0]], _run_of)
     int8 = quantise(fp32, ranges)
-    models = {"fp32": fp32, "fp16": to_half(fp32), "int8": int8, "typed": to_half(int8)}
+    models = {"fp32": fp32, "fp16": to_fp16(fp32), "int8": int8, "typed": to_fp16(int8)}
     several = trace_chain(exportable(chain), batch=BATCH)
     int8s = quantise(several, ranges)
-    batched = {"fp32": several, "int8": int8s, "typed": to_half(int8s)}
+    batched = {"fp32": several, "int8": int8s, "typed": to_fp16(int8s)}
     for precision, model in models.items():
         onnx.save(model, folder / f"{precision}.onnx")
     for precision, model in batched.items():

@@ -31,7 +31,7 @@ from scnet_edge.engines.tensorrt.library import capabilities, require_kernels
 from scnet_edge.engines.tensorrt.plan_layers import layers_from_json
 from scnet_edge.errors import EngineError
 from scnet_edge.models.cards import find_card
-from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.quantization.lowering import fp32_graph
 
 LACKS_CUDA = CUDA[0] not in ort.get_available_providers()
@@ -71,7 +71,7 @@ def test_fp16_of_shipped_weights_is_within_the_steps_of_fp16(name: str, tmp_path
     cost; an H100 gave a mean of 0.00001, and 0.0020 for the worst pixel.
     """
     chain = open_chain(find_card(name), Recipe(precision="fp16", size_hw=(384, 544)))
-    onnx.save(to_half(fp32_graph(chain)), tmp_path / "fp16.onnx")
+    onnx.save(to_fp16(fp32_graph(chain)), tmp_path / "fp16.onnx")
     backend = open_backend("onnxruntime", tmp_path / "fp16.onnx")
     found = measure_parity(backend, golden_frames(chain), 0.5, None)
     backend.close()

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from scnet_edge.errors import EngineError, GraphError
-from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.onnx_export.trace import split_graphs
 
 pytest.importorskip(
@@ -114,7 +114,7 @@ def test_the_halves_of_a_chain_are_fused_as_the_whole_is(
 ) -> None:
     whole, quantised = onnx.load(cases("chain").graphs["int8"]), 0
     for name, half in split_graphs(whole).items():
-        onnx.save(to_half(half), tmp_path / f"{name}.onnx")
+        onnx.save(to_fp16(half), tmp_path / f"{name}.onnx")
         made = build_plan(tmp_path / f"{name}.onnx", BuildSettings(target=TARGET))
         names = convolutions_of(tmp_path / f"{name}.onnx")
         assert sorted(made.convolutions) == sorted(names)

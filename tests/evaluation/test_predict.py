@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scnet_edge.data.preprocess import scnet_input
+from scnet_edge.data.frames import scnet_input
 from scnet_edge.data.samples import Sample
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import EngineError, InputError

@@ -18,10 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from hand_made import facts, observation, picture
 
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 LIMITS = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**20)
 LONGEST_S = 0.05  # about what opening or a record takes

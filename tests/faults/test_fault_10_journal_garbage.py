@@ -6,10 +6,10 @@ import pytest
 from hand_made import facts, observation, picture
 
 from scnet_edge.errors import SurveyError
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 LIMITS = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=2**16)
 

@@ -8,10 +8,10 @@ import pytest
 from hand_made import facts, observation, picture
 
 from scnet_edge.files import free_bytes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 LIMITS = DiskLimits(snapshot_bytes=200_000, mask_bytes=100_000, reserve_bytes=1_000_000)
 

@@ -13,7 +13,7 @@ from hand_made import facts, observation, picture
 from scnet_edge.errors import SurveyError
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
+from scnet_edge.survey.database import DiskLimits
 
 def largest_file(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -9,13 +9,13 @@ from hand_made import facts, observation, picture
 from scnet_edge.errors import SurveyError
 from scnet_edge.survey.begin import open_survey
 from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_crack_mask, read_picture
 from scnet_edge.survey.exchange import WRITERS, export
 from scnet_edge.survey.facts import Site
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 TRICKS = (

@@ -17,12 +17,12 @@ from sink_frames import frame_result, recorder
 from scnet_edge.errors import ScnetEdgeError, SurveyError
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.sinks.recover import cut_torn_tail, recover
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_sidecars
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

@@ -18,12 +18,12 @@ from scnet_edge.files import write_file
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.recover import cut_torn_tail
 from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.exchange import WRITERS, export
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 

@@ -19,9 +19,9 @@ from scnet_edge.errors import SurveyError
 from scnet_edge.quantization.histograms import Histogram, read_cached, write_cached
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import InputError
-from scnet_edge.inspection.checkerboard import Board, find_board, solve_lens
-from scnet_edge.inspection.lens import Lens, read_lens, undistort
+from scnet_edge.inspection.lens import Board, Lens, find_board, read_lens, solve_lens, undistort
 
 BOARD = Board(columns=8, rows=5, square_mm=25)
 SIZE_HW = (360, 480)

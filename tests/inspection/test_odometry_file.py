@@ -8,8 +8,14 @@ import pytest
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.odometry import notes_of, open_odometry
-from scnet_edge.inspection.odometry_checks import FilmSpan, check_span, check_units
-from scnet_edge.inspection.odometry_file import OdometryFile, OdometryRow, read_odometry
+from scnet_edge.inspection.odometry_file import (
+    FilmSpan,
+    OdometryFile,
+    OdometryRow,
+    check_span,
+    check_units,
+    read_odometry,
+)
 from scnet_edge.inspection.setup import Setup
 
 ROWS = tuple(OdometryRow(t_s=i / 4, chainage_m=i / 32, roll_deg=-i / 2) for i in range(5))

@@ -10,9 +10,8 @@ import pytest
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.odometry import open_odometry
+from scnet_edge.inspection.osd_counter import CounterPlace, numbers_of, plausible
 from scnet_edge.inspection.osd_odometry import parse_counter, read_counter
-from scnet_edge.inspection.osd_place import CounterPlace
-from scnet_edge.inspection.osd_readings import numbers_of, plausible
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Captured

@@ -22,8 +22,7 @@ from scnet_edge.inspection.tracking import Follower
 from scnet_edge.simulation.defects import Defect, Kind, WallStrand
 from scnet_edge.simulation.footage import pipe_toml
 from scnet_edge.simulation.optics import Mode
-from scnet_edge.simulation.ride import RideStep
-from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
+from scnet_edge.simulation.scene import RideStep, Scene, ScenePlan, make_scene
 from scnet_edge.types import Captured
 
 SIZE_HW = (192, 272)

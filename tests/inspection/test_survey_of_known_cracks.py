@@ -22,8 +22,7 @@ from scnet_edge.inspection.tracing import trace_cracks
 from scnet_edge.inspection.tracking import Follower
 from scnet_edge.simulation.defects import Defect
 from scnet_edge.simulation.footage import pipe_toml
-from scnet_edge.simulation.ride import odometer
-from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene
+from scnet_edge.simulation.scene import Scene, ScenePlan, make_scene, odometer
 from scnet_edge.types import Captured
 
 SIZE_HW = (192, 272)

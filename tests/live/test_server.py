@@ -214,12 +214,13 @@ def test_every_answer_has_the_headers(live: Served) -> None:
 
 
 def test_the_page_asks_nobody_else_and_holds_no_inline_code() -> None:
-    folder = Path(__file__).parents[2] / "scnet_edge" / "live" / "page"
-    for path in folder.iterdir():
+    package = Path(__file__).parents[2] / "scnet_edge"
+    folder = package / "live" / "page"
+    for path in (*folder.iterdir(), package / "web" / "head.html", package / "web" / "base.css"):
         text = path.read_text()
         assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}
         assert not re.search(r"innerHTML|insertAdjacentHTML|eval\(|document\.write", text)
-    html = (folder / "index.html").read_text()
+    html = (package / "web" / "head.html").read_text() + (folder / "index.html").read_text()
     assert re.findall(r"<script[^>]*>", html) == ['<script src="/app.js">']
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", html)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scnet_edge.data.preprocess import scnet_input
+from scnet_edge.data.frames import scnet_input
 from scnet_edge.errors import ModelError
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED

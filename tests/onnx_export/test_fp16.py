@@ -9,7 +9,7 @@ from onnx import TensorProto, numpy_helper
 from small_chains import reference, session, small_chain
 
 from scnet_edge.errors import GraphError
-from scnet_edge.onnx_export.fp16 import to_half
+from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import split_graphs, trace_chain
 from scnet_edge.quantization.qdq import quantisable, quantise
@@ -25,7 +25,7 @@ def tensor_types(model: onnx.ModelProto) -> dict[str, int]:
 @pytest.mark.parametrize("edges", [True, False])
 def test_close_to_fp32(norm: str, edges: bool, frame: np.ndarray) -> None:
     chain = small_chain(norm=norm, edges=edges)
-    half = to_half(trace_chain(exportable(chain)))
+    half = to_fp16(trace_chain(exportable(chain)))
     expected = reference(chain, frame)
     outputs = session(half)({"frame": frame})
     if edges:
@@ -35,7 +35,7 @@ def test_close_to_fp32(norm: str, edges: bool, frame: np.ndarray) -> None:
 
 
 def test_every_convolution_computes_in_fp16() -> None:
-    half = to_half(trace_chain(exportable(small_chain())))
+    half = to_fp16(trace_chain(exportable(small_chain())))
     types = tensor_types(half)
     convolutions = [n for n in half.graph.node if n.op_type == "Conv"]
     assert {types[n.output[0]] for n in convolutions} == {TensorProto.FLOAT16}
@@ -44,7 +44,7 @@ def test_every_convolution_computes_in_fp16() -> None:
 
 
 def test_instance_statistics_stay_fp32() -> None:
-    half = to_half(trace_chain(exportable(small_chain(norm="instance", edges=False))))
+    half = to_fp16(trace_chain(exportable(small_chain(norm="instance", edges=False))))
     types = tensor_types(half)
     means = [n for n in half.graph.node if n.op_type == "ReduceMean"]
     assert means
@@ -53,15 +53,15 @@ def test_instance_statistics_stay_fp32() -> None:
 
 def test_halves_keep_fp32_at_their_borders() -> None:
     parts = split_graphs(trace_chain(exportable(small_chain())))
-    assert tensor_types(to_half(parts["hed"]))["prior"] == TensorProto.FLOAT
-    assert tensor_types(to_half(parts["scnet"]))["prior"] == TensorProto.FLOAT
+    assert tensor_types(to_fp16(parts["hed"]))["prior"] == TensorProto.FLOAT
+    assert tensor_types(to_fp16(parts["scnet"]))["prior"] == TensorProto.FLOAT
 
 
 def test_weight_beyond_fp16_is_refused() -> None:
     chain = small_chain(edges=False)
     chain.scnet.fuse.weight.data[0] = 1e6
     with pytest.raises(GraphError, match="FP16 cannot"):
-        to_half(trace_chain(exportable(chain)))
+        to_fp16(trace_chain(exportable(chain)))
 
 
 def quantised_chain(**config: object) -> tuple[onnx.ModelProto, list[str]]:
@@ -74,7 +74,7 @@ def quantised_chain(**config: object) -> tuple[onnx.ModelProto, list[str]]:
 @pytest.mark.parametrize(("norm", "edges"), [("batch", True), ("instance", False)])
 def test_int8_with_fp16_elsewhere(norm: str, edges: bool, frame: np.ndarray) -> None:
     int8, names = quantised_chain(norm=norm, edges=edges)
-    half = to_half(int8)
+    half = to_fp16(int8)
     assert half.opset_import[0].version == 19
     types = tensor_types(half)
     for node in half.graph.node:
@@ -91,7 +91,7 @@ def test_int8_with_fp16_elsewhere(norm: str, edges: bool, frame: np.ndarray) -> 
 
 def test_the_weights_lie_there_as_int8_with_scales_that_do_not_saturate() -> None:
     int8, names = quantised_chain(edges=False)
-    half = to_half(int8)
+    half = to_fp16(int8)
     assert len(half.SerializeToString()) < 0.6 * len(int8.SerializeToString())
     fp32 = {i.name: numpy_helper.to_array(i) for i in int8.graph.initializer}
     ours = {i.name: numpy_helper.to_array(i) for i in half.graph.initializer}
@@ -109,4 +109,4 @@ def test_a_scale_beyond_fp16_is_refused() -> None:
     fp32 = trace_chain(exportable(small_chain(edges=False)))
     ranges = dict.fromkeys(quantisable(fp32), 1e8)
     with pytest.raises(GraphError, match=r"\.scale: beyond 65504; calibrate again"):
-        to_half(quantise(fp32, ranges))
+        to_fp16(quantise(fp32, ranges))

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from scnet_edge.errors import InputError
+from scnet_edge.quantization import choose_frames as choosing
 from scnet_edge.quantization import frame_candidates as reading
-from scnet_edge.quantization import leakage
 from scnet_edge.quantization.annotated_frames import (
     Annotated,
     gate_frames,
@@ -25,8 +25,11 @@ from scnet_edge.quantization.choose_frames import (
     COLUMNS,
     choose_frames,
     evenly_spaced,
+    refuse_calibration_frames,
+    refuse_leaks,
     refuse_useless,
     without_repeats,
+    without_validation,
     write_sheet,
 )
 from scnet_edge.quantization.frame_candidates import (
@@ -35,11 +38,6 @@ from scnet_edge.quantization.frame_candidates import (
     read_candidates,
     red_minus_blue,
     sharpness,
-)
-from scnet_edge.quantization.leakage import (
-    refuse_calibration_frames,
-    refuse_leaks,
-    without_validation,
 )
 from scnet_edge.quantization.perceptual_hash import (
     SAME_PICTURE_BITS,
@@ -79,7 +77,7 @@ def test_a_frame_of_a_test_split_is_refused_and_a_twin_left_out(
     known = EvaluationHashes(
         splits={"deepcrack test": [found[1].phash]}, twins={near: "deepcrack 11158"}
     )
-    monkeypatch.setattr(leakage, "public_test_splits", lambda: known)
+    monkeypatch.setattr(choosing, "public_test_splits", lambda: known)
     with pytest.raises(InputError, match="1 of 4 frames are of the evaluation split 'deepcrack"):
         refuse_leaks(found, {})
     assert refuse_leaks([found[0], found[2]], {}) == (found[:1], ["wall-2"])

@@ -16,7 +16,7 @@ from wire import START_NS, image, odometry, wall
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.chainage import Chainage
 from scnet_edge.inspection.odometry import open_odometry
-from scnet_edge.inspection.odometry_checks import FilmSpan
+from scnet_edge.inspection.odometry_file import FilmSpan
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.robot.open_source import open_any
 from scnet_edge.types import Captured

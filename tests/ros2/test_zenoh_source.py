@@ -18,8 +18,7 @@ from scnet_edge.events import Event
 from scnet_edge.robot.open_source import open_any
 from scnet_edge.types import Captured
 from scnet_edge.video.rmw_zenoh import Topic, topic_of_key, topic_of_token
-from scnet_edge.video.ros2_uri import parse_place
-from scnet_edge.video.uris import parse_camera
+from scnet_edge.video.uris import parse_camera, parse_place
 
 TOPIC = "/camera/image_raw"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scnet_edge.simulation.clip import CameraPose, expose, look, ring_light
 from scnet_edge.simulation.pipe import JOINT_PX, make_section
-from scnet_edge.simulation.side_camera import CameraPose, expose, look, ring_light
 
 
 @pytest.mark.parametrize("cracks", [0, 1, 3])

@@ -12,10 +12,8 @@ import pytest
 
 from scnet_edge.errors import InputError
 from scnet_edge.simulation.defects import Defect, WallStrand
-from scnet_edge.simulation.optics import PipeCamera, to_pixels, wall_of
-from scnet_edge.simulation.ride import odometer, ride
-from scnet_edge.simulation.scene import ScenePlan, make_scene
-from scnet_edge.simulation.shapes import coverage_of
+from scnet_edge.simulation.optics import PipeCamera, coverage_of, to_pixels, wall_of
+from scnet_edge.simulation.scene import ScenePlan, make_scene, odometer, ride
 
 SIDE = PipeCamera(
     mode="side", size_hw=(240, 320), diameter_mm=1e6, focal_px=400, distortion=(0.0, 0.0, 0.0, 0.0),

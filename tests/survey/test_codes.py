@@ -5,8 +5,7 @@ from hand_made import observation, unscaled
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection.records import Figure
-from scnet_edge.survey.codes import PACKAGED, find_limit, judge, read_codes, suggest
-from scnet_edge.survey.ratings import rate
+from scnet_edge.survey.codes import PACKAGED, find_limit, judge, rate, read_codes, suggest
 
 CODES = read_codes()
 

@@ -24,11 +24,11 @@ from scnet_edge.inspection.odometry import moves, open_odometry
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.runtime.delivery import CallbackSink
 from scnet_edge.runtime.loop import run_loop
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.report.page import gap_m
-from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Frame, Result
 from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import open_source

@@ -15,10 +15,10 @@ from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.runtime.loop import run_loop
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
 from scnet_edge.survey.journal import Journal
-from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Captured, Frame, Result
 from scnet_edge.video.sources import Source
 

@@ -7,12 +7,11 @@ import pytest
 from hand_made import facts, gap, observation, picture
 
 from scnet_edge.errors import SurveyError
-from scnet_edge.survey.database import VERSION
+from scnet_edge.survey.database import VERSION, DiskLimits
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 V1 = Path(__file__).parent / "data" / "journal-v1.db"

@@ -8,13 +8,13 @@ from hand_made import HOSTILE, facts, observation, picture
 
 from scnet_edge.errors import ConfigError, SurveyError
 from scnet_edge.survey.codes import read_codes, suggest
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_crack_mask
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review, undo
 from scnet_edge.survey.sorting import set_aside
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 

@@ -24,8 +24,8 @@ from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training import presets
 from scnet_edge.training.corpora import load_corpus
-from scnet_edge.training.hard_negatives import mine
 from scnet_edge.training.images import blend_cracks
+from scnet_edge.training.material import mine
 from scnet_edge.training.presets import Preset
 from scnet_edge.training.run import request
 from scnet_edge.training.schedule import Schedule

@@ -17,10 +17,13 @@ from torch import Tensor
 from scnet_edge.errors import InputError
 from scnet_edge.training.losses import (
     SIDE_WEIGHTS,
+    NeuroIoU,
     RegionLoss,
     cross_entropy,
     dice,
+    draw_maps,
     focal,
+    hard_iou,
     lovasz,
     median_frequency,
     pixel_loss,
@@ -29,7 +32,6 @@ from scnet_edge.training.losses import (
     scnet_loss,
     soft_iou,
 )
-from scnet_edge.training.neuro_iou import NeuroIoU, draw_maps, hard_iou
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

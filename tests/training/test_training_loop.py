@@ -26,12 +26,12 @@ from scnet_edge.training.images import (
     batch_at,
     believe,
     load_images,
-    sharing,
+    share_out,
 )
 from scnet_edge.training.loop import (
     Material,
-    averaging,
     begin,
+    make_average,
     objective,
     probability,
     train,
@@ -169,7 +169,7 @@ def test_processes_together_see_the_batch_of_one() -> None:
 def test_images_have_their_share_of_the_crops() -> None:
     wall = np.full((64, 64, 3), 77, np.uint8)
     pipe = TrainingImage(wall, np.zeros((64, 64), np.bool_), None)
-    images = [*sharing(toy_images(), 0.75), *sharing([pipe, pipe], 0.25, taught=False)]
+    images = [*share_out(toy_images(), 0.75), *share_out([pipe, pipe], 0.25, taught=False)]
     schedule = Schedule(batch=200, augmentation=Augmentation(crop=16, photometric="none"))
     batch = batch_at(0, images, schedule)
     from_pipes = (batch.x == batch.x[:, :1, :1, :1]).all(1).all(1).all(1)
@@ -300,14 +300,14 @@ def test_pupil_without_the_prior_learns_from_a_teacher_that_sees_it() -> None:
 
 def test_average_forgets_the_first_weights_of_a_short_run() -> None:
     weight, average, kept = torch.zeros(1), torch.ones(1), 1.0
-    step = averaging(Schedule(ema_decay=0.9))
+    step = make_average(Schedule(ema_decay=0.9))
     for n in range(200):
         step([average], [weight], n)
         kept *= min(0.9, (1 + n) / (10 + n))
         assert average.item() == pytest.approx(kept, rel=1e-4)
         assert n < 30 or kept < 1e-6
     same = torch.ones(1)
-    averaging(Schedule(ema_decay=0.0))([same], [weight], 0)
+    make_average(Schedule(ema_decay=0.0))([same], [weight], 0)
     assert same.item() == 0
 
 

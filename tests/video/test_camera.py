@@ -21,9 +21,9 @@ from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.types import Frame
 from scnet_edge.video import camera
-from scnet_edge.video.readers import GST_TAIL, grab, gst_pipeline
+from scnet_edge.video.readers import GST_TAIL, gst_pipeline, read_camera
+from scnet_edge.video.shared_frames import CameraTrouble
 from scnet_edge.video.sources import open_source
-from scnet_edge.video.trouble import CameraTrouble
 from scnet_edge.video.uris import parse_camera
 
 needs_gstreamer = pytest.mark.skipif(
@@ -135,7 +135,7 @@ def test_only_the_limits_of_the_run_end_a_slow_camera(
     monkeypatch.setattr(socket, "create_connection", connected)
     wanted = parse_camera(f"http://{host}/stream")
     assert wanted
-    with closing(grab(wanted)) as frames:
+    with closing(read_camera(wanted)) as frames:
         assert next(frames) is not None
     assert waits == [None]
 
@@ -160,7 +160,7 @@ def test_ffmpeg_gives_up_no_stream_by_itself(monkeypatch: pytest.MonkeyPatch) ->
     wanted = parse_camera("rtsp://camera/1")
     assert wanted
     with pytest.raises(CameraTrouble, match=r"no video stream there.*Connection refused"):
-        next(grab(wanted))
+        next(read_camera(wanted))
     [how] = asked
     assert "timeout" not in how
     assert "timeout" not in how["options"]

@@ -14,6 +14,7 @@ import pytest
 from scnet_edge.video.capture_child import FOREIGN_FRAMES, FrameWriter
 from scnet_edge.video.shared_frames import (
     SLOTS,
+    CameraTrouble,
     Message,
     Opened,
     Shot,
@@ -21,7 +22,6 @@ from scnet_edge.video.shared_frames import (
     create_memory,
     slots,
 )
-from scnet_edge.video.trouble import CameraTrouble
 
 SHAPE = (48, 64, 3)
 

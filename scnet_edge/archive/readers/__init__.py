@@ -14,8 +14,8 @@ from scnet_edge.archive.readers.ibak import read_ibak
 from scnet_edge.archive.readers.isybau import ROOT, read_isybau
 from scnet_edge.archive.readers.m150 import MANHOLE, PIPE, read_m150
 from scnet_edge.archive.readers.pacp import read_pacp_access, read_pacp_csv
+from scnet_edge.archive.readers.values import name_of, read_xml
 from scnet_edge.archive.readers.wincan import read_wincan
-from scnet_edge.archive.readers.xml import name_of, read_xml
 from scnet_edge.errors import InputError
 
 DATABASES = {".db3", ".mdb", ".accdb", ".xml"}

@@ -15,11 +15,11 @@ from pathlib import Path
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
     MAX_CONDITIONS,
-    bounded,
     code_of,
     film_time,
     join_stretches,
     number,
+    read_bounded,
     read_bytes,
 )
 from scnet_edge.errors import InputError
@@ -56,7 +56,7 @@ def read_ibak(path: Path) -> list[CodedInspection]:
             raise InputError(f"{line.strip()[:60]!r} is no line of IBAK's Daten.txt")
     if not any(conditions for _, conditions in found):
         raise InputError("no condition in it, expected IBAK's Daten.txt")
-    return bounded(_inspection(name, conditions) for name, conditions in found)
+    return read_bounded(_inspection(name, conditions) for name, conditions in found)
 
 
 def _inspection(name: str, marked: list[tuple[Condition, str, str]]) -> CodedInspection:

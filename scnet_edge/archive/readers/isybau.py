@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
-    bounded,
+    Element,
+    all_of,
     clock,
     code_of,
     direction_of,
@@ -16,8 +17,9 @@ from scnet_edge.archive.readers.values import (
     join_stretches,
     number,
     positive,
+    read_bounded,
+    text_at,
 )
-from scnet_edge.archive.readers.xml import Element, all_of, text_at
 
 ROOT = "Identifikation"
 _PIPE = "1"  # Anlagentyp: a pipe between two manholes; others are manholes and structures
@@ -26,7 +28,7 @@ _MARKS = {"A": "start", "B": "end"}
 
 def read_isybau(root: Element) -> list[CodedInspection]:
     """Return the inspections of pipes."""
-    return bounded(_inspections(root))
+    return read_bounded(_inspections(root))
 
 
 def _inspections(root: Element) -> Iterator[CodedInspection]:

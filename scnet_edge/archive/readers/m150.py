@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.readers.values import (
-    bounded,
+    Element,
+    all_of,
     clock,
     code_of,
     direction_of,
@@ -15,8 +16,9 @@ from scnet_edge.archive.readers.values import (
     join_stretches,
     number,
     positive,
+    read_bounded,
+    text_at,
 )
-from scnet_edge.archive.readers.xml import Element, all_of, text_at
 
 PIPE, MANHOLE = "HG", "KG"
 _MARKS = {"A": "start", "B": "end"}
@@ -24,7 +26,7 @@ _MARKS = {"A": "start", "B": "end"}
 
 def read_m150(root: Element) -> list[CodedInspection]:
     """Return the inspections of pipes."""
-    return bounded(found for pipe in all_of(root, PIPE) for found in _of_pipe(pipe))
+    return read_bounded(found for pipe in all_of(root, PIPE) for found in _of_pipe(pipe))
 
 
 def _of_pipe(pipe: Element) -> Iterator[CodedInspection]:

@@ -22,7 +22,6 @@ from scnet_edge.archive.readers.values import (
     INCH_MM,
     MAX_BYTES,
     MAX_CONDITIONS,
-    bounded,
     clock,
     code_of,
     direction_of,
@@ -32,6 +31,7 @@ from scnet_edge.archive.readers.values import (
     number,
     plain,
     positive,
+    read_bounded,
     read_bytes,
     text_of,
 )
@@ -59,7 +59,7 @@ def read_pacp_csv(path: Path) -> list[CodedInspection]:
         if found is None and not table.startswith("Media"):
             raise InputError(f"no {prefix}{table.lower()}.csv beside it, expected both tables")
         rows[table] = [] if found is None else _table(read_bytes(found))
-    return bounded(_inspections(rows))
+    return read_bounded(_inspections(rows))
 
 
 def read_pacp_access(path: Path) -> list[CodedInspection]:
@@ -78,7 +78,7 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     for table in TABLES:
         name = f"{prefix}{table}"
         rows[table] = _export(path, name) if name in tables else []
-    return bounded(_inspections(rows))
+    return read_bounded(_inspections(rows))
 
 
 def _export(path: Path, table: str) -> list[Row]:

@@ -1,15 +1,18 @@
-"""Numbers, clocks, times and codes as they stand in inspection databases, made plain.
+"""Numbers, clocks, times, codes and XML as they stand in inspection databases, made plain.
 
-What cannot be understood is None: a human coding with one odd value is still worth reading.
+What cannot be understood is None: a human coding with one odd value is still worth reading. XML
+from somebody else is bounded, without document types, entities or a network.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
+from lxml import etree
 from msgspec.structs import replace
 
 from scnet_edge.archive.coding import CodedInspection, Condition, Direction
@@ -27,6 +30,8 @@ _DIRECTIONS: dict[str, Direction] = {
 _LARGEST = 1e6
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 _EN13508 = re.compile(r"(B[A-D][A-Z])[ ._-]*([A-Z]{0,2})[ ._-]*([A-Z]{0,2})")
+Element: TypeAlias = Any  # lxml has no types
+MAX_NODES = 5_000_000  # elements and attributes; each takes some hundred bytes of memory
 
 
 def read_bytes(path: Path) -> bytes:
@@ -149,7 +154,7 @@ def join_stretches(marked: Iterable[tuple[Condition, str, str]]) -> tuple[Condit
     return tuple(joined)
 
 
-def bounded(inspections: Iterable[CodedInspection]) -> list[CodedInspection]:
+def read_bounded(inspections: Iterable[CodedInspection]) -> list[CodedInspection]:
     """Return the inspections of one database, read one after the other.
 
     Raises:
@@ -163,3 +168,44 @@ def bounded(inspections: Iterable[CodedInspection]) -> list[CodedInspection]:
         if count > MAX_CONDITIONS:
             raise InputError(f"over {MAX_CONDITIONS} conditions, expected an inspection database")
     return found
+
+
+def read_xml(path: Path) -> Element:
+    """Return the root of a file.
+
+    Raises:
+        InputError: too large, not XML, or with a document type of its own.
+    """
+    data = read_bytes(path)
+    if (nodes := data.count(b"<") + data.count(b"=")) > MAX_NODES:
+        raise InputError(f"XML of {nodes} tags and attributes, expected at most {MAX_NODES}")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as e:
+        raise InputError(f"not well-formed XML ({e})") from e
+    if root.getroottree().docinfo.doctype:
+        raise InputError("XML with a document type, which no inspection format has; not read")
+    return root
+
+
+def name_of(element: Element) -> str:
+    """Return the name of an element without its namespace."""
+    return str(etree.QName(element).localname)
+
+
+def all_of(element: Element, path: str) -> Iterator[Element]:
+    """Yield the elements at a path of names, in whatever namespace."""
+    yield from element.iterfind("/".join(f"{{*}}{name}" for name in path.split("/")))
+
+
+def text_at(element: Element, path: str) -> str:
+    """Return the text of the first element at a path of names; empty where there is none."""
+    found = element.find("/".join(f"{{*}}{name}" for name in path.split("/")))
+    return "" if found is None else plain(found.text)

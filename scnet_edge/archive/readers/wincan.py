@@ -19,7 +19,6 @@ from typing import TypeAlias
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.media import is_film
 from scnet_edge.archive.readers.values import (
-    bounded,
     clock,
     code_of,
     direction_of,
@@ -28,6 +27,7 @@ from scnet_edge.archive.readers.values import (
     number,
     plain,
     positive,
+    read_bounded,
     text_of,
 )
 from scnet_edge.errors import InputError
@@ -76,7 +76,7 @@ def read_wincan(path: Path) -> list[CodedInspection]:
         rows = _read(path, ("SECTION", "NODE", "SECINSP", "SECOBS", "SECOBSMM"))
         if missing := [name for name in _REQUIRED if name not in rows]:
             raise InputError(f"a SQLite database without the table {missing[0]}, not WinCan VX")
-        return bounded(_inspections(defaultdict(list, rows), _operators(path)))
+        return read_bounded(_inspections(defaultdict(list, rows), _operators(path)))
     except DAMAGED as e:
         if "interrupted" in str(e):
             raise InputError("a SQLite database that takes too long to read; not read") from e
@@ -97,11 +97,11 @@ def _open(path: Path) -> sqlite3.Connection:
     db.text_factory = text_of
     end_s = time.process_time() + _LONGEST_S
     db.set_progress_handler(lambda: time.process_time() > end_s, _STEPS)
-    db.set_authorizer(_allowed)
+    db.set_authorizer(_authorise)
     return db
 
 
-def _allowed(action: int, _: str | None, name: str | None, *rest: str | None) -> int:
+def _authorise(action: int, _: str | None, name: str | None, *rest: str | None) -> int:
     """Allow reading, and of all functions the one that cuts cells short."""
     cutting = action == sqlite3.SQLITE_FUNCTION and name == "substr"
     return sqlite3.SQLITE_OK if cutting or action in _READING else sqlite3.SQLITE_DENY

@@ -8,8 +8,14 @@ from xml.etree import ElementTree
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.codes import Codes, suggest
-from scnet_edge.survey.exchange.located import comment, hour, station_m, with_chainage
-from scnet_edge.survey.exchange.xml_tree import Tree, write_tree
+from scnet_edge.survey.exchange.located import (
+    Tree,
+    comment,
+    hour,
+    station_m,
+    with_chainage,
+    write_tree,
+)
 from scnet_edge.survey.folder import Survey
 
 NAMESPACE = "http" + "://www.ofd-hannover.la/Identifikation"

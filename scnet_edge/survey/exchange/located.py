@@ -1,11 +1,15 @@
-"""What the formats for pipes share: only what has a chainage, clocks in whole hours, clean text."""
+"""What the formats for pipes share: only what has a chainage, clocks in whole hours, clean XML."""
 
 from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
+from typing import TypeAlias
+from xml.etree import ElementTree
 
 from scnet_edge.errors import InputError
+from scnet_edge.files import write_file
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.report.words import with_sigma
@@ -14,6 +18,7 @@ from scnet_edge.survey.report.words import with_sigma
 UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 logger = logging.getLogger(__name__)
+Tree: TypeAlias = "list[tuple[str, str | Tree | None]]"
 
 
 def with_chainage(survey: Survey, format: str) -> list[Observation]:
@@ -65,3 +70,22 @@ def video_time(observation: Observation) -> str:
         return ""
     seconds = int(observation.time_s)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def write_tree(path: Path, root: ElementTree.Element, children: Tree) -> None:
+    """Write a file in Latin-1, in which these formats are mostly read; the rest is escaped."""
+    grow(root, children)
+    ElementTree.indent(root)
+    write_file(path, ElementTree.tostring(root, encoding="iso-8859-1", xml_declaration=True))
+
+
+def grow(parent: ElementTree.Element, children: Tree) -> None:
+    """Add elements in the order given, which the format prescribes; None and empty are left out."""
+    for name, content in children:
+        if content is None or content in ("", []):
+            continue
+        child = ElementTree.SubElement(parent, name)
+        if isinstance(content, str):
+            child.text = clean(content)
+        else:
+            grow(child, content)

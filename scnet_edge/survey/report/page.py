@@ -7,26 +7,31 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.codes import Codes, Limit, Suggestion, Verdict, judge, suggest
+from scnet_edge.pages import page_template
+from scnet_edge.survey.codes import Codes, Limit, Rating, Suggestion, Verdict, judge, rate, suggest
 from scnet_edge.survey.folder import Survey
-from scnet_edge.survey.ratings import Rating, rate
 from scnet_edge.survey.report import words
-from scnet_edge.survey.report.pictures import Pictures, pictures_of
-from scnet_edge.survey.report.plot import width_plot
-from scnet_edge.survey.report.strip import strip_maps
-from scnet_edge.survey.report.template import page_template
-from scnet_edge.survey.report.timeline import timeline
+from scnet_edge.survey.report.pictures import Pictures, pictures_of, width_plot
+from scnet_edge.survey.report.strip import strip_maps, timeline
 from scnet_edge.survey.sorting import REASONS
+
+if TYPE_CHECKING:
+    import jinja2
 
 REPORT = "report.html"
 FOLDER = Path(__file__).parent
 MAX_SECTIONS = 250  # with pictures; about 0.2 MB each
 SEVERITY: dict[Verdict, int] = {"above": 3, "undecided": 2, "not measured": 1, "within": 0}
+
+
+def report_template(path: Path) -> jinja2.Template:
+    """Return the template of a page that looks and sorts as the reports do."""
+    return page_template(path, style=FOLDER / "report.css", scripts=[FOLDER / "sort.js"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "reasons": REASONS,
         "finished": bool(survey.progress and survey.progress.finished),
     }
-    return page_template(FOLDER, "report.html").render(values)
+    return report_template(FOLDER / REPORT).render(values)
 
 
 def gap_m(survey: Survey) -> float:

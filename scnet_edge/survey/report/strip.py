@@ -1,7 +1,7 @@
 """The strip map: the wall unrolled, chainage to the right; SVG made of numbers alone.
 
 A pipe is cut open at the crown: 12 o'clock is at the top and at the bottom, the invert in the
-middle. A flat wall is shown as it stands.
+middle. A flat wall is shown as it stands. Footage without positions has a timeline instead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from scnet_edge.inspection.records import Gap, Observation
-from scnet_edge.survey.report.plot import nice_ceiling
+from scnet_edge.survey.report.pictures import nice_ceiling
+from scnet_edge.survey.report.words import time_text
 
 WIDTH, LEFT, RIGHT = 1060.0, 62.0, 26.0
 TOP, BOTTOM = 10.0, 30.0  # around a row, for labels
@@ -24,6 +25,7 @@ PLACES = sorted(  # of a number's disc, in its radii from the crack's middle: th
     key=lambda p: math.hypot(*p),
 )
 CLOCKS = ((0, "12"), (3, "3"), (6, "6"), (9, "9"), (12, "12"))
+LANE_HEIGHT = 26.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,3 +228,37 @@ def strip_svg(height: float, drawn: Iterable[str]) -> str:
         f'<svg class="strip" viewBox="0 0 {WIDTH:g} {height:g}" role="img" '
         f'aria-label="Strip map">{hatch}{"".join(drawn)}</svg>'
     )
+
+
+def timeline(
+    observations: Sequence[Observation],
+    *,
+    frames: int,
+    fps: float | None,
+    classes: Mapping[int, str],
+) -> str:
+    """Return an SVG of when each crack was in view, in lanes, for footage without positions."""
+    lanes: list[int] = []  # the last frame of each
+    bars = []
+    row = StripRow(start=0, length=max(frames, 1), low=0, high=1, height=LANE_HEIGHT)
+    for o in sorted(observations, key=lambda o: o.first_frame_id):
+        lane = next((i for i, end in enumerate(lanes) if end < o.first_frame_id), len(lanes))
+        reach = max(o.last_frame_id, o.first_frame_id + int(0.03 * frames))
+        lanes[lane : lane + 1] = [reach]
+        left, right, y = row.x(o.first_frame_id), row.x(reach + 1), TOP + lane * LANE_HEIGHT
+        bars.append(
+            f'<a href="#d{o.seq}"><rect class="bar {classes[o.seq]}" x="{left:.1f}" '
+            f'y="{y + 3:.1f}" width="{max(right - left, 20):.1f}" '
+            f'height="{LANE_HEIGHT - 6:g}" rx="5"/>'
+            f'<text class="in-bar" x="{left + 7:.1f}" y="{y + 18:.1f}">{o.seq}</text></a>'
+        )
+    height = TOP + max(1, len(lanes)) * LANE_HEIGHT + BOTTOM
+    rate, step = (fps or 1.0), nice_ceiling(frames / (fps or 1.0) / 8)
+    ticks = [i * step for i in range(int(frames / rate / step) + 1)]
+    axis = [
+        f'<path class="grid" d="M{row.x(t * rate):.1f} {TOP}V{height - BOTTOM:.1f}"/>'
+        f'<text class="mid" x="{row.x(t * rate):.1f}" y="{height - 12:.1f}">'
+        f"{time_text(t) if fps else f'{t:g}'}</text>"
+        for t in ticks
+    ]
+    return strip_svg(height, axis + bars)

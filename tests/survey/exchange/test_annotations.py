@@ -15,13 +15,13 @@ from hand_made import facts, observation, picture
 from scnet_edge.data.outlines import polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_crack_mask, read_sidecars
 from scnet_edge.survey.exchange import export
 from scnet_edge.survey.exchange.annotations import import_annotations
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Mask
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)

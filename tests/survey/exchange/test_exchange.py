@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.survey.codes import read_codes, suggest
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.exchange import Format, export
 from scnet_edge.survey.exchange.document import document_schema
 from scnet_edge.survey.exchange.geojson import along, distance_m
@@ -26,7 +27,6 @@ from scnet_edge.survey.facts import Progress, Site
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Photograph
 
 CODES = read_codes()

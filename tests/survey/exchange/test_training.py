@@ -15,13 +15,13 @@ from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import InputError, SurveyError
 from scnet_edge.survey.codes import read_codes
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.exchange import export, training
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
 from scnet_edge.survey.review import review
 from scnet_edge.survey.sorting import set_aside
-from scnet_edge.survey.space import DiskLimits
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
 COUNT = 10

@@ -14,6 +14,7 @@ from hand_made import HOSTILE, facts, gap, observation, picture, unscaled
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Gap
 from scnet_edge.survey.codes import find_limit, read_codes, suggest
+from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.facts import Alarm, BundleIdentity, Progress, SeenPicture, Site
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import Journal
@@ -21,7 +22,6 @@ from scnet_edge.survey.recorder import record
 from scnet_edge.survey.report.page import render_report
 from scnet_edge.survey.report.pdf import BROWSERS, print_pdf
 from scnet_edge.survey.report.pictures import pictures_of
-from scnet_edge.survey.space import DiskLimits
 from scnet_edge.types import Photograph
 
 CODES = read_codes()

@@ -5,9 +5,8 @@ from itertools import combinations, pairwise
 import pytest
 from hand_made import gap, observation
 
-from scnet_edge.survey.report.plot import nice_ceiling, width_plot
-from scnet_edge.survey.report.strip import strip_maps
-from scnet_edge.survey.report.timeline import timeline
+from scnet_edge.survey.report.pictures import nice_ceiling, width_plot
+from scnet_edge.survey.report.strip import strip_maps, timeline
 
 
 def points(svg: str) -> list[list[tuple[float, float]]]:
