@@ -160,7 +160,7 @@ PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {
     "workers": measure_workers,
     "counter": lambda asked: measure_counters(asked.work / "counters"),
     "coding": lambda asked: measure_coding(asked.bundle, asked.work / "coding"),
-    "review": lambda asked: measure_review(asked.work / "coding/1/survey", asked.work / "review"),
+    "review": lambda asked: measure_review(asked.work / "coding/8/1/survey", asked.work / "review"),
 }
 
 

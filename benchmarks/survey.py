@@ -19,6 +19,7 @@ from statistics import median
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.robot.run import inspect
@@ -142,12 +143,22 @@ def errors(pairs: list[tuple[Defect, Observation]]) -> dict[str, object]:
 
 def shows(one: Observation, defect: Defect, around_mm: float) -> bool:
     """Return whether most of an observation's outline lies near a crack."""
-    if not one.outline_m_h:
-        return False
-    outline = np.array(one.outline_m_h) * (1000, around_mm / 12)
+    near = _apart_mm(one, defect, around_mm) < NEAR_MM
+    return bool(near.size) and bool(near.any(axis=0).mean() > 0.5)
+
+
+def covers(one: Observation, defect: Defect, around_mm: float) -> bool:
+    """Return whether most of a crack lies near an observation's outline."""
+    near = _apart_mm(one, defect, around_mm) < NEAR_MM
+    return bool(near.size) and bool(near.any(axis=1).mean() > 0.5)
+
+
+def _apart_mm(one: Observation, defect: Defect, around_mm: float) -> npt.NDArray[np.float64]:
+    """Return the distances between the points of a crack and of an outline, (points, points)."""
+    outline = np.array(one.outline_m_h).reshape(-1, 2) * (1000, around_mm / 12)
     way = defect.places_mm()[:, None] - outline[None]
     way[..., 1] = (way[..., 1] + around_mm / 2) % around_mm - around_mm / 2
-    return bool((np.hypot(way[..., 0], way[..., 1]).min(axis=0) < NEAR_MM).mean() > 0.5)
+    return np.hypot(way[..., 0], way[..., 1])
 
 
 if __name__ == "__main__":

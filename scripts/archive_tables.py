@@ -63,14 +63,21 @@ def archive_counter() -> str:
 
 
 def archive_coding() -> str:
-    """Return the pairs that the comparison with a made human coding finds."""
+    """Return the pairs that the comparison with made human codings finds."""
     part = _part("coding")
     rows = [
-        [name.replace("_", " "), str(part[name])]
-        for name in ("cracks", "conditions", "records", "pairs", "pairs_found", "false_pairs")
+        [
+            f"{row['cracks'] / part['metres']:g}",
+            f"{row['off_m']:.2f}",
+            str(row["pairs"]),
+            f"{row['found']} ({100 * row['found'] / row['pairs']:.1f} %)",
+            str(row.get("unclear", 0)),
+            str(row.get("false", 0)),
+        ]
+        for row in part["rows"]
     ]
-    metres = f"{part['rides']} rides of {part['metres']:g} m"
-    return table(("", metres), rows)
+    head = ("cracks a metre", "a person is off by, m (1 sigma)", "true pairs", "found")
+    return table((*head, "called unclear", "false pairs"), rows)
 
 
 def archive_review() -> str:

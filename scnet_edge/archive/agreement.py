@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec.structs import replace as replaced
 
 from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
-from scnet_edge.archive.folder import SURVEY, film_folder, read_archive
+from scnet_edge.archive.folder import SURVEY, film_folder, read_archive, read_cracks
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.archive.media import Media
 from scnet_edge.config import write_json
@@ -65,8 +65,7 @@ def compare_archive(
         elif state.length_m is None:
             left["without a chainage"] += 1
         else:
-            survey = read_survey(film_folder(archive, film) / SURVEY)
-            pairings = compare(survey, film.inspection, tolerances)
+            pairings = compare(read_cracks(archive, film), film.inspection, tolerances)
             found.append(FilmAgreement(film=film, pairings=pairings))
     return found, dict(left)
 

@@ -1,28 +1,38 @@
 """Ours against the human coding of the same film: what agrees, differs, and stands alone.
 
-Two records are of one crack if their stretches along the pipe are no further apart than a
-tolerance, their clock positions too, and the cracks run the same way. Of all ways to pair them one
-to one, that with the most pairs is taken, and of those the nearest. A piece of ours that lies
-within a coded stretch is part of it: a person codes a long crack once.
+Two records may be of one crack if their stretches along the pipe are no further apart than a
+tolerance, their clock positions too, and the cracks run the same way. How likely they are of one
+falls with the distance, the hours, another kind, and what we are less sure of. The pairs that are
+likeliest together count; one that another way to pair is nearly as likely as is `unclear`, for a
+person to see. A piece of ours that lies within a coded stretch is part of it: a person codes a
+long crack once.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import numpy as np
 
 from scnet_edge.archive.coding import CodedInspection, Condition
+from scnet_edge.archive.pairs import likeliest_pairs
 from scnet_edge.inspection.records import Kind, Observation
 from scnet_edge.survey.codes import SURE_SIGMAS
 from scnet_edge.survey.folder import Survey
 
-Verdict = Literal["agrees", "part", "differs", "only ours", "only theirs", "not seen"]
-_FAR = 1e6  # what a pair that must not be costs
+Verdict = Literal["agrees", "part", "unclear", "differs", "only ours", "only theirs", "not seen"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+# Costs are negative logarithms of how likely two records are of one crack.
+_SIGMAS = 3.0  # that a tolerance is wide
+_OTHER_KIND = 2.0  # of a branching crack and a straight one, or of a code that does not say
+_SURE, _UNSURE = 0.9, 0.7  # confidence of nearly all cracks, and below all of them
+_STRANGERS = 6.0  # what two records cost that have nothing to do with each other
+_CLEAR = math.log(1.5)  # so much likelier than the next best way to pair
 _AHEAD_M = 0.5  # a camera sees a little further than where it is
 _EN13508: dict[str, Kind] = {
     "A": "longitudinal",
@@ -60,7 +70,8 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     """One record of ours, one condition of theirs, or both.
 
     Attributes:
-        verdict: `agrees`; `part` of a stretch that another piece of ours agrees with; `differs`,
+        verdict: `agrees`; `part` of a stretch that another piece of ours agrees with; `unclear`,
+            the likeliest of several ways to pair that are nearly as likely; `differs`,
             a crack that runs another way or that the person coded as something else; `only ours`;
             `only theirs`; `not seen`, coded where we did not look.
     """
@@ -78,15 +89,18 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     """
     ways = survey.facts.mode != "wall"
     ours = [o for o in survey.observations if o.start_m is not None and o.review != "rejected"]
-    coded = [c for c in inspection.conditions if c.distance_m is not None]
-    cracks = [c for c in coded if kind_of(c.code) is not None]
-    others = [c for c in coded if is_damage(c.code)]
+    placed = [c for c in inspection.conditions if c.distance_m is not None]
+    cracks = [c for c in placed if kind_of(c.code) is not None]
+    others = [c for c in placed if is_damage(c.code)]
     pairings: list[Pairing] = []
 
     def settle(verdict: Verdict, theirs: list[Condition], *, alike: bool) -> None:
-        alike = alike and ways
-        for i, j in assign(ours, theirs, lambda o, c: _cost(o, c, tolerances, alike=alike)):
-            pairings.append(Pairing(verdict=verdict, ours=ours[i], theirs=theirs[j]))
+        costs = [[_cost(o, c, tolerances, alike=alike and ways) for c in theirs] for o in ours]
+        for pair in likeliest_pairs(np.array(costs).reshape(len(ours), len(theirs))):
+            coded = theirs[pair.column]
+            clear = pair.margin >= _CLEAR or coded.end_m is not None or not alike
+            said: Verdict = verdict if clear else "unclear"
+            pairings.append(Pairing(verdict=said, ours=ours[pair.row], theirs=coded))
         paired = {id(p.ours) for p in pairings} | {id(p.theirs) for p in pairings}
         ours[:] = [o for o in ours if id(o) not in paired]
         theirs[:] = [c for c in theirs if id(c) not in paired]
@@ -95,8 +109,8 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     stretches = [p.theirs for p in pairings if p.theirs is not None]
     for piece in list(ours):
         costs = [(_cost(piece, c, tolerances, alike=ways), i) for i, c in enumerate(stretches)]
-        cost, i = min(costs, default=(_FAR, -1))
-        if cost < _FAR and stretches[i].end_m is not None:
+        cost, i = min(costs, default=(math.inf, -1))
+        if cost < math.inf and stretches[i].end_m is not None:
             pairings.append(Pairing(verdict="part", ours=piece, theirs=stretches[i]))
             ours.remove(piece)
     settle("differs", cracks, alike=False)
@@ -108,33 +122,21 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     return sorted(pairings, key=_place)
 
 
-def assign(
-    ours: list[Observation],
-    theirs: list[Condition],
-    cost: Callable[[Observation, Condition], float],
-) -> list[tuple[int, int]]:
-    """Return pairs of indices: as many as can be, and of all such pairings the cheapest."""
-    if not ours or not theirs:
-        return []
-    from scipy.optimize import linear_sum_assignment
-
-    costs = np.array([[cost(o, c) for c in theirs] for o in ours])  # (ours, theirs)
-    rows, columns = linear_sum_assignment(costs)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if costs[i, j] < _FAR]
-
-
 def scores(pairings: Sequence[Pairing]) -> dict[str, float | None]:
     """Return precision and recall as the person sees it, None where there is nothing to divide.
 
     Precision: of our records, those that agree with a coded crack or are part of one. Recall: of
-    the cracks coded where we looked, those that a record of ours agrees with.
+    the cracks coded where we looked, those that a record of ours agrees with. What is unclear
+    counts in neither.
     """
     counts = Counter(p.verdict for p in pairings)
-    ours = [p for p in pairings if p.ours is not None]
+    ours = [p for p in pairings if p.ours is not None and p.verdict != "unclear"]
     theirs = [
         p
         for p in pairings
-        if p.theirs is not None and p.verdict not in ("part", "not seen") and kind_of(p.theirs.code)
+        if p.theirs is not None
+        and p.verdict not in ("part", "unclear", "not seen")
+        and kind_of(p.theirs.code)
     ]
     right = counts["agrees"] + counts["part"]
     return {
@@ -144,22 +146,36 @@ def scores(pairings: Sequence[Pairing]) -> dict[str, float | None]:
 
 
 def _cost(o: Observation, c: Condition, tolerances: Tolerances, *, alike: bool) -> float:
-    """Return how far apart two records are, in tolerances; `_FAR` if they are not of one crack."""
+    """Return the cost of a pair: below 0 if it is likelier than two strangers, else infinite.
+
+    A person notes where a crack begins, or where it is seen best: the tolerance counts from the
+    nearest point of ours, the likelihood from its start.
+    """
     assert o.start_m is not None
     assert c.distance_m is not None
     end_m = o.start_m if o.end_m is None else o.end_m
     ends_m = sorted((c.distance_m, c.distance_m if c.end_m is None else c.end_m))
     apart_m = max(0.0, o.start_m - ends_m[1], ends_m[0] - end_m)
+    from_start_m = max(0.0, o.start_m - ends_m[1], ends_m[0] - o.start_m)
     allowed_m = tolerances.distance_m + SURE_SIGMAS * (o.start_sigma_m or 0.0)
     apart_h = _hours_apart(o, c)
     kinds = (o.kind, kind_of(c.code))
     same = kinds[0] == kinds[1]
     fits = same or "multiple" in kinds or "unknown" in kinds
     if apart_m > allowed_m or apart_h > tolerances.clock_h or (alike and not fits):
-        return _FAR
-    return (
-        apart_m / max(allowed_m, 1e-9) + apart_h / max(tolerances.clock_h, 1e-9) + 0.5 * (not same)
+        return math.inf
+    sure = min(1.0, max(0.05, (o.confidence - _UNSURE) / (_SURE - _UNSURE)))
+    cost = (
+        _squared(min(from_start_m, allowed_m), allowed_m)
+        + _squared(apart_h, tolerances.clock_h)
+        + (0.0 if same else _OTHER_KIND)
+        - math.log(sure)
     )
+    return min(cost - _STRANGERS, -1e-6)
+
+
+def _squared(apart: float, tolerance: float) -> float:
+    return (_SIGMAS * apart / max(tolerance, 1e-9)) ** 2 / 2
 
 
 def _hours_apart(o: Observation, c: Condition) -> float:

@@ -49,6 +49,7 @@ from scnet_edge.survey.begin import facts_of, open_survey
 from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
+from scnet_edge.survey.sorting import set_aside
 from scnet_edge.types import Captured
 from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import Source, open_source
@@ -240,7 +241,7 @@ def _describe(film: ManifestRow, survey: Survey, odometry: str, cut: CutShort | 
         state="inspected" if cut is None else "cut",
         reason="" if cut is None else str(cut),
         frames=0 if progress is None else progress.frames,
-        cracks=len(survey.observations),
+        cracks=len(set_aside(survey).observations),
         length_m=survey.length_m,
         odometry=odometry,
     )

@@ -31,6 +31,7 @@ from scnet_edge.survey.database import COMPANIONS, migrate
 from scnet_edge.survey.evidence import write_sidecar
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import JOURNAL, RESERVE
+from scnet_edge.survey.sorting import set_aside
 
 FACTS, MANIFEST, FILMS, DONE, SURVEY = (
     "archive.json",
@@ -123,6 +124,15 @@ def read_archive(folder: Path) -> tuple[Job, ArchiveManifest, dict[str, Done]]:
 def film_folder(folder: Path, film: ManifestRow) -> Path:
     """Return the folder of one film's results."""
     return folder / FILMS / film.film_id
+
+
+def read_cracks(folder: Path, film: ManifestRow) -> Survey:
+    """Return the survey of a film that is done; joints, water lines and the unsure stand aside.
+
+    Raises:
+        SurveyError: it is damaged.
+    """
+    return set_aside(read_survey(film_folder(folder, film) / SURVEY))
 
 
 def own_film_folder(folder: Path, film: ManifestRow) -> Path:

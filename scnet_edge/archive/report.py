@@ -19,13 +19,20 @@ from scnet_edge.archive.agreement import (
     totals,
 )
 from scnet_edge.archive.compare import Pairing, Tolerances
-from scnet_edge.archive.folder import SURVEY, Done, Job, film_folder, own_film_folder, read_archive
+from scnet_edge.archive.folder import (
+    SURVEY,
+    Done,
+    Job,
+    own_film_folder,
+    read_archive,
+    read_cracks,
+)
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
 from scnet_edge.survey.codes import Codes, Limit, Rating, judge, rate, suggest
 from scnet_edge.survey.evidence import SNAPSHOTS
-from scnet_edge.survey.folder import Survey, read_survey
+from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.survey.report import words
 from scnet_edge.survey.report.page import render_report, report_template
@@ -81,7 +88,7 @@ def write_report(archive: Path, codes: Codes, limit_name: str, limit: Limit) -> 
     for film in manifest.films:
         state = done.get(film.film_id)
         if state is not None and state.state != "failed":
-            survey = read_survey(film_folder(archive, film) / SURVEY)
+            survey = read_cracks(archive, film)
             place = own_film_folder(archive, film)
             _write_own_report(place, survey, codes, limit_name, limit)
             pipes.append(_pipe(film, state, survey, codes, limit, by_film.get(film.film_id)))

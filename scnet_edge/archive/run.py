@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-from scnet_edge.archive.cluster import work_on_cluster
+from scnet_edge.archive.cluster import join_cluster
 from scnet_edge.archive.folder import (
     DONE,
     Done,
@@ -19,6 +19,7 @@ from scnet_edge.archive.folder import (
     read_archive,
     read_done,
 )
+from scnet_edge.archive.processes import ProcessCrew
 from scnet_edge.archive.workers import work
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import lock_folder
@@ -74,18 +75,11 @@ def run_archive(
         begin(len(rows.films) - len(todo), len(rows.films))
         ended = stop or threading.Event()
         if crew == "ray":
-            work_on_cluster(
-                todo,
-                job,
-                archive,
-                workers=workers,
-                address=address,
-                gpus=gpus,
-                report=report,
-                stop=ended,
-            )
+            with join_cluster(address, job, archive, gpus) as actors:
+                work(todo, archive, actors, workers=workers, report=report, stop=ended)
         else:
-            work(todo, job, archive, workers=workers, report=report, stop=ended)
+            processes = ProcessCrew(job, archive)
+            work(todo, archive, processes, workers=workers, report=report, stop=ended)
 
 
 def _check_odometry(job: Job) -> None:

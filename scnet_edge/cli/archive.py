@@ -77,7 +77,7 @@ def run(
         Literal["processes", "ray"], typer.Option(help="Worker processes here, or a Ray cluster.")
     ] = "processes",
     address: Annotated[
-        str, typer.Option(help="Of the Ray cluster: auto, HOST:6379, ray://HOST:10001.")
+        str, typer.Option(help="Of the Ray cluster: auto, HOST:6379; local starts one here.")
     ] = "auto",
     gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU for a Ray worker.")] = 0.0,
     runtime: Annotated[
@@ -214,7 +214,7 @@ def compare(
         write_confirmed,
         write_pairings,
     )
-    from scnet_edge.archive.compare import Tolerances
+    from scnet_edge.archive.compare import VERDICTS, Tolerances
     from scnet_edge.archive.report import write_disagreements
     from scnet_edge.folders import check_file
 
@@ -224,7 +224,7 @@ def compare(
     agreements, left = compare_archive(results, tolerances)
     counts, score = totals(agreements)
     typer.echo(f"{len(agreements)} films compared, within {distance:g} m and {clock:g} h")
-    for verdict in ("agrees", "part", "differs", "only ours", "only theirs", "not seen"):
+    for verdict in VERDICTS:
         typer.echo(f"{counts[verdict]:8,d}  {verdict}")
     for name, value in score.items():
         typer.echo(f"{'-' if value is None else f'{100 * value:.1f} %':>8}  {name}")

@@ -15,12 +15,12 @@ from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import (
     Tolerances,
     Verdict,
-    assign,
     compare,
     is_damage,
     kind_of,
     scores,
 )
+from scnet_edge.archive.pairs import likeliest_pairs
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey
@@ -99,27 +99,50 @@ def test_where_we_did_not_look_nothing_is_missed() -> None:
     assert verdicts([rejected], [code(3.0)]) == ["only theirs"]
 
 
-def test_the_nearest_pairing_of_the_most_pairs_is_found() -> None:
+def test_the_likeliest_pairing_is_found_and_what_each_pair_adds_to_it() -> None:
     chance = np.random.default_rng(3)
-    for _ in range(40):
+    for _ in range(60):
         n, m = chance.integers(1, 5, 2)
-        costs = chance.uniform(0, 2, (n, m))
-        costs[chance.random((n, m)) < 0.4] = 1e6
-        rows, columns = list(range(n)), list(range(m))
-        found = assign(rows, columns, lambda i, j, c=costs: float(c[i, j]))
-        wide = range(max(n, m))
-        best = min(
-            (
-                -sum(i < n and j < m and costs[i, j] < 1e6 for i, j in enumerate(order)),
-                sum(
-                    costs[i, j]
-                    for i, j in enumerate(order)
-                    if i < n and j < m and costs[i, j] < 1e6
-                ),
-            )
-            for order in itertools.permutations(wide)
-        )
-        assert (-len(found), sum(costs[i, j] for i, j in found)) == pytest.approx(best)
+        costs = chance.uniform(-2, 1, (n, m))
+        costs[chance.random((n, m)) < 0.4] = np.inf
+        found = likeliest_pairs(costs)
+        assert sum(costs[p.row, p.column] for p in found) == pytest.approx(least(costs))
+        for p in found:
+            without = costs.copy()
+            without[p.row, p.column] = np.inf
+            assert p.margin == pytest.approx(least(without) - least(costs))
+
+
+def least(costs: np.ndarray) -> float:
+    """Return the least cost of all ways to pair, each tried."""
+    n, m = costs.shape
+    square = np.zeros((n + m, n + m))
+    square[:n, :m] = np.minimum(costs, 0)
+    ways = itertools.permutations(range(n + m), n)
+    return float(min(square[range(n), way].sum() for way in ways))
+
+
+def test_two_far_pairs_are_not_made_where_one_near_pair_explains_the_records() -> None:
+    ours, theirs = [crack(1, 3.0), crack(2, 3.45)], [code(3.45), code(3.9)]
+    assert verdicts(ours, theirs) == ["only ours", "agrees", "only theirs"]
+
+
+def test_a_pair_that_another_is_as_likely_as_is_unclear_and_counts_for_nobody() -> None:
+    ours = [crack(1, 3.0), crack(2, 3.2)]
+    assert sorted(verdicts(ours, [code(3.1)])) == ["only ours", "unclear"]
+    assert verdicts(ours, [code(2.9)]) == ["agrees", "only ours"]
+    coded = CodedInspection(system="m150", pipe="1", conditions=(code(3.1),))
+    found = compare(survey(ours), coded, Tolerances())
+    assert scores(found) == {"precision": 0.0, "recall": None}
+
+
+def test_of_two_records_that_lie_alike_the_surer_one_is_taken() -> None:
+    ours = [crack(1, 3.0, confidence=0.72), crack(2, 3.2, confidence=0.9)]
+    coded = CodedInspection(system="m150", pipe="1", conditions=(code(3.1),))
+    (pair,) = [p for p in compare(survey(ours), coded, Tolerances()) if p.theirs]
+    assert pair.verdict == "agrees"
+    assert pair.ours is not None
+    assert pair.ours.seq == 2
 
 
 def test_a_made_coding_of_many_pipes_is_found_again() -> None:

@@ -16,7 +16,7 @@ import drives
 import pytest
 from hand_made import facts, observation
 
-from scnet_edge.archive import workers
+from scnet_edge.archive import processes, workers
 from scnet_edge.archive.chainage import coded_readings, with_chainage, write_readings
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.film import _odometry_of, inspect_film, setup_of
@@ -157,17 +157,17 @@ def test_a_film_that_always_takes_its_worker_with_it_is_given_up(
     films: Path, job: Job, tmp_path: Path
 ) -> None:
     film = scan(films).films[0]
-    worker = workers._Worker(Dead(), None)
-    deaths = workers.Counter[tuple[str, int]]()
+    worker = processes.WorkerProcess(Dead(), None)
+    deaths = workers.Deaths()
     for _ in range(workers.DEATHS - 1):
-        assert workers._fallen(film, worker, tmp_path, deaths) is None
-    lost = workers._fallen(film, worker, tmp_path, deaths)
+        assert workers.count_death(film, worker, tmp_path, deaths) is None
+    lost = workers.count_death(film, worker, tmp_path, deaths)
     assert lost is not None
     assert (lost.state, lost.film) == ("failed", film.film_id)
     assert "4 times (signal 11)" in lost.reason
     deaths[workers.STARTING] = workers.STARTS - 1
     with pytest.raises(EngineError, match="as they started"):
-        workers._fallen(None, worker, tmp_path, deaths)
+        workers.count_death(None, worker, tmp_path, deaths)
 
 
 class Dead:

@@ -1,0 +1,68 @@
+"""Which records of two lists belong together: the likeliest pairs, and how sure each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Costs = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A row and a column that belong together.
+
+    Attributes:
+        margin: by how much all pairs together would be less likely without this one, as the
+            logarithm of a ratio; 0 where another way to pair is as likely.
+    """
+
+    row: int
+    column: int
+    margin: float
+
+
+def likeliest_pairs(costs: Costs) -> list[Pair]:
+    """Return pairs, one to one, of the least cost together; what costs more than 0 stays alone.
+
+    Args:
+        costs: (rows, columns), the negative logarithm of how much likelier two belong together
+            than not; infinite where they cannot.
+    """
+    return [pair for rows, columns in _groups(costs) for pair in _pairs_of(costs, rows, columns)]
+
+
+def _groups(costs: Costs) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield rows and columns that nothing connects with the others."""
+    free = dict.fromkeys(range(costs.shape[0]))
+    possible = costs < 0
+    while free:
+        rows, columns = [free.popitem()[0]], list[int]()
+        for row in rows:  # grows on the way
+            for column in map(int, np.flatnonzero(possible[row])):
+                if column not in columns:
+                    columns.append(column)
+                    more = [r for r in map(int, np.flatnonzero(possible[:, column])) if r in free]
+                    rows += [r for r in more if free.pop(r, r) is None]
+        if columns:
+            yield sorted(rows), sorted(columns)
+
+
+def _pairs_of(costs: Costs, rows: list[int], columns: list[int]) -> Iterator[Pair]:
+    part = np.minimum(costs[np.ix_(rows, columns)], 0.0)
+    least, chosen = _solve(part)
+    for i, j in chosen:
+        without = part.copy()
+        without[i, j] = 0.0
+        yield Pair(rows[i], columns[j], _solve(without)[0] - least)
+
+
+def _solve(costs: Costs) -> tuple[float, list[tuple[int, int]]]:
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(costs)
+    pairs = [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if costs[i, j] < 0]
+    return float(sum(costs[i, j] for i, j in pairs)), pairs
