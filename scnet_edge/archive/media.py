@@ -16,8 +16,21 @@ from typing import TypeVar
 
 T = TypeVar("T")
 FILMS = {
-    *(".mpg", ".mpeg", ".m2p", ".vob", ".ts", ".mts", ".m2ts", ".mp4", ".m4v", ".mov"),
-    *(".avi", ".wmv", ".asf", ".mkv", ".webm", ".dv", ".3gp", ".flv"),
+    *(
+        ".mpg",
+        ".mpeg",
+        ".mp2",
+        ".m2v",
+        ".m2p",
+        ".vob",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".mp4",
+        ".m4v",
+        ".mov",
+    ),
+    *(".mp4", ".m4v", ".mov", ".avi", ".wmv", ".asf", ".mkv", ".webm", ".dv", ".3gp", ".flv"),
 }
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
 
@@ -33,11 +46,18 @@ def is_picture(name: str) -> bool:
 
 
 def decode_path(path: bytes) -> str:
-    """Return a path as text: UTF-8, or else the Windows code page of western Europe."""
+    """Return a path as text: each name in UTF-8, or else the code page of western Europe.
+
+    The folders of an archive come from different disks, and so does the way to write their names.
+    """
+    return "/".join(map(_decode_name, path.split(b"/")))
+
+
+def _decode_name(name: bytes) -> str:
     try:
-        return path.decode()
+        return name.decode()
     except UnicodeDecodeError:
-        return path.decode("cp1252", errors="replace")
+        return name.decode("cp1252", errors="replace")
 
 
 def parts_of(reference: str) -> list[str]:
@@ -94,7 +114,7 @@ def _alike(parts: list[str], path: bytes) -> int:
 
 def _count_shared(database: bytes, path: bytes) -> int:
     """Return how many leading folders a database and a file share."""
-    return _count_leading(database.split(b"/")[:-1], path.split(b"/")[:-1])
+    return _count_leading(decode_path(database).split("/")[:-1], decode_path(path).split("/")[:-1])
 
 
 def _count_leading(one: Sequence[T], other: Sequence[T]) -> int:

@@ -205,6 +205,7 @@ def _index(
         "failed": failed,
         "unread": unread,
         "lost": lost,
+        "unknown": [r for r in manifest.rows if r.kind == "database" and r.state == "unreadable"],
         "claimed": [r for r in manifest.films if r.state == "claimed"],
         "metres": sum(p.done.length_m or 0.0 for p in pipes),
         "cracks": sum(p.cracks for p in pipes),

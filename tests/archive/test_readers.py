@@ -12,8 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from scnet_edge.archive.coding import CodedInspection, Condition
+from scnet_edge.archive.media import is_film
 from scnet_edge.archive.readers import is_database, read_inspections, values
-from scnet_edge.archive.readers.values import clock, code_of, film_time, number
+from scnet_edge.archive.readers.values import clock, code_of, film_time, iso_date, number
 from scnet_edge.errors import InputError
 
 
@@ -235,3 +236,35 @@ def test_codes_stand_with_their_characters_apart() -> None:
     assert code_of("BCD") == "BCD"
     assert code_of("FM ") == "FM"
     assert code_of("BSV") == "BSV"  # PACP: broken, soil visible
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-30", "2026-11-30"),
+        ("2014-01-31 00:00:00.000", "2014-01-31"),
+        ("20261130", "2026-11-30"),
+        ("12.05.2026", "2026-05-12"),
+        ("12/31/2025", "2025-12-31"),
+        ("01/31/14 13:41:58", "2014-01-31"),
+        ("May 2019", "May 2019"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_days_become_iso_8601(text: str | None, expected: str) -> None:
+    assert iso_date(text) == expected
+
+
+def test_a_pipe_without_a_name_is_called_by_its_nodes(tmp_path: Path) -> None:
+    """As some programs write DWA-M 150: no HG001, a decimal comma, a film of MPEG-2 as .mp2."""
+    (tmp_path / "m150.xml").write_text(
+        "<DATA><HG><HG003>A1</HG003><HG004>A2</HG004><HG306>300</HG306><HG307/><HG310>35,12</HG310>"
+        "<HI><HI104>22.04.2014</HI104><HI116>1_1.mp2</HI116>"
+        "<HZ><HZ001>9,8</HZ001><HZ002>BBA</HZ002></HZ></HI></HG></DATA>",
+        encoding="utf-8",
+    )
+    found = only(tmp_path / "m150.xml")
+    assert (found.pipe, found.date, found.length_m) == ("A1-A2", "2014-04-22", 35.12)
+    assert (found.diameter_mm, found.conditions[0].distance_m) == (300.0, 9.8)
+    assert all(map(is_film, found.films))

@@ -13,7 +13,7 @@ import pytest
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, read_manifest, write_manifest
 from scnet_edge.archive.match import same_inspection
-from scnet_edge.archive.media import Media
+from scnet_edge.archive.media import Media, decode_path
 from scnet_edge.archive.scan import container_of, scan, summary
 from scnet_edge.errors import InputError
 
@@ -28,6 +28,13 @@ def put(path: Path, data: bytes = MPEG) -> Path:
 
 def rows(manifest: ArchiveManifest) -> dict[str, ManifestRow]:
     return {row.path: row for row in manifest.rows}
+
+
+def test_each_name_of_a_path_is_decoded_by_itself() -> None:
+    """A folder from one disk, a file in it from another."""
+    assert decode_path("Süd/".encode() + "Straße 7.avi".encode("latin-1")) == "Süd/Straße 7.avi"
+    media = Media.of([b"S\xfcd/P/1.jpg", b"Nord/P/1.jpg"])
+    assert media.find("P\\1.jpg", "Süd/job.db3".encode()) == [b"S\xfcd/P/1.jpg"]
 
 
 def test_films_pictures_and_databases_find_each_other(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from scnet_edge.archive.readers.values import (
     code_of,
     direction_of,
     film_time,
+    iso_date,
     join_stretches,
     number,
     positive,
@@ -30,15 +31,17 @@ def read_m150(root: Element) -> list[CodedInspection]:
 
 
 def _of_pipe(pipe: Element) -> Iterator[CodedInspection]:
+    nodes = text_at(pipe, "HG003"), text_at(pipe, "HG004")
+    named = text_at(pipe, "HG001") or text_at(pipe, "HG002")
     for inspection in all_of(pipe, "HI"):
         film = text_at(inspection, "HI116")
         yield CodedInspection(
             system="m150",
-            pipe=text_at(pipe, "HG001") or text_at(pipe, "HG002"),
-            from_node=text_at(pipe, "HG003"),
-            to_node=text_at(pipe, "HG004"),
+            pipe=named or "-".join(filter(None, nodes)),  # not every program names pipes
+            from_node=nodes[0],
+            to_node=nodes[1],
             direction=direction_of(text_at(inspection, "HI101")),
-            date=text_at(inspection, "HI104"),
+            date=iso_date(text_at(inspection, "HI104")),
             diameter_mm=positive(text_at(pipe, "HG307")) or positive(text_at(pipe, "HG306")),
             material=text_at(pipe, "HG304"),
             length_m=positive(text_at(pipe, "HG314")) or positive(text_at(pipe, "HG310")),

@@ -27,6 +27,7 @@ from scnet_edge.archive.readers.values import (
     direction_of,
     encoding_of,
     film_time,
+    iso_date,
     join_stretches,
     number,
     plain,
@@ -73,6 +74,8 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     tables = set(text_of(_run("mdb-tables", "-1", str(path.absolute()))).split("\n"))
     prefix = "PACP_" if "PACP_Inspections" in tables else ""
     if f"{prefix}Inspections" not in tables or f"{prefix}Conditions" not in tables:
+        if "S_T" in tables:
+            raise InputError("a project of WinCan 8, which is not read; export DWA-M 150 XML")
         raise InputError("an Access database without PACP_Inspections and PACP_Conditions")
     rows = {}
     for table in TABLES:
@@ -160,7 +163,7 @@ def _inspections(tables: dict[str, list[Row]]) -> Iterator[CodedInspection]:
             from_node=row.get("Upstream_MH", ""),
             to_node=row.get("Downstream_MH", ""),
             direction=direction_of(row.get("Direction")),
-            date=_date(row.get("Inspection_Date") or row.get("Date", "")),
+            date=iso_date(row.get("Inspection_Date") or row.get("Date", "")),
             diameter_mm=None if size is None else size * (1.0 if metric else INCH_MM),
             material=row.get("Material", ""),
             length_m=None if surveyed is None else surveyed * length_m,
@@ -195,10 +198,3 @@ def _media(row: Row, kind: str) -> str:
     folder = row.get(f"{kind}_Location" if kind == "Video" else "Image_Path", "")
     name = row.get("Video_Name" if kind == "Video" else "Image_Reference", "")
     return f"{folder}\\{name}" if folder and name and folder not in name else name
-
-
-def _date(text: str) -> str:
-    """Return `20261130` and `2026-11-30 00:00:00` as ISO 8601, other forms as they stand."""
-    if re.fullmatch(r"\d{8}", text):
-        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    return text[:10]

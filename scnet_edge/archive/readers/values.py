@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -118,6 +120,19 @@ def film_time(value: object) -> float | None:
     for part in known:
         seconds = 60 * seconds + part
     return seconds
+
+
+def iso_date(value: object) -> str:
+    """Return a day as ISO 8601: `20261130`, `2026-11-30 08:00:00`, `30.11.2026`, `11/30/2026`.
+
+    With strokes the month comes first, as in PACP. Other forms stay as they stand.
+    """
+    text = plain(value)
+    day = re.split(r"[ T]", text)[0]
+    for form in ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%m/%d/%Y", "%m/%d/%y"):
+        with suppress(ValueError):
+            return datetime.strptime(day, form).date().isoformat()
+    return text[:10]
 
 
 def code_of(*parts: object) -> str:

@@ -23,6 +23,7 @@ from scnet_edge.archive.readers.values import (
     code_of,
     direction_of,
     film_time,
+    iso_date,
     join_stretches,
     number,
     plain,
@@ -181,7 +182,7 @@ def _inspections(tables: dict[str, Rows], operators: dict[str, str]) -> Iterator
             from_node=from_node,
             to_node=to_node,
             direction=direction_of(row.get("INS_InspectionDir")),
-            date=plain(row.get("INS_StartDate"))[:10],
+            date=iso_date(row.get("INS_StartDate")),
             diameter_mm=positive(section.get("OBJ_Size1")),
             material=plain(section.get("OBJ_Material")),
             length_m=positive(row.get("INS_InspectedLength"))
