@@ -4,7 +4,7 @@ python -m benchmarks.archive BUNDLE --work FOLDER [--only PART ...] [--out FILE.
 
 scan     200 films in six containers, five database formats, three broken: all accounted for?
 kills    all of them inspected twice, undisturbed and with 60 kills of workers: the same bytes?
-workers  one worker process and two, in turns: films a minute, processor seconds a film
+workers  one worker and two, in turns: processes, Ray if it is installed, a plain script
 counter  distance counters drawn over made films: readings within 0.05 m
 coding   simulated rides against a human coding made from their truth: pairs of one crack
 review   the server of the review page with 500 records of such a ride: seconds to list, to say
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -27,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,10 +36,11 @@ from typing import Any
 from benchmarks.archive_coding import measure_coding
 from benchmarks.archive_counter import measure_counters
 from benchmarks.archive_films import make_archive
+from benchmarks.archive_plain import run_plain
 from benchmarks.archive_review import measure_review
 from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import ArchiveManifest, read_manifest, write_manifest
-from scnet_edge.archive.run import run_archive, status_of
+from scnet_edge.archive.run import Crew, run_archive, status_of
 from scnet_edge.archive.scan import scan, summary
 from scnet_edge.bundle.manifest import FUSED
 from scnet_edge.bundle.manifest import read_manifest as read_bundle
@@ -124,33 +127,49 @@ def measure_kills(asked: Asked) -> dict[str, Any]:
 
 
 def measure_workers(asked: Asked) -> dict[str, Any]:
-    """Return the films a minute of one worker process and of two, in turns."""
+    """Return the films a minute of one worker and of two, in turns, by what they are.
+
+    Worker processes, actors of Ray where it is installed, and a plain script that keeps nothing.
+    """
     _make_films(asked)
     whole = scan(asked.work / "archive")
     whole_films = [row for row in whole.films if row.state == "matched"][:FILMS_A_TURN]
     manifest = asked.work / "few.parquet"
-    write_manifest(manifest, ArchiveManifest(root=whole.root, rows=tuple(whole_films)))
-    films_a_minute: dict[int, list[float]] = {1: [], 2: []}
+    few = ArchiveManifest(root=whole.root, rows=tuple(whole_films))
+    write_manifest(manifest, few)
+    kinds = ["processes", "plain script", *(["ray"] if find_spec("ray") else [])]
+    films_a_minute = {kind: {1: list[float](), 2: list[float]()} for kind in kinds}
     processor_s: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(TURNS):
-        for workers in (1, 2):
+        for kind, workers in itertools.product(kinds, (1, 2)):
             out = asked.work / "turn"
             shutil.rmtree(out, ignore_errors=True)
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             done_s = list[float]()
-            _run(asked, manifest, out, workers=workers, done_s=done_s)
+            if kind == "plain script":
+                done_s = run_plain(asked.bundle, few, workers=workers)
+            else:
+                crew: Crew = "ray" if kind == "ray" else "processes"
+                _run(asked, manifest, out, workers=workers, crew=crew, done_s=done_s)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            if kind == "processes":
+                used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                processor_s[workers].append(used_s / len(whole_films))
             # From the first film on: workers start once, an archive takes days.
-            films_a_minute[workers].append(60 * (len(done_s) - 1) / (done_s[-1] - done_s[0]))
-            processor_s[workers].append(used_s / len(whole_films))
-    ratios = [two / one for one, two in zip(*films_a_minute.values(), strict=True)]
+            minutes = (done_s[-1] - done_s[0]) / 60
+            films_a_minute[kind][workers].append((len(done_s) - 1) / minutes)
     return {
         "films_a_turn": len(whole_films),
         "turns": TURNS,
-        "films_a_minute": {w: round(median(v), 1) for w, v in films_a_minute.items()},
+        "films_a_minute": {
+            kind: {w: round(median(v), 1) for w, v in by_workers.items()}
+            for kind, by_workers in films_a_minute.items()
+        },
         "processor_s_a_film": {w: round(median(v), 2) for w, v in processor_s.items()},
-        "two_against_one": [round(ratio, 2) for ratio in ratios],
+        "two_against_one": {
+            kind: [round(two / one, 2) for one, two in zip(*by_workers.values(), strict=True)]
+            for kind, by_workers in films_a_minute.items()
+        },
     }
 
 
@@ -184,6 +203,7 @@ def _run(
     out: Path,
     *,
     workers: int,
+    crew: Crew = "processes",
     kills: list[float] | None = None,
     done_s: list[float] | None = None,
 ) -> float:
@@ -207,7 +227,7 @@ def _run(
             done_s.append(time.monotonic())
 
     try:
-        run_archive(manifest, job, out, workers=workers, report=report)
+        run_archive(manifest, job, out, workers=workers, crew=crew, address="local", report=report)
     finally:
         ended.set()
     return round(time.monotonic() - start_s, 1)

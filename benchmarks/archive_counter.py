@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from scnet_edge.inspection.osd_counter import CounterPlace
 from scnet_edge.inspection.osd_odometry import Counter, read_counter
@@ -18,6 +19,7 @@ from scnet_edge.types import Frame
 
 FPS, FRAMES, SIZE_HW = 25, 750, (576, 720)
 NEAR_M = 0.05
+COMBED = ("-vf", "tinterlace=interleave_top", "-flags", "+ilme+ildct", "-r", str(FPS))
 Corner = tuple[int, int]
 
 
@@ -30,6 +32,9 @@ class Style:
         at: x and y of the lower left corner of the text.
         box: draw the text on a dark bar.
         codec: how FFmpeg writes the film.
+        font: one of OpenCV's, or None for Pillow's own outline font.
+        suffix: of the film.
+        frames_per_s: that are drawn; an interlaced film shows two of them as one.
     """
 
     form: str
@@ -37,6 +42,9 @@ class Style:
     size: float
     box: bool
     codec: tuple[str, ...]
+    font: int | None = cv2.FONT_HERSHEY_SIMPLEX
+    suffix: str = ".mpg"
+    frames_per_s: int = FPS
 
 
 STYLES = {
@@ -51,7 +59,38 @@ STYLES = {
         True,
         ("-c:v", "mpeg2video", "-b:v", "5M", "-flags", "+ilme+ildct", "-vf", "setfield=tff"),
     ),
-    "small": Style("{:.1f}m", (40, 40), 0.6, False, ("-c:v", "mpeg4", "-b:v", "1500k")),
+    "small": Style(
+        "{:.1f}m", (40, 40), 0.6, False, ("-c:v", "mpeg4", "-b:v", "1500k"), suffix=".avi"
+    ),
+    "combed": Style(
+        "{:07.2f} m",
+        (60, 540),
+        0.9,
+        False,
+        (*("-c:v", "mpeg2video", "-b:v", "3M"), *COMBED),
+        frames_per_s=2 * FPS,
+    ),
+    "outline font": Style(
+        "{:.2f}m", (500, 60), 34, False, ("-c:v", "mpeg2video", "-b:v", "2M"), font=None
+    ),
+    "serif, DV": Style(
+        "{:06.2f}",
+        (60, 60),
+        1.0,
+        True,
+        ("-c:v", "dvvideo", "-pix_fmt", "yuv420p"),
+        font=cv2.FONT_HERSHEY_COMPLEX,
+        suffix=".avi",
+    ),
+    "thin, WMV": Style(
+        "{:.2f} m",
+        (540, 540),
+        1.8,
+        False,
+        ("-c:v", "wmv2", "-b:v", "1500k"),
+        font=cv2.FONT_HERSHEY_PLAIN,
+        suffix=".wmv",
+    ),
 }
 
 
@@ -60,22 +99,25 @@ def measure_counters(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     rows = {}
     for name, style in STYLES.items():
-        film = folder / f"{name}.{'mpg' if style.codec[1] == 'mpeg2video' else 'avi'}"
+        film = folder / f"{name}{style.suffix}"
         shown, place = _write(film, style)
-        rows[f"{name}, place given"] = _read(film, shown, place)
-        rows[f"{name}, place found"] = _read(film, shown, None)
+        rows[f"{name}, place given"] = _read(film, shown, place, style)
+        rows[f"{name}, place found"] = _read(film, shown, None, style)
     total = sum(row["readings"] for row in rows.values())
     near = sum(row["within"] for row in rows.values())
     return {"styles": rows, "within_share": round(near / total, 4), "near_m": NEAR_M}
 
 
-def _read(film: Path, shown: list[float], place: CounterPlace | None) -> dict[str, Any]:
+def _read(
+    film: Path, shown: list[float], place: CounterPlace | None, style: Style
+) -> dict[str, Any]:
     readings = read_counter(film, Counter(place=place)).readings
+    rate = style.frames_per_s
     off_m = np.array(
-        [abs(metres - shown[min(round(t * FPS), FRAMES - 1)]) for t, metres in readings]
+        [abs(metres - shown[min(round(t * rate), FRAMES - 1)]) for t, metres in readings]
     )
     return {
-        "asked": FRAMES // FPS * 2,
+        "asked": FRAMES // rate * 2,
         "readings": len(readings),
         "within": int((off_m <= NEAR_M + 1e-9).sum()),
         "most_off_m": round(float(off_m.max(initial=0.0)), 3),
@@ -86,14 +128,15 @@ def _write(film: Path, style: Style) -> tuple[list[float], CounterPlace]:
     """Write a film with a counter, and return the metres that each frame shows, and where."""
     shown = [
         float(style.form[style.form.index("{") : style.form.index("}") + 1].format(m))
-        for m in _metres()
+        for m in _metres(style)
     ]
     size = f"{SIZE_HW[1]}x{SIZE_HW[0]}"
-    source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", size, "-r", str(FPS), "-i", "-"]
+    source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", size]
+    source += ["-r", str(style.frames_per_s), "-i", "-"]
     command = ["ffmpeg", "-v", "error", "-y", *source, *style.codec, "-an", str(film)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as writer:
         assert writer.stdin is not None
-        for frame, metres in zip(_frames(), _metres(), strict=False):
+        for frame, metres in zip(_frames(), _metres(style), strict=False):
             writer.stdin.write(_draw(frame, style.form.format(metres), style).tobytes())
     if writer.returncode:
         raise SystemExit(f"ffmpeg could not write {film}")
@@ -110,16 +153,25 @@ def _frames() -> Iterator[Frame]:
         yield from clip[::-1]
 
 
-def _metres() -> list[float]:
+def _metres(style: Style) -> list[float]:
     """Return a drive: forward, a stop at a crack, on, a little back."""
     speeds = (0.12, 0.0, 0.2, -0.05, 0.15)
-    steps = [speeds[i * len(speeds) // FRAMES] / FPS for i in range(FRAMES)]
+    steps = [speeds[i * len(speeds) // FRAMES] / style.frames_per_s for i in range(FRAMES)]
     return list(np.maximum(np.cumsum([9.2, *steps[1:]]), 0.0))
 
 
 def _extent(text: str, style: Style) -> tuple[Corner, int]:
-    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, style.size, 2)
+    if style.font is None:
+        left, top, right, bottom = _outline_font(style).getbbox(text, anchor="ls")
+        return (round(right - left), round(-top)), round(bottom)
+    (width, height), base = cv2.getTextSize(text, style.font, style.size, 2)
     return (int(width), int(height)), int(base)
+
+
+def _outline_font(style: Style) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(style.size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
 
 
 def _draw(frame: Frame, text: str, style: Style) -> Frame:
@@ -127,15 +179,18 @@ def _draw(frame: Frame, text: str, style: Style) -> Frame:
     (width, height), _ = _extent(text, style)
     if style.box:
         drawn[y - height - 8 : y + 10, x - 6 : x + width + 6] = (60, 20, 20)
-    for colour, thickness in (((0, 0, 0), 5), ((255, 255, 255), 2)):
-        cv2.putText(
-            drawn,
-            text,
+    if style.font is None:
+        image = Image.fromarray(drawn)
+        ImageDraw.Draw(image).text(
             style.at,
-            cv2.FONT_HERSHEY_SIMPLEX,
-            style.size,
-            colour,
-            thickness,
-            cv2.LINE_AA,
+            text,
+            "white",
+            _outline_font(style),
+            anchor="ls",
+            stroke_width=2,
+            stroke_fill="black",
         )
+        return np.asarray(image)
+    for colour, thickness in (((0, 0, 0), 5), ((255, 255, 255), 2)):
+        cv2.putText(drawn, text, style.at, style.font, style.size, colour, thickness, cv2.LINE_AA)
     return drawn

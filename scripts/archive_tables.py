@@ -30,19 +30,14 @@ def archive_films() -> str:
 
 
 def archive_workers() -> str:
-    """Return one worker process against two."""
+    """Return one worker against two: processes, actors of Ray, a plain script."""
     part = _part("workers")
-    rows = [
-        [
-            workers,
-            f"{part['films_a_minute'][workers]:.1f}",
-            f"{part['processor_s_a_film'][workers]:.2f}",
-        ]
-        for workers in ("1", "2")
-    ]
-    ratios = ", ".join(f"{ratio:.2f}" for ratio in part["two_against_one"])
-    rows.append(["two against one, by turn", ratios, ""])
-    return table(("workers", "films a minute", "processor seconds a film"), rows)
+    rows = []
+    for kind, by_workers in part["films_a_minute"].items():
+        ratios = ", ".join(f"{ratio:.2f}" for ratio in part["two_against_one"][kind])
+        rows.append([kind, f"{by_workers['1']:.1f}", f"{by_workers['2']:.1f}", ratios])
+    head = ("workers", "films a minute: one", "two", "two against one, by turn")
+    return table(head, rows)
 
 
 def archive_counter() -> str:

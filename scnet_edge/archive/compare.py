@@ -4,8 +4,8 @@ Two records may be of one crack if their stretches along the pipe are no further
 tolerance, their clock positions too, and the cracks run the same way. How likely they are of one
 falls with the distance, the hours, another kind, and what we are less sure of. The pairs that are
 likeliest together count; one that another way to pair is nearly as likely as is `unclear`, for a
-person to see. A piece of ours that lies within a coded stretch is part of it: a person codes a
-long crack once.
+person to see, and so is one further apart than the others of its inspection. A piece of ours that
+lies within a coded stretch is part of it: a person codes a long crack once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.pairs import likeliest_pairs
@@ -33,6 +34,8 @@ _OTHER_KIND = 2.0  # of a branching crack and a straight one, or of a code that 
 _SURE, _UNSURE = 0.9, 0.7  # confidence of nearly all cracks, and below all of them
 _STRANGERS = 6.0  # what two records cost that have nothing to do with each other
 _CLEAR = math.log(1.5)  # so much likelier than the next best way to pair
+_ENOUGH, _MAD, _LEAST_SIGMA_M = 5, 1.4826, 0.05  # pairs; of normal errors; a counter's step
+_ODD, _SHORT_M = 3.5, 0.25
 _AHEAD_M = 0.5  # a camera sees a little further than where it is
 _EN13508: dict[str, Kind] = {
     "A": "longitudinal",
@@ -71,9 +74,9 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         verdict: `agrees`; `part` of a stretch that another piece of ours agrees with; `unclear`,
-            the likeliest of several ways to pair that are nearly as likely; `differs`,
-            a crack that runs another way or that the person coded as something else; `only ours`;
-            `only theirs`; `not seen`, coded where we did not look.
+            the likeliest of several ways to pair that are nearly as likely, or an odd one;
+            `differs`, a crack that runs another way or that the person coded as something else;
+            `only ours`; `only theirs`; `not seen`, coded where we did not look.
     """
 
     verdict: Verdict
@@ -106,6 +109,7 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
         theirs[:] = [c for c in theirs if id(c) not in paired]
 
     settle("agrees", cracks, alike=True)
+    pairings[:] = _doubt_the_odd(pairings)
     stretches = [p.theirs for p in pairings if p.theirs is not None]
     for piece in list(ours):
         costs = [(_cost(piece, c, tolerances, alike=ways), i) for i, c in enumerate(stretches)]
@@ -120,6 +124,34 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
         verdict: Verdict = "only theirs" if _has_looked_at(survey, c) else "not seen"
         pairings.append(Pairing(verdict=verdict, theirs=c))
     return sorted(pairings, key=_place)
+
+
+def _doubt_the_odd(pairings: list[Pairing]) -> list[Pairing]:
+    """Return pairs, `unclear` those that are further apart than all others of the inspection.
+
+    How far a person and we are apart, and whether one of the two begins to count elsewhere, is
+    learnt from the pairs themselves.
+    """
+    apart_m = [
+        p.theirs.distance_m - p.ours.start_m
+        for p in pairings
+        if p.ours and p.theirs and p.theirs.distance_m is not None and p.ours.start_m is not None
+    ]
+    if len(apart_m) < _ENOUGH:
+        return pairings
+    off_m = np.abs(np.array(apart_m) - np.median(apart_m))
+    sigma_m = max(_MAD * float(np.median(off_m)), _LEAST_SIGMA_M)
+    return [
+        replace(pair, verdict="unclear") if off > _ODD * sigma_m and _is_short(pair) else pair
+        for pair, off in zip(pairings, off_m, strict=True)
+    ]
+
+
+def _is_short(pair: Pairing) -> bool:
+    """Return whether both have one place, more or less: where a long crack begins is a choice."""
+    ours, theirs = pair.ours, pair.theirs
+    length_m = 0.0 if ours is None else (ours.end_m or 0.0) - (ours.start_m or 0.0)
+    return theirs is not None and theirs.end_m is None and length_m <= _SHORT_M
 
 
 def scores(pairings: Sequence[Pairing]) -> dict[str, float | None]:

@@ -81,7 +81,7 @@ def main(program: typer.Typer | None = None, name: str = "scnet-edge") -> None:
         if not isinstance(e, OSError) or e.errno not in REFUSALS:
             raise
         place = f"{e.filename}: " if e.filename else ""
-        _end(f"{name}: {place}{e.strerror}; free or choose another place{limits_hint(e)}", 1)
+        _end(f"{name}: {place}{e.strerror}; free space or choose another place{limits_hint(e)}", 1)
 
 
 def _end(message: str, status: int) -> NoReturn:

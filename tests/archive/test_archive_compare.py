@@ -136,6 +136,17 @@ def test_a_pair_that_another_is_as_likely_as_is_unclear_and_counts_for_nobody() 
     assert scores(found) == {"precision": 0.0, "recall": None}
 
 
+def test_a_pair_further_apart_than_all_others_is_unclear() -> None:
+    """All others are 0.2 m off, as where a counter starts elsewhere."""
+    ours = [crack(i, 3.0 * i) for i in range(1, 8)]
+    near = [code(3.0 * i + 0.2) for i in range(1, 7)]
+    assert set(verdicts(ours, [*near, code(21.25)])) == {"agrees"}
+    odd = verdicts(ours, [*near, code(20.8)])
+    assert (odd.count("agrees"), odd.count("unclear")) == (6, 1)
+    few = verdicts(ours[3:], [*near[3:], code(20.8)])
+    assert set(few) == {"agrees"}
+
+
 def test_of_two_records_that_lie_alike_the_surer_one_is_taken() -> None:
     ours = [crack(1, 3.0, confidence=0.72), crack(2, 3.2, confidence=0.9)]
     coded = CodedInspection(system="m150", pipe="1", conditions=(code(3.1),))
