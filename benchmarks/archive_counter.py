@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from scnet_edge.inspection.osd_counter import CounterPlace
-from scnet_edge.inspection.osd_odometry import Counter, read_counter
+from scnet_edge.inspection.osd_odometry import EVERY_S, Counter, read_counter
 from scnet_edge.simulation.clip import render_clip
 from scnet_edge.types import Frame
 
@@ -103,9 +104,8 @@ def measure_counters(folder: Path) -> dict[str, Any]:
         shown, place = _write(film, style)
         rows[f"{name}, place given"] = _read(film, shown, place, style)
         rows[f"{name}, place found"] = _read(film, shown, None, style)
-    total = sum(row["readings"] for row in rows.values())
-    near = sum(row["within"] for row in rows.values())
-    return {"styles": rows, "within_share": round(near / total, 4), "near_m": NEAR_M}
+    asked, near = (sum(row[name] for row in rows.values()) for name in ("asked", "within"))
+    return {"styles": rows, "within_share": round(near / asked, 4), "near_m": NEAR_M}
 
 
 def _read(
@@ -117,7 +117,7 @@ def _read(
         [abs(metres - shown[min(round(t * rate), FRAMES - 1)]) for t, metres in readings]
     )
     return {
-        "asked": FRAMES // rate * 2,
+        "asked": math.ceil(FRAMES * FPS / rate / math.ceil(EVERY_S * FPS)),
         "readings": len(readings),
         "within": int((off_m <= NEAR_M + 1e-9).sum()),
         "most_off_m": round(float(off_m.max(initial=0.0)), 3),
