@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,24 +74,28 @@ def open_inspection(
     # Photographs without odometry show different places, not one drive.
     separate = source.fps is None and not source.live and robot.odometry is None
     uri = robot.odometry if robot.odometry or separate else usual_odometry(setup)
-    with open_survey(folder, facts, live=source.live) as journal:
+    bag = robot.source.startswith("rosbag:")
+    whole = FilmSpan(seconds=source.length_s, frames=source.count, utc=bag)
+    span = whole if source.step_s else None
+
+    def opened(first_segment: int) -> AbstractContextManager[Odometry]:
+        return open_odometry(uri, setup, first_segment=first_segment, film=robot.source, span=span)
+
+    with ExitStack() as stack:
+        # That of a film is refused before a survey begins, which would be one with that odometry.
+        of_film = None if source.live else stack.enter_context(opened(0))
+        journal = stack.enter_context(open_survey(folder, facts, live=source.live))
         before = read_survey(folder)
-        first_segment = next_segment(before) if source.live else 0
         if source.left_out and source.left_out not in {alarm.detail for alarm in before.alarms}:
             journal.alarm("files", source.left_out)
-        bag = robot.source.startswith("rosbag:")
-        whole = FilmSpan(seconds=source.length_s, frames=source.count, utc=bag)
-        span = whole if source.step_s else None
-        with open_odometry(
-            uri, setup, first_segment=first_segment, film=robot.source, span=span
-        ) as odometry:
-            for note in notes_of(odometry):
-                journal.alarm("odometry", note)
-            inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
-            yield Inspection(
-                journal=journal,
-                inspector=inspector,
-                odometry=odometry,
-                live=source.live,
-                files=source.files,
-            )
+        odometry = of_film or stack.enter_context(opened(next_segment(before)))
+        for note in notes_of(odometry):
+            journal.alarm("odometry", note)
+        inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)
+        yield Inspection(
+            journal=journal,
+            inspector=inspector,
+            odometry=odometry,
+            live=source.live,
+            files=source.files,
+        )

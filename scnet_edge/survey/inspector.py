@@ -115,9 +115,10 @@ class Inspector:
         if event.kind == "gap" and event.file not in self._unread:
             self._gaps.append((event, self._pose))
         elif event.kind in ("clock_jump", "deinterlaced"):
-            self.journal.alarm(event.kind, event.detail)
+            self.journal.alarm(event.kind, event.detail, log=False)
         elif event.kind == "engine_crashed":
-            self.journal.alarm("engine_crashed", event.detail or "one frame was lost")
+            detail = event.detail or "one frame was lost"
+            self.journal.alarm("engine_crashed", detail, log=False)
         elif event.kind in ("degraded", "recovered"):
             self._degraded = event.kind == "degraded"
 

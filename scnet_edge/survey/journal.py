@@ -159,12 +159,16 @@ class Journal:
             logger.warning("%s: %d records wait: %s", self.folder, len(self.pending), refused)
         return refused is None
 
-    def alarm(self, reason: str, detail: str) -> None:
-        """Record something that a person must know of; the same once, not over and over."""
+    def alarm(self, reason: str, detail: str, *, log: bool = True) -> None:
+        """Record something that a person must know of; the same once, not over and over.
+
+        `log` is for what is not shown as an event anyway.
+        """
         if (reason, detail) == self._last_alarm:
             return
         self._last_alarm = (reason, detail)
-        logger.warning("%s: %s: %s", self.folder, reason, detail)
+        if log:
+            logger.warning("%s: %s: %s", self.folder, reason, detail)
         utc = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.pending.append(Alarm(utc=utc, reason=reason, detail=detail))
         self.commit()

@@ -176,6 +176,23 @@ def test_bad_geometry_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_refused_odometry_leaves_no_survey_behind(
+    command_line: Run,
+    bundle: Path,  # noqa: F811
+    drive: Path,
+    tmp_path: Path,
+) -> None:
+    """The next call, with another odometry, would be refused as one of another survey."""
+    (tmp_path / "odometry.csv").write_text("time_s,chainage_m\n1700000000,0\n1700000009,1\n")
+    out = tmp_path / "out"
+    done = command_line(
+        *inspecting(bundle, drive, out, "--odometry", str(tmp_path / "odometry.csv"))
+    )
+    assert done.returncode == 1
+    assert "the seconds of a calendar" in done.stderr
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("command", ["report", "export"])
 def test_a_folder_that_is_no_survey_is_one_line(
     command_line: Run, tmp_path: Path, command: str
