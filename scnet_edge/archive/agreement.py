@@ -22,11 +22,12 @@ from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.archive.media import Media
 from scnet_edge.config import write_json
 from scnet_edge.errors import InputError
-from scnet_edge.files import make_subfolder, write_file
+from scnet_edge.files import make_subfolder, read_file, write_file
 from scnet_edge.survey.exchange.training import write_corpus, write_frames
 from scnet_edge.survey.folder import Survey, read_survey
 
 MISSED = "missed"
+MAX_FILE_BYTES = 64 * 2**20  # of a photograph
 TEST_EVERY = 5  # films: frames of one film show the same pipe
 
 
@@ -125,7 +126,7 @@ def write_confirmed(
                 missed += 1
                 path = Path(os.fsdecode(os.path.join(root, photo)))  # noqa: PTH118
                 name = f"{agreement.film.film_id}-{missed:06d}{path.suffix.lower()}"
-                write_file(_make_missed(folder) / name, path.read_bytes())
+                write_file(_make_missed(folder) / name, read_file(path, MAX_FILE_BYTES))
     if not frames:
         raise InputError(
             f"{archive}: no frame whose records the human coding confirms; widen --distance, or "

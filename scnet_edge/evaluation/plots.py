@@ -7,6 +7,11 @@ models on each data set; the panels here show which pixels of an image these are
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -50,12 +55,22 @@ def new_figure(columns: int = 1):  # type: ignore[no-untyped-def]  # matplotlib 
     Raises:
         ConfigError: matplotlib is not installed.
     """
+    _keep_fonts_for_now()
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as e:
         raise ConfigError(f"plots need matplotlib; {install_extra('train')}") from e
     figure = Figure(figsize=(6 * columns, 4.5))
     return figure, figure.subplots(1, columns)
+
+
+def _keep_fonts_for_now() -> None:
+    """Have matplotlib list its fonts in a folder that goes with us, unless the user names one."""
+    if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="scnet-edge-fonts-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["MPLCONFIGDIR"] = folder
 
 
 def panel(frame: Frame, mask: Mask, truth: Mask) -> Frame:

@@ -22,6 +22,7 @@ from scnet_edge.models.scnet import SCNet, SCNetConfig
 
 State = dict[str, Tensor]
 MAX_BYTES = 2**30
+MAX_HEADER_BYTES = 2**20  # names and shapes of some thousand tensors
 
 
 def load_state(path: Path, *, sha256: str | None = None) -> State:
@@ -50,6 +51,8 @@ def load_state(path: Path, *, sha256: str | None = None) -> State:
             f"{path}: SHA-256 is {found[:12]}..., its card says {sha256[:12]}...; "
             "the file is truncated or another, copy it again"
         )
+    if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
+        raise ModelError(f"{path}: not whole safetensors (header too large); copy it again")
     try:
         state = safetensors.torch.load(data)
     except SafetensorError as e:

@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import apsw
+from lz4.frame import LZ4FrameDecompressor
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import ReaderError
+from rosbags.rosbag2 import ReaderError, storage_mcap
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, TypesysError, get_typestore
 
@@ -39,6 +40,19 @@ ERRORS = (
     *(apsw.Error, zstd.ZstdError, struct.error, OSError, EOFError, MemoryError),
     *(ValueError, LookupError, ArithmeticError, AssertionError, TypeError),
 )
+MAX_CHUNK_BYTES = 512 * 2**20  # unpacked; recorders write some MiB
+
+
+def _unpack(unpacker: Any, data: bytes) -> bytes:
+    """Return what a chunk holds, of whatever size it claims."""
+    unpacked: bytes = unpacker.decompress(data, max_length=MAX_CHUNK_BYTES + 1)
+    if len(unpacked) > MAX_CHUNK_BYTES:
+        raise ReaderError(f"a chunk of over {MAX_CHUNK_BYTES >> 20} MiB")
+    return unpacked
+
+
+storage_mcap.DECOMPRESSORS["lz4"] = lambda data, _: _unpack(LZ4FrameDecompressor(), data)
+storage_mcap.DECOMPRESSORS["zstd"] = lambda data, _: _unpack(zstd.ZstdDecompressor(), data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,8 +203,9 @@ def orthophoto(folder: Path) -> None:
 
 
 def cracks(folder: Path) -> object:
-    """Return the hashes of an orthophoto's mask and cracks."""
-    return [file_sha256(folder / name) for name in ("mask.tif", "cracks.geojson")]
+    """Return the hashes of an orthophoto's mask and cracks, as far as they are there."""
+    found = (folder / name for name in ("mask.tif", "cracks.geojson"))
+    return [file_sha256(path) for path in found if path.exists()]
 
 
 def sinks(folder: Path) -> None:

@@ -20,7 +20,7 @@ from scnet_edge.archive.folder import Done, Job, film_folder, mark_done, open_ar
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.report import write_report
 from scnet_edge.data.corpus import read_corpus
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.inspection.records import Figure, Observation
 from scnet_edge.survey.codes import find_limit, read_codes
 from scnet_edge.survey.database import DiskLimits
@@ -144,6 +144,14 @@ def test_what_both_have_seen_is_a_corpus_and_what_we_missed_only_scores(
     assert missed.share == 0
     [photo] = missed.samples("all")
     assert photo.image.read_bytes() == (archive.parent / "films" / "P" / "x 1.jpg").read_bytes()
+
+
+def test_a_photograph_without_end_is_not_copied(archive: Path, tmp_path: Path) -> None:
+    (archive.parent / "films" / "P").mkdir(parents=True)
+    (archive.parent / "films" / "P" / "x 1.jpg").symlink_to("/dev/zero")
+    agreements, _ = compare_archive(archive, Tolerances())
+    with pytest.raises(ConfigError, match="expected a plain file"):
+        write_confirmed(tmp_path / "learn", archive, agreements)
 
 
 def test_the_commands(archive: Path, command_line: Callable[..., Any], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.media import is_film
-from scnet_edge.archive.readers import is_database, read_inspections, values
+from scnet_edge.archive.readers import is_database, pacp, read_inspections, values
 from scnet_edge.archive.readers.values import clock, code_of, film_time, iso_date, number
 from scnet_edge.errors import InputError
 
@@ -107,6 +107,18 @@ def test_access_is_read_through_mdbtools_and_counted(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="apt install mdbtools"):
         read_inspections(path)
+
+
+def test_a_program_of_mdbtools_that_hangs_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mdb-tables").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "mdb-tables").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(pacp, "_EXPORT_S", 0.2)
+    (tmp_path / "job.mdb").write_bytes(b"\0\1\0\0Standard Jet DB\0")
+    with pytest.raises(InputError, match="mdb-tables does not read it"):
+        read_inspections(tmp_path / "job.mdb")
 
 
 LAUGHS = (

@@ -96,6 +96,13 @@ def test_tensor_that_claims_to_be_huge(tmp_path: Path, canary: Path, shape: list
     refused(load_state, safetensors(tmp_path / "w.safetensors", header), "not whole safetensors")
 
 
+def test_a_header_of_many_empty_tensors(tmp_path: Path, canary: Path) -> None:
+    """Its parser takes minutes; the file is small."""
+    entry = b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    header = b"{" + b",".join(entry % i for i in range(30_000)) + b"}"
+    refused(load_state, safetensors(tmp_path / "w.safetensors", header), "header too large")
+
+
 def test_many_tensors_that_are_not_there(tmp_path: Path, canary: Path) -> None:
     entry = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
     header = json.dumps({f"t{i}": entry for i in range(50_000)}).encode()

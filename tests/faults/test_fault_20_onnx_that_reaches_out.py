@@ -49,6 +49,23 @@ def monstrous(folder: Path) -> bytes:
     return huge.SerializeToString()
 
 
+def cubic(folder: Path) -> bytes:
+    huge = model()
+    huge.graph.initializer[0].dims[:] = [2**20, 2**20, 2**20]
+    return huge.SerializeToString()
+
+
+def endless(folder: Path) -> bytes:
+    """Return a graph of a million empty nodes, two bytes each."""
+    nodes = b"\x0a\x00" * 1_000_001
+    return b"\x3a" + varint(len(nodes)) + nodes
+
+
+def varint(value: int) -> bytes:
+    head = [value >> shift & 127 | 128 for shift in range(0, 28, 7)]
+    return bytes([*head, value >> 28])
+
+
 def nested(folder: Path) -> bytes:
     looping = model()
     body = helper.make_graph([], "body", [], [])
@@ -61,6 +78,8 @@ BAD: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "foreign operator": (lambda f: model("Run", "evil.corp").SerializeToString(), "evil.corp"),
     "unknown operator": (lambda f: model("Frobnicate").SerializeToString(), "Frobnicate"),
     "2^31 rows": (monstrous, "2147483648"),
+    "2^60 values": (cubic, "1152921504606846976 values"),
+    "a million nodes": (endless, "fields, more than any graph has"),
     "graph in a node": (nested, "graph within a node"),
     "nothing": (lambda f: b"", "empty file"),
     "half a file": (lambda f: model().SerializeToString()[:150], "cut short"),

@@ -7,13 +7,22 @@ from random import Random
 from typing import Literal
 
 import cv2
+import lz4.frame
 import numpy as np
 import pytest
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import (
+    CompressionFormat,
+    CompressionMode,
+    ReaderError,
+    StoragePlugin,
+    Writer,
+    storage_mcap,
+)
 from rosbags.typesys import Stores, get_typestore
 
 from scnet_edge.errors import InputError
 from scnet_edge.robot.open_source import open_any
+from scnet_edge.video import rosbag
 from scnet_edge.video.fake_source import drawn_frames
 
 FRAMES, FPS, START_NS = 5, 20, 1_795_000_000_000_000_000
@@ -169,3 +178,27 @@ def test_an_encoding_that_is_not_known_names_topic_and_message(tmp_path: Path) -
         open_any(f"rosbag:{bag}") as source,
     ):
         list(source)
+
+
+def test_a_chunk_that_unpacks_to_any_size_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    header, time = store.types["std_msgs/msg/Header"], store.types["builtin_interfaces/msg/Time"]
+    picture = store.types["sensor_msgs/msg/CompressedImage"]
+    head = header(stamp=time(sec=1, nanosec=2), frame_id="c")
+    writer = Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/i", picture.__msgtype__, typestore=store)
+        jpeg = cv2.imencode(".jpg", next(iter(drawn_frames(1, SIZE_HW))))[1].ravel()
+        message = picture(header=head, format="jpeg", data=jpeg)
+        writer.write(connection, 1, store.serialize_cdr(message, picture.__msgtype__))
+    uri, packed = f"rosbag:{tmp_path / 'bag'}", lz4.frame.compress(bytes(600))
+    assert len(list(rosbag.open_rosbag(uri).items)) == 1
+    assert storage_mcap.decompress(packed, "lz4", 600, 0) == bytes(600)
+    monkeypatch.setattr(rosbag, "MAX_CHUNK_BYTES", 500)
+    with pytest.raises(InputError, match="a chunk of over"):
+        list(rosbag.open_rosbag(uri).items)
+    with pytest.raises(ReaderError, match="a chunk of over"):
+        storage_mcap.decompress(packed, "lz4", 600, 0)

@@ -14,6 +14,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import TypeAlias
 
 from scnet_edge.archive.coding import CodedInspection, Condition
@@ -104,11 +105,13 @@ def _run(*command: str) -> bytes:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as running:
             assert running.stdout is not None
+            ending = Timer(_EXPORT_S, running.kill)  # one that says nothing is not waited for
+            ending.start()
             try:
                 data = running.stdout.read(MAX_BYTES + 1)
-                too_long = len(data) > MAX_BYTES
-                status = None if too_long else running.wait(_EXPORT_S)
+                status = None if len(data) > MAX_BYTES else running.wait(_EXPORT_S)
             finally:
+                ending.cancel()
                 running.kill()
     except (OSError, subprocess.TimeoutExpired) as e:
         raise InputError(f"{command[0]} does not read it ({type(e).__name__})") from e
