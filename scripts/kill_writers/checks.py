@@ -109,7 +109,7 @@ def bundle_folder(folder: Path) -> None:
     manifest = read_manifest(folder)
     opening_for(folder, manifest, "openvino")
     if (folder / SIGNATURE).exists():
-        require_signature(folder, folder.parents[1] / "maker.pub")
+        require_signature(folder, folder.parents[1] / "keys" / "maker.pub")
 
 
 def toml(path: Path) -> None:
