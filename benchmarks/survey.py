@@ -28,6 +28,7 @@ from scnet_edge.simulation.footage import write_footage
 from scnet_edge.simulation.optics import MODES
 from scnet_edge.simulation.scene import Scene, ScenePlan
 from scnet_edge.survey.folder import Survey
+from scnet_edge.survey.sorting import set_aside
 
 NEAR_MM = 20.0
 CONFIDENCES = (0.7, 0.75, 0.8)  # of `scnet-edge report --min-confidence`
@@ -91,6 +92,17 @@ def facts_of(survey: Survey, plan: ScenePlan) -> dict[str, object]:
     }
 
 
+def default_report(
+    survey: Survey, shown: list[list[Observation]], true: set[int]
+) -> dict[str, int]:
+    """Return what a report shows first: the joints, the short and the unsure stand aside."""
+    first = {one.seq for one in set_aside(survey).observations}
+    return {
+        "found": sum(any(one.seq in first for one in pieces) for pieces in shown),
+        "false_alarms": len(first - true),
+    }
+
+
 def compare(scene: Scene, survey: Survey) -> dict[str, object]:
     """Return how many cracks were found, in how many pieces, how well, and what was none."""
     around_mm = math.pi * scene.plan.diameter_mm
@@ -114,6 +126,7 @@ def compare(scene: Scene, survey: Survey) -> dict[str, object]:
             all(one.sightings == 1 for one in pieces) for pieces in shown if pieces
         ),
         **errors(whole),
+        "default_report": default_report(survey, shown, true),
         "at_least_as_sure": [
             {
                 "min_confidence": bound,

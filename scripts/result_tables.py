@@ -344,15 +344,16 @@ def survey() -> str:
 
 def survey_by_confidence() -> str:
     """Return the same by how sure a record must be."""
-    rows, head = [], ["view", "all records"]
+    rows, head = [], ["view", "default report", "all records"]
     for path in sorted((RESULTS / "survey").glob("*.json")):
         result = _json(path)
         sure = result["at_least_as_sure"]
-        head[2:] = [f"at least {100 * one['min_confidence']:.0f} % sure" for one in sure]
+        shown = (result["default_report"], result, *sure)
+        head[3:] = [f"at least {100 * one['min_confidence']:.0f} % sure" for one in sure]
         rows.append(
             [
                 result["plan"]["mode"],
-                *(f"{one['found']}, {one['false_alarms']}" for one in (result, *sure)),
+                *(f"{one['found']}, {one['false_alarms']}" for one in shown),
             ]
         )
     return table(head, rows)

@@ -10,7 +10,8 @@ those of corpora/field.toml; each is looked at once. The operating points are ch
 the training splits of corpora/field.toml that trained nothing, whatever the corpus of the run is:
 they are two numbers, no weights. Without a corpus the threshold is that of the run, the best of its
 held-out training images. --bits rounds the weights before they are scored, so that the repository,
-which keeps every version, compresses them. Afterwards: scripts/recalibrate.py, and the figures of
+which keeps every version, compresses them. --logits makes a net as sure as the others are, see
+`scale_logits`. Afterwards: scripts/recalibrate.py, and the figures of
 README and docs.
 """
 
@@ -55,6 +56,21 @@ def round_weights(model: nn.Module, bits: int) -> None:
         for weight in model.parameters():
             mantissa, exponent = torch.frexp(weight)
             weight.copy_(torch.ldexp(torch.round(mantissa * 2**bits) / 2**bits, exponent))
+
+
+def scale_logits(model: nn.Module, by: float, plus: float) -> None:
+    """Multiply the fused logits by a number and add another, in the last layer, in place.
+
+    Masks stay where their decision is scaled with them. A record's confidence is the mean
+    probability of a crack, and `survey.sorting` has one bound for all nets: so the nets have to be
+    equally sure of what is equally true.
+    """
+    fuse = model.fuse
+    assert isinstance(fuse, nn.Conv2d)
+    assert fuse.bias is not None
+    with torch.no_grad():
+        fuse.weight.mul_(by)
+        fuse.bias.mul_(by).add_(plus)
 
 
 def reference(card: Card) -> Run:
@@ -112,12 +128,16 @@ def main() -> None:
     parser.add_argument("--trained-on", type=Path, help="the corpus of the run, a TOML file")
     parser.add_argument("--recipe", help="what the card says instead of the run's own recipe")
     parser.add_argument("--bits", type=int, default=11, choices=range(6, 12))
+    parser.add_argument("--logits", type=float, nargs=2, default=(1.0, 0.0), metavar=("BY", "PLUS"))
     options = parser.parse_args()
     root, run = Path(os.environ["SCNET_EDGE_DATA"]), find_card(options.run)
     model, weights = open_scnet(run), options.folder / f"{options.name}.safetensors"
+    scale_logits(model, *options.logits)
     round_weights(model, options.bits)
     save_weights(model, weights)
     rounded = f"; weights rounded to {options.bits} significant bits" * (options.bits < 11)
+    by, plus = options.logits
+    scaled = f"; fused logits times {by:g} plus {plus:g}" * ((by, plus) != (1, 0))
     corpus = read_corpus(options.trained_on) if options.trained_on else None
     card = msgspec.structs.replace(
         run,
@@ -126,7 +146,7 @@ def main() -> None:
         data=run.data if corpus else DATA + WALLS * options.walls,
         data_licence=run.data_licence if corpus else DATA_LICENCE,
         licence=f"Apache-2.0; data: {corpus.licence}" if corpus else LICENCE,
-        recipe=(options.recipe or run.recipe) + rounded,
+        recipe=(options.recipe or run.recipe) + scaled + rounded,
         metrics=None,
     )
     path = weights.with_suffix(".json")

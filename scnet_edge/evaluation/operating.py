@@ -20,7 +20,7 @@ from scnet_edge.types import Map
 GRID = tuple(step / 50 for step in range(1, 50))  # 0.02 to 0.98
 HUNDREDTHS = tuple(step / 100 for step in range(1, 100))
 AT_GRID = np.arange(2, 100, 2)  # their places among `THRESHOLDS`
-ALARMED: Mapping[PointName, float] = {"balanced": 0.2, "strict": 0.1}
+ALARMED: Mapping[PointName, float] = {"balanced": 0.15, "strict": 0.05}
 Predicted = Sequence[tuple[Sample, Map]]
 Shares = npt.NDArray[np.float64]  # one for each decision
 
