@@ -88,6 +88,16 @@ def cpu_speed() -> str:
     return table((*head, "first mask", "memory"), rows)
 
 
+def seed_cost() -> str:
+    """Return what the seed of the default costs, beside nets without one."""
+    rows = [
+        [f"`{row.model}`", fps_of(row), "{:.2f} ({:.2f} to {:.2f})".format(*row.relative or ())]
+        for row in read_result(RESULTS / "seed.json").rows
+        if row.scope == "camera_to_mask"
+    ]
+    return table(("model, INT8", "FPS, camera to mask", "times the first"), rows)
+
+
 def chain_speed() -> str:
     """Return what the full chain reached on two CPU cores, rest in BF16 and in FP32."""
     chain = {
@@ -407,6 +417,7 @@ def _json(path: Path) -> Any:
 TABLES_BY_NAME: dict[str, Callable[[], str]] = {
     "models": models,
     "cpu-speed": cpu_speed,
+    "seed-cost": seed_cost,
     "chain-speed": chain_speed,
     "gpu-speed": gpu_speed,
     "edge-turns": edge_turns,

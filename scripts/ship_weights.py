@@ -128,7 +128,14 @@ def main() -> None:
     parser.add_argument("--trained-on", type=Path, help="the corpus of the run, a TOML file")
     parser.add_argument("--recipe", help="what the card says instead of the run's own recipe")
     parser.add_argument("--bits", type=int, default=11, choices=range(6, 12))
-    parser.add_argument("--logits", type=float, nargs=2, default=(1.0, 0.0), metavar=("BY", "PLUS"))
+    parser.add_argument(
+        "--logits",
+        type=float,
+        nargs=2,
+        default=(1.0, 0.0),
+        metavar=("BY", "PLUS"),
+        help="see scale_logits",
+    )
     options = parser.parse_args()
     root, run = Path(os.environ["SCNET_EDGE_DATA"]), find_card(options.run)
     model, weights = open_scnet(run), options.folder / f"{options.name}.safetensors"

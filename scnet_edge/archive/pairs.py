@@ -12,7 +12,7 @@ Costs = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class LikelyPair:
     """A row and a column that belong together.
 
     Attributes:
@@ -25,7 +25,7 @@ class Pair:
     margin: float
 
 
-def likeliest_pairs(costs: Costs) -> list[Pair]:
+def likeliest_pairs(costs: Costs) -> list[LikelyPair]:
     """Return pairs, one to one, of the least cost together; what costs more than 0 stays alone.
 
     Args:
@@ -51,13 +51,13 @@ def _groups(costs: Costs) -> Iterator[tuple[list[int], list[int]]]:
             yield sorted(rows), sorted(columns)
 
 
-def _pairs_of(costs: Costs, rows: list[int], columns: list[int]) -> Iterator[Pair]:
+def _pairs_of(costs: Costs, rows: list[int], columns: list[int]) -> Iterator[LikelyPair]:
     part = np.minimum(costs[np.ix_(rows, columns)], 0.0)
     least, chosen = _solve(part)
     for i, j in chosen:
         without = part.copy()
         without[i, j] = 0.0
-        yield Pair(rows[i], columns[j], _solve(without)[0] - least)
+        yield LikelyPair(rows[i], columns[j], _solve(without)[0] - least)
 
 
 def _solve(costs: Costs) -> tuple[float, list[tuple[int, int]]]:

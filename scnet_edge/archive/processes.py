@@ -28,7 +28,7 @@ class ProcessCrew:
     job: Job
     archive: Path
 
-    def start(self) -> WorkerProcess:
+    def start(self) -> FilmProcess:
         """Start a process; it loads the bundle first."""
         ours, theirs = Pipe()
         with theirs:
@@ -37,16 +37,16 @@ class ProcessCrew:
             process = subprocess.Popen(command, pass_fds=[line], stdin=subprocess.DEVNULL)
         with suppress(BrokenPipeError):
             ours.send((self.job, self.archive))
-        return WorkerProcess(process, ours)
+        return FilmProcess(process, ours)
 
-    def wait(self, workers: Sequence[WorkerProcess]) -> list[WorkerProcess]:
+    def wait(self, workers: Sequence[FilmProcess]) -> list[FilmProcess]:
         """Return the workers that have answered or died."""
         lines = wait([worker.line for worker in workers], timeout=0.5)
         return [worker for worker in workers if worker.line in lines]
 
 
 @dataclass(eq=False)
-class WorkerProcess:
+class FilmProcess:
     """A process, and the line to it."""
 
     process: subprocess.Popen[bytes]

@@ -26,7 +26,7 @@ Answer: TypeAlias = Done | ScnetEdgeError | OSError | Literal["ready"] | None
 Deaths: TypeAlias = Counter[tuple[str, int]]
 
 
-class Worker(Protocol):
+class FilmWorker(Protocol):
     """A process that inspects films, somewhere.
 
     Attributes:
@@ -56,7 +56,7 @@ class Worker(Protocol):
         """Wait for its end, not forever."""
 
 
-AnyWorker = TypeVar("AnyWorker", bound=Worker)
+AnyWorker = TypeVar("AnyWorker", bound=FilmWorker)
 
 
 class Crew(Protocol[AnyWorker]):
@@ -123,7 +123,7 @@ def work(
 
 
 def count_death(
-    film: ManifestRow | None, worker: Worker, archive: Path, deaths: Deaths
+    film: ManifestRow | None, worker: FilmWorker, archive: Path, deaths: Deaths
 ) -> Done | None:
     """Count a death; return that the film has failed if that is what its workers die of.
 

@@ -157,7 +157,7 @@ def test_a_film_that_always_takes_its_worker_with_it_is_given_up(
     films: Path, job: Job, tmp_path: Path
 ) -> None:
     film = scan(films).films[0]
-    worker = processes.WorkerProcess(Dead(), None)
+    worker = processes.FilmProcess(Dead(), None)
     deaths = workers.Deaths()
     for _ in range(workers.DEATHS - 1):
         assert workers.count_death(film, worker, tmp_path, deaths) is None
