@@ -4,6 +4,7 @@
     drawn = 0.1                    # share of crops from drawn pipe walls
     pipe_views = 0.2               # from pipes whose walls are images of sets that lend or take
     wall_views = 0.1               # from walls with joints, made of them, too
+    views = 400                    # how many are drawn of each
     plain = 0.05                   # from drawn frames without any feature
     scale = [0.6, 3.0]             # of crops; without, that of the preset
     blended = 0.1                  # cracks of sets with `lends` in those with `takes`, and drawn
@@ -94,6 +95,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         licence: Of weights that are trained on all of it, as far as the data go.
         scale: How much crops are shrunk or enlarged, instead of the preset's: to see wide cracks
             where the sets have fine ones.
+        views: How many views of pipes and how many of walls are drawn, 0.8 MB each.
     """
 
     licence: str
@@ -101,6 +103,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     drawn: Share = 0.0
     pipe_views: Share = 0.0
     wall_views: Share = 0.0
+    views: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 400
     plain: Share = 0.0
     blended: Share = 0.0
     sets: Annotated[tuple[CorpusSet, ...], msgspec.Meta(min_length=1)] = msgspec.field(name="set")

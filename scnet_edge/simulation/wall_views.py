@@ -1,4 +1,4 @@
-"""Pictures of walls with what is built into walls: joints of panels and blocks, strips, holes."""
+"""Pictures of walls with what is no crack: joints of panels and blocks, strips, holes, marks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from scnet_edge.simulation.joint_gaps import WallView, paint_gap
+from scnet_edge.simulation.marks import paint_flakes, paint_scuffs, paint_stain
 from scnet_edge.simulation.pipe import Image
 from scnet_edge.simulation.roots import paint_roots
 from scnet_edge.types import Frame, Map, Mask
@@ -26,15 +27,23 @@ def draw_wall_view(
     """
     wall, crack = _fill(picture, mask, size_hw, rng)
     if rng.random() < 0.3:
+        wall, crack = paint_flakes(wall, crack, rng)
+    if rng.random() < 0.3:
         wall, crack = _add_strips(wall, crack, rng)
     if rng.random() < 0.25:
         wall, crack = _add_holes(wall, crack, rng)
     if rng.random() < 0.1:
         wall, crack = _add_herringbone(wall, crack, rng)
-    for _ in range(int(rng.integers(1, 4))):
+    for _ in range(int(rng.integers(0, 4))):
         wall, crack = _add_joints(wall, crack, rng)
+    if rng.random() < 0.15:
+        wall, crack = _add_courses(wall, crack, rng)
+    if rng.random() < 0.3:
+        wall, crack = paint_scuffs(wall, crack, rng)
     if rng.random() < 0.25:
         wall, crack = paint_roots(wall, crack, rng)
+    if rng.random() < 0.35:
+        wall, crack = paint_stain(wall, crack, rng)
     soft = cv2.GaussianBlur(wall, (0, 0), float(rng.uniform(0.3, 1.0)))
     frame = np.clip(soft, 0, 255).astype(np.uint8)
     return WallView(frame=frame, mask=crack > 0.5, ignored=np.zeros(size_hw, np.bool_))
@@ -85,6 +94,26 @@ def _add_joints(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Imag
         butt = (shifted % np.float32(long)) - np.float32(long / 2)
         wall, crack = paint_gap(wall, crack, butt, turn, np.random.default_rng(alike), size=size)
     return wall, crack
+
+
+def _add_courses(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Image, Map]:
+    """Add courses of brick or block: mortar of another tone, loose in lines along its edges."""
+    h, w = crack.shape
+    along, off = _across((h, w), math.pi / 2 * rng.integers(0, 2) + rng.normal(0, 0.05))
+    high = rng.uniform(0.15, 0.6) * h
+    long = high * rng.uniform(1.3, 4)
+    course = np.floor(off / np.float32(high))
+    bed = off - (course + np.float32(0.5)) * np.float32(high)
+    butt = (along + course * np.float32(rng.uniform(0.3, 0.5) * long)) % np.float32(long)
+    from_edge = np.minimum(high / 2 - np.abs(bed), np.minimum(butt, long - butt))
+    half = rng.uniform(1.5, 10)
+    tone = rng.uniform(0.5, 1.6) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    mortar = np.clip(half - from_edge + 0.5, 0, 1)
+    wall = np.asarray(wall * (1 + mortar[..., None] * (tone - 1)), np.float32)
+    crack = np.where(mortar > 0.3, 0, crack).astype(np.float32)
+    turn = (along + off) / np.float32(h + w) * np.float32(2 * math.pi)
+    edge = (from_edge - np.float32(half)).astype(np.float32)
+    return paint_gap(wall, crack, edge, turn, rng, size=rng.uniform(0.2, 0.7))
 
 
 def _add_herringbone(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Image, Map]:

@@ -21,7 +21,6 @@ from scnet_edge.training.images import TrainingImage, blend_cracks, load_images,
 from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
 from scnet_edge.types import Frame, Mask
 
-VIEWS = 400  # how many are drawn of pipes, and of walls
 SURFACE_HW = (300, 400)
 PLAIN = 160  # how many frames are drawn
 BLENDED_HELD = 40  # how many images with a blended crack choose a decision, of each domain
@@ -73,7 +72,7 @@ def load_corpus(
     for kind, share in shares.items():
         if share:
             views = draw_views(
-                kind, lent, taking, np.random.default_rng([seed, ord(kind[0])]), count=VIEWS
+                kind, lent, taking, np.random.default_rng([seed, ord(kind[0])]), count=corpus.views
             )
             images += share_out(views, share, taught=False)
             report(f"{len(views)} {kind} views, share {share:g}")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.simulation.joint_gaps import WallView, paint_gap
+from scnet_edge.simulation.marks import paint_flakes, paint_scuffs, paint_stain
 from scnet_edge.simulation.pipe_views import draw_pipe_view
 from scnet_edge.simulation.wall_views import draw_wall_view
 from scnet_edge.types import Frame, Mask
@@ -77,3 +78,36 @@ def test_a_joint_hides_the_crack_that_it_covers() -> None:
         assert out.shape == wall.shape
         assert (left[(out.mean(axis=2) < 100)] == 0).all()  # none is left where it is dark
         assert left[:8].all()  # far from the joint nothing is hidden
+
+
+def test_a_stain_darkens_one_border_and_hides_no_crack() -> None:
+    wall, crack = np.full((120, 160, 3), 200, np.float32), np.ones((120, 160), np.float32)
+    for seed in range(12):
+        stained, left = paint_stain(wall, crack, np.random.default_rng(seed))
+        grey = stained.mean(axis=2)
+        assert left.all()
+        assert (grey <= 200).all()
+        borders = [grey[:3].mean(), grey[-3:].mean(), grey[:, :3].mean(), grey[:, -3:].mean()]
+        assert min(borders) < 0.97 * max(borders)
+        assert min(borders) <= grey.mean()
+
+
+def test_flakes_take_the_cracks_with_them_that_they_carried() -> None:
+    wall, crack = np.full((120, 160, 3), 120, np.float32), np.ones((120, 160), np.float32)
+    gone = []
+    for seed in range(12):
+        flaked, left = paint_flakes(wall, crack, np.random.default_rng(seed))
+        changed = np.abs(flaked.mean(axis=2) - 120) > 1
+        assert changed[left == 0].mean() > 0.5 or not (left == 0).any()
+        gone.append((left == 0).mean())
+    assert 0.02 < np.mean(gone) < 0.6
+
+
+def test_scuffs_are_short_and_hide_no_crack() -> None:
+    wall, crack = np.full((200, 200, 3), 120, np.float32), np.ones((200, 200), np.float32)
+    marked = 0
+    for seed in range(12):
+        scuffed, left = paint_scuffs(wall, crack, np.random.default_rng(seed))
+        assert left.all()
+        marked += int((np.abs(scuffed.mean(axis=2) - 120) > 15).sum() > 10)
+    assert marked >= 9

@@ -92,11 +92,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 
 def test_views_of_pipes_and_walls_have_their_shares(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path,
 ) -> None:
-    monkeypatch.setattr("scnet_edge.training.corpora.VIEWS", 16)
     corpus.write_text(
-        CORPUS.replace("plain = 0.1", "pipe_views = 0.3\nwall_views = 0.2").replace(
+        CORPUS.replace("plain = 0.1", "pipe_views = 0.3\nwall_views = 0.2\nviews = 16").replace(
             "blended = 0.2", ""
         )
     )
