@@ -16,17 +16,17 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import apsw
-from lz4.frame import LZ4FrameDecompressor
-from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import ReaderError, storage_mcap
+from rosbags.rosbag2 import ReaderError
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, TypesysError, get_typestore
+from rosbags.typesys import Stores, get_typestore
+from ruamel.yaml.error import YAMLError
 
-from scnet_edge.errors import InputError
+from scnet_edge.errors import ConfigError, InputError, one_line
 from scnet_edge.events import Event
 from scnet_edge.types import Captured
 from scnet_edge.video.ros_images import PICTURES, frame_of, stamp_ns
+from scnet_edge.video.rosbag_files import BagFiles
 from scnet_edge.video.sources import Source
 
 if sys.version_info >= (3, 14):
@@ -34,25 +34,12 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-# Damage shows in the parsers of rosbags as any of these.
+# Damage shows in the parsers of bags as any of these.
 ERRORS = (
-    *(AnyReaderError, ReaderError, SerdeError, TypesysError),
+    *(ConfigError, ReaderError, SerdeError, YAMLError, RecursionError),
     *(apsw.Error, zstd.ZstdError, struct.error, OSError, EOFError, MemoryError),
-    *(ValueError, LookupError, ArithmeticError, AssertionError, TypeError),
+    *(ValueError, LookupError, ArithmeticError, AssertionError, TypeError, AttributeError),
 )
-MAX_CHUNK_BYTES = 512 * 2**20  # unpacked; recorders write some MiB
-
-
-def _unpack(unpacker: Any, data: bytes) -> bytes:
-    """Return what a chunk holds, of whatever size it claims."""
-    unpacked: bytes = unpacker.decompress(data, max_length=MAX_CHUNK_BYTES + 1)
-    if len(unpacked) > MAX_CHUNK_BYTES:
-        raise ReaderError(f"a chunk of over {MAX_CHUNK_BYTES >> 20} MiB")
-    return unpacked
-
-
-storage_mcap.DECOMPRESSORS["lz4"] = lambda data, _: _unpack(LZ4FrameDecompressor(), data)
-storage_mcap.DECOMPRESSORS["zstd"] = lambda data, _: _unpack(zstd.ZstdDecompressor(), data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +47,7 @@ class BagTopic:
     """One topic of an open bag."""
 
     uri: str
-    _reader: AnyReader
+    _files: BagFiles
     _connections: list[Connection]
 
     @property
@@ -71,7 +58,7 @@ class BagTopic:
     @property
     def length_s(self) -> float:
         """How long the bag is."""
-        return self._reader.duration / 1e9
+        return self._files.length_s
 
     def messages(self) -> Generator[tuple[str, int, Any]]:
         """Yield topic, nanoseconds since 1970 and message, then close the bag.
@@ -81,14 +68,15 @@ class BagTopic:
         Raises:
             InputError: the bag is damaged.
         """
+        store = get_typestore(Stores.LATEST)
         try:
-            for connection, logged_ns, data in self._reader.messages(self._connections):
-                message: Any = self._reader.deserialize(data, connection.msgtype)
+            for connection, logged_ns, data in self._files.messages(self._connections):
+                message: Any = store.deserialize_cdr(data, connection.msgtype)
                 yield connection.topic, stamp_ns(message.header) or logged_ns, message
         except ERRORS as e:
-            raise InputError(f"{self.uri}: damaged, or cut short ({_one_line(e)})") from e
+            raise InputError(f"{self.uri}: damaged, or cut short ({one_line(e)})") from e
         finally:
-            self._reader.close()
+            self._files.close()
 
 
 def open_rosbag(uri: str) -> Source:
@@ -117,17 +105,15 @@ def open_topic(uri: str, kinds: Collection[str], what: str) -> BagTopic:
     Raises:
         InputError: no bag, a damaged one, or not exactly one such topic.
     """
-    folder, topic = _parse(uri)
+    path, topic = _parse(uri)
     try:
-        reader = AnyReader([folder], default_typestore=get_typestore(Stores.LATEST))
-        reader.open()
+        files = BagFiles(path)
     except ERRORS as e:
-        raise InputError(f"{uri}: not a bag that can be read ({_one_line(e)})") from e
+        raise InputError(f"{uri}: not a bag that can be read ({one_line(e)})") from e
     try:
-        fitting = [c for c in reader.connections if c.msgtype in kinds]
-        return BagTopic(uri, reader, _choose(reader, fitting, uri, topic, what))
+        return BagTopic(uri, files, _choose(files.connections, kinds, uri, topic, what))
     except InputError:
-        reader.close()
+        files.close()
         raise
 
 
@@ -145,14 +131,18 @@ def _parse(uri: str) -> tuple[Path, str | None]:
 
 
 def _choose(
-    reader: AnyReader, fitting: list[Connection], uri: str, topic: str | None, what: str
+    connections: list[Connection], kinds: Collection[str], uri: str, topic: str | None, what: str
 ) -> list[Connection]:
+    fitting = [c for c in connections if c.msgtype in kinds]
     topics = sorted({c.topic for c in fitting})
     if topic is None and len(topics) > 1:
         raise InputError(f"{uri}: {what} on {', '.join(topics)}; choose one by ?topic={topics[0]}")
     wanted = [c for c in fitting if topic in (None, c.topic)]
     if not wanted:
-        found = ", ".join(topics) or f"only {', '.join(sorted(reader.topics)) or 'nothing'}"
+        found = (
+            ", ".join(topics)
+            or f"only {', '.join(sorted({c.topic for c in connections})) or 'nothing'}"
+        )
         missing = f"no {what} on {topic}" if topic else f"no topic of {what}"
         raise InputError(f"{uri}: {missing}, found {found}")
     return wanted
@@ -171,7 +161,3 @@ def _capture(topic: BagTopic) -> Generator[Captured | Event]:
                 mono_ns=start_ns + last_ns,
                 utc_ns=at_ns,
             )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
