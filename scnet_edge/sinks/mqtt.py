@@ -12,6 +12,7 @@ import errno
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -82,10 +83,7 @@ class Mqtt:
     def put(self, message: Message) -> None:
         """Hand a message to the client, which keeps it until the broker has it."""
         topic, payload = message
-        info = self._client.publish(f"{self.topic}/{topic}", payload, qos=1)
-        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            raise OSError(errno.ENOBUFS, f"the broker is away and {QUEUED} messages wait")
-        info.rc = MQTTErrorCode.MQTT_ERR_SUCCESS  # to paho it is an error to wait for a connection
+        info = self._publish(topic, payload)
         while self._handed and self._handed[0].is_published():
             self._handed.popleft()
         self._handed.append(info)
@@ -101,15 +99,25 @@ class Mqtt:
         """Say goodbye, give the broker a moment to take what waits, and leave."""
         connected = self._client.is_connected()
         if connected:
-            goodbye = self._client.publish(f"{self.topic}/status", b"offline", qos=1, retain=True)
-            deadline_s = time.monotonic() + GOODBYE_S
-            while not goodbye.is_published() and time.monotonic() < deadline_s:
-                time.sleep(0.01)
+            with suppress(OSError):  # what waits may fill the queue
+                self._wait_for(self._publish("status", b"offline", retain=True))
         self._client.disconnect()
         self._client.loop_stop()
         lost = sum(not info.is_published() for info in self._handed)
         if lost or not connected:
             raise Lost(lost, UNACKNOWLEDGED if connected else NO_CONNECTION)
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> paho.MQTTMessageInfo:
+        info = self._client.publish(f"{self.topic}/{topic}", payload, qos=1, retain=retain)
+        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            raise OSError(errno.ENOBUFS, f"the broker is away and {QUEUED} messages wait")
+        info.rc = MQTTErrorCode.MQTT_ERR_SUCCESS  # to paho it is an error to wait for a connection
+        return info
+
+    def _wait_for(self, info: paho.MQTTMessageInfo) -> None:
+        deadline_s = time.monotonic() + GOODBYE_S
+        while not info.is_published() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
 
     def _greet(self, client: paho.Client, *about: object) -> None:
         reason = about[2]

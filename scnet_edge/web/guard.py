@@ -62,7 +62,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application answer."""
-        self._connections.has_asked(tuple(scope["client"]), lasts=scope["type"] == "websocket")
+        if scope["client"]:  # None: it had gone before it was accepted
+            self._connections.has_asked(tuple(scope["client"]), lasts=scope["type"] == "websocket")
         refusal = self._refusal(scope)
         self._connections.refused += refusal is not None
         if scope["type"] == "websocket":
@@ -84,7 +85,7 @@ class Guard:
         host, hosts = headers.get("host", ""), headers.getlist("host")
         if len(hosts) != 1 or not access.host_allowed(host):
             return PlainTextResponse("This server has another name.\n", 421)
-        if not is_origin(headers.get("origin")):
+        if len(headers.getlist("origin")) > 1 or not is_origin(headers.get("origin")):
             return PlainTextResponse("Expected an Origin, found none.\n", 400)
         if not access.origin_allowed(headers.get("origin"), host):
             return PlainTextResponse("Pages of other sites may not ask here.\n", 403)

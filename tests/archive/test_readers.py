@@ -112,12 +112,13 @@ def test_access_is_read_through_mdbtools_and_counted(
 def test_a_program_of_mdbtools_that_hangs_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mdb-tables").write_text("#!/bin/sh\nexec sleep 600\n")
-    (tmp_path / "mdb-tables").chmod(0o755)
+    for name in ("mdb-tables", "mdb-export"):
+        (tmp_path / name).write_text("#!/bin/sh\nexec sleep 600\n")
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(pacp, "_EXPORT_S", 0.2)
+    monkeypatch.setattr(pacp, "_LONGEST_S", 0.2)
     (tmp_path / "job.mdb").write_bytes(b"\0\1\0\0Standard Jet DB\0")
-    with pytest.raises(InputError, match="mdb-tables does not read it"):
+    with pytest.raises(InputError, match="mdb-tables takes over"):
         read_inspections(tmp_path / "job.mdb")
 
 

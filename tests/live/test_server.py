@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import logging
@@ -15,12 +16,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sink_frames import BOARD, frame_result
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -30,8 +35,9 @@ from scnet_edge.live.app import MAX_WATCHERS, NewestFrame, Show, open_live
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor, SinkStats
-from scnet_edge.web.accept import BACKLOG, MAX_CONNECTIONS, Sparing
+from scnet_edge.web.accept import BACKLOG, MAX_CONNECTIONS, Connections, Sparing
 from scnet_edge.web.access import Access, access_for, is_loopback, parse_address, read_token
+from scnet_edge.web.guard import Guard
 from scnet_edge.web.server import Served
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -265,6 +271,33 @@ def test_what_is_refused(
     refused = expected not in (200, 404)
     assert f"scnet_edge_page_refused_total {float(refused)}" in ask(live, "/metrics")[2].decode()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("second", ["http://evil.example", "http://127.0.0.1"])
+def test_two_origins_are_none(live: Served, second: str) -> None:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as s:
+        ours = f"127.0.0.1:{live.port}"
+        head = f"Host: {ours}\r\nOrigin: http://{ours}\r\nOrigin: {second}\r\n\r\n"
+        s.sendall(f"GET /status.json HTTP/1.1\r\n{head}".encode())
+        assert s.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_who_is_gone_before_the_answer_is_no_traceback() -> None:
+    """The system does not say any more who it was."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    connections = Connections()
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(""))])
+    guard = Guard(app, access_for("127.0.0.1", "live"), connections)
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "client": None}
+    asyncio.run(guard({**scope, "headers": [(b"host", b"localhost")]}, receive, send))
+    assert sent == ["http.response.start", "http.response.body"]
 
 
 def test_a_foreign_page_gets_no_stream(live: Served) -> None:

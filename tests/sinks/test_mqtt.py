@@ -11,6 +11,7 @@ from sink_frames import frame_result, recorder
 
 from scnet_edge.runtime.status import SinkStats
 from scnet_edge.sinks import mqtt, queued
+from scnet_edge.sinks.queued import Lost
 
 
 def test_without_a_broker_it_says_so_and_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +28,15 @@ def test_without_a_broker_it_says_so_and_writes_nothing(monkeypatch: pytest.Monk
     assert sink.stats == SinkStats(
         name="mqtt", accepted=5, failed=5, error="no connection to the broker"
     )
+
+
+def test_a_connection_that_goes_at_the_end_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "GOODBYE_S", 0.05)
+    outlet = mqtt.Mqtt("mqtt://127.0.0.1:1/robot", recorder())
+    message = outlet.prepare(frame_result(0))
+    assert message is not None
+    outlet.put(message)
+    monkeypatch.setattr(outlet._client, "is_connected", lambda: True)  # and then it is not
+    with pytest.raises(Lost) as lost:
+        outlet.close()
+    assert lost.value.items == 1

@@ -11,6 +11,7 @@ import io
 import re
 import shutil
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ from scnet_edge.errors import InputError
 MAX_CELLS = 10_000_000  # of a table; each takes some hundred bytes of memory
 TABLES = ("Inspections", "Conditions", "Media_Inspections", "Media_Conditions")
 ACCESS = (b"\0\1\0\0Standard Jet DB\0", b"\0\1\0\0Standard ACE DB\0")
-_EXPORT_S = 120
+_LONGEST_S = 30.0  # of all calls of mdbtools for one file
 _CONTINUOUS = re.compile(r"([SF])(\d+)")
 Row: TypeAlias = dict[str, str]
 
@@ -72,7 +73,8 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     """
     if shutil.which("mdb-export") is None:
         raise InputError("an Access database, which needs mdbtools: apt install mdbtools")
-    tables = set(text_of(_run("mdb-tables", "-1", str(path.absolute()))).split("\n"))
+    until_s = time.monotonic() + _LONGEST_S
+    tables = set(text_of(_run(until_s, "mdb-tables", "-1", str(path.absolute()))).split("\n"))
     prefix = "PACP_" if "PACP_Inspections" in tables else ""
     if f"{prefix}Inspections" not in tables or f"{prefix}Conditions" not in tables:
         if "S_T" in tables:
@@ -81,15 +83,15 @@ def read_pacp_access(path: Path) -> list[CodedInspection]:
     rows = {}
     for table in TABLES:
         name = f"{prefix}{table}"
-        rows[table] = _export(path, name) if name in tables else []
+        rows[table] = _export(path, name, until_s) if name in tables else []
     return read_bounded(_inspections(rows))
 
 
-def _export(path: Path, table: str) -> list[Row]:
+def _export(path: Path, table: str, until_s: float) -> list[Row]:
     """Return the rows of a table, as many as the file says that there are."""
     dates = ("-D", "%Y-%m-%d", "-T", "%Y-%m-%d %H:%M:%S")
-    rows = _table(_run("mdb-export", *dates, str(path.absolute()), table))
-    expected = number(text_of(_run("mdb-count", str(path.absolute()), table)))
+    rows = _table(_run(until_s, "mdb-export", *dates, str(path.absolute()), table))
+    expected = number(text_of(_run(until_s, "mdb-count", str(path.absolute()), table)))
     if expected is not None and expected != len(rows):
         raise InputError(
             f"mdbtools gave {len(rows)} of {expected:.0f} rows of {table}; close the database in "
@@ -98,23 +100,26 @@ def _export(path: Path, table: str) -> list[Row]:
     return rows
 
 
-def _run(*command: str) -> bytes:
-    """Return what a program of mdbtools prints, of at most `MAX_BYTES`."""
+def _run(until_s: float, *command: str) -> bytes:
+    """Return what a program of mdbtools prints until a time, of at most `MAX_BYTES`."""
     try:
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as running:
             assert running.stdout is not None
-            ending = Timer(_EXPORT_S, running.kill)  # one that says nothing is not waited for
+            # One that says nothing is not waited for.
+            ending = Timer(max(0.0, until_s - time.monotonic()), running.kill)
             ending.start()
             try:
                 data = running.stdout.read(MAX_BYTES + 1)
-                status = None if len(data) > MAX_BYTES else running.wait(_EXPORT_S)
+                status = None if len(data) > MAX_BYTES else running.wait()
             finally:
                 ending.cancel()
                 running.kill()
-    except (OSError, subprocess.TimeoutExpired) as e:
+    except OSError as e:
         raise InputError(f"{command[0]} does not read it ({type(e).__name__})") from e
+    if status != 0 and time.monotonic() >= until_s:
+        raise InputError(f"{command[0]} takes over {_LONGEST_S:g} s; export CSV from Access")
     if status != 0:
         raise InputError(f"{command[0]} does not read it; a damaged or protected Access database")
     return data

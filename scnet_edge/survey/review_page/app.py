@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,12 +117,12 @@ def make_app(reviewed: ReviewedSurvey) -> Starlette:
     """Return the application, which a guard has to stand around."""
     reads = {
         "/survey.json": _send_survey,
-        "/picture/{seq:int}.jpg": _send_picture,
-        "/outline/{seq:int}.json": _send_outline,
+        "/picture/{seq}.jpg": _send_picture,
+        "/outline/{seq}.json": _send_outline,
         "/film": _send_film,
         "/still.jpg": _send_still,
     }
-    writes = {"/review/{seq:int}": _take_review, "/undo": _take_undo}
+    writes = {"/review/{seq}": _take_review, "/undo": _take_undo}
     return Starlette(
         routes=[
             *asset_routes(ASSETS),
@@ -147,16 +148,14 @@ def _send_survey(reviewed: ReviewedSurvey, request: Request) -> Response:
 
 
 def _send_picture(reviewed: ReviewedSurvey, request: Request) -> Response:
-    path = picture_path(reviewed.folder, _find(reviewed, request.path_params["seq"]))
+    path = picture_path(reviewed.folder, _find(reviewed, _number(request)))
     if path is None:
         raise HTTPException(404, "No picture was kept.")
     return Response(path.read_bytes(), media_type="image/jpeg")
 
 
 def _send_outline(reviewed: ReviewedSurvey, request: Request) -> Response:
-    return _send_json(
-        trace_outline(_read_mask(reviewed, _find(reviewed, request.path_params["seq"])))
-    )
+    return _send_json(trace_outline(_read_mask(reviewed, _find(reviewed, _number(request)))))
 
 
 def _send_film(reviewed: ReviewedSurvey, request: Request) -> Response:
@@ -175,7 +174,7 @@ def _require_film(reviewed: ReviewedSurvey) -> FilmFile:
 
 async def _take_review(reviewed: ReviewedSurvey, request: Request) -> Response:
     said = _decode(await request.body(), Said)
-    return await run_in_threadpool(_write_verdict, reviewed, request.path_params["seq"], said)
+    return await run_in_threadpool(_write_verdict, reviewed, _number(request), said)
 
 
 async def _take_undo(reviewed: ReviewedSurvey, request: Request) -> Response:
@@ -209,6 +208,14 @@ def _write_undo(reviewed: ReviewedSurvey, asked: Asked) -> Response:
 
 def _send_record(reviewed: ReviewedSurvey, seq: int) -> Response:
     return _send_json(describe_record(read_survey(reviewed.folder), seq, reviewed.codes))
+
+
+def _number(request: Request) -> int:
+    """Return the record that is asked for; no number of thousands of digits is one."""
+    text = str(request.path_params["seq"])
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise HTTPException(404, "No such observation.")
+    return int(text)
 
 
 def _find(reviewed: ReviewedSurvey, seq: int) -> Observation:

@@ -168,6 +168,9 @@ def test_a_still_is_the_picture_at_that_time(page: Page) -> None:
         ("/review/1", {"by": "a", "rings": [[[0, 0], [500, 0], [0, 9]]]}, {}, 422),
         ("/review/1", {"by": "a", "rings": [[[0, 0]]] * 3000}, {}, 422),
         ("/review/9", {"by": "a", "review": "accepted"}, {}, 409),
+        ("/review/" + "9" * 20, {"by": "a", "review": "accepted"}, {}, 404),
+        ("/review/" + "9" * 5000, {"by": "a", "review": "accepted"}, {}, 404),
+        ("/picture/" + "9" * 5000 + ".jpg", None, {}, 404),
         ("/review/1", b"{", {}, 400),
         ("/review/1", b"{}", {"Content_Length": "1100000"}, 413),
         ("/undo", {"by": "a"}, {}, 409),
@@ -175,11 +178,18 @@ def test_a_still_is_the_picture_at_that_time(page: Page) -> None:
     ],
 )
 def test_what_is_refused_changes_nothing(
-    page: Page, survey: Path, path: str, body: object, headers: dict[str, str], expected: int
+    page: Page,
+    survey: Path,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    body: object,
+    headers: dict[str, str],
+    expected: int,
 ) -> None:
     before = read_survey(survey)
     assert page.ask(path, body, **headers)[0] == expected
     assert read_survey(survey) == before
+    assert caplog.records == []
 
 
 def test_nobody_reads_or_writes_without_the_token_not_even_here(page: Page) -> None:
