@@ -1,7 +1,8 @@
 """Pages that stand alone: nothing outside the file is asked for, so it can be mailed and archived.
 
-A page is a template beside the code that fills it. What it is given is escaped, its style and its
-script are put into it, and `| json` writes values for its script.
+A page is a template beside the code that fills it, and extends `web/base.html`. What it is given is
+escaped; the style of all pages, its own, and its script are put into it. A value named `data` is
+there for its script, as JSON.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ import msgspec
 if TYPE_CHECKING:
     import jinja2
 
+SHARED = Path(__file__).with_name("web")
+STYLE = SHARED / "base.css"
 
-def page_template(
-    path: Path, *, style: Path | None = None, scripts: Sequence[Path] = ()
-) -> jinja2.Template:
-    """Return a template; it may use `style`, `script` and `script_hash`, for its security policy.
+
+def page_template(path: Path, *, style: Path, scripts: Sequence[Path] = ()) -> jinja2.Template:
+    """Return the template of a page.
 
     Args:
         path: The template.
-        style: A file of CSS.
+        style: A file of CSS, after that of all pages.
         scripts: Files of JavaScript, which become one script in this order.
     """
     import jinja2  # a robot without a page to write starts without it
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(path.parent),
+        loader=jinja2.FileSystemLoader([path.parent, SHARED]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,7 +45,7 @@ def page_template(
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.filters["json"] = lambda value: Markup(_script_json(value))
     environment.globals |= {
-        "style": Markup("" if style is None else style.read_text(encoding="utf-8")),
+        "style": Markup("".join(p.read_text(encoding="utf-8") for p in (STYLE, style))),
         "script": Markup(script),
         "script_hash": f"sha256-{digest}",
     }

@@ -43,7 +43,11 @@ MODES = {
 
 def page(results: Sequence[BenchmarkResult]) -> str:
     """Return the page of one or more results; F1 that can be compared share a plot."""
-    template = page_template(FOLDER / "report.html", scripts=[FOLDER / name for name in SCRIPTS])
+    template = page_template(
+        FOLDER / "report.html",
+        style=FOLDER / "report.css",
+        scripts=[FOLDER / name for name in SCRIPTS],
+    )
     return template.render(data=contents(results))
 
 

@@ -1,5 +1,5 @@
 // How near each engine comes to what the machine's convolutions attain, and where the rest of its time goes.
-const SHADES = ["var(--accent)", "#f08a5d", "#6a8caf", "#8d6fb0", "#4f9d8f", "#b9a44c", "#8a8d92"];
+const SHADES = ["var(--crack)", "#f08a5d", "#6a8caf", "#8d6fb0", "#4f9d8f", "#b9a44c", "#8a8d92"];
 
 function partsOf({ parts }) {
   const bar = node("div", { class: "parts" }, ...parts.map(([, ms, text], i) => node("i", { title: text, style: `flex: ${ms}; background: ${SHADES[i]}` })));

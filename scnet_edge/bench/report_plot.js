@@ -1,3 +1,4 @@
+"use strict";
 // F1 over frames a second: colour says the precision, shape the engine, a dot a mode, a line joins the cases of one model.
 const HEIGHT = 460, SEVERAL = 330, NARROW = 640, LEFT = 46, TOP = 24, BOTTOM = 48, RINGS = 7;
 const TICKS = [.1, .2, .5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500, 1000, 2000];

@@ -19,7 +19,7 @@ from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.run_records import FrameRecord
 from scnet_edge.types import Frame, Map, Mask, PixelCounts
 
-TEMPLATE = Path(__file__).with_name("run_page.html")
+PAGE = Path(__file__).with_name("run_page.html")
 MAX_SHOTS = 120
 MAX_SHOT_BYTES = 10_500_000  # of pictures; base64 adds a third
 MAX_SIDE_PX = 960
@@ -110,7 +110,10 @@ def render_page(
         else f"The viewer holds {shown} of {total} frames, evenly picked.",
         **_cracks(records),
     }
-    return page_template(TEMPLATE).render(data=data)
+    template = page_template(
+        PAGE, style=PAGE.with_suffix(".css"), scripts=[PAGE.with_suffix(".js")]
+    )
+    return template.render(data=data)
 
 
 def _label(record: FrameRecord) -> str:
