@@ -43,7 +43,7 @@ class Board:
     pid = os.getpid()
 
     def __init__(self, root: Path) -> None:
-        self.root, self.looked = root, Semaphore(0)
+        self.root, self.looked, self.working = root, Semaphore(0), Event()
         self.show(IDLE)
 
     def show(self, watts: int) -> None:
@@ -64,14 +64,17 @@ class Board:
             path.write_text(text)
 
     def read(self) -> Telemetry:
+        assert self.working.wait(10)  # no look at files that are being written
         found = read_sysfs(self.root)
         self.looked.release()
         return found
 
     def ask(self, order: Order) -> dict[str, object]:
         self.show(WATTS[order.scope])
+        self.working.set()
         for _ in range(2):
             assert self.looked.acquire(timeout=10)
+        self.working.clear()
         self.show(IDLE)
         return {"seconds": 0.2, "latency_ms": [100.0, 100.0], "stages_ms": {}}
 
