@@ -25,13 +25,13 @@ from rich.progress import Progress
 from benchmarks.finetuned import refuse_repaired, write_run
 from benchmarks.qat import finetune
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.config import write_json
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.models.scnet import SCNet
-from scnet_edge.models.weights import open_hed
+from scnet_edge.models.weights import open_prior
 from scnet_edge.onnx_export.rewrite import fold_batch_norms
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.graph_scores import score
@@ -84,7 +84,8 @@ def main() -> None:
     exact = fp32_graph(chain)
     before = f1(exact), f1(quantise(exact, ranges))
     fit, _ = split_held_out(open_dataset(deepcrack, "train"))
-    map_of = KeptHED(open_hed(), HED_MAPS).map_of if card.takes_prior else None
+    prior = open_prior(card)
+    map_of = prior and KeptHED(prior, HED_MAPS).map_of
     images = load_images(fit, map_of)
     tuned = copy.deepcopy(chain)
     assert isinstance(tuned.scnet, SCNet)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import ConfigError
-from scnet_edge.models.cards import Card, find_card, run_card, write_card
+from scnet_edge.models.cards import Card, find_card, run_card, weights_of, write_card
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.models.weights import measure_card, save_weights
 from scnet_edge.quantization.ranges import CalibrationFile, key_of, write_ranges

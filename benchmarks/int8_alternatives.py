@@ -31,13 +31,13 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.config import write_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.frames import resize
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.machine.description import machine_name
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced
 from scnet_edge.quantization.graph_scores import lost_interval, score

@@ -27,7 +27,7 @@ from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.machine.description import machine_name
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
-from scnet_edge.models.weights import open_hed, open_scnet
+from scnet_edge.models.weights import open_prior, open_scnet
 from scnet_edge.training.edge_maps import KeptHED
 from scnet_edge.training.hardware import CPU, Hardware
 from scnet_edge.training.presets import PRESETS, Preset
@@ -172,7 +172,8 @@ def figure_of(
     """Return the scores of a run on a test split, from its file where it is newer than the run."""
     card, path = find_card(str(run)), run / f"on-{name_of(tested_on)}.json"
     if not path.is_file() or path.stat().st_mtime < card.path.stat().st_mtime:
-        hed = KeptHED(open_hed().to(device), maps) if card.takes_prior else None
+        prior = open_prior(card)
+        hed = prior and KeptHED(prior.to(device), maps)
         reference = reference_run(open_scnet(card), hed, device=device)
         scores = evaluate(
             predictions(reference, open_dataset(tested_on, "test")),

@@ -1,78 +1,101 @@
-"""What the HED prior is worth: a small net trained with the full one, a light one, and none.
+"""What a light HED in front of a net is worth: with it, without it, and a wider net without it.
 
-OUT/plan.json             what is compared; a resumed study must be the same
-OUT/light-hed.safetensors the light HED
-OUT/edges/WHICH/          edge maps of the training and the test images
-OUT/runs/WHICH-SEED/      checkpoint while it trains; counts.npz and held-out threshold afterwards
+OUT/plan.json           what is compared; a resumed study must be the same
+OUT/ARM-SEED/           checkpoint while it trains; scores.npz afterwards
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
-import torch
+import numpy.typing as npt
 
-from benchmarks.light_hed import Distillation, distil_hed, new_light_hed
 from scnet_edge.config import read_json, write_json
-from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.corpus import Corpus
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
-from scnet_edge.evaluation.metrics import Counts, add_up, count, ods
+from scnet_edge.evaluation.alarms import count_areas
+from scnet_edge.evaluation.metrics import count
+from scnet_edge.evaluation.objects import Found, count_objects
+from scnet_edge.evaluation.operating import choose_points
+from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.models.decision import Decision
 from scnet_edge.models.hed import HED
-from scnet_edge.models.scnet import SCNet
-from scnet_edge.models.sizes import check_size
-from scnet_edge.models.weights import load_into, load_state, open_hed, save_weights
-from scnet_edge.training.edge_maps import KeptHED, MapOf
-from scnet_edge.training.hardware import CPU, Hardware
-from scnet_edge.training.images import TrainingImage, load_images
+from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.training.corpora import Held
+from scnet_edge.training.images import TrainingImage
 from scnet_edge.training.loop import Material, train
-from scnet_edge.training.material import split_held_out
-from scnet_edge.training.presets import PRESETS, Preset, new_model
+from scnet_edge.training.presets import PRESETS, Preset, edge_config, new_model
+from scnet_edge.types import Map
 
-Prior = Literal["full", "light", "none"]
-PRIORS: tuple[Prior, ...] = ("full", "light", "none")
-Begin = Callable[[str, int], Callable[[int, float], None]]
-Splits = dict[str, list[Sample]]  # fit, held and test
-Maps = dict[Prior, MapOf | None]
+Arm = Literal["light", "none", "small"]
+# `none` takes as long a frame as `light`, HED included, in INT8; `small` is the net of `light`.
+CONFIGS: Mapping[Arm, SCNetConfig] = {
+    "light": edge_config(0.25, norm="instance", edges=True),
+    "none": edge_config(0.34375, norm="instance"),
+    "small": edge_config(0.25, norm="instance"),
+}
+ARMS: tuple[Arm, ...] = ("light", "none", "small")
+Begin = Callable[[str], Callable[[int, float], None]]
+Loaded = tuple[Sequence[TrainingImage], Held]
+Ints = npt.NDArray[np.int64]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is compared.
 
     Attributes:
-        data: NAME:DIR.
-        preset: Of the edge family; its net gets a fourth input channel where there is a prior.
-        steps: Of each run.
+        corpus: Name of the corpus that trains.
+        steps: Of each run, from random weights.
         batch: Crops a step.
         crop: Their side in pixels, square.
-        seeds: One run each of every prior.
-        light_width: Of the light HED.
-        distil_steps: Of the light HED.
+        seeds: One run each of every arm.
+        most: Images of a domain that score, evenly chosen, at most.
     """
 
-    data: str
-    preset: str = "tiny"
+    corpus: str
     steps: int = 400
     batch: int = 4
     crop: int = 192
     seeds: tuple[int, ...] = (0, 1, 2)
-    light_width: float = 0.25
-    distil_steps: int = 2000
+    most: int = 16
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What a run says of the images of one domain.
+
+    Attributes:
+        predicted, right: (n, 101) of each image with a mask, as `Counts`, of pixels alone.
+        truth: (n,) its crack pixels.
+        cracks, found: (n,) its cracks, and those found by the decision that held-out images chose.
+        alarmed: (m,) 1 for each frame without a crack that is alarmed by it, or 0.
+    """
+
+    predicted: Ints
+    right: Ints
+    truth: Ints
+    cracks: Ints
+    found: Ints
+    alarmed: Ints
+
+
+FIELDS = ("predicted", "right", "truth", "cracks", "found", "alarmed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """One trained run: counts of each test image and the threshold that held-out images chose."""
+    """One trained run: the decision that held-out images chose, and the scores of each domain."""
 
-    prior: Prior
+    arm: Arm
     seed: int
-    threshold: float
-    counts: list[Counts]
+    decision: Decision
+    domains: Mapping[str, Scores]
 
 
 def claim(out: Path, plan: Plan) -> None:
@@ -88,122 +111,115 @@ def claim(out: Path, plan: Plan) -> None:
     write_json(known, plan)
 
 
-def splits_of(data: str) -> Splits:
-    """Return the images that train, those held out for the threshold, and the test images."""
-    fit, held = split_held_out(open_dataset(data, "train"))
-    return {"fit": fit, "held": held, "test": open_dataset(data, "test")}
-
-
-def priors_of(plan: Plan, out: Path, splits: Splits, begin: Begin, on: Hardware = CPU) -> Maps:
-    """Return the full HED and, taught by it, the light one, as what gives a frame its edge map."""
-    full = KeptHED(open_hed().to(on.device), out / "edges/full").map_of
-    light = light_hed(plan, out, splits["fit"], full, begin, on)
-    return {"full": full, "light": KeptHED(light, out / "edges/light").map_of, "none": None}
-
-
-def light_hed(
-    plan: Plan, out: Path, fit: Sequence[Sample], full: MapOf, begin: Begin, on: Hardware = CPU
-) -> HED:
-    """Return the light HED of a study, taught on the training images unless it is there."""
-    path, hed = out / "light-hed.safetensors", new_light_hed(plan.light_width, seed=0).to(on.device)
-    if not path.is_file():
-        images = load_images(fit, full)
-        how = Distillation(steps=plan.distil_steps)
-        distil_hed(hed, images, how, begin("light HED", how.steps))
-        save_weights(hed.cpu(), path)
-    load_into(hed, load_state(path), str(path))
-    return hed.to(on.device).eval()
-
-
-def preset_of(plan: Plan, prior: Prior, seed: int) -> Preset:
-    """Return what a run trains: the preset with or without a prior, and no drawn walls.
-
-    Warm-up and the averaging of weights are as short as a run of some hundred steps asks for.
-    """
-    base = PRESETS[plan.preset]
-    assert base.config is not None
-    schedule = dataclasses.replace(
+def preset_of(plan: Plan, corpus: Corpus, arm: Arm, seed: int) -> Preset:
+    """Return what a run trains: the preset of the shipped net, short, with the net of the arm."""
+    base = PRESETS["small-hed"]
+    how = replace(base.schedule.augmentation, crop=plan.crop)
+    schedule = replace(
         base.schedule,
         steps=plan.steps,
         batch=plan.batch,
-        warmup=plan.steps // 8,
-        ema_decay=0.98,
         validate_every=plan.steps,
-        pipe_share=0.0,
         seed=seed,
-        augmentation=dataclasses.replace(base.schedule.augmentation, crop=plan.crop),
+        augmentation=replace(how, scale=corpus.scale) if corpus.scale else how,
     )
-    config = dataclasses.replace(base.config, edges=prior != "none")
-    return dataclasses.replace(base, config=config, schedule=schedule)
+    return replace(base, config=CONFIGS[arm], schedule=schedule)
 
 
-def first_net(plan: Plan, prior: Prior, seed: int) -> SCNet:
-    """Return the untrained net; one without prior has the same weights but for the missing ones."""
-    drawn = new_model(preset_of(plan, "full", seed))
-    if prior == "none":
-        state = drawn.state_dict()
-        state["encoder.0.0.weight"] = state["encoder.0.0.weight"][:, :3]
-        drawn = new_model(preset_of(plan, prior, seed))
-        drawn.load_state_dict(state)
-    assert isinstance(drawn, SCNet)
-    return drawn
+def spread(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """Return at most so many samples, evenly chosen."""
+    places = np.linspace(0, len(samples) - 1, min(most, len(samples)))
+    return [samples[round(place)] for place in places]
 
 
-def score_run(
+def run_arm(
     plan: Plan,
-    prior: Prior,
+    corpus: Corpus,
+    arm: Arm,
     seed: int,
     out: Path,
-    splits: Splits,
-    maps: Maps,
-    begin: Begin,
-    on: Hardware = CPU,
+    *,
+    hed: HED,
+    load: Callable[[], Loaded],
+    tests: Mapping[str, Sequence[Sample]],
+    begin: Begin = lambda name: lambda step, loss: None,
 ) -> Scored:
-    """Return a run's counts, trained and scored unless that was done; resumed where it was cut."""
-    name = f"{prior}-{seed}"
-    run, done = out / "runs" / name, out / "runs" / name / "counts.npz"
-    if not done.is_file():
-        images = {split: load_images(samples, maps[prior]) for split, samples in splits.items()}
-        schedule, material = preset_of(plan, prior, seed).schedule, Material(images=images["fit"])
-        net = train(first_net(plan, prior, seed), material, schedule, run,
-                    on=on, progress=begin(name, plan.steps))  # fmt: skip
-        assert isinstance(net, SCNet)
-        held = ods(add_up(counts_of(net, images["held"])))
-        _write_counts(done, held.threshold, counts_of(net, images["test"]))
-    threshold, counts = _read_counts(done)
-    return Scored(prior=prior, seed=seed, threshold=threshold, counts=counts)
+    """Return a run's scores, trained and scored unless that was done; resumed where it was cut.
 
-
-def counts_of(net: SCNet, images: Sequence[TrainingImage]) -> list[Counts]:
-    """Return the counts of whole images at zero tolerance.
-
-    Raises:
-        ModelError: the sides of an image are no multiples of the net's stride.
+    Args:
+        plan: How long.
+        corpus: What trains.
+        arm: Which net.
+        seed: Of weights and crops.
+        out: The folder of the study.
+        hed: The light HED, in eval mode.
+        load: Gives the images that train, and those held out by domain.
+        tests: The images that score, by domain.
+        begin: Given the name of a run, returns what is told its steps.
     """
-    device, counts = next(net.parameters()).device, []
-    for image in images:
-        check_size((image.mask.shape[0], image.mask.shape[1]), net.config.stride)
-        with torch.inference_mode():
-            probability = torch.sigmoid(net(image.input().to(device))[0])[0, 0].cpu().numpy()
-        counts.append(count(probability, image.mask))
-    return counts
+    name = f"{arm}-{seed}"
+    done = out / name / "scores.npz"
+    if not done.is_file():
+        images, held = load()
+        preset = preset_of(plan, corpus, arm, seed)
+        prior = hed if preset.takes_prior else None
+        material = Material(images=images, hed=prior)
+        progress = begin(name)
+        net = train(new_model(preset), material, preset.schedule, out / name, progress=progress)
+        assert isinstance(net, SCNet)
+        run = reference_run(net, prior)
+        chosen = choose_points(
+            {domain: list(predictions(run, samples)) for domain, samples in held.items()}
+        )["balanced"]
+        found = {
+            domain: score(predictions(run, spread(samples, plan.most)), chosen)
+            for domain, samples in tests.items()
+        }
+        write_scores(done, chosen, found)
+    decision, domains = read_scores(done)
+    return Scored(arm=arm, seed=seed, decision=decision, domains=domains)
 
 
-def _write_counts(path: Path, threshold: float, counts: Sequence[Counts]) -> None:
-    """Write what `_read_counts` reads; at zero tolerance `found` is `right`."""
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(
-        part,
-        threshold=threshold,
-        predicted=[c.predicted for c in counts],
-        right=[c.right for c in counts],
-        truth=[c.truth for c in counts],
+def score(predicted: Iterable[tuple[Sample, Map]], decision: Decision) -> Scores:
+    """Return what predictions on the images of one domain give.
+
+    Of images known to show a crack somewhere nothing is counted: they have no mask.
+    """
+    counts, cracks, alarmed = [], [], []
+    for sample, probability in predicted:
+        if sample.role == "image-level":
+            continue
+        mask = decision.mask_of(probability)
+        truth, ignored = sample.read_truth()
+        if ignored is not None:
+            mask, probability = mask & ~ignored, probability * ~ignored
+        if not truth.any():
+            alarmed.append(count_areas(mask) > 0)
+        if sample.role != "negative":
+            counts.append(count(probability, truth, ignored=ignored))
+            cracks.append(count_objects(mask, truth) if truth.any() else Found())
+    return Scores(
+        predicted=np.array([c.predicted for c in counts], np.int64).reshape(-1, 101),
+        right=np.array([c.right for c in counts], np.int64).reshape(-1, 101),
+        truth=np.array([c.truth for c in counts], np.int64),
+        cracks=np.array([c.cracks for c in cracks], np.int64),
+        found=np.array([c.found for c in cracks], np.int64),
+        alarmed=np.array(alarmed, np.int64),
     )
+
+
+def write_scores(path: Path, decision: Decision, domains: Mapping[str, Scores]) -> None:
+    """Write what `read_scores` reads."""
+    part = path.with_suffix(".part.npz")
+    arrays = {f"{domain}/{f}": getattr(of, f) for domain, of in domains.items() for f in FIELDS}
+    np.savez_compressed(part, **arrays, decision=[decision.threshold, decision.seed])
     part.replace(path)
 
 
-def _read_counts(path: Path) -> tuple[float, list[Counts]]:
+def read_scores(path: Path) -> tuple[Decision, dict[str, Scores]]:
+    """Return the decision of a run and its scores by domain."""
     with np.load(path) as file:
-        rows = zip(file["predicted"], file["right"], file["truth"], strict=True)
-        counts = [Counts(predicted=p, right=r, found=r, truth=int(t)) for p, r, t in rows]
-        return float(file["threshold"]), counts
+        threshold, seed = map(float, file["decision"])
+        domains = dict.fromkeys(key.partition("/")[0] for key in file.files if "/" in key)
+        found = {d: Scores(**{f: file[f"{d}/{f}"] for f in FIELDS}) for d in domains}
+    return Decision(threshold=threshold, seed=seed), found

@@ -29,13 +29,13 @@ from typing import Any
 import onnx
 
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.config import parse_size
 from scnet_edge.engines.tensorrt.builder import BuildSettings, build_plan
 from scnet_edge.engines.tensorrt.library import tensorrt
 from scnet_edge.engines.tensorrt.plan_layers import summarise
 from scnet_edge.errors import EngineError
-from scnet_edge.models.cards import find_card, shipped_models
+from scnet_edge.models.cards import find_card, shipped_models, weights_of
 from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.quantization.lowering import fp32_graph, lower
 from scnet_edge.quantization.ranges import find_ranges

@@ -26,7 +26,7 @@ from scnet_edge.bundle.manifest import (
     write_manifest,
 )
 from scnet_edge.bundle.recipe import MIN_MASK_F1, Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.bundle.verify import (
     Golden,
     parity_of,
@@ -37,7 +37,7 @@ from scnet_edge.bundle.verify import (
 from scnet_edge.engines.base import cpu_engine, open_backend
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.folders import file_sha256, new_folder
-from scnet_edge.models.cards import Card, find_card
+from scnet_edge.models.cards import Card, find_card, find_chain, weights_of
 from scnet_edge.models.chain import Chain
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.choose_frames import refuse_calibration_frames
@@ -247,7 +247,7 @@ def describe(
         schema=SCHEMA,
         model=ModelIdentity(
             name=card.name,
-            prior="hed" if has_prior else "none",
+            prior=next((hed.name for hed in find_chain(card)[1:]), "none"),
             sha256=weights_of(card),
             licence=card.licence,
         ),

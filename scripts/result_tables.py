@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.paper_ablation import Figures, cell
 from benchmarks.paper_tables import TABLES
-from benchmarks.prior_report import PriorStudy
+from benchmarks.prior_report import Figure, PriorStudy
 from scnet_edge.bench.schema import BenchmarkRow, read_result
 from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
@@ -384,30 +384,49 @@ def paper_table(name: str) -> str:
     return table([*head, *described.metrics, "paper"], rows)
 
 
+ARM_NAMES = {
+    "light": "behind the light HED",
+    "none": "wider, no prior",
+    "small": "the same, no prior",
+}
+
+
 def prior_study() -> str:
-    """Return what the HED prior is worth in short runs."""
+    """Return what a light HED in front of a net is worth in short runs."""
     study = read_json(RESULTS / "prior-study.json", PriorStudy)
-    seeds, costs = len(study.plan.seeds), {cost.name: cost for cost in study.costs}
     rows = []
-    for prior in ("full", "light", "none"):
-        runs = [run for run in study.runs if run.prior == prior]
-        mean, shipped = (sum(getattr(r, key) for r in runs) / seeds for key in ("ods", "f1"))
-        cost = costs.get(f"{prior} HED")
-        price = [f"{cost.gmac:.2f}", f"{cost.parameters / 1e6:.2f} M"] if cost else ["0", "0"]
-        each = ", ".join(f"{run.ods:.3f}" for run in runs)
-        rows.append([prior, f"{mean:.4f}", each, f"{shipped:.4f}", *price])
-    head = ("prior", "best F1, mean", "each seed", "F1 at the held-out threshold")
-    return table((*head, "GMAC of the prior", "its parameters"), rows)
+    for cost in study.costs:
+        runs = [run for run in study.runs if run.arm == cost.arm]
+        f1, found, alarmed = (
+            sum(getattr(run, key) for run in runs) / len(runs)
+            for key in ("best_f1", "found", "alarmed")
+        )
+        each = ", ".join(f"{run.best_f1:.3f}" for run in runs)
+        price = (f"{cost.parameters / 1e6:.2f} M", f"{cost.int8_ms:.1f}", f"{cost.fp32_ms:.1f}")
+        rows.append(
+            [ARM_NAMES[cost.arm], f"{f1:.4f}", each, f"{found:.0%}", f"{alarmed:.0%}", *price]
+        )
+    head = ("net", "best F1, mean of domains", "each seed", "cracks found", "sound frames alarmed")
+    return table((*head, "parameters", "INT8, ms", "FP32, ms"), rows)
 
 
 def prior_differences() -> str:
-    """Return the paired differences of the study of the prior."""
+    """Return the paired differences of the study of the prior, domain by domain."""
     study = read_json(RESULTS / "prior-study.json", PriorStudy)
-    rows = [
-        [f"{d.prior} - {d.against}", f"{d.ods:+.4f} [{d.ci95[0]:+.4f}, {d.ci95[1]:+.4f}]"]
+    domains = list(study.differences[0].by_domain)
+    labels = ["mean of domains", *domains, "cracks found", "sound frames alarmed"]
+    columns = [
+        [d.best_f1, *(d.by_domain[domain] for domain in domains), d.found, d.alarmed]
         for d in study.differences
     ]
-    return table(("difference", "best F1 [95 %, paired over images]"), rows)
+    rows = [[label, *map(_above, cells)] for label, *cells in zip(labels, *columns, strict=True)]
+    heads = (f"{ARM_NAMES[d.arm]} - {ARM_NAMES[d.against]}" for d in study.differences)
+    return table(("best F1, or share", *heads), rows)
+
+
+def _above(figure: Figure) -> str:
+    low, high = figure.ci95
+    return f"{figure.above:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def _json(path: Path) -> Any:

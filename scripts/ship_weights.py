@@ -37,7 +37,7 @@ from scnet_edge.evaluation.operating import choose_points
 from scnet_edge.evaluation.predict import Run, predictions, reference_run
 from scnet_edge.models.cards import Card, OperatingPoint, find_card, read_card, write_card
 from scnet_edge.models.decision import Decision
-from scnet_edge.models.weights import measure_card, open_hed, open_scnet, save_weights
+from scnet_edge.models.weights import measure_card, open_prior, open_scnet, save_weights
 from scnet_edge.training.corpora import hold_out
 
 SETS = ("deepcrack", "crackforest", "masonry")
@@ -75,7 +75,7 @@ def scale_logits(model: nn.Module, by: float, plus: float) -> None:
 
 def reference(card: Card) -> Run:
     """Return the PyTorch reference of a card."""
-    return reference_run(open_scnet(card), open_hed() if card.takes_prior else None)
+    return reference_run(open_scnet(card), open_prior(card))
 
 
 def score(card: Card, name: str, data: str) -> Evaluation:

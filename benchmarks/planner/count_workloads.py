@@ -20,7 +20,7 @@ from benchmarks.planner.workload import COUNTED, Convolutions, Counted, Counts
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.config import read_json
 from scnet_edge.evaluation import Evaluation
-from scnet_edge.models.cards import Card, shipped_models
+from scnet_edge.models.cards import Card, find_chain, shipped_models
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.sizes import SizeHW
@@ -86,7 +86,7 @@ def _count(card: Card) -> Counted:
     assert card.config is not None
     with torch.device("meta"):  # shapes alone: no weight is read
         scnet = SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))
-        networks = [scnet, HED()] if card.takes_prior else [scnet]
+        networks = [scnet, *(HED(width=w) for c in find_chain(card) if (w := c.hed_width))]
     found = count(networks, DEFAULT_SIZE_HW)
     return Counted(
         stride=scnet.config.stride,

@@ -9,7 +9,7 @@ from scnet_edge.bench.profile import can_count, gflop_of_convolutions
 from scnet_edge.bench.schema import Case
 from scnet_edge.bundle.manifest import FUSED, HED, MANIFEST, SCNET, Precision, read_manifest
 from scnet_edge.errors import BundleError, install_extra, one_line
-from scnet_edge.models.cards import Card, find_card
+from scnet_edge.models.cards import Card, find_card, find_chain, weights_of
 from scnet_edge.quantization.ranges import find_ranges
 
 # A full disk, and what OpenVINO and PyTorch raise for anything, memory that is gone included
@@ -81,17 +81,11 @@ def bundle_of(case: Case, folder: Path) -> Path:
 
 
 def _is_current(bundle: Path, card: Card) -> bool:
-    manifest, weights = read_manifest(bundle), _weights(card)
+    manifest, weights = read_manifest(bundle), weights_of(card)
     if manifest.model.sha256 != weights:
         return False
     ranges = manifest.calibration
     return ranges is None or ranges.key == find_ranges(card.name, weights).key
-
-
-def _weights(card: Card) -> dict[str, str]:
-    """Return what a bundle's manifest says of its weights, without PyTorch to open them."""
-    cards = [card, find_card("hed")] if card.takes_prior else [card]
-    return {c.name: c.sha256 for c in cards}
 
 
 def _find_given(case: Case, precision: Precision) -> Path:
@@ -123,7 +117,6 @@ def gflop(case: Case, bundle: Path) -> float:
         parts = [FUSED] if case.hed_every == 1 else [SCNET, HED]
         scnet, *hed = (sum(gflop_of_convolutions(bundle / part).values()) for part in parts)
     else:
-        card = find_card(case.model)
-        scnet = 2 * card.gmac_at(case.size_hw)
-        hed = [2 * find_card("hed").gmac_at(case.size_hw)] if card.takes_prior else []
+        chain = find_chain(find_card(case.model))
+        scnet, *hed = (2 * card.gmac_at(case.size_hw) for card in chain)
     return round(scnet + sum(hed) / case.hed_every, 2)

@@ -133,7 +133,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Which weights the graphs were made from."""
 
     name: str
-    prior: Literal["hed", "none"]
+    prior: str  # name of the HED whose edges the net sees, or none
     sha256: dict[str, str]  # weight file -> hash
     licence: str
 

@@ -1,18 +1,12 @@
-"""The PyTorch reference of a recipe, and the hashes of its weights."""
+"""The PyTorch reference of a recipe."""
 
 from __future__ import annotations
 
 from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.errors import ConfigError
-from scnet_edge.models.cards import Card, find_card
+from scnet_edge.models.cards import Card
 from scnet_edge.models.chain import Chain
-from scnet_edge.models.weights import open_hed, open_scnet
-
-
-def weights_of(card: Card) -> dict[str, str]:
-    """Return the hashes of all weights in a model's chain, by model name."""
-    cards = [card, find_card("hed")] if card.takes_prior else [card]
-    return {c.name: c.sha256 for c in cards}
+from scnet_edge.models.weights import open_prior, open_scnet
 
 
 def open_chain(card: Card, recipe: Recipe) -> Chain:
@@ -23,12 +17,12 @@ def open_chain(card: Card, recipe: Recipe) -> Chain:
     """
     if recipe.split_graphs and not card.takes_prior:
         raise ConfigError(
-            f"split_graphs: expected a model behind HED, found {card.name}, which is one network; "
-            "leave --split-graphs out"
+            f"split_graphs: expected a model behind an HED, found {card.name}, which is one "
+            "network; leave --split-graphs out"
         )
     return Chain(
         open_scnet(card),
-        open_hed() if card.takes_prior else None,
+        open_prior(card),
         frame_hw=recipe.frame_hw or recipe.size_hw,
         size_hw=recipe.size_hw,
         edge_threshold=recipe.edge_threshold,

@@ -22,11 +22,11 @@ def explain(
     from scnet_edge.data.pictures import read_image
     from scnet_edge.evaluation.explain import explain as explained
     from scnet_edge.evaluation.explain import write_explanation
-    from scnet_edge.models.weights import open_hed, open_scnet
+    from scnet_edge.models.weights import open_prior, open_scnet
 
     check_folder(out)
     card, frame = crack_model(model), read_image(image)
-    hed = open_hed() if card.takes_prior else None
+    hed = open_prior(card)
     found = explained(open_scnet(card), hed, frame, threshold=card.threshold)
     paths = write_explanation(out, frame, found)
     sheets = [path.name for path in paths if path.name.startswith("sheet-")]

@@ -90,9 +90,9 @@ def crack_model(name: str) -> Card:
 
 def _reference(card: Card, device: str) -> Subject:
     from scnet_edge.evaluation.predict import reference_run
-    from scnet_edge.models.weights import open_hed, open_scnet
+    from scnet_edge.models.weights import open_prior, open_scnet
 
-    hed = open_hed() if card.takes_prior else None
+    hed = open_prior(card)
     run = reference_run(open_scnet(card), hed, device=device)
     engine = "PyTorch FP32" if device == "cpu" else f"PyTorch FP32 on {device}"
     return Subject(run, engine, card.decision)

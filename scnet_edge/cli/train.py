@@ -36,8 +36,9 @@ def train(
     preset: Annotated[
         str,
         typer.Argument(
-            help="paper, modern, quarter, widened, small, small-instance, small-field, tiny, "
-            "tiny-instance, tiny-field, hcnn, deepcrack-liu, deepcrack-zou or patchnet."
+            help="paper, modern, quarter, widened, small, small-instance, small-field, small-hed, "
+            "hed-light, tiny, tiny-instance, tiny-field, hcnn, deepcrack-liu, deepcrack-zou or "
+            "patchnet."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
@@ -68,6 +69,10 @@ def train(
     teacher: Annotated[
         list[str] | None,
         typer.Option(help="Learn the probability of this model or run, too; again: their mean."),
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(help="Of a net that sees edges: the HED that makes them, a model or a run."),
     ] = None,
     precision: PrecisionName = None,
     device: Device = "auto",
@@ -105,6 +110,7 @@ def train(
         on=own,
         start=start,
         teachers=teacher or (),
+        prior=prior,
         steps=steps,
         batch=batch,
         lr=lr,

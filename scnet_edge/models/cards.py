@@ -88,6 +88,8 @@ class Card(
         parameters: Trained numbers.
         gmac: Billions of multiply-accumulates of the convolutions, at `size_hw`.
         config: What shapes an SCNet; None for other models.
+        prior: Name of the HED whose edge map it sees; None for a model that sees none.
+        hed_width: What multiplies the channels of an HED; None for other models.
         threshold, seed: What is called a crack, see `Decision`; HED: prior where the probability
             is above the threshold.
         data: What it was trained on.
@@ -105,6 +107,8 @@ class Card(
     gmac: float
     size_hw: tuple[Side, Side]
     config: CardConfig | None
+    prior: str | None = None
+    hed_width: float | None = None
     threshold: Share
     seed: Share = 0.0
     data: str
@@ -122,6 +126,11 @@ class Card(
             raise ValueError(f"file must be {self.name}.safetensors, found {self.file!r}")
         if (self.kind == "scnet") != (self.config is not None):
             raise ValueError(f"kind {self.kind!r} and config do not agree: config is SCNet's alone")
+        if (self.kind == "hed") != (self.hed_width is not None):
+            raise ValueError(f"kind {self.kind!r} and hed_width do not agree: it is HED's alone")
+        sees = self.config is not None and self.config.edges
+        if sees != (self.prior is not None):
+            raise ValueError(f"edges {sees} and prior {self.prior!r} do not agree: name the HED")
 
     @property
     def path(self) -> Path:
@@ -141,7 +150,7 @@ class Card(
 
     @property
     def takes_prior(self) -> bool:
-        """Whether the model is a crack model that sees the HED edge map.
+        """Whether the model is a crack model that sees an edge map.
 
         Raises:
             ModelError: this is no crack model.
@@ -151,7 +160,7 @@ class Card(
                 f"model {self.name!r} detects edges, not cracks; choose an SCNet of "
                 "'scnet-edge models'"
             )
-        return self.config is not None and self.config.edges
+        return self.prior is not None
 
     def gmac_at(self, size_hw: tuple[int, int]) -> float:
         """Return the billions of multiply-accumulates at another size."""
@@ -201,6 +210,27 @@ def find_card(name: str) -> Card:
         f"model {name!r}: expected one of {_list(cards)} or the folder of a training run; "
         "'scnet-edge models' describes them"
     )
+
+
+def find_chain(card: Card) -> list[Card]:
+    """Return the cards of a crack model and, where it sees an edge map, of the HED that makes it.
+
+    Raises:
+        ModelError: this is no crack model, or there is no such HED.
+    """
+    if not card.takes_prior:
+        return [card]
+    assert card.prior is not None
+    return [card, find_card(card.prior)]
+
+
+def weights_of(card: Card) -> dict[str, str]:
+    """Return the hashes of all weights in a model's chain, by model name.
+
+    Raises:
+        ModelError: as `find_chain`.
+    """
+    return {each.name: each.sha256 for each in find_chain(card)}
 
 
 def run_card(folder: Path) -> Path:

@@ -113,15 +113,27 @@ def open_scnet(card: Card) -> CrackNet:
     return model.eval()
 
 
-def open_hed() -> HED:
-    """Return the shipped HED with its weights, FP32, in eval mode.
+def open_hed(name: str = "hed") -> HED:
+    """Return an HED with its weights, FP32, in eval mode; the published one unless named.
 
     Raises:
-        ModelError: its file is missing, altered or foreign.
+        ModelError: there is none of this name, or its file is missing, altered or foreign.
     """
-    card, model = find_card("hed"), HED()
+    card = find_card(name)
+    model = _new_model(card)
+    if not isinstance(model, HED):
+        raise ModelError(f"model {card.name!r} is {card.kind}, expected an HED")
     load_into(model, load_state(card.path, sha256=card.sha256), str(card.path))
     return model.eval()
+
+
+def open_prior(card: Card) -> HED | None:
+    """Return the HED whose edge map a crack model sees; None where it sees none.
+
+    Raises:
+        ModelError: `card` is of an HED, or as `open_hed`.
+    """
+    return open_hed(card.prior) if card.takes_prior and card.prior else None
 
 
 def measure_card(card: Card, weights: Path) -> Card:
@@ -161,4 +173,6 @@ def count_macs(model: nn.Module, size_hw: tuple[int, int]) -> int:
 def _new_model(card: Card) -> CrackNet | HED:
     if card.config is not None:
         return SCNet(SCNetConfig(**msgspec.structs.asdict(card.config)))
-    return HED() if card.kind == "hed" else COMPARED[card.kind]()
+    if card.hed_width is not None:
+        return HED(width=card.hed_width)
+    return COMPARED[card.kind]()

@@ -10,8 +10,8 @@ import msgspec
 import onnx
 
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
-from scnet_edge.models.cards import find_card
+from scnet_edge.bundle.reference import open_chain
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.models.chain import Chain
 from scnet_edge.onnx_export.rewrite import exportable
 from scnet_edge.onnx_export.trace import trace_chain

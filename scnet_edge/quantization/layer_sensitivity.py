@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
-from scnet_edge.models.cards import find_card
+from scnet_edge.bundle.reference import open_chain
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.annotated_frames import Annotated, gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced

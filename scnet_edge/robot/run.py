@@ -275,7 +275,7 @@ def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) ->
         **rendered,
         **({"Files": files} if files else {}),
         "Bundle": escape(bundle),
-        "Model": manifest.model.name + (f" with {prior.upper()} edges" if prior != "none" else ""),
+        "Model": manifest.model.name + (f" with the edges of {prior}" if prior != "none" else ""),
         "Precision": manifest.precision.upper(),
         "Model size": f"{width_px} x {height_px} px",
         "Threshold": str(manifest.decision),

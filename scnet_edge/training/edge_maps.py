@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from scnet_edge.data.frames import EDGE_THRESHOLD
 from scnet_edge.engines.torch_eager import without_tf32
 from scnet_edge.errors import InputError
 from scnet_edge.files import write_image
@@ -70,3 +71,25 @@ class KeptHED(nn.Module):
             edges = torch.sigmoid(self.hed(image.contiguous(memory_format=torch.channels_last))[0])
         grey = (edges[0, 0].cpu().numpy() * 255).round().astype(np.uint8)
         write_image(path, grey, durable=False)  # several processes may share the folder
+
+
+def agreement(hed: HED, theirs: MapOf, frames: Iterable[Frame]) -> float:
+    """Return the F1 of the binary edges of an HED in eval mode against those of another.
+
+    Args:
+        hed: On any device.
+        theirs: Gives the other's map of a frame.
+        frames: (H, W, 3) uint8, BGR.
+    """
+    right = called = true = 0
+    device = next(hed.parameters()).device
+    for frame in frames:
+        image = torch.from_numpy(frame.transpose(2, 0, 1)[None].astype(np.float32)).to(device)
+        with torch.inference_mode():
+            logits = hed(image.contiguous(memory_format=torch.channels_last))[0]
+        own = (torch.sigmoid(logits)[0, 0] > EDGE_THRESHOLD).cpu().numpy()
+        other = theirs(frame) > EDGE_THRESHOLD * 255
+        right += int((own & other).sum())
+        called += int(own.sum())
+        true += int(other.sum())
+    return 2 * right / max(1, called + true)

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from scnet_edge.errors import InputError
+from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.checkpoint import CHECKPOINT, Training, resume, save
 from scnet_edge.training.hardware import (
@@ -28,7 +29,7 @@ from scnet_edge.training.hardware import (
     share_batch_norms,
     try_kernels,
 )
-from scnet_edge.training.images import Batch, TrainingImage, batches, input_of
+from scnet_edge.training.images import Batch, TrainingImage, add_edges, batches, frames_of, input_of
 from scnet_edge.training.losses import median_frequency, pixel_loss, region_loss, scnet_loss
 from scnet_edge.training.schedule import Schedule
 
@@ -46,10 +47,17 @@ class Material:
     Attributes:
         images: The training images, each with its share of the crops.
         teachers: Models in eval mode whose mean probability is learnt, too.
+        hed: In eval mode: it looks at every crop that has no edge map yet, or teaches the HED that
+            learns.
     """
 
     images: Sequence[TrainingImage]
     teachers: Sequence[SCNet] = ()
+    hed: nn.Module | None = None
+
+    def input(self, x: Tensor) -> Tensor:
+        """Return (N, 3 or 4, H, W) with the edge map that `hed` sees where there is none yet."""
+        return add_edges(self.hed, x) if self.hed is not None and x.shape[1] == 3 else x
 
 
 def train(
@@ -90,7 +98,7 @@ def train(
     left = range(training.step, schedule.steps)
     for batch in batches(left, material.images, schedule, share=(rank, world), workers=on.workers):
         if schedule.settle_norms and training.step == schedule.settled_from > 0:
-            settle(training, material.images)
+            settle(training, material)
         prepare(training, schedule)
         with try_kernels(on):
             loss = loss_of(wrapped, batch.to(on.device))
@@ -98,11 +106,11 @@ def train(
         progress(training.step, mean_over_processes(loss, world))
         last = training.step == schedule.steps
         if rank == 0 and (last or training.step % schedule.validate_every == 0):
-            validate(training.step, finish(training, schedule, material.images))
+            validate(training.step, finish(training, schedule, material))
         # Last, so that a kill during a validation is followed by that validation.
         if rank == 0 and (last or training.step % schedule.checkpoint_every == 0):
             save(out / CHECKPOINT, training)
-    return finish(training, schedule, material.images)
+    return finish(training, schedule, material)
 
 
 def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
@@ -155,9 +163,21 @@ def objective(
     teachers = material.teachers
     cast = torch.autocast(device.partition(":")[0], torch.bfloat16)
 
+    def edge_loss_of(model: nn.Module, batch: Batch) -> Tensor:
+        assert material.hed is not None
+        frames = frames_of(batch.x)
+        with cast if schedule.precision == "bf16" else contextlib.nullcontext():
+            with torch.no_grad():
+                edges = torch.sigmoid(material.hed(frames)[0].float())
+            fused, sides = model(frames)
+        return edge_loss([logits.float() for logits in (fused, *sides)], edges)
+
     def loss_of(model: nn.Module, batch: Batch) -> Tensor:
+        if isinstance(_bare(model), HED):
+            return edge_loss_of(model, batch)
         x, mask, ignored, taught = batch
         with cast if schedule.precision == "bf16" else contextlib.nullcontext():
+            x = material.input(x)
             fused, sides = model(input_of(_bare(model), x))
             soft = taught_mask(teachers, x, mask, taught) if teachers else None
         fused, *sides = (certain(logits.float(), ignored) for logits in (fused, *sides))
@@ -176,6 +196,14 @@ def objective(
         return loss + schedule.distil_weight * F.binary_cross_entropy_with_logits(fused, soft)
 
     return loss_of
+
+
+def edge_loss(logits: Sequence[Tensor], edges: Tensor) -> Tensor:
+    """Return the mean cross-entropy of all maps of an HED with the edges (N, 1, H, W) in [0, 1].
+
+    At 0.5 the pupil says what its teacher does, without a class weight to undo.
+    """
+    return torch.stack([F.binary_cross_entropy_with_logits(each, edges) for each in logits]).mean()
 
 
 def target_of(model: nn.Module, mask: Tensor) -> Tensor:
@@ -239,20 +267,20 @@ def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
     training.step += 1
 
 
-def finish(training: Training, schedule: Schedule, images: Sequence[TrainingImage]) -> nn.Module:
+def finish(training: Training, schedule: Schedule, material: Material) -> nn.Module:
     """Return a copy of the averaged model with the norm statistics of whole images."""
     model: nn.Module = copy.deepcopy(training.average.module)
     own_batch_norms(model)
     if not (schedule.settle_norms and training.step > schedule.settled_from):
-        estimate_norms(model, images)
+        estimate_norms(model, material)
     return model.eval()
 
 
-def settle(training: Training, images: Sequence[TrainingImage]) -> None:
+def settle(training: Training, material: Material) -> None:
     """Go on from the averaged weights, with the norm statistics of whole images."""
     settled = copy.deepcopy(training.average.module)
     own_batch_norms(settled)
-    estimate_norms(settled, images)
+    estimate_norms(settled, material)
     for model in (training.model, training.average.module):
         model.load_state_dict(settled.state_dict())
 
@@ -265,23 +293,22 @@ def mean_over_processes(loss: Tensor, world: int) -> float:
     return value.item() / world
 
 
-def estimate_norms(model: nn.Module, images: Sequence[TrainingImage]) -> None:
+def estimate_norms(model: nn.Module, material: Material) -> None:
     """Set the norm statistics to those of whole images, evenly chosen by their shares."""
     if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         return
     device = next(model.parameters()).device
-    update_bn(_whole(model, images, device), model)
+    update_bn(_whole(model, material, device), model)
 
 
-def _whole(
-    model: nn.Module, images: Sequence[TrainingImage], device: torch.device
-) -> Iterator[Tensor]:
+def _whole(model: nn.Module, material: Material, device: torch.device) -> Iterator[Tensor]:
+    images = material.images
     stride = getattr(model, "config").stride  # noqa: B009  (nn.Module types it as a tensor)
     until = np.cumsum([image.share for image in images])
     count = min(WHOLE_IMAGES, len(images))
     places = until[-1] * (np.arange(count) + 0.5) / count
     for chosen in np.searchsorted(until, places, side="right"):
-        x = input_of(model, images[chosen].input())
+        x = input_of(model, material.input(images[chosen].input()))
         h, w = (max(stride, side // stride * stride) for side in x.shape[-2:])
         if x.shape[-2] < h or x.shape[-1] < w:
             x = F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)

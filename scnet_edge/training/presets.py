@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.models.baselines import COMPARED, CrackNet
 from scnet_edge.models.blocks import Norm
 from scnet_edge.models.cards import find_card
+from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import open_hed, open_scnet
 from scnet_edge.training.hardware import Hardware
@@ -22,6 +24,7 @@ from scnet_edge.training.start import (
     encoder_from_hed,
     fit_state,
     hold_coarse,
+    new_hed,
     start_heads,
 )
 
@@ -35,21 +38,26 @@ class Preset:
 
     Attributes:
         about: One line for people.
-        model: The kind of a card: scnet, or a model it is compared with.
+        model: The kind of a card: scnet, a model it is compared with, or an HED that learns the
+            edge map of another.
         config: What shapes an SCNet; None for the others.
+        hed_width: What multiplies the channels of an HED.
+        prior: The HED whose edge map an SCNet sees, or an HED learns.
         schedule: How long and how hard.
         start: Xavier with gain 1, Xavier as the paper (gain 0.02), or the encoder from HED.
     """
 
     about: str
     schedule: Schedule
-    model: Literal["scnet", "deepcrack-liu", "deepcrack-zou", "patchnet"] = "scnet"
+    model: Literal["scnet", "hed", "deepcrack-liu", "deepcrack-zou", "patchnet"] = "scnet"
     config: SCNetConfig | None = None
+    hed_width: float | None = None
+    prior: str = "hed"
     start: Literal["xavier", "paper", "hed"] = "xavier"
 
     @property
     def takes_prior(self) -> bool:
-        """Whether the model sees the HED edge map."""
+        """Whether the model sees an edge map."""
         return self.config is not None and self.config.edges
 
 
@@ -103,13 +111,29 @@ FIELD_SCHEDULE = dataclasses.replace(
 )
 
 
-def edge_config(width: float, *, levels: int = 5, norm: Norm = "batch") -> SCNetConfig:
-    """Return an SCNet of the edge family: half resolution, skips, no prior."""
+# An HED that learns from another one: on the crops of a corpus, and no crack has a say.
+LIGHT_HED_SCHEDULE = dataclasses.replace(
+    FIELD_SCHEDULE,
+    steps=1200,
+    batch=4,
+    lr=2e-3,
+    rate="cosine",
+    weight_decay=1e-4,
+    clip=1.0,
+    validate_every=1200,
+    augmentation=dataclasses.replace(FIELD, crop=192),
+)
+
+
+def edge_config(
+    width: float, *, levels: int = 5, norm: Norm = "batch", edges: bool = False
+) -> SCNetConfig:
+    """Return an SCNet of the edge family: half resolution, skips, a prior only where asked for."""
     return SCNetConfig(
         levels=levels,
         width=width,
         norm=norm,
-        edges=False,
+        edges=edges,
         stem="half",
         decoder="skip",
         refined_channels=4,
@@ -162,6 +186,18 @@ PRESETS = {
         config=edge_config(0.25, norm="instance"),
         schedule=FIELD_SCHEDULE,
     ),
+    "small-hed": Preset(
+        about="`small-field` behind the light HED: frames go through both nets",
+        config=edge_config(0.25, norm="instance", edges=True),
+        schedule=FIELD_SCHEDULE,
+        prior="hed-light",
+    ),
+    "hed-light": Preset(
+        about="an HED of an eighth of the width that learns the edge maps of the published one",
+        model="hed",
+        hed_width=0.125,
+        schedule=LIGHT_HED_SCHEDULE,
+    ),
     "tiny": Preset(
         about="0.54 M parameters from half resolution on: for two CPU cores",
         config=edge_config(0.1875, levels=4),
@@ -211,9 +247,11 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def new_model(preset: Preset) -> CrackNet:
+def new_model(preset: Preset) -> CrackNet | HED:
     """Return the model of a preset with its first weights; the schedule's seed fixes them."""
     torch.manual_seed(preset.schedule.seed)
+    if preset.hed_width is not None:
+        return new_hed(preset.hed_width)
     if preset.config is None:
         other = COMPARED[preset.model]()
         draw_xavier(other)
@@ -227,7 +265,7 @@ def new_model(preset: Preset) -> CrackNet:
     return model
 
 
-def first_model(preset: Preset, start: str | None) -> CrackNet:
+def first_model(preset: Preset, start: str | None) -> CrackNet | HED:
     """Return the model of a preset, begun from the weights of `start` where there is one.
 
     Raises:
@@ -242,12 +280,30 @@ def first_model(preset: Preset, start: str | None) -> CrackNet:
                 f"--start {start}: expected weights of kind {preset.model}, found {card.kind}; "
                 "name another model or run, or leave it out"
             )
-        model.load_state_dict(fit_state(open_scnet(card).state_dict(), model.state_dict()))
+        begun = open_hed(start) if card.kind == "hed" else open_scnet(card)
+        model.load_state_dict(fit_state(begun.state_dict(), model.state_dict()))
     if learning := preset.schedule.fine_levels:
         hold_coarse(model, learning)
         if not start:
             raise ConfigError("--fine-levels needs a --start: what it holds stays as it begins")
     return model
+
+
+def find_prior(preset: Preset, teachers: Sequence[str]) -> str | None:
+    """Return the HED whose edge map a model or its teachers see or learn; None where none does.
+
+    Raises:
+        ConfigError: they see those of several.
+        ModelError: there is no such teacher.
+    """
+    seen = {preset.prior} if preset.takes_prior or preset.model == "hed" else set()
+    seen |= {prior for name in teachers if (prior := find_card(name).prior)}
+    if len(seen) > 1:
+        raise ConfigError(
+            "expected a model and teachers that see the edge map of one HED, found "
+            f"{' and '.join(sorted(seen))}; leave a teacher out"
+        )
+    return next(iter(seen), None)
 
 
 def open_teacher(name: str, on: Hardware) -> SCNet:

@@ -13,6 +13,7 @@ from torch import nn
 
 from scnet_edge.data.corpus import Corpus
 from scnet_edge.data.datasets import open_dataset
+from scnet_edge.data.frames import EDGE_THRESHOLD
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.operating import best_threshold, domain_counts
@@ -20,6 +21,7 @@ from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
+from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
     count_parameters,
@@ -27,17 +29,18 @@ from scnet_edge.models.weights import (
     load_state,
     measure_card,
     open_hed,
+    open_prior,
     open_scnet,
     save_weights,
 )
 from scnet_edge.training import run_folder
 from scnet_edge.training.corpora import Held, load_corpus
-from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.edge_maps import KeptHED, agreement
 from scnet_edge.training.hardware import CPU, Hardware, check_batch, first_alone, world_size
 from scnet_edge.training.images import TrainingImage, load_images, share_out
 from scnet_edge.training.loop import Material, train
 from scnet_edge.training.material import draw_pipes, mine, split_held_out
-from scnet_edge.training.presets import Preset, find_preset, first_model, open_teacher
+from scnet_edge.training.presets import Preset, find_preset, find_prior, first_model, open_teacher
 from scnet_edge.training.run_folder import Settings
 from scnet_edge.types import Map
 
@@ -81,18 +84,26 @@ def request(
     on: Hardware = CPU,
     start: str | None = None,
     teachers: Sequence[str] = (),
+    prior: str | None = None,
     **changes: object,
 ) -> Request:
     """Return a request; `changes` replace fields of the preset's schedule, None leaves them.
 
     Raises:
-        ConfigError: no such preset, a value out of range, or not one of data and corpus.
+        ConfigError: no such preset, a value out of range, not one of data and corpus, or a prior
+            for a net that sees none.
     """
     if bool(data) == (corpus is not None):
         raise ConfigError("expected --data or --corpus, found both or none; give one of the two")
     if mine and not (corpus and start):
         raise ConfigError("--mine looks for mistakes of --start in a --corpus; give both")
     preset = find_preset(name)
+    if prior:
+        if not preset.takes_prior:
+            raise ConfigError(
+                f"--prior: expected a preset that sees edges, found {name}; leave it out"
+            )
+        preset = dataclasses.replace(preset, prior=prior)
     given: dict[str, Any] = {k: value for k, value in changes.items() if value is not None}
     if corpus and corpus.scale:
         how = preset.schedule.augmentation
@@ -134,12 +145,14 @@ def train_run(
         progress: Told each step and its loss.
         log: Given each row of the run's log.
         writes: Whether this process keeps the folder; of several, the first one does.
-        maps: The folder of HED's maps, where runs share it; otherwise `out`/edges.
+        maps: The folder of HED's maps, where runs share it; otherwise `out`/edges. Of a corpus
+            only those of held-out images are kept: its crops are blended, and looked at each time.
 
     Raises:
         ScnetEdgeError: the data, folder or options cannot be used.
     """
     settings = _settings(wanted)
+    prior = find_prior(wanted.preset, wanted.teachers)
     check_batch(wanted.preset.schedule.batch, world_size())
     first_alone(lambda: run_folder.check(out, settings, resume=resume))
     begun_at = run_folder.checkpointed_step(out)
@@ -154,8 +167,7 @@ def train_run(
         run_folder.write_log(out, run_folder.read_log(out, until=begun_at))
     kept = sum(map(len, held.values()))
     report(f"{len(images)} images train, {kept} are held out for the threshold")
-    seen = wanted.preset.takes_prior or any(teacher.config.edges for teacher in teachers)
-    hed = KeptHED(open_hed().to(wanted.on.device), maps or out / "edges") if seen else None
+    hed = KeptHED(open_hed(prior).to(wanted.on.device), maps or out / "edges") if prior else None
     material = _material(wanted, images, hed, teachers, report)
     report(f"{wanted.name}: {count_parameters(model) / 1e6:.2f} M parameters")
 
@@ -169,8 +181,7 @@ def train_run(
         progress(step, loss)
 
     def validate(step: int, averaged: nn.Module) -> None:
-        prior = hed if wanted.preset.takes_prior else None
-        report(_validate(step, averaged, held, prior, wanted, out, note))  # type: ignore[arg-type]
+        report(_validate(step, averaged, held, hed, wanted, out, note))  # type: ignore[arg-type]
 
     train(
         model,
@@ -191,6 +202,7 @@ def _settings(wanted: Request) -> Settings:
         mine=wanted.mine,
         start=wanted.start,
         teachers=wanted.teachers,
+        prior=wanted.preset.prior,
         schedule=wanted.preset.schedule,
     )
 
@@ -201,7 +213,8 @@ def _read(wanted: Request, report: Report) -> tuple[list[TrainingImage], Held]:
         images, kept = load_corpus(wanted.corpus, report, seed=wanted.preset.schedule.seed)
         if wanted.mine and wanted.start:
             report(f"looking for what {wanted.start} takes for a crack")
-            images = mine(images, reference_run(open_scnet(find_card(wanted.start)), None))
+            begun = find_card(wanted.start)
+            images = mine(images, reference_run(open_scnet(begun), open_prior(begun)))
         return images, kept
     fit, held = split_held_out([s for spec in wanted.data for s in open_dataset(spec, "train")])
     images = load_images(fit, None)
@@ -220,16 +233,18 @@ def _material(
     teachers: list[SCNet],
     report: Report,
 ) -> Material:
-    map_of = hed and hed.map_of
-    if map_of:
-        report(f"edge maps of {len(images)} images, each made once")
-        images = [dataclasses.replace(image, edges=map_of(image.frame)) for image in images]
-    return Material(images=images, teachers=teachers)
+    if hed is None:
+        return Material(images=images, teachers=teachers)
+    if wanted.corpus or wanted.preset.model == "hed":
+        return Material(images=images, teachers=teachers, hed=hed.hed)
+    report(f"edge maps of {len(images)} images, each made once")
+    mapped = [dataclasses.replace(image, edges=hed.map_of(image.frame)) for image in images]
+    return Material(images=mapped, teachers=teachers)
 
 
 def _validate(
     step: int,
-    averaged: CrackNet,
+    averaged: CrackNet | HED,
     held: Held,
     hed: KeptHED | None,
     wanted: Request,
@@ -240,7 +255,11 @@ def _validate(
     weights = run_card(out).with_suffix(".safetensors")
     save_weights(averaged.cpu(), weights)
     load_into(averaged, load_state(weights), str(weights))  # scored as it would ship, in FP16
-    run = reference_run(averaged.eval(), hed, device=wanted.on.device)
+    if isinstance(averaged, HED):
+        assert hed is not None
+        return _validate_hed(step, averaged, held, hed, wanted, out, note)
+    prior = hed if wanted.preset.takes_prior else None
+    run = reference_run(averaged.eval(), prior, device=wanted.on.device)
     maps = {domain: list(predictions(run, samples)) for domain, samples in held.items()}
     best = best_threshold([domain_counts(pairs) for pairs in maps.values()])
     note({"step": step, "f1": best.score, "threshold": best.threshold})
@@ -250,6 +269,18 @@ def _validate(
         f"step {step}: {best.named} {best.score:.4f} on {sum(map(len, held.values()))} held-out "
         f"images at {best.threshold:.2f}"
     )
+
+
+def _validate_hed(
+    step: int, averaged: HED, held: Held, teacher: KeptHED, wanted: Request, out: Path, note: Log
+) -> str:
+    """Score the edges by the teacher's on held-out images, and write the card."""
+    frames = [sample.read_frame() for samples in held.values() for sample in samples]
+    f1 = agreement(averaged.eval(), teacher.map_of, frames)
+    note({"step": step, "f1": f1, "threshold": EDGE_THRESHOLD})
+    card = _card(step, EDGE_THRESHOLD, wanted, out)
+    write_card(run_card(out), measure_card(card, run_card(out).with_suffix(".safetensors")))
+    return f"step {step}: F1 {f1:.4f} against the edges of {wanted.preset.prior}, held-out images"
 
 
 def _draw(step: int, maps: list[tuple[Sample, Map]], out: Path) -> None:
@@ -264,7 +295,8 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
     """Return the card; hash, parameters and GMAC are filled in from the weight file."""
     config, name = wanted.preset.config, run_card(out).stem
     begun = f", begun from {wanted.start}" if wanted.start else ""
-    taught = f", taught by {' and '.join(wanted.teachers)}" if wanted.teachers else ""
+    teachers = (wanted.preset.prior,) if wanted.preset.model == "hed" else wanted.teachers
+    taught = f", taught by {' and '.join(teachers)}" if teachers else ""
     return Card(
         name=name,
         kind=wanted.preset.model,
@@ -274,6 +306,8 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
         gmac=0.0,
         size_hw=(384, 544),
         config=None if config is None else _card_config(config),
+        prior=wanted.preset.prior if wanted.preset.takes_prior else None,
+        hed_width=wanted.preset.hed_width,
         threshold=threshold,
         data=", ".join(_name_material(wanted)) + ", training split",
         data_licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mine: bool = False
     start: str | None
     teachers: tuple[str, ...]
+    prior: str = "hed"  # whose edges it sees or learns, where it does
     schedule: Schedule  # a field that an older run's file lacks has its default
 
 

@@ -12,6 +12,8 @@ from scnet_edge.errors import ConfigError
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet
 
+PIXEL_SPREAD = 64.0  # of a frame in [0, 255] around its mean, roughly; first weights are that small
+
 
 def draw_xavier(model: nn.Module, gain: float = 1.0) -> None:
     """Draw every convolution's weight from Xavier's normal distribution; biases are 0."""
@@ -20,6 +22,20 @@ def draw_xavier(model: nn.Module, gain: float = 1.0) -> None:
             nn.init.xavier_normal_(module.weight, gain)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def new_hed(width: float) -> HED:
+    """Return an untrained HED of a width: He's weights, the sides fused by their mean."""
+    hed = HED(width=width)
+    for block in hed.blocks:
+        for conv in (module for module in block.modules() if isinstance(module, nn.Conv2d)):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.get_parameter("bias"))
+            if conv.in_channels == 3:
+                conv.weight.data /= PIXEL_SPREAD
+    nn.init.constant_(hed.fuse.weight, 1.0 / len(hed.sides))
+    nn.init.zeros_(hed.fuse.get_parameter("bias"))
+    return hed
 
 
 def start_heads(model: SCNet, bias: float) -> None:

@@ -10,9 +10,9 @@ import pytest
 from benchmarks.finetuned import refuse_repaired, write_run
 from scnet_edge.build import build_bundle
 from scnet_edge.bundle.recipe import Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.errors import ConfigError
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.models.scnet import SCNet
 from scnet_edge.onnx_export.rewrite import fold_batch_norms
 from scnet_edge.quantization.ranges import find_ranges

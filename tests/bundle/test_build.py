@@ -16,13 +16,13 @@ from scnet_edge import Pipeline, build
 from scnet_edge.build import GateRequest, build_bundle
 from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.bundle.verify import read_golden, verify_bundle
 from scnet_edge.engines.base import installed_engines
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
 from scnet_edge.folders import file_sha256
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.onnx_export.fp16 import to_fp16
 from scnet_edge.quantization import lowering
 from scnet_edge.quantization.gate import Gate

@@ -10,7 +10,15 @@ import pytest
 
 from scnet_edge.errors import ModelError
 from scnet_edge.models import cards
-from scnet_edge.models.cards import Card, CardConfig, find_card, read_card, shipped_models
+from scnet_edge.models.cards import (
+    Card,
+    CardConfig,
+    find_card,
+    find_chain,
+    read_card,
+    shipped_models,
+    weights_of,
+)
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.models.weights import measure_card
 
@@ -84,7 +92,9 @@ def test_hed_is_no_crack_model() -> None:
         ({"threshold": "half"}, "threshold"),
         ({"sha256": "abc"}, "sha256"),
         ({"file": "../other.safetensors"}, "file must be"),
-        ({"kind": "scnet"}, "do not agree"),
+        ({"kind": "scnet"}, "config do not agree"),
+        ({"hed_width": None}, "hed_width do not agree"),
+        ({"prior": "hed"}, "edges False and prior 'hed' do not agree"),
         ({"name": "other", "file": "other.safetensors"}, "names 'other'"),
     ],
     ids=str,
@@ -113,6 +123,17 @@ def test_an_installed_package_looks_only_inside(
     assert shipped_models() == []
     with pytest.raises(ModelError, match="none found"):
         find_card("hed")
+
+
+def test_a_chain_is_the_model_and_the_hed_that_it_names() -> None:
+    scnet, hed = find_card("scnet"), find_card("hed")
+    assert find_chain(scnet) == [scnet, hed]
+    assert weights_of(scnet) == {"scnet": scnet.sha256, "hed": hed.sha256}
+    small = find_card("scnet-small")
+    assert find_chain(small) == [small]
+    other = msgspec.structs.replace(scnet, prior="hed2")
+    with pytest.raises(ModelError, match="'hed2': expected one of"):
+        find_chain(other)
 
 
 def test_operations_are_scaled_by_pixels() -> None:

@@ -47,7 +47,12 @@ def tiny_card(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     folder.mkdir(parents=True)
     config = CardConfig(**{f: getattr(TINY, f) for f in CardConfig.__struct_fields__})
     card = msgspec.structs.replace(
-        find_card("hed"), name="tiny", kind="scnet", file="tiny.safetensors", config=config
+        find_card("hed"),
+        name="tiny",
+        kind="scnet",
+        file="tiny.safetensors",
+        config=config,
+        hed_width=None,
     )
     path = saved.rename(folder / "tiny.safetensors")
     card = measure_card(card, path)

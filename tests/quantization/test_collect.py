@@ -12,9 +12,9 @@ import pytest
 from small_chains import minmax_ranges
 
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
-from scnet_edge.bundle.reference import open_chain, weights_of
+from scnet_edge.bundle.reference import open_chain
 from scnet_edge.engines.base import cpu_engine
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization import histograms
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.collect_ranges import calibrate

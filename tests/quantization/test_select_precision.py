@@ -12,10 +12,9 @@ import pytest
 
 from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.bundle.recipe import DEFAULT_MODEL
-from scnet_edge.bundle.reference import weights_of
 from scnet_edge.data.masks import Truth
 from scnet_edge.errors import GateError, InputError
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import CalibrationFile, key_of

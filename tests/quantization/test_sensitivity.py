@@ -10,9 +10,8 @@ import onnx
 import pytest
 
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
-from scnet_edge.bundle.reference import weights_of
 from scnet_edge.errors import ConfigError, GraphError
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization.annotated_frames import Annotated
 from scnet_edge.quantization.layer_sensitivity import chain_entries, measure, rank
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges

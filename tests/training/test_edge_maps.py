@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.light_hed import new_light_hed
 from scnet_edge.errors import InputError
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.training.edge_maps import KeptHED
+from scnet_edge.training.edge_maps import KeptHED, agreement
+from scnet_edge.training.start import new_hed
 
-HED = new_light_hed(1 / 16, seed=0).eval()
+torch.manual_seed(0)
+HED = new_hed(1 / 16).eval()
 
 
 def frame(seed: int, size_hw: tuple[int, int] = (64, 96)) -> np.ndarray:
@@ -44,7 +45,7 @@ def test_chain_says_the_same_with_kept_maps(tmp_path: Path, size_hw: tuple[int, 
 
 def test_each_image_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = KeptHED(HED, tmp_path).map_of(frame(3))
-    later = KeptHED(new_light_hed(1 / 16, seed=0), tmp_path)
+    later = KeptHED(new_hed(1 / 16), tmp_path)
     monkeypatch.setattr(later.hed, "forward", None)
     assert np.array_equal(later.map_of(frame(3)), first)
     with pytest.raises(TypeError):
@@ -53,7 +54,7 @@ def test_each_image_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_maps_are_fp32_proper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A map made on a GPU serves later runs on a CPU, so TF32 is off while it is made."""
-    kept, seen = KeptHED(new_light_hed(1 / 16, seed=0), tmp_path), []
+    kept, seen = KeptHED(new_hed(1 / 16), tmp_path), []
     forward = kept.hed.forward
 
     def noted(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -73,3 +74,13 @@ def test_a_spoilt_map_is_named(tmp_path: Path) -> None:
     next(tmp_path.iterdir()).write_bytes(b"cut")
     with pytest.raises(InputError, match=r"[0-9a-f]{24}\.png: the edge map cannot be read"):
         kept.map_of(frame(5))
+
+
+def test_agreement_is_f1_of_binary_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    hed = new_hed(1 / 16).eval()
+    own, theirs = torch.full((1, 1, 16, 32), -1.0), np.zeros((16, 32), np.uint8)
+    own[..., :10], own[..., 20:] = 0.1, 0.0  # just above one half; one half is no edge
+    theirs[:, :5], theirs[:, 10:] = 128, 127  # the same of 255
+    monkeypatch.setattr(hed, "forward", lambda image: (own, []))
+    seen = np.zeros((16, 32, 3), np.uint8)
+    assert agreement(hed, lambda frame: theirs, [seen, seen]) == pytest.approx(2 * 5 / (10 + 5))

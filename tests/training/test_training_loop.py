@@ -17,20 +17,24 @@ from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.blocks import Norm
+from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.hardware import CPU
 from scnet_edge.training.images import (
     COARSE_PX,
     TrainingImage,
+    add_edges,
     batch_at,
     believe,
+    frames_of,
     load_images,
     share_out,
 )
 from scnet_edge.training.loop import (
     Material,
     begin,
+    edge_loss,
     make_average,
     objective,
     probability,
@@ -38,7 +42,7 @@ from scnet_edge.training.loop import (
     update,
 )
 from scnet_edge.training.schedule import Schedule
-from scnet_edge.training.start import draw_xavier, encoder_from_hed, fit_state
+from scnet_edge.training.start import draw_xavier, encoder_from_hed, fit_state, new_hed
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,71 @@ def test_prior_is_binary_in_the_batch() -> None:
     assert x.shape == (2, 4, 32, 32)
     assert set(x[:, 3].unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(x[:, 3:].bool(), mask.bool())  # the map is the mask here
+
+
+def seen_by(net: SCNet, hed: HED, frame: np.ndarray) -> torch.Tensor:
+    """Return the input (1, 4, h, w) that a chain gives its net."""
+    size = frame.shape[0], frame.shape[1]
+    chain = Chain(net, hed, frame_hw=size, size_hw=size).eval()
+    given: list[torch.Tensor] = []
+    net.register_forward_pre_hook(lambda _, x: given.append(x[0]))
+    with torch.no_grad():
+        chain(torch.from_numpy(frame[None]))
+    return given[0]
+
+
+def test_a_crop_without_a_map_is_looked_at_as_a_chain_does() -> None:
+    torch.manual_seed(5)
+    hed, net = new_hed(1 / 16).eval(), SCNet(dataclasses.replace(CONFIG, edges=True)).eval()
+    image = toy_images()[0]
+    with torch.no_grad():  # half of the pixels are edges
+        hed.fuse.bias -= hed(frames_of(image.input()))[0].median()
+    expected = seen_by(net, hed, image.frame)
+    assert 0.01 < expected[:, 3].mean() < 0.99
+    found = Material(images=[image], hed=hed).input(image.input())
+    assert (found[:, 3] != expected[:, 3]).float().mean() < 0.002  # rounding, at the threshold
+    torch.testing.assert_close(found[:, :3], expected[:, :3], rtol=0, atol=1e-6)
+
+
+def test_a_net_learns_from_the_edges_of_its_crops() -> None:
+    torch.manual_seed(5)
+    hed, net = new_hed(1 / 16).eval(), SCNet(dataclasses.replace(CONFIG, edges=True)).eval()
+    batch = batch_at(0, toy_images(), SCHEDULE)
+    mapped = batch._replace(x=add_edges(hed, batch.x))
+    looked = objective(Material(images=toy_images(), hed=hed), SCHEDULE, "cpu")(net, batch)
+    assert looked == objective(Material(images=toy_images()), SCHEDULE, "cpu")(net, mapped)
+
+
+class Bends(torch.nn.Module):
+    """A teacher that marks where the green of a frame jumps."""
+
+    def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor]:
+        jumps = F.pad((frames[:, 1:2, :, 1:] - frames[:, 1:2, :, :-1]).abs(), (0, 1))
+        return ((jumps > 60).float() * 6 - 3,)
+
+
+def test_an_hed_learns_the_edges_of_another(tmp_path: Path) -> None:
+    schedule = dataclasses.replace(
+        SCHEDULE, steps=150, warmup=5, ema_decay=0.9, clip=1.0, checkpoint_every=150
+    )
+    torch.manual_seed(0)
+    pupil, images = new_hed(1 / 8), toy_images()
+    unseen = batch_at(1000, images, dataclasses.replace(schedule, batch=8, seed=9))
+    loss_of = objective(Material(images=images, hed=Bends()), schedule, "cpu")
+    with torch.no_grad():
+        before = loss_of(pupil, unseen).item()
+    learnt = train(pupil, Material(images=images, hed=Bends()), schedule, tmp_path)
+    with torch.no_grad():
+        after = loss_of(learnt, unseen).item()
+    assert after < before / 2
+
+
+def test_soft_edges_are_the_least_loss() -> None:
+    """At a map of probability 0.3 the best logit is that of 0.3, for no class weighs more."""
+    target = torch.full((1, 1, 16, 16), 0.3)
+    loss = {p: edge_loss([torch.full_like(target, p).logit()] * 6, target) for p in (0.2, 0.3, 0.4)}
+    assert min(loss, key=loss.__getitem__) == 0.3
+    assert loss[0.3].item() == pytest.approx(-(0.3 * math.log(0.3) + 0.7 * math.log(0.7)), rel=1e-5)
 
 
 def test_heads_start_from_a_low_probability() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -15,19 +16,25 @@ import pytest
 import torch
 
 import scnet_edge.cli.train  # noqa: F401  (registers the command)
+from scnet_edge.build import build_bundle
+from scnet_edge.bundle.manifest import FUSED
+from scnet_edge.bundle.recipe import Recipe
 from scnet_edge.cli import main
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.datasets import open_dataset
+from scnet_edge.engines.base import open_backend
 from scnet_edge.errors import ConfigError
 from scnet_edge.evaluation.metrics import add_up, count, ods
 from scnet_edge.evaluation.predict import reference_run
-from scnet_edge.models.cards import find_card
+from scnet_edge.models.cards import find_card, weights_of
+from scnet_edge.models.chain import Chain
 from scnet_edge.models.scnet import SCNetConfig
-from scnet_edge.models.weights import open_scnet
+from scnet_edge.models.weights import count_parameters, open_hed, open_scnet
 from scnet_edge.simulation.optics import MODES
 from scnet_edge.simulation.walls import MATERIALS
 from scnet_edge.training import loop, presets
 from scnet_edge.training import run as train
+from scnet_edge.training.edge_maps import KeptHED, agreement
 from scnet_edge.training.material import draw_pipes, ride_plan, split_held_out
 from scnet_edge.training.presets import PRESETS, Preset, new_model
 from scnet_edge.training.schedule import Schedule
@@ -240,6 +247,45 @@ def test_a_batch_that_does_not_divide_leaves_the_folder_free(
     with pytest.raises(ConfigError, match="batch 2: expected a multiple of the 3 processes"):
         train.train_run(train.request("toy", [f"folder:{walls}"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_light_hed_is_trained_and_a_net_behind_it(
+    walls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the published HED to a bundle whose one graph has both nets."""
+    schedule = dataclasses.replace(QUICK.schedule, steps=2, validate_every=2)
+    light = dataclasses.replace(PRESETS["hed-light"], hed_width=1 / 16, schedule=schedule)
+    assert QUICK.config is not None
+    config = dataclasses.replace(QUICK.config, edges=True)
+    monkeypatch.setitem(presets.PRESETS, "toy-hed", light)
+    monkeypatch.setitem(
+        presets.PRESETS, "toy", dataclasses.replace(QUICK, config=config, schedule=schedule)
+    )
+    hed, out, spec = tmp_path / "light", tmp_path / "mine", f"folder:{walls}"
+    assert run(monkeypatch, "train", "toy-hed", "--data", spec, "--out", hed) == 0
+    assert "taught by hed" in find_card(str(hed)).recipe
+    learnt = open_hed(str(hed))
+    assert count_parameters(learnt) == find_card(str(hed)).parameters
+    rows = [json.loads(line) for line in (hed / "log.jsonl").read_text().splitlines()]
+    frames = [s.read_frame() for s in split_held_out(open_dataset(spec, "train"))[1]]
+    published = KeptHED(open_hed(), tmp_path / "maps").map_of
+    assert rows[-1]["f1"] == pytest.approx(agreement(learnt, published, frames))
+    options = ("train", "toy", "--data", spec, "--prior", hed)
+    assert run(monkeypatch, *options, "--out", out) == 0
+    card = find_card(str(out))
+    assert card.prior == str(hed)
+    assert set(weights_of(card)) == {"mine", "light"}
+    recipe = Recipe(model=str(out), precision="fp32", size_hw=(64, 96))
+    manifest = build_bundle(recipe, tmp_path / "bundle")
+    assert manifest.model.prior == "light"
+    chain = Chain(open_scnet(card), learnt, frame_hw=(64, 96), size_hw=(64, 96)).eval()
+    frame = frames[0][None]
+    with torch.no_grad():
+        expected = chain(torch.from_numpy(frame))[0].numpy()
+    with closing(open_backend("openvino", tmp_path / "bundle" / FUSED)) as engine:
+        assert np.abs(engine.run({"frame": frame})["probability"] - expected).max() < 1e-3
+    assert run(monkeypatch, "train", "toy-hed", "--data", spec, "--out", out, "--prior", "hed") == 1
+    assert "--prior: expected a preset that sees edges" in capsys.readouterr().err
 
 
 def test_walls_are_drawn_with_their_prior_where_a_model_takes_it() -> None:
