@@ -64,7 +64,7 @@ WARNING, INFO = 3, 2  # of foxglove.Log
 MAGIC = b"\x89MCAP0\r\n"
 COPY_CHUNK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 64 * 2**20
-TORN = (McapError, CRCValidationError, struct.error, UnicodeDecodeError, ValueError, KeyError)
+TORN = (McapError, CRCValidationError, struct.error, ValueError, KeyError, OverflowError)
 
 
 class McapFile:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from scnet_edge.errors import SurveyError
 from scnet_edge.files import open_plain
@@ -51,6 +53,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 VERSION = len(MIGRATIONS)
 MAX_BYTES = 512 * 2**20
+MAX_ROWS = 1_000_000  # of a table; a gap a second for eleven days
 COMPANIONS = ("", "-wal", "-shm")  # of a SQLite file
 MIB = 2**20
 
@@ -86,6 +89,20 @@ def require_own_tables(db: sqlite3.Connection) -> None:
             raise SurveyError(
                 f"{_text(name)!r} is in no survey's journal; it is another's, or altered"
             )
+
+
+def bounded(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a table, as many and as large as a journal's file can hold.
+
+    Raises:
+        SurveyError: there are more: pages that lead back to each other are a table without end.
+    """
+    size = 0
+    for count, row in enumerate(rows):
+        size += sum(len(cell) for cell in row if isinstance(cell, (str, bytes)))
+        if count >= MAX_ROWS or size > MAX_BYTES:
+            raise SurveyError(f"a table of over {MAX_ROWS} rows or {MAX_BYTES >> 20} MiB")
+        yield row
 
 
 def _text(value: str | bytes) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from scnet_edge.config import NOT_JSON
 from scnet_edge.errors import SurveyError
 from scnet_edge.inspection.records import Gap, Observation
-from scnet_edge.survey.database import require_plain, version_of
+from scnet_edge.survey.database import bounded, require_plain, version_of
 from scnet_edge.survey.facts import Alarm, Facts, Progress
 from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.survey.mend import decode_row
@@ -143,10 +143,11 @@ def _gaps(db: sqlite3.Connection, version: int) -> tuple[Gap, ...]:
     gaps = _rows(db, "gap", Gap)
     if version < 3:
         return gaps
-    seen = {row[0].decode("utf-8", "replace") for row in db.execute("SELECT file FROM picture")}
+    files = bounded(db.execute("SELECT file FROM picture"))
+    seen = {name.decode("utf-8", "replace") for (name,) in files if isinstance(name, bytes)}
     return tuple(gap for gap in gaps if gap.file not in seen)
 
 
 def _rows(db: sqlite3.Connection, table: str, kind: type[T]) -> tuple[T, ...]:
-    rows = db.execute(f"SELECT record FROM {table} ORDER BY rowid").fetchall()
-    return tuple(decode_row(row[0], kind) for row in rows)
+    rows = bounded(db.execute(f"SELECT record FROM {table} ORDER BY rowid"))
+    return tuple(decode_row(record, kind) for (record,) in rows)

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from scnet_edge.errors import ConfigError, SurveyError
 from scnet_edge.inspection.records import Kind, Observation, Opening, Review
-from scnet_edge.survey.database import connect, migrate
+from scnet_edge.survey.database import bounded, connect, migrate
 from scnet_edge.survey.evidence import (
     encoded_mask,
     read_crack_mask,
@@ -230,7 +230,8 @@ def _read_observation(db: sqlite3.Connection, folder: Path, seq: int) -> Observa
 def _find_last(db: sqlite3.Connection, folder: Path, by: str) -> tuple[int, Change, bytes | None]:
     """Return the last change of a person that stands, with its number and the mask before it."""
     undone, later = set[int](), dict[int, str]()
-    for number, record, mask in db.execute("SELECT id, record, mask FROM change ORDER BY id DESC"):
+    changes = db.execute("SELECT id, record, mask FROM change ORDER BY id DESC")
+    for number, record, mask in bounded(changes):
         change = decode_row(record, Change)
         if change.undoes is not None:
             undone.add(change.undoes)

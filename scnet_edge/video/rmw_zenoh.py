@@ -20,6 +20,7 @@ from scnet_edge.video.uris import Place
 
 GRAPH = "@ros2_lv"  # where nodes, publishers and subscriptions show that they live
 NODE = "scnet_edge"
+MAX_MESSAGE_BYTES = 256 * 2**20  # a picture of 36 megapixels has 108 MB
 QOS = "::,10:,:,:,,"  # reliable, volatile, the last 10; all else as rmw_zenoh has it
 
 
@@ -35,6 +36,7 @@ def open_session(place: Place) -> zenoh.Session:
         "connect/endpoints": [place.router],
         "scouting/multicast/enabled": False,
         "transport/shared_memory/enabled": False,
+        "transport/link/rx/max_message_size": MAX_MESSAGE_BYTES,
     }.items():
         config.insert_json5(key, json.dumps(value))
     try:

@@ -27,6 +27,7 @@ from scnet_edge.video.ros_images import PICTURES, frame_of
 from scnet_edge.video.shared_frames import CameraTrouble
 from scnet_edge.video.uris import Camera, Place, parse_place
 
+MAX_TYPES = 16  # of publishers that are answered: anybody there can show any number
 SILENCE_S = 3.0  # before the first picture; then it is asked who publishes at all
 
 
@@ -98,12 +99,16 @@ class _Inbox:
     def __init__(self) -> None:
         self._changed = Condition()
         self._topics: list[Topic] = []
+        self._known: set[Topic] = set()
         self._picture: zenoh.Sample | None = None
 
     def publisher(self, sample: zenoh.Sample) -> None:
         topic = topic_of_token(str(sample.key_expr))
-        if sample.kind == zenoh.SampleKind.PUT and topic.kind in PICTURES:
-            with self._changed:
+        if sample.kind != zenoh.SampleKind.PUT or topic.kind not in PICTURES:
+            return
+        with self._changed:
+            if topic not in self._known and len(self._known) < MAX_TYPES:
+                self._known.add(topic)
                 self._topics.append(topic)
                 self._changed.notify()
 

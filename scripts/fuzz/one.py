@@ -6,7 +6,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["scnet_edge", "mcap", "tomllib"]):
+# What a parser imports as late as it is called would not be watched, so it is imported here.
+with atheris.instrument_imports(include=["scnet_edge", "mcap", "rosbags", "tomllib"]):
+    import scnet_edge.sinks.mcap_file  # noqa: F401
     from scripts.fuzz.targets import TARGETS
 
 

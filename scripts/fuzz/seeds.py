@@ -14,13 +14,12 @@ import numpy as np
 from mcap.writer import CompressionType, Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as BagWriter
-from rosbags.typesys import Stores, get_typestore
 
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.journal import Journal
-from scripts.fuzz.targets import BAG, FACTS
+from scripts.fuzz.targets import BAG, FACTS, STORE
 
 COCO = (
     b'{"images":[{"id":1,"file_name":"a.png","height":8,"width":9}],"annotations":[{"image_id":1,'
@@ -83,9 +82,10 @@ def _npz(**arrays: object) -> bytes:
     return made.getvalue()
 
 
-def _mcap() -> bytes:
+def _mcap(*, checksums: bool) -> bytes:
+    """Return a small file; without checksums, a change gets behind them."""
     made = io.BytesIO()
-    writer = Writer(made, chunk_size=64, compression=CompressionType.NONE)
+    writer = Writer(made, chunk_size=64, compression=CompressionType.NONE, enable_crcs=checksums)
     writer.start(library="seed")
     schema = writer.register_schema("s", "jsonschema", b"{}")
     channel = writer.register_channel("/t", "json", schema)
@@ -119,17 +119,37 @@ def _manifest() -> bytes:
         return path.read_bytes()
 
 
-def _bag() -> bytes:
-    store = get_typestore(Stores.LATEST)
-    time = store.types["builtin_interfaces/msg/Time"](sec=1, nanosec=2)
-    head = store.types["std_msgs/msg/Header"](stamp=time, frame_id="c")
-    kind = store.types["sensor_msgs/msg/CompressedImage"]
+def _ros_messages() -> dict[str, bytes]:
+    """Return a message of each type that is taken, by its type."""
+    kinds, none = STORE.types, np.zeros(36)
+    time = kinds["builtin_interfaces/msg/Time"](sec=1, nanosec=2)
+    head = kinds["std_msgs/msg/Header"](stamp=time, frame_id="c")
     picture = np.frombuffer(_image(".jpg"), np.uint8)
-    data = store.serialize_cdr(kind(header=head, format="jpeg", data=picture), kind.__msgtype__)
+    zero = kinds["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.0)
+    pose = kinds["geometry_msgs/msg/Pose"](
+        position=kinds["geometry_msgs/msg/Point"](x=1.0, y=0.0, z=0.0),
+        orientation=kinds["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    twist = kinds["geometry_msgs/msg/Twist"](linear=zero, angular=zero)
+    made = [
+        kinds["sensor_msgs/msg/CompressedImage"](header=head, format="jpeg", data=picture),
+        kinds["sensor_msgs/msg/Image"](head, 16, 16, "mono8", 0, 16, np.zeros(256, np.uint8)),
+        kinds["nav_msgs/msg/Odometry"](
+            head,
+            "base",
+            kinds["geometry_msgs/msg/PoseWithCovariance"](pose, none),
+            kinds["geometry_msgs/msg/TwistWithCovariance"](twist, none),
+        ),
+    ]
+    return {m.__msgtype__: bytes(STORE.serialize_cdr(m, m.__msgtype__)) for m in made}
+
+
+def _bag() -> bytes:
+    kind, data = next(iter(_ros_messages().items()))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "bag"
         with BagWriter(place, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-            connection = writer.add_connection("/i", kind.__msgtype__, typestore=store)
+            connection = writer.add_connection("/i", kind, typestore=STORE)
             for at_ns in (1, 2):
                 writer.write(connection, at_ns, data)
         return next(place.glob("*.mcap")).read_bytes()
@@ -176,12 +196,13 @@ def seeds() -> dict[str, list[bytes]]:
         "labelme": [LABELME],
         "live-address": [b"[::1]:80", b":9000", b"host"],
         "manifest": [b'{"schema":1,"files":{"a":"b"},"model":{"name":"m"}}'],
-        "mcap": [_mcap()],
+        "mcap": [_mcap(checksums=True), _mcap(checksums=False)],
         "odometry-address": [b"osd://560,20,140,32?unit=ft", b"speed://0.2mps"],
         "odometry-csv": [b"time_s,chainage_m,roll_deg\n0,0,0\n1,0.5,\n"],
         "odometry-jsonl": [b'{"frame_id":1,"chainage_m":0}\n{"frame_id":2,"chainage_m":1}\n'],
         "pipe-toml": [b'mode = "side"\ndiameter_mm = 300\nfx = 400.0\n[a.b]\nc = {d = 1}\n'],
         "reading": [b"1.5,-2", b'{"chainage_m":1,"roll_deg":2}'],
+        "ros-message": list(_ros_messages().values()),
         "rosbag": [_bag()],
         "rosbag-metadata": [BAG.encode()],
         "robot-toml": [b'source = "csi://0"\nsinks = ["jsonl:a"]\nlate_ms = 250\n'],

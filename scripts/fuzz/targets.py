@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_typestore
 
 from scnet_edge.archive.manifest import read_manifest
 from scnet_edge.archive.readers import read_inspections
@@ -27,9 +29,11 @@ from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.pictures import decode_image
 from scnet_edge.errors import ScnetEdgeError, SurveyError
+from scnet_edge.inspection.chainage import Chainage
 from scnet_edge.inspection.live_odometry import parse_line
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.odometry_file import read_odometry
+from scnet_edge.inspection.ros_odometry import KIND
 from scnet_edge.inspection.setup import Setup, read_setup
 from scnet_edge.redaction import redact, without_secrets
 from scnet_edge.robot.robot_toml import read_robot
@@ -42,6 +46,7 @@ from scnet_edge.survey.exchange.annotations import read_annotations
 from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
+from scnet_edge.video.ros_images import PICTURES, frame_of
 from scnet_edge.video.rosbag import open_rosbag
 from scnet_edge.video.uris import parse_camera
 from scnet_edge.web.access import access_for, is_origin, parse_address
@@ -49,6 +54,7 @@ from scnet_edge.web.access import access_for, is_origin, parse_address
 FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-"))  # in TMPDIR
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 Target = Callable[[bytes], None]
+STORE = get_typestore(Stores.LATEST)
 FACTS = Facts(
     survey_id="a",
     created="2026-01-01T00:00:00+00:00",
@@ -224,6 +230,17 @@ def bag(name: str) -> Target:
     return target
 
 
+def ros_message(data: bytes) -> None:
+    """Take whatever comes over zenoh for a picture or for odometry."""
+    for kind in (*PICTURES, KIND):
+        with contextlib.suppress(ScnetEdgeError, SerdeError):
+            message = STORE.deserialize_cdr(data, kind)
+            if kind == KIND:
+                Chainage().add(message)
+            else:
+                frame_of(message)
+
+
 TARGETS: dict[str, Target] = {
     "address": of_text(address),
     "annotations": of_file(lambda path: list(read_annotations(path)), "000001.json"),
@@ -253,6 +270,7 @@ TARGETS: dict[str, Target] = {
     "odometry-jsonl": of_file(read_odometry, "odometry.jsonl"),
     "pipe-toml": of_file(read_setup, "pipe.toml"),
     "reading": reading,
+    "ros-message": ros_message,
     "rosbag": bag("bag.mcap"),
     "rosbag-metadata": bag("metadata.yaml"),
     "robot-toml": of_file(read_robot, "robot.toml"),

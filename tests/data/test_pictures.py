@@ -224,6 +224,17 @@ def test_a_dng_is_developed_upright(tmp_path: Path) -> None:
         read_image(path)
 
 
+def test_a_dng_that_claims_any_size_is_not_developed() -> None:
+    pytest.importorskip("rawpy", reason="the extra photos is not installed")
+    data = dng_of(np.full((96, 128), 30_000, np.uint16))
+    for tag, side in ((256, 128), (257, 96)):
+        entry = struct.pack("<HHII", tag, 4, 1, side)
+        assert entry in data
+        data = data.replace(entry, struct.pack("<HHII", tag, 4, 1, 40_000))
+    with pytest.raises(InputError, match="40000x40000 px, expected at most 100 megapixels"):
+        decode_image(data, where="a")
+
+
 def test_without_rawpy_a_dng_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
     with pytest.raises(InputError, match=r"a: a DNG picture needs rawpy; .*\[photos\]"):

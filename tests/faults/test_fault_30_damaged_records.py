@@ -17,6 +17,7 @@ from sink_frames import frame_result, recorder
 from scnet_edge.errors import ScnetEdgeError, SurveyError
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.sinks.recover import cut_torn_tail, recover
+from scnet_edge.survey import database
 from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_sidecars
 from scnet_edge.survey.facts import Progress
@@ -168,6 +169,41 @@ def test_a_journal_with_views_or_triggers_of_a_stranger_is_refused(
     for opened in (lambda: read_survey(survey), lambda: Journal(survey, facts(), limits=SMALL)):
         with pytest.raises(SurveyError, match="in no survey"):
             opened()
+
+
+def test_a_table_whose_pages_lead_back_to_each_other_is_not_read_without_end(
+    survey: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few pages of 4 KiB are a table of any number of rows."""
+    with closing(sqlite3.connect(survey / JOURNAL)) as db:
+        tables = dict(db.execute("SELECT name, rootpage FROM sqlite_master"))
+        db.execute("PRAGMA journal_mode = DELETE")
+    make_endless(survey / JOURNAL, tables["gap"])
+    monkeypatch.setattr(database, "MAX_ROWS", 1000)
+    with pytest.raises(SurveyError, match="a table of over 1000 rows"):
+        read_survey(survey)
+
+
+def make_endless(path: Path, root: int) -> None:
+    """Let a table have its only leaf 100 x 100 times."""
+    data = bytearray(path.read_bytes())
+    (size,) = struct.unpack_from(">H", data, 16)
+    pages = len(data) // size
+    leaf = data[size * (root - 1) : size * root]
+    for child in (pages + 1, pages + 2):
+        made = bytearray(size)
+        cells = [size - 5 * (i + 1) for i in range(100)]
+        struct.pack_into(">BHHHBI", made, 0, 5, 0, len(cells), cells[-1], 0, child)
+        struct.pack_into(f">{len(cells)}H", made, 12, *cells)
+        for at in cells:
+            struct.pack_into(">IB", made, at, child, 1)
+        if child == pages + 1:
+            data += leaf + made
+        else:
+            data[size * (root - 1) : size * root] = made
+    struct.pack_into(">I", data, 28, len(data) // size)
+    data[92:96] = data[24:28]  # for which state of the file that number holds
+    path.write_bytes(data)
 
 
 def test_a_journal_that_is_a_link_is_not_followed(survey: Path, tmp_path: Path) -> None:

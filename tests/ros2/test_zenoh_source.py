@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import zenoh
 from ros_over_zenoh import COMPRESSED, IMAGE, STORE, Ros, free_port, start_router, wait_for
 from wire import image, wall
 
@@ -17,7 +19,9 @@ from scnet_edge.errors import InputError
 from scnet_edge.events import Event
 from scnet_edge.robot.open_source import open_any
 from scnet_edge.types import Captured
-from scnet_edge.video.rmw_zenoh import Topic, topic_of_key, topic_of_token
+from scnet_edge.video import rmw_zenoh
+from scnet_edge.video.rmw_zenoh import Topic, open_session, topic_of_key, topic_of_token
+from scnet_edge.video.ros2_topic import MAX_TYPES, _Inbox
 from scnet_edge.video.uris import parse_camera, parse_place
 
 TOPIC = "/camera/image_raw"
@@ -118,6 +122,34 @@ def test_compressed_pictures_and_damage(port: int, ros: Ros) -> None:
                 faults[item.faults] = item.frame
     assert faults.keys() == {(), ("corrupt",)}
     np.testing.assert_array_equal(faults[()], wall())
+
+
+def test_a_message_of_any_size_is_not_taken(
+    port: int, ros: Ros, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rmw_zenoh, "MAX_MESSAGE_BYTES", 100_000)
+    sizes: list[int] = []
+
+    def send(size: int) -> None:
+        ros.session.put("7/x", bytes(size))
+
+    with (
+        open_session(parse_place(f"ros2://x?domain=7&router=tcp/127.0.0.1:{port}")) as session,
+        session.declare_subscriber("7/x", lambda sample: sizes.append(len(sample.payload))),
+    ):
+        wait_for(lambda: send(1) or 1 in sizes)
+        send(1_000_000)
+        wait_for(lambda: send(2) or 2 in sizes)  # what follows is taken again
+    assert set(sizes) == {1, 2}
+
+
+def test_types_without_number_are_not_all_answered() -> None:
+    inbox = _Inbox()
+    for number in range(100):
+        token = f"@ros2_lv/7/z/0/1/MP/%/%/n/%camera/sensor_msgs::msg::dds_::Image_/{number}/q"
+        inbox.publisher(SimpleNamespace(kind=zenoh.SampleKind.PUT, key_expr=token))
+    assert len(inbox.take(0)[0]) == MAX_TYPES
+    assert inbox.take(0) == ([], None)
 
 
 @pytest.mark.usefixtures("impatient")
