@@ -18,12 +18,11 @@ from socket import gethostname
 from typing import Any
 
 from scnet_edge import __version__
-from scnet_edge.archive.film import inspect_film
+from scnet_edge.archive.film import inspect_film, open_net
 from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.archive.workers import READY, Answer
 from scnet_edge.errors import ConfigError, EngineError, ScnetEdgeError, install_extra
-from scnet_edge.runtime.pipeline import Pipeline
 
 
 class FilmActor:
@@ -43,8 +42,7 @@ class FilmActor:
                 f"{gethostname()}: expected scnet-edge {version} as here, found {__version__}; "
                 "install the same version on every machine of the cluster"
             )
-        job = self._job
-        self._pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+        self._pipeline = open_net(self._job)
         return READY
 
     def inspect(self, film: ManifestRow) -> Done | None:

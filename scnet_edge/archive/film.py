@@ -12,6 +12,7 @@ from dataclasses import replace as replaced
 from datetime import datetime, timezone
 from pathlib import Path
 
+import cv2
 import msgspec
 from msgspec.structs import replace
 
@@ -46,6 +47,7 @@ from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.loop import run_loop
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.begin import facts_of, open_survey
+from scnet_edge.survey.evidence import write_sidecar
 from scnet_edge.survey.facts import Facts
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.inspector import Inspector
@@ -55,6 +57,16 @@ from scnet_edge.video.frame_checks import watch_frames
 from scnet_edge.video.sources import Source, open_source
 
 DATABASE = "database"
+
+
+def open_net(job: Job) -> Pipeline:
+    """Return the net of a worker, which is all on one thread but for the engine: one for a core.
+
+    Raises:
+        ScnetEdgeError: as `Pipeline.open`.
+    """
+    cv2.setNumThreads(1)
+    return Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
 
 
 def inspect_film(film: ManifestRow, job: Job, pipeline: Pipeline, archive: Path) -> Done | None:
@@ -123,9 +135,14 @@ def _inspect(film: ManifestRow, job: Job, pipeline: Pipeline, link: Path) -> Don
                 return None
             if not journal.progress.frames:
                 raise InputError(f"{link}: no frame of it could be used")
-    _require_pictures(survey)
-    seal(survey, lambda found: with_chainage(found, readings, setup) if readings else found)
-    return _describe(film, read_survey(survey), name, cut)
+    found = read_survey(survey)
+    _require_pictures(survey, found)
+    if readings:
+        found = with_chainage(found, readings, setup)
+        for observation in found.observations:
+            write_sidecar(survey, observation)
+    seal(survey, found)
+    return _describe(film, found, name, cut)
 
 
 def _driven(
@@ -136,7 +153,7 @@ def _driven(
     source = replaced(source, items=inspector.unseen(source.items))
     source = watch_frames(source, moving=lambda captured: moves(odometry, captured))
     try:
-        run_loop(source, pipeline, [inspector], counters=counters)
+        run_loop(source, pipeline, [inspector], counters=counters, apart=False)
     except CutShort as e:
         cut = e
     finally:
@@ -145,11 +162,11 @@ def _driven(
     return cut
 
 
-def _require_pictures(survey: Path) -> None:
+def _require_pictures(folder: Path, survey: Survey) -> None:
     """Raise OSError where the disk had no room for pictures: such a film is no result."""
-    if any(alarm.reason == "disk_full" for alarm in read_survey(survey).alarms):
-        shutil.rmtree(survey)
-        raise OSError(errno.ENOSPC, "no room for the pictures of a film's cracks", str(survey))
+    if any(alarm.reason == "disk_full" for alarm in survey.alarms):
+        shutil.rmtree(folder)
+        raise OSError(errno.ENOSPC, "no room for the pictures of a film's cracks", str(folder))
 
 
 def _is_finished(survey: Path) -> bool:

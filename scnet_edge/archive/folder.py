@@ -13,8 +13,8 @@ A finished survey is sealed: made the same to the byte however often its worker 
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,6 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.files import make_subfolder, read_file, sync_folder, write_file
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.survey.database import COMPANIONS, migrate
-from scnet_edge.survey.evidence import write_sidecar
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.journal import JOURNAL, RESERVE
 from scnet_edge.survey.sorting import set_aside
@@ -169,28 +168,29 @@ def _check_same(folder: Path, before: Job, now: Job) -> None:
             raise ConfigError(f"{folder}: holds results with another {name}; choose another folder")
 
 
-def seal(folder: Path, complete: Callable[[Survey], Survey] = lambda survey: survey) -> None:
+def seal(folder: Path, survey: Survey) -> None:
     """Write the journal anew, in order, and remove what only a survey that goes on needs.
 
     A crash leaves the journal as it was, or the new one.
 
     Args:
-        folder: the survey's, finished, which nobody is writing.
-        complete: adds what is known only now.
+        folder: of a finished survey, which nobody is writing.
+        survey: what the journal is to hold.
     """
-    survey = complete(read_survey(folder))
-    for o in survey.observations:
-        write_sidecar(folder, o)
     new = folder / _SEALED
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new, isolation_level=None)) as db:
         db.execute("PRAGMA page_size = 4096")
+        db.execute("PRAGMA journal_mode = OFF")  # nobody reads it before it is whole
+        db.execute("PRAGMA synchronous = OFF")
         migrate(db)
         db.execute("BEGIN")
         _fill(db, survey)
         db.execute("COMMIT")
     for companion in COMPANIONS[1:]:  # all of it is in the journal: its last user closed it
         (folder / f"{JOURNAL}{companion}").unlink(missing_ok=True)
+    with new.open("rb") as f:
+        os.fsync(f.fileno())
     new.replace(folder / JOURNAL)
     for name in (RESERVE, ".lock"):
         (folder / name).unlink(missing_ok=True)

@@ -10,13 +10,12 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from scnet_edge.archive.film import inspect_film
+from scnet_edge.archive.film import inspect_film, open_net
 from scnet_edge.archive.folder import Job
 from scnet_edge.archive.manifest import ManifestRow
 from scnet_edge.archive.workers import READY, Answer
 from scnet_edge.child import child_command, end_with_parent
 from scnet_edge.errors import ScnetEdgeError
-from scnet_edge.runtime.pipeline import Pipeline
 
 _STOP_S = 30.0  # to commit, once told to stop
 
@@ -99,7 +98,7 @@ def main(line_fd: int) -> None:
     line = Connection(line_fd)
     try:
         job, archive = line.recv()
-        pipeline = Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+        pipeline = open_net(job)
         line.send(READY)
         while True:
             film: ManifestRow = line.recv()

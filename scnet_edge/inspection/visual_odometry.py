@@ -23,8 +23,9 @@ _LEAST_PEAK = 0.04  # of the correlation; below, two frames share too little
 _STEP_SIGMA_PX = 0.5  # of one step, at full size
 _WAY_SIGMA = 0.03  # of the way, for a camera that is not held quite square
 _FILM_WIDTH_PX = 480  # corners are followed at about this width
-_CORNERS, _CORNER_QUALITY, _CORNER_APART_PX = 400, 0.01, 5
-_WINDOW_PX = (21, 21)
+_CORNERS, _CORNER_QUALITY = 200, 0.01
+_CORNER_APART_PX = 12  # else the text in the picture, which stands still, has most of them
+_WINDOW_PX, _UNTIL = (21, 21), (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
 _INLIER_PX = 1.5
 _LEAST_INLIERS, _LEAST_INLIER_SHARE = 12, 0.3
 _MOST_ZOOM = 1.3  # from one frame to the next
@@ -109,7 +110,9 @@ def similarity(before: Grey, now: Grey) -> Values | None:
     if corners is None or len(corners) < _LEAST_INLIERS:
         return _shift(before, now)
     guess = corners.copy()
-    there, found, _ = cv2.calcOpticalFlowPyrLK(before, now, corners, guess, winSize=_WINDOW_PX)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, corners, guess, winSize=_WINDOW_PX, criteria=_UNTIL
+    )
     kept = found.ravel() == 1
     if kept.sum() < _LEAST_INLIERS:
         return _shift(before, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol, TypeAlias
@@ -81,12 +81,12 @@ class CallbackSink:
 
 @contextmanager
 def open_delivery(
-    sinks: Sequence[Sink], measure: Measure, counters: Counters
+    sinks: Sequence[Sink], measure: Measure, counters: Counters, *, apart: bool = True
 ) -> Iterator[Callable[[FrameResult | Event], None]]:
     """Yield a function that hands an item to a thread, which measures it and writes it to all.
 
     It waits while `UNDER_WAY` items are, and raises what an earlier one raised. Leaving the
-    context waits for all that was handed over.
+    context waits for all that was handed over. Without a thread `apart` it does so itself.
     """
     under_way: deque[Future[None]] = deque()
 
@@ -95,12 +95,16 @@ def open_delivery(
             for sink in sinks:
                 sink.note(item)
             return
-        with counters.drop_on_error():
+        # An error in this thread is counted by the loop.
+        with counters.drop_on_error() if apart else nullcontext():
             frame_result = _measure(item, measure)
             for sink in sinks:
                 sink.write(frame_result)
         counters.process()
 
+    if not apart:
+        yield hand_over
+        return
     with ThreadPoolExecutor(1, thread_name_prefix="delivery") as pool:
 
         def deliver(item: FrameResult | Event) -> None:

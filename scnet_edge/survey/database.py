@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -110,18 +111,20 @@ def _text(value: str | bytes) -> str:
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring the tables to this version, each step in a transaction of its own.
+    """Bring the tables to this version, in one transaction.
 
     Raises:
         SurveyError: as `version_of`.
     """
-    for version in range(version_of(db), VERSION):
-        db.execute("BEGIN IMMEDIATE")
-        for statement in MIGRATIONS[version]:
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {version + 1}")
-        db.execute("COMMIT")
+    version = version_of(db)
+    if version == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    for statement in chain.from_iterable(MIGRATIONS[version:]):
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from scnet_edge.events import Event, event_now
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import CallbackSink, FrameResult
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.types import Frame, Result
+from scnet_edge.types import Captured, Frame, Result
 from scnet_edge.video.fake_source import drawn_frames, fake_source
 
 
@@ -56,9 +56,10 @@ def balanced(counters: Counters) -> bool:
     )
 
 
-def test_a_file_is_processed_to_its_end_in_order() -> None:
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_file_is_processed_to_its_end_in_order(apart: bool) -> None:
     sink, frames = Recorder(), list(drawn_frames(25))
-    counters = run_loop(fake_source(frames, live=False), dark, [sink])
+    counters = run_loop(fake_source(frames, live=False), dark, [sink], apart=apart)
     assert (counters.captured, counters.processed) == (25, 25)
     assert not counters.dropped
     assert [o.captured.frame_id for o in sink.frame_result] == list(range(25))
@@ -128,12 +129,13 @@ def test_faulty_frames_are_dropped_by_reason_and_weak_ones_kept() -> None:
     assert [o.captured.faults for o in sink.frame_result] == [(), ("overexposed",)]
 
 
-def test_events_stay_where_they_happened() -> None:
+@pytest.mark.parametrize("apart", [True, False])
+def test_events_stay_where_they_happened(apart: bool) -> None:
     first, second = drawn_frames(2)
     told: list[object] = []
     sink = CallbackSink(lambda o: told.append(o.captured.frame_id), lambda e: told.append(e.kind))
     lost = event_now("camera_lost", "timeout", "no frame for 5 s")
-    run_loop(fake_source([first, lost, second], live=False), dark, [sink])
+    run_loop(fake_source([first, lost, second], live=False), dark, [sink], apart=apart)
     assert told == [0, "camera_lost", 1, "run_closed"]
 
 
@@ -146,8 +148,9 @@ def test_frames_that_never_arrived_are_counted() -> None:
     assert counters.dropped == {"overrun": 3}
 
 
-def test_the_limit_counts_segmented_frames() -> None:
-    counters = run_loop(fake_source(drawn_frames(), live=False), dark, [], frames=7)
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_limit_counts_segmented_frames(apart: bool) -> None:
+    counters = run_loop(fake_source(drawn_frames(), live=False), dark, [], frames=7, apart=apart)
     assert counters.processed == 7
     assert balanced(counters)
 
@@ -159,6 +162,27 @@ def test_stop_ends_an_endless_run_with_its_last_event() -> None:
     assert counters.processed > 0
     assert balanced(counters)
     assert sink.events[-1].kind == "run_closed"
+
+
+def test_nothing_apart_stays_in_the_thread_of_the_caller() -> None:
+    threads, source = set[int](), fake_source(drawn_frames(), live=False)
+
+    def frames() -> Iterator[Captured | Event]:
+        for item in items:
+            threads.add(threading.get_ident())
+            yield item
+
+    def write(frame_result: FrameResult) -> None:
+        threads.add(threading.get_ident())
+        if frame_result.captured.frame_id == 4:
+            source.stop.set()
+
+    items = source.items
+    object.__setattr__(source, "items", frames())
+    counters = run_loop(source, dark, [CallbackSink(write)], apart=False)
+    assert threads == {threading.get_ident()}
+    assert counters.processed == 5
+    assert balanced(counters)
 
 
 def failing_engine(frame: Frame) -> Result:
@@ -178,6 +202,7 @@ def failing_write(frame_result: FrameResult) -> None:
     raise OSError("no space left")
 
 
+@pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize(
     ("broken", "error", "failed"),
@@ -190,13 +215,13 @@ def failing_write(frame_result: FrameResult) -> None:
     ids=["engine", "measure", "sink", "source"],
 )
 def test_an_error_anywhere_ends_the_run_with_balanced_books(
-    live: bool, broken: dict[str, Any], error: type[Exception], failed: bool
+    live: bool, apart: bool, broken: dict[str, Any], error: type[Exception], failed: bool
 ) -> None:
     parts: dict[str, Any] = {"frames": drawn_frames, "segment": dark, "sinks": [], **broken}
     source = fake_source(parts.pop("frames")(), live=live)
     counters = Counters()
     with pytest.raises(error):
-        run_loop(source, counters=counters, **parts)
+        run_loop(source, counters=counters, apart=apart, **parts)
     assert bool(counters.dropped["failed"]) == failed
     assert balanced(counters)
 
