@@ -22,8 +22,8 @@ from scnet_edge import __version__
 from scnet_edge.config import read_json, write_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import ConfigError
-from scnet_edge.evaluation import Evaluation, evaluate
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.evaluation.scores import Evaluation, evaluate
 from scnet_edge.machine.description import machine_name
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.evaluation import plots, tally
+from scnet_edge.evaluation import plots
 from scnet_edge.evaluation.predict import predictions, reference_run
+from scnet_edge.evaluation.scores import tally
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.weights import open_scnet
 from scnet_edge.simulation.clip import render_clip

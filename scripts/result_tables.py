@@ -14,7 +14,7 @@ from benchmarks.prior_report import Figure, PriorStudy
 from scnet_edge.bench.schema import BenchmarkRow, read_result
 from scnet_edge.bundle.manifest import GateRecord
 from scnet_edge.config import read_json
-from scnet_edge.evaluation import Evaluation
+from scnet_edge.evaluation.scores import Evaluation
 from scnet_edge.models.cards import find_card
 from scripts.archive_tables import (
     archive_coding,

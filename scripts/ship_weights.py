@@ -31,10 +31,10 @@ from scnet_edge.config import write_json
 from scnet_edge.data.corpus import Corpus, read_corpus
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.samples import Sample
-from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
 from scnet_edge.evaluation.domains import DomainScores, point_figures, score_corpus
 from scnet_edge.evaluation.operating import choose_points
 from scnet_edge.evaluation.predict import Run, predictions, reference_run
+from scnet_edge.evaluation.scores import Evaluation, card_metrics, evaluate
 from scnet_edge.models.cards import Card, OperatingPoint, find_card, read_card, write_card
 from scnet_edge.models.decision import Decision
 from scnet_edge.models.weights import measure_card, open_prior, open_scnet, save_weights

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.planner.workload import COUNTED, Convolutions, Counted, Counts
 from scnet_edge.bundle.recipe import DEFAULT_SIZE_HW
 from scnet_edge.config import read_json
-from scnet_edge.evaluation import Evaluation
+from scnet_edge.evaluation.scores import Evaluation
 from scnet_edge.models.cards import Card, find_chain, shipped_models
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig

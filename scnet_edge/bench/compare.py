@@ -49,7 +49,7 @@ class RowChange:
     worse: tuple[str, ...]
 
 
-def compare(before: BenchmarkResult, after: BenchmarkResult) -> list[RowChange]:
+def compare_results(before: BenchmarkResult, after: BenchmarkResult) -> list[RowChange]:
     """Return what changed, row by row, in the order of `before`.
 
     A machine that is slower today is no regression: a row is held to the gauge that took turns

@@ -93,33 +93,24 @@ def _end(message: str, status: int) -> NoReturn:
 
 
 # The commands, in the order of `--help`; each module adds its own to `app`.
+# isort: off
 from scnet_edge.cli import (  # noqa: E402
-    archive,  # noqa: F401
-    bench,  # noqa: F401
+    run,  # noqa: F401
     build,  # noqa: F401
     bundle,  # noqa: F401
-    calibrate,  # noqa: F401
-    calibrate_camera,  # noqa: F401
-    compare,  # noqa: F401
-    compile,  # noqa: F401
-    demo,  # noqa: F401
-    doctor,  # noqa: F401
-    evaluate,  # noqa: F401
-    explain,  # noqa: F401
-    export,  # noqa: F401
-    import_,  # noqa: F401
-    inspect,  # noqa: F401
+    survey,  # noqa: F401
+    archive,  # noqa: F401
     measure,  # noqa: F401
-    models,  # noqa: F401
-    recover,  # noqa: F401
-    report,  # noqa: F401
-    review,  # noqa: F401
-    run,  # noqa: F401
+    calibrate_camera,  # noqa: F401
+    calibrate,  # noqa: F401
     sensitivity,  # noqa: F401
-    service,  # noqa: F401
-    simulate,  # noqa: F401
-    soak,  # noqa: F401
-    statistics,  # noqa: F401
     train,  # noqa: F401
-    verify,  # noqa: F401
+    evaluate,  # noqa: F401
+    models,  # noqa: F401
+    statistics,  # noqa: F401
+    simulate,  # noqa: F401
+    bench,  # noqa: F401
+    doctor,  # noqa: F401
+    soak,  # noqa: F401
+    service,  # noqa: F401
 )

@@ -114,12 +114,11 @@ def compare(
     """
     from collections import Counter
 
-    from scnet_edge.bench.compare import absolute, differences, find_missing
-    from scnet_edge.bench.compare import compare as changes_of
+    from scnet_edge.bench.compare import absolute, compare_results, differences, find_missing
     from scnet_edge.bench.schema import read_result
 
     a, b = read_result(before), read_result(after)
-    changes, gone = changes_of(a, b), find_missing(a, b)
+    changes, gone = compare_results(a, b), find_missing(a, b)
     for line in differences(a, b):
         typer.echo(f"differs: {line}")
     for change in changes:

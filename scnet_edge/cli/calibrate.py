@@ -79,7 +79,7 @@ def calibrate(
     from scnet_edge.cli.progress import show_steps
     from scnet_edge.config import parse_size
     from scnet_edge.quantization.choose_frames import MIN_FRAMES, write_sheet
-    from scnet_edge.quantization.collect_ranges import calibrate as calibrated
+    from scnet_edge.quantization.collect_ranges import calibrate_ranges
     from scnet_edge.quantization.gather_frames import gather
     from scnet_edge.quantization.histograms import METHODS
     from scnet_edge.quantization.ranges import write_ranges
@@ -105,7 +105,7 @@ def calibrate(
             colours_checked=colours_checked,
             scale=scale,
         )
-        calibration = calibrated(
+        calibration = calibrate_ranges(
             recipe,
             gathered.chosen,
             source=gathered.source,

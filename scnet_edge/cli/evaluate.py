@@ -10,16 +10,16 @@ import typer
 from typer.core import TyperCommand
 
 from scnet_edge.cli import app
-from scnet_edge.cli.subjects import Subject, open_subject
+from scnet_edge.cli.models import Subject, open_subject
 from scnet_edge.errors import ConfigError
 from scnet_edge.folders import check_file, check_folder
 
 if TYPE_CHECKING:
     from scnet_edge.data.datasets import Split
     from scnet_edge.data.samples import Sample
-    from scnet_edge.evaluation import Evaluation, Tally
     from scnet_edge.evaluation.alarms import Alarms
     from scnet_edge.evaluation.domains import DomainScore, DomainScores
+    from scnet_edge.evaluation.scores import Evaluation, Tally
 
 MAX_TOLERANCE_PX = 50
 
@@ -92,8 +92,8 @@ def evaluate(
     from scnet_edge.cli.progress import show_progress
     from scnet_edge.config import write_json
     from scnet_edge.data.datasets import open_dataset
-    from scnet_edge.evaluation import TOLERANCES_PX, summarise, tally
     from scnet_edge.evaluation.predict import predictions
+    from scnet_edge.evaluation.scores import TOLERANCES_PX, summarise, tally
 
     if json:
         check_file(json)

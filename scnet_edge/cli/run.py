@@ -1,7 +1,8 @@
-"""`scnet-edge run`: a bundle over a camera or files, to a folder, sinks and a live page."""
+"""`scnet-edge run`, `inspect`, `demo` and `recover`: a bundle over a camera or files."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from scnet_edge.cli.robot_options import (
 
 if TYPE_CHECKING:
     from scnet_edge.robot.robot_toml import Robot
+    from scnet_edge.survey.journal import Journal
 
 
 @app.command(cls=LiveMayStandAlone)
@@ -115,3 +117,112 @@ def _run_orthophoto(
     for name in NAMES:
         if (out / name).exists():
             typer.echo(f"{Path(name).stem:>10}  {out / name}")
+
+
+@app.command(cls=LiveMayStandAlone)
+@takes_robot
+def inspect(
+    bundle: Bundle,
+    robot: Robot,
+    out: Annotated[Path, typer.Option(help="The survey's folder: new, empty, or to go on with.")],
+    source: SourceUri = None,
+    pipe: Annotated[
+        Path | None, typer.Option(help="pipe.toml; without it a flat wall, in pixels.")
+    ] = None,
+    odometry: Annotated[
+        str | None,
+        typer.Option(
+            help="A CSV or JSONL file, udp, serial, rosbag:FOLDER, ros2://TOPIC, speed, "
+            "step, visual or osd://x,y,w,h or osd://auto."
+        ),
+    ] = None,
+    frames: Frames = None,
+    cache: Cache = None,
+) -> None:
+    """Inspect a pipe or a wall: every crack found once, measured, placed and recorded."""
+    from scnet_edge.cli.run_output import quiet_decoders, show
+    from scnet_edge.robot.run import RunOptions, open_run
+
+    quiet_decoders()
+    robot = replace_given(robot, source=source, pipe=pipe and str(pipe), odometry=odometry)
+    options = RunOptions(survey=out, frames=frames, cache=cache)
+    with show() as terminal, open_run(bundle, robot, options, terminal=terminal) as opened:
+        assert opened.inspection is not None
+        journal = opened.inspection.journal
+        if opened.inspection.finished:
+            typer.echo(f"{out}: finished before; to look again, choose another folder")
+            return _print_summary(journal)
+        try:
+            trouble = opened.loop()
+        finally:
+            _print_summary(journal)
+    if trouble:
+        raise trouble
+
+
+def _print_summary(journal: Journal) -> None:
+    """Print what is recorded by now, and what to do with it."""
+    from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.sorting import count_aside, set_aside
+
+    progress, folder = journal.progress, journal.folder
+    survey = set_aside(read_survey(folder))
+    count, length_m = len(survey.counted), survey.length_m
+    length = "" if length_m is None else f" over {length_m:.2f} m"
+    seen = 0 if progress is None else progress.frames
+    typer.echo(f"{count} crack{'' if count == 1 else 's'} recorded in {seen} frames{length}")
+    if survey.aside:
+        typer.echo(f"{len(survey.aside)} more stand aside: {count_aside(survey)}")
+    if progress is not None and not progress.finished:
+        typer.echo("not finished: the same command goes on where this one was stopped")
+    typer.echo(f"   survey  {folder}")
+    typer.echo(f"   report  scnet-edge report {folder}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="A folder, new or empty.")] = Path("demo"),
+) -> None:
+    """Try it: segment, score and inspect the packaged film; each command is shown, then run."""
+    from scnet_edge.errors import ConfigError
+    from scnet_edge.folders import check_folder
+    from scnet_edge.sample import FILM, ODOMETRY, PIPE, TRUTH, sample_file, unpack_bundle
+
+    check_folder(out)
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out}: not empty; name another folder by --out")
+    bundle, survey = out / "bundle", out / "survey"
+    film, truth, pipe = (str(sample_file(name)) for name in (FILM, TRUTH, PIPE))
+    unpack_bundle(bundle)
+    typer.echo(f"a bundle of the default model, made beforehand: {bundle}")
+    for line in (
+        ["run", str(bundle), "--source", film, "--truth", truth, "--out", str(out / "run")],
+        [
+            *("inspect", str(bundle), "--source", film, "--pipe", pipe),
+            *("--odometry", ODOMETRY, "--out", str(survey)),
+        ],
+        ["report", str(survey)],
+    ):
+        typer.echo(f"\n$ scnet-edge {shlex.join(line)}")
+        app(line, standalone_mode=False)
+
+
+@app.command()
+def recover(
+    file: Annotated[Path, typer.Argument(help="A .jsonl or .mcap file of a run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; default: NAME-recovered beside it.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Copy every whole record of a torn file into a new one, and say how much was lost."""
+    import msgspec
+
+    from scnet_edge.sinks.recover import recover_file
+
+    target = out or file.with_name(f"{file.stem}-recovered{file.suffix}")
+    done = recover_file(file, target)
+    if json:
+        typer.echo(msgspec.json.encode(done).decode())
+    else:
+        typer.echo(f"{done.out}: {done.records} records; {done.lost_bytes} bytes could not be used")

@@ -27,8 +27,7 @@ def soak(
 ) -> None:
     """Hurt a run on a simulated camera again and again; exit status 1 if it fails or leaks."""
     from scnet_edge.config import write_json
-    from scnet_edge.soak.soak import parse_faults
-    from scnet_edge.soak.soak import soak as run_soak
+    from scnet_edge.soak.soak import parse_faults, run_soak
 
     names = parse_faults(faults)
     report = run_soak(

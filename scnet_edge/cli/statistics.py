@@ -30,7 +30,7 @@ def statistics(
     from scnet_edge.data.augment import PAPER_AUGMENTATION
     from scnet_edge.data.corpus import read_corpus
     from scnet_edge.data.datasets import open_dataset
-    from scnet_edge.data.statistics import statistics as count
+    from scnet_edge.data.statistics import count_samples
 
     if json:
         check_file(json)
@@ -42,7 +42,7 @@ def statistics(
     samples = {spec: open_dataset(spec, part) for spec in data or ()}
     samples |= {name: each.samples(part) for name, each in sets.items()}
     rows = {
-        name: count(of, how=PAPER_AUGMENTATION, one_class=bool(sets))
+        name: count_samples(of, how=PAPER_AUGMENTATION, one_class=bool(sets))
         for name, of in samples.items()
     }
     table = Table()

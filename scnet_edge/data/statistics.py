@@ -34,7 +34,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     crop_crack_percent: float
 
 
-def statistics(
+def count_samples(
     samples: Sequence[Sample], *, how: Augmentation, seed: int = 0, one_class: bool = False
 ) -> Statistics:
     """Return what a data set is made of.

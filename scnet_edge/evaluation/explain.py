@@ -55,7 +55,7 @@ class _Watched:
     features: dict[str, Tensor] = field(default_factory=dict)
 
 
-def explain(
+def explain_frame(
     scnet: CrackNet, hed: HED | None, frame: Frame, *, threshold: float, edge_threshold: float = 0.5
 ) -> Explanation:
     """Return what a model makes of a frame inside.

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.errors import ConfigError, install_extra
-from scnet_edge.evaluation import Tally
 from scnet_edge.evaluation.metrics import Counts, add_up, ods, score_at
+from scnet_edge.evaluation.scores import Tally
 from scnet_edge.files import new_file, write_image
 from scnet_edge.types import Frame, Mask
 

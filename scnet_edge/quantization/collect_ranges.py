@@ -81,7 +81,7 @@ class Ranged:
     equalised: bool = False
 
 
-def calibrate(
+def calibrate_ranges(
     recipe: Recipe,
     chosen: Sequence[tuple[CandidateFrame, str]],
     *,

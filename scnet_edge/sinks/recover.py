@@ -28,7 +28,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     lost_bytes: int  # of a torn tail, and of lines that are no JSON
 
 
-def recover(path: Path, out: Path) -> Recovered:
+def recover_file(path: Path, out: Path) -> Recovered:
     """Write every whole record of a `.jsonl` or `.mcap` file to `out`; `path` stays as it is.
 
     Raises:

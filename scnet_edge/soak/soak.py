@@ -49,7 +49,7 @@ def parse_faults(text: str) -> list[str]:
     return names
 
 
-def soak(
+def run_soak(
     bundle: Path,
     *,
     minutes: float,

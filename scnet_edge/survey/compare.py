@@ -58,7 +58,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     not_seen: tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def compare(
+def compare_surveys(
     before: Survey, after: Survey, *, tolerance_m: float = 0.2, offset_m: float = 0.0
 ) -> Comparison:
     """Return what has changed from one survey to a later one.

@@ -48,7 +48,7 @@ class Edit:
     mask: bytes | None = None
 
 
-def review(
+def review_record(
     folder: Path,
     seq: int,
     *,
@@ -108,7 +108,7 @@ def edit(folder: Path, edits: Sequence[Edit], *, by: str | None = None) -> None:
         _write(db, folder, edits, name_reviewer(by))
 
 
-def undo(folder: Path, *, by: str | None = None) -> Observation:
+def undo_review(folder: Path, *, by: str | None = None) -> Observation:
     """Take back the last change of a person that stands, and return the observation as it is now.
 
     Raises:

@@ -39,7 +39,7 @@ from scnet_edge.redaction import redact, without_secrets
 from scnet_edge.robot.robot_toml import read_robot
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.simulation.clip import read_truth
-from scnet_edge.sinks.recover import cut_torn_tail, recover
+from scnet_edge.sinks.recover import cut_torn_tail, recover_file
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import MIGRATIONS, DiskLimits
 from scnet_edge.survey.exchange.annotations import read_annotations
@@ -112,15 +112,15 @@ def of_text(read: Callable[[str], object]) -> Target:
     return target
 
 
-def recover_file(path: Path) -> None:
+def recover_torn(path: Path) -> None:
     """Recover a file into another; what was recovered must be whole."""
     out = path.with_name(f"whole{path.suffix}")
     out.unlink(missing_ok=True)
-    done = recover(path, out)
+    done = recover_file(path, out)
     again = path.with_name(f"again{path.suffix}")
     again.unlink(missing_ok=True)
-    assert recover(out, again).lost_bytes == 0
-    assert recover(out, again.with_name(f"more{path.suffix}")).records == done.records
+    assert recover_file(out, again).lost_bytes == 0
+    assert recover_file(out, again.with_name(f"more{path.suffix}")).records == done.records
     for made in (out, again, again.with_name(f"more{path.suffix}")):
         made.unlink()
 
@@ -260,11 +260,11 @@ TARGETS: dict[str, Target] = {
     "ignore": of_file(draw_ignored, "robot.toml"),
     "image": image,
     "journal": of_file(journal_file, "fuzzed.db"),
-    "jsonl": of_file(recover_file, "run.jsonl"),
+    "jsonl": of_file(recover_torn, "run.jsonl"),
     "labelme": of_file(read_labelme_mask, "a.json"),
     "live-address": of_text(partial(parse_address, default_port=8765)),
     "manifest": of_file(lambda path: read_json(path, Manifest), "manifest.json"),
-    "mcap": of_file(recover_file, "run.mcap"),
+    "mcap": of_file(recover_torn, "run.mcap"),
     "odometry-address": of_text(odometry_address),
     "odometry-csv": of_file(read_odometry, "odometry.csv"),
     "odometry-jsonl": of_file(read_odometry, "odometry.jsonl"),

@@ -23,7 +23,7 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.data.pictures import read_image
 from scnet_edge.folders import file_sha256
 from scnet_edge.orthophoto.run import NAMES, SUMMARY
-from scnet_edge.sinks.recover import recover
+from scnet_edge.sinks.recover import recover_file
 from scnet_edge.survey.evidence import read_crack_mask
 from scnet_edge.survey.folder import read_survey
 
@@ -214,5 +214,5 @@ def sinks(folder: Path) -> None:
         whole = path.with_name(f".whole{path.suffix}")
         whole.unlink(missing_ok=True)
         if path.stat().st_size:
-            recover(path, whole)
+            recover_file(path, whole)
     pictures(folder / "masks")

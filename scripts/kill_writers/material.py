@@ -11,7 +11,7 @@ import rasterio
 from scnet_edge.files import write_image
 from scnet_edge.survey.evidence import read_crack_mask
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.review import review
+from scnet_edge.survey.review import review_record
 
 CODING = """<DATA><HG><HG001>1</HG001><HG307>300</HG307><HI><HI101>G</HI101><HI116>a.mp4</HI116>
 <HZ><HZ001>0.1</HZ001><HZ002>BAB</HZ002><HZ008>00:00:00</HZ008></HZ>
@@ -116,4 +116,4 @@ def correct_masks(survey: Path, masks: Path) -> Path:
 def accept_all(survey: Path) -> None:
     """Accept every record."""
     for observation in read_survey(survey).observations:
-        review(survey, observation.seq, verdict="accepted")
+        review_record(survey, observation.seq, verdict="accepted")

@@ -10,7 +10,7 @@ from hand_made import facts, observation
 from scnet_edge.archive.readers import read_inspections
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import DiskLimits
-from scnet_edge.survey.exchange import Format, export
+from scnet_edge.survey.exchange import Format, export_survey
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
@@ -31,7 +31,7 @@ def test_an_export_is_read_back(tmp_path: Path, format: Format, name: str) -> No
         record(journal, observation(1), None, None)
         record(journal, observation(2, kind="multiple", end_m=6.6, clock_to=11.6), None, None)
         journal.commit(progress=Progress(frame_id=9, resume_frame_id=10, frames=10, chainage_m=9.0))
-    export(read_survey(tmp_path / "survey"), read_codes(), format, tmp_path)
+    export_survey(read_survey(tmp_path / "survey"), read_codes(), format, tmp_path)
     [inspection] = read_inspections(tmp_path / name) or []
     assert (inspection.pipe, inspection.from_node, inspection.to_node) == (
         "Section 12",

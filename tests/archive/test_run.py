@@ -32,7 +32,7 @@ from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.survey.report.page import REPORT
-from scnet_edge.survey.review import review
+from scnet_edge.survey.review import review_record
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_every_film_is_inspected_or_says_why_not(films: Path, job: Job, tmp_path
     assert again == []
     run_archive(path, job, out, workers=1, retry_failed=True, report=again.append)
     assert [done.path for done in again] == ["noise.avi"]
-    assert review(out / "films" / coded.film / "survey", 1, verdict="accepted").seq == 1
+    assert review_record(out / "films" / coded.film / "survey", 1, verdict="accepted").seq == 1
     assert not (out / "films" / coded.film / "survey" / REPORT).exists()
 
 

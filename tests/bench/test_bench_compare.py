@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.bench.comparable import paired_ratio
-from scnet_edge.bench.compare import absolute, compare, differences, find_missing
+from scnet_edge.bench.compare import absolute, compare_results, differences, find_missing
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.errors import ConfigError
@@ -41,7 +41,7 @@ def test_drift_that_meets_both_alike_leaves_the_ratio_alone() -> None:
 def test_only_what_noise_cannot_explain_is_worse(
     changed: dict[str, object], said: tuple[str, ...], row: Callable, result: Callable
 ) -> None:
-    (change,) = compare(result(row()), result(row(**changed)))
+    (change,) = compare_results(result(row()), result(row(**changed)))
     assert change.worse == said
 
 
@@ -54,9 +54,9 @@ def test_two_machines_are_refused(row: Callable, result: Callable) -> None:
     a = result(row())
     elsewhere = msgspec.structs.replace(a.environment, cores=64)
     with pytest.raises(ConfigError, match="two machines"):
-        compare(a, result(row(), environment=elsewhere))
+        compare_results(a, result(row(), environment=elsewhere))
     with pytest.raises(ConfigError, match="no row in common"):
-        compare(a, result(row(model="other")))
+        compare_results(a, result(row(model="other")))
 
 
 @pytest.fixture
@@ -79,20 +79,20 @@ def beside(row: Callable, result: Callable) -> Callable[..., BenchmarkResult]:
 
 def test_a_slower_machine_is_no_regression(beside: Callable) -> None:
     before, after = beside(ROUNDS, ROUNDS / 3), beside(0.7 * ROUNDS, 0.7 * ROUNDS / 3)
-    changes = compare(before, after)
+    changes = compare_results(before, after)
     assert [c.worse for c in changes] == [(), (), (), ()]
     assert changes[0].speed[0] == pytest.approx(0.7)
     assert changes[0].relative == pytest.approx((1, 1, 1))
     assert [c.relative is None for c in changes] == [False, False, True, True]
     assert "4 of 4 rows moved together; 2 have no other engine" in absolute(changes)
-    assert absolute(compare(before, before)) == ""
+    assert absolute(compare_results(before, before)) == ""
 
 
 def test_code_that_is_slower_is_found_on_a_machine_that_drifts(beside: Callable) -> None:
     """Its own speed could be noise; round by round beside the other engine it is not."""
     before = beside(ROUNDS * DRIFT, ROUNDS * DRIFT / 3)
     after = beside(0.8 * ROUNDS * DRIFT[::-1], ROUNDS * DRIFT[::-1] / 3)
-    change = compare(before, after)[0]
+    change = compare_results(before, after)[0]
     assert change.speed[2] > 1
     assert change.relative == pytest.approx((0.8, 0.8, 0.8), rel=0.02)
     assert (change.gauge, change.worse) == ("onnxruntime fp32", ("slower",))
@@ -101,14 +101,14 @@ def test_code_that_is_slower_is_found_on_a_machine_that_drifts(beside: Callable)
 def test_an_engine_that_slows_alone_is_found_though_others_are_held_to_it(
     beside: Callable,
 ) -> None:
-    changes = compare(beside(ROUNDS, ROUNDS / 3), beside(ROUNDS, ROUNDS / 6))
+    changes = compare_results(beside(ROUNDS, ROUNDS / 3), beside(ROUNDS, ROUNDS / 6))
     assert [c.worse for c in changes] == [(), (), ("slower",), ("slower",)]
 
 
 def test_another_version_of_the_engine_is_nothing_to_hold_to(beside: Callable) -> None:
     before = beside(ROUNDS, ROUNDS / 3, onnxruntime="1.31", torch="2.13")
     after = beside(0.7 * ROUNDS, 0.7 * ROUNDS / 3, onnxruntime="1.32", torch="2.13")
-    changes = compare(before, after)
+    changes = compare_results(before, after)
     assert all((c.gauge, c.worse) == (None, ("slower",)) for c in changes)
     assert differences(before, after) == ["packages: onnxruntime 1.31 and 1.32"]
 
@@ -123,7 +123,7 @@ def test_a_loop_that_slows_every_engine_is_found(row: Callable, result: Callable
             for scope, factor in (("engine", 1.0), ("camera_to_mask", loop))
         ]
 
-    changes = compare(result(*rows(0.9)), result(*rows(0.6)))
+    changes = compare_results(result(*rows(0.9)), result(*rows(0.6)))
     assert [(c.row.engine, c.row.scope) for c in changes if c.worse] == [
         ("openvino", "camera_to_mask"),
         ("onnxruntime", "camera_to_mask"),
@@ -147,7 +147,7 @@ def test_what_else_differs_is_said(row: Callable, result: Callable) -> None:
         "weights or masks, as F1 in FP32 shows: net",
         "other networks: net, 17 and 18 GFLOP",
     ]
-    assert [c.weights for c in compare(before, after)] == [True, None]
+    assert [c.weights for c in compare_results(before, after)] == [True, None]
     assert differences(before, before) == []
 
 
@@ -158,7 +158,7 @@ def test_f1_of_other_images_is_not_compared(row: Callable, result: Callable) -> 
         scored = Scored(data="walls test", images=8, sha256=digest)
         return msgspec.structs.replace(result(row(**changed)), scored=scored)
 
-    (same,) = compare(told("a"), told("a", f1=0.7))
+    (same,) = compare_results(told("a"), told("a", f1=0.7))
     assert same.worse == ("less accurate",)
-    (other,) = compare(told("a"), told("b", f1=0.7))
+    (other,) = compare_results(told("a"), told("b", f1=0.7))
     assert (other.f1, other.worse) == (None, ())

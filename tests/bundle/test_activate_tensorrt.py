@@ -16,7 +16,7 @@ from scnet_edge.bundle.activate import compile_bundle, roll_back
 from scnet_edge.bundle.device import graphs_for, opening_for
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest, seal_of
 from scnet_edge.bundle.verify import Golden, verify_bundle, write_golden
-from scnet_edge.cli.compile import _summary
+from scnet_edge.cli.bundle import _summary
 from scnet_edge.engines.compiled import PrecisionChoice, check_compiled
 from scnet_edge.errors import BuildCancelled, BundleError, EngineError, GraphError
 from scnet_edge.folders import file_sha256

@@ -21,8 +21,8 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.engines import torch_eager
 from scnet_edge.engines.base import installed_engines
 from scnet_edge.engines.torch_eager import TorchBackend
-from scnet_edge.evaluation import Evaluation
 from scnet_edge.evaluation.predict import reference_run
+from scnet_edge.evaluation.scores import Evaluation
 from scnet_edge.models import cards
 from scnet_edge.models.cards import CardConfig, find_card, write_card
 from scnet_edge.models.chain import Chain

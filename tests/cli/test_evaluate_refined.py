@@ -17,7 +17,7 @@ import scnet_edge.cli.evaluate  # noqa: F401  (registers the command)
 from scnet_edge.cli import main
 from scnet_edge.config import read_json
 from scnet_edge.data.frames import scnet_input
-from scnet_edge.evaluation import Evaluation
+from scnet_edge.evaluation.scores import Evaluation
 from scnet_edge.models import baselines as compared
 from scnet_edge.models.baselines import DeepCrackLiu, guided_refinement
 from scnet_edge.models.cards import find_card, write_card

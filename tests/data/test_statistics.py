@@ -10,7 +10,7 @@ import pytest
 
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.samples import Sample
-from scnet_edge.data.statistics import statistics
+from scnet_edge.data.statistics import count_samples
 from scnet_edge.errors import InputError
 
 PLAIN = Augmentation(crop=32, rotation_deg=0, scale=(1, 1), photometric="none", crack_bias=0)
@@ -27,7 +27,7 @@ def test_shares_are_those_of_all_pixels(tmp_path: Path) -> None:
     cracked, clean = np.zeros((40, 50), np.bool_), np.zeros((40, 100), np.bool_)
     cracked[:, 10:14] = True
     samples = [sample(tmp_path, "a", cracked), sample(tmp_path, "b", clean)]
-    counted = statistics(samples, how=PLAIN)
+    counted = count_samples(samples, how=PLAIN)
     assert (counted.images, counted.cracked) == (2, 1)
     assert counted.sizes == {"40x50": 1, "40x100": 1}
     assert counted.crack_percent == pytest.approx(100 * 160 / 6000)
@@ -38,16 +38,16 @@ def test_shares_are_those_of_all_pixels(tmp_path: Path) -> None:
 def test_classes_that_are_empty(tmp_path: Path) -> None:
     nothing, all_of_it = np.zeros((40, 50), np.bool_), np.ones((40, 50), np.bool_)
     with pytest.raises(InputError, match="expected cracks in the masks of 1 images"):
-        statistics([sample(tmp_path, "a", nothing)], how=PLAIN)
+        count_samples([sample(tmp_path, "a", nothing)], how=PLAIN)
     with pytest.raises(InputError, match=r"b_mask\.png: 100 % of it is crack, .*invert"):
-        statistics([sample(tmp_path, "b", all_of_it)], how=PLAIN)
+        count_samples([sample(tmp_path, "b", all_of_it)], how=PLAIN)
 
 
 def test_images_without_masks_are_counted_as_what_they_are(tmp_path: Path) -> None:
     path = sample(tmp_path, "a", np.zeros((40, 50), np.bool_)).image
-    sound = statistics([Sample(path, path, "negative")], how=PLAIN)
+    sound = count_samples([Sample(path, path, "negative")], how=PLAIN)
     assert (sound.images, sound.cracked, sound.background_percent) == (1, 0, 100)
-    somewhere = statistics([Sample(path, path, "image-level")], how=PLAIN)
+    somewhere = count_samples([Sample(path, path, "image-level")], how=PLAIN)
     assert (somewhere.images, somewhere.cracked, somewhere.sizes) == (1, 1, {"40x50": 1})
 
 
@@ -55,10 +55,10 @@ def test_inverted_masks_are_refused(tmp_path: Path) -> None:
     mask = np.ones((40, 50), np.bool_)
     mask[:, 10:14] = False
     with pytest.raises(InputError, match=r"a_mask\.png: 92 % of it is crack, .*invert"):
-        statistics([sample(tmp_path, "a", mask)], how=PLAIN)
+        count_samples([sample(tmp_path, "a", mask)], how=PLAIN)
     mask[:, 10:28] = False
     with pytest.raises(InputError, match=r"64 % of the pixels of 1 images are crack, .*invert"):
-        statistics([sample(tmp_path, "b", mask)], how=PLAIN)
+        count_samples([sample(tmp_path, "b", mask)], how=PLAIN)
 
 
 def test_what_is_ignored_is_no_pixel_of_either_kind(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_is_ignored_is_no_pixel_of_either_kind(tmp_path: Path) -> None:
     labels = np.zeros((40, 50), np.uint8)
     labels[:, 10:20], labels[:, 20:25] = 255, 1
     cv2.imwrite(str(one.mask), labels)
-    counted = statistics([one], how=PLAIN)
+    counted = count_samples([one], how=PLAIN)
     assert counted.crack_percent == pytest.approx(100 * 5 / 40)
     assert counted.background_percent == pytest.approx(100 * 35 / 40)
     assert counted.ignored_percent == pytest.approx(20)
@@ -76,4 +76,4 @@ def test_size_that_differs(tmp_path: Path) -> None:
     small = sample(tmp_path, "a", np.zeros((40, 50), np.bool_))
     other = sample(tmp_path, "b", np.zeros((40, 51), np.bool_))
     with pytest.raises(InputError, match=r"a\.png: expected .* 51x40 px, found 50x40 px"):
-        statistics([Sample(small.image, other.mask)], how=PLAIN)
+        count_samples([Sample(small.image, other.mask)], how=PLAIN)

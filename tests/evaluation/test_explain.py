@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scnet_edge.evaluation.explain import explain, grad_cam, write_explanation
+from scnet_edge.evaluation.explain import explain_frame, grad_cam, write_explanation
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.models.baselines import DeepCrackLiu
 from scnet_edge.models.hed import HED
@@ -36,7 +36,7 @@ def test_maps_are_those_of_the_model(config: SCNetConfig, levels: int) -> None:
     torch.manual_seed(0)
     model, frame = SCNet(config).eval(), frame_of(48, 64)
     hed = HED().eval() if config.edges else None
-    explained = explain(model, hed, frame, threshold=0.5)
+    explained = explain_frame(model, hed, frame, threshold=0.5)
     expected = reference_run(model, hed)(frame)
     np.testing.assert_allclose(explained.fused, expected, atol=1e-5)
     assert len(explained.scales) == levels
@@ -57,7 +57,7 @@ def test_attention_is_the_gate(tmp_path: Path) -> None:
         for attention in model.encoder_attention:
             attention.attend.weight.zero_()
             attention.attend.bias.fill_(2.0)
-    explained = explain(model, None, frame_of(32, 32), threshold=0.5)
+    explained = explain_frame(model, None, frame_of(32, 32), threshold=0.5)
     gate = explained.attention["attention-encoder-2"]
     np.testing.assert_allclose(gate, 1 / (1 + np.exp(-2)), rtol=1e-5)
 
@@ -76,14 +76,14 @@ def test_grad_cam_is_its_formula() -> None:
 
 
 def test_model_without_attention_has_scales_and_cams() -> None:
-    explained = explain(DeepCrackLiu().eval(), None, frame_of(40, 50), threshold=0.5)
+    explained = explain_frame(DeepCrackLiu().eval(), None, frame_of(40, 50), threshold=0.5)
     assert len(explained.scales) == len(explained.cam) == 5
     assert explained.attention == {}
 
 
 def test_pictures(tmp_path: Path) -> None:
     model, frame = SCNet(SCNetConfig(**SMALL, edges=False)).eval(), frame_of(40, 56)
-    paths = write_explanation(tmp_path, frame, explain(model, None, frame, threshold=0.5))
+    paths = write_explanation(tmp_path, frame, explain_frame(model, None, frame, threshold=0.5))
     assert {"sheet-scales", "sheet-attention", "sheet-grad-cam", "fused"} <= {p.stem for p in paths}
     for path in paths:
         assert cv2.imread(str(path)) is not None

@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scnet_edge.evaluation import Tally, plots
+from scnet_edge.evaluation import plots
 from scnet_edge.evaluation.metrics import as_map, count, levels
+from scnet_edge.evaluation.scores import Tally
 from scnet_edge.models.decision import Decision
 
 

@@ -11,7 +11,7 @@ from scnet_edge.survey.begin import open_survey
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_crack_mask, read_picture
-from scnet_edge.survey.exchange import WRITERS, export
+from scnet_edge.survey.exchange import WRITERS, export_survey
 from scnet_edge.survey.facts import Site
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
@@ -41,7 +41,7 @@ def test_fault_22_tricky_survey_names(tmp_path: Path, trick: str) -> None:
     survey = read_survey(folder)
     assert read_picture(folder, survey.observations[1]) is None  # by number, never by name
     for format in WRITERS:
-        for path in export(survey, read_codes(), format, folder / "export"):
+        for path in export_survey(survey, read_codes(), format, folder / "export"):
             assert path.resolve().is_relative_to(folder.resolve())
     assert canary.read_text() == "untouched"
     written = {re.sub("^[0-9a-f]{8}-", "", path.name) for path in tmp_path.rglob("*")}

@@ -16,7 +16,7 @@ from sink_frames import frame_result, recorder
 
 from scnet_edge.errors import ScnetEdgeError, SurveyError
 from scnet_edge.sinks.mcap_file import McapFile
-from scnet_edge.sinks.recover import cut_torn_tail, recover
+from scnet_edge.sinks.recover import cut_torn_tail, recover_file
 from scnet_edge.survey import database
 from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_sidecars
@@ -111,7 +111,7 @@ def test_recover_keeps_every_whole_line(tmp_path: Path, damage: str) -> None:
     path, out = tmp_path / "run.jsonl", tmp_path / "out.jsonl"
     lines = [b'{"n": 1}', DAMAGE[damage], b'{"n": 2}', DAMAGE[damage]]
     path.write_bytes(b"\n".join(lines))
-    done = recover(path, out)
+    done = recover_file(path, out)
     assert out.read_bytes() == b'{"n": 1}\n{"n": 2}\n'
     assert done.records == 2
     assert done.lost_bytes == path.stat().st_size - out.stat().st_size
@@ -137,7 +137,7 @@ def test_recover_goes_on_behind_a_damaged_chunk(tmp_path: Path) -> None:
     assert len(chunks) > 3
     data[chunks[1] + 200] ^= 0xFF  # in its records
     path.write_bytes(data)
-    done = recover(path, out)
+    done = recover_file(path, out)
     assert 0 < done.lost_bytes < 40_000
     with out.open("rb") as f:
         kept = sum(1 for _ in make_reader(f).iter_messages())

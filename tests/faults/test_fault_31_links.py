@@ -19,11 +19,11 @@ from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.recover import cut_torn_tail
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import DiskLimits
-from scnet_edge.survey.exchange import WRITERS, export
+from scnet_edge.survey.exchange import WRITERS, export_survey
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.review import review
+from scnet_edge.survey.review import review_record
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=64 * 1024)
 
@@ -56,7 +56,7 @@ def write_everything(survey: Path) -> None:
     """Do all that writes into a survey's folder; each may be refused, in one line."""
 
     def exported(name: str) -> Callable[[], object]:
-        return lambda: export(read_survey(survey), read_codes(None), name, survey / "export")
+        return lambda: export_survey(read_survey(survey), read_codes(None), name, survey / "export")
 
     def resumed() -> None:
         with Journal(survey, facts(), limits=SMALL) as journal:
@@ -65,7 +65,7 @@ def write_everything(survey: Path) -> None:
     for action in (
         lambda: write_file(survey / "report.html", b"page"),
         *(exported(name) for name in WRITERS),
-        lambda: review(survey, 1, verdict="accepted"),
+        lambda: review_record(survey, 1, verdict="accepted"),
         resumed,
     ):
         with suppress(ScnetEdgeError):

@@ -17,7 +17,7 @@ from scnet_edge.engines.base import cpu_engine
 from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization import histograms
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.collect_ranges import calibrate
+from scnet_edge.quantization.collect_ranges import calibrate_ranges
 from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.histograms import METHODS, Histogram, collect, ranges_by
 from scnet_edge.quantization.lowering import fp32_graph
@@ -31,7 +31,7 @@ def test_the_best_method_by_f1_is_kept_beside_the_others(
     candidates: Callable[[int], list[CandidateFrame]], walls: list[Annotated], tmp_path: Path
 ) -> None:
     chosen = [(c, "no crack, dark, soft") for c in candidates(8)]
-    found = calibrate(
+    found = calibrate_ranges(
         Recipe(precision="int8", size_hw=SIZE),
         chosen,
         source="drawn",
@@ -57,7 +57,7 @@ def test_scnet_is_calibrated_behind_the_quantised_hed(
 ) -> None:
     recipe = Recipe(precision="int8", model="scnet", size_hw=SIZE)
     chosen = [(candidate, "") for candidate in candidates(2)]
-    found = calibrate(
+    found = calibrate_ranges(
         recipe, chosen, source="", validation=walls[:1], validation_name="", methods=["minmax"]
     )
     assert not found.equalised

@@ -23,7 +23,7 @@ from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
 from scnet_edge.sinks.media import MaskFiles, OverlayVideo, free_path
 from scnet_edge.sinks.open import open_sinks
-from scnet_edge.sinks.recover import recover
+from scnet_edge.sinks.recover import recover_file
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -107,7 +107,7 @@ def test_mcap_is_read_by_the_reference_reader(tmp_path: Path) -> None:
 
 def test_recovering_what_is_whole_loses_nothing(tmp_path: Path) -> None:
     write_mcap(tmp_path / "run.mcap", 3)
-    done = recover(tmp_path / "run.mcap", tmp_path / "again.mcap")
+    done = recover_file(tmp_path / "run.mcap", tmp_path / "again.mcap")
     assert (done.records, done.lost_bytes) == (8, 0)
     assert messages(tmp_path / "again.mcap") == messages(tmp_path / "run.mcap")
 
@@ -132,7 +132,7 @@ def test_an_mcap_cut_anywhere_gives_all_that_was_synced(tmp_path: Path) -> None:
     for cut in [len(synced), len(synced) - 1, *random.Random(0).sample(range(9, len(synced)), 12)]:
         torn = tmp_path / f"torn-{cut}.mcap"
         torn.write_bytes(synced[:cut])
-        done = recover(torn, tmp_path / f"whole-{cut}.mcap")
+        done = recover_file(torn, tmp_path / f"whole-{cut}.mcap")
         found = [d["frame_id"] for t, d in messages(Path(done.out)) if t == "/frames"]
         assert found == list(range(len(found)))
         assert len(found) >= math.floor(30 * cut / len(synced)) - 9  # a chunk at most
@@ -152,7 +152,7 @@ def test_lines_cut_anywhere(tmp_path: Path) -> None:
         torn = tmp_path / "torn.jsonl"
         torn.write_bytes(whole[:cut] + b"\0" * 17)  # as some file systems leave a tail
         good = whole[:cut].count(b"\n")
-        done = recover(torn, tmp_path / f"whole-{cut}.jsonl")
+        done = recover_file(torn, tmp_path / f"whole-{cut}.jsonl")
         assert done.records == len(lines(Path(done.out))) == good
         again = JsonLines(torn, recorder())
         again.put(again.prepare(frame_result(99)))
@@ -169,7 +169,7 @@ def test_what_cannot_be_recovered(tmp_path: Path, name: str) -> None:
     (tmp_path / "out").write_text("")
     out = tmp_path / ("out" if name == "taken.jsonl" else "other")
     with pytest.raises(InputError, match=str(tmp_path)):
-        recover(tmp_path / name, out)
+        recover_file(tmp_path / name, out)
 
 
 @pytest.mark.parametrize("name", ["run.jsonl", "run.mcap"])
@@ -177,7 +177,7 @@ def test_recovering_into_no_folder_is_one_line(tmp_path: Path, name: str) -> Non
     (tmp_path / name).write_text("{}\n")
     for out in (tmp_path / "none" / name, tmp_path / name / "again"):
         with pytest.raises(InputError, match="in a folder that exists"):
-            recover(tmp_path / name, out)
+            recover_file(tmp_path / name, out)
 
 
 def test_a_video_without_its_end_still_plays(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mcap.reader import make_reader
 from sink_frames import frame_result, recorder
 
 from scnet_edge.sinks.mcap_file import McapFile
-from scnet_edge.sinks.recover import recover
+from scnet_edge.sinks.recover import recover_file
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def test_what_follows_a_torn_chunk_is_in_a_part_of_its_own(
         sink.flush()
     put(sink, 6, 20)
     sink.close()
-    recover(tmp_path / "run.mcap", tmp_path / "whole.mcap")
+    recover_file(tmp_path / "run.mcap", tmp_path / "whole.mcap")
     assert frame_ids(tmp_path / "whole.mcap") == list(range(5))
     assert frame_ids(tmp_path / "run-001.mcap") == list(range(6, 20))
 

@@ -11,7 +11,7 @@ from scnet_edge.bundle.device import Builds, State, write_state
 from scnet_edge.bundle.made_here import seal
 from scnet_edge.engines.compiled import COMPILED
 from scnet_edge.errors import EngineError
-from scnet_edge.soak.soak import soak
+from scnet_edge.soak.soak import run_soak
 
 
 def test_compiled_code_that_is_damaged_is_refused_as_by_a_run(
@@ -25,4 +25,4 @@ def test_compiled_code_that_is_damaged_is_refused_as_by_a_run(
     builds = {"onnxruntime": Builds(active="onnxruntime-1")}
     write_state(bundle, State(engines=builds))
     with pytest.raises(EngineError, match="onnxruntime-1"):
-        soak(bundle, minutes=0.05, faults=[], engine="onnxruntime")
+        run_soak(bundle, minutes=0.05, faults=[], engine="onnxruntime")

@@ -37,7 +37,7 @@ WRITERS: dict[Format, Writer] = {
 FOR_PIPES: tuple[Format, ...] = ("pacp-csv", "isybau-xml", "m150-xml")
 
 
-def export(
+def export_survey(
     survey: Survey, codes: Codes, format: Format, folder: Path, *, locale: str | None = None
 ) -> list[Path]:
     """Write a survey in one format and return the files; older ones are replaced.

@@ -26,7 +26,7 @@ from scnet_edge.inspection.records import Kind, Observation, Opening, Review
 from scnet_edge.survey.codes import Codes
 from scnet_edge.survey.evidence import picture_path, read_crack_mask, read_picture
 from scnet_edge.survey.folder import read_survey
-from scnet_edge.survey.review import MOST_NAME, MOST_REMARKS, review, undo
+from scnet_edge.survey.review import MOST_NAME, MOST_REMARKS, review_record, undo_review
 from scnet_edge.survey.review_page.film import FilmFile, send_piece, send_still
 from scnet_edge.survey.review_page.records import (
     Ring,
@@ -187,7 +187,7 @@ def _write_verdict(reviewed: ReviewedSurvey, seq: int, said: Said) -> Response:
         mask = None
         if said.rings is not None:
             mask = edit(_read_mask(reviewed, _find(reviewed, seq)), said.rings)
-        review(
+        review_record(
             reviewed.folder,
             seq,
             by=said.by,
@@ -203,7 +203,7 @@ def _write_verdict(reviewed: ReviewedSurvey, seq: int, said: Said) -> Response:
 
 def _write_undo(reviewed: ReviewedSurvey, asked: Asked) -> Response:
     with reviewed.turn:
-        return _send_record(reviewed, undo(reviewed.folder, by=asked.by).seq)
+        return _send_record(reviewed, undo_review(reviewed.folder, by=asked.by).seq)
 
 
 def _send_record(reviewed: ReviewedSurvey, seq: int) -> Response:

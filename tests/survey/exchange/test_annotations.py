@@ -17,7 +17,7 @@ from scnet_edge.errors import InputError
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import DiskLimits
 from scnet_edge.survey.evidence import read_crack_mask, read_sidecars
-from scnet_edge.survey.exchange import export
+from scnet_edge.survey.exchange import export_survey
 from scnet_edge.survey.exchange.annotations import import_annotations
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import Journal
@@ -109,7 +109,7 @@ def test_a_corrected_mask_is_the_record_s_and_accepted(
 
 
 def test_our_own_export_comes_back_as_it_went(survey: Path, tmp_path: Path) -> None:
-    [path] = export(read_survey(survey), read_codes(), "coco", tmp_path)
+    [path] = export_survey(read_survey(survey), read_codes(), "coco", tmp_path)
     done = import_annotations(survey, path)
     assert done.same == (1, 2, 3)
     assert {o.review for o in read_survey(survey).observations} == {"accepted"}
@@ -122,7 +122,7 @@ def test_a_picture_of_two_cracks_gives_each_its_own(tmp_path: Path) -> None:
     with Journal(folder, facts(), limits=SMALL) as journal:
         for seq, mask in enumerate(masks, 1):
             record(journal, observation(seq, best_frame_id=7), picture(1)[0], mask)
-    [path] = export(read_survey(folder), read_codes(), "coco", tmp_path)
+    [path] = export_survey(read_survey(folder), read_codes(), "coco", tmp_path)
     assert import_annotations(folder, path).same == (1, 2)
     both = (masks[0] | masks[1]).astype(np.uint8) * 255
     both[84:86, 10:60] = 255  # the second one is wider

@@ -20,7 +20,7 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.survey.codes import read_codes, suggest
 from scnet_edge.survey.database import DiskLimits
-from scnet_edge.survey.exchange import Format, export
+from scnet_edge.survey.exchange import Format, export_survey
 from scnet_edge.survey.exchange.document import document_schema
 from scnet_edge.survey.exchange.geojson import along, distance_m
 from scnet_edge.survey.facts import Progress, Site
@@ -54,7 +54,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
 
 
 def test_csv_holds_every_record(survey: Survey, tmp_path: Path) -> None:
-    [path] = export(survey, CODES, "csv", tmp_path)
+    [path] = export_survey(survey, CODES, "csv", tmp_path)
     with path.open(newline="", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     assert len(rows) == 4
@@ -73,7 +73,7 @@ def test_json_is_what_the_published_schema_says(survey: Survey, root: Path, tmp_
     schema = json.loads((root / "docs" / "survey.schema.json").read_text(encoding="utf-8"))
     # else: python scripts/write_schema.py
     assert schema == json.loads(json.dumps(document_schema()))
-    [path] = export(survey, CODES, "json", tmp_path)
+    [path] = export_survey(survey, CODES, "json", tmp_path)
     document = json.loads(path.read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
@@ -86,7 +86,7 @@ def test_json_is_what_the_published_schema_says(survey: Survey, root: Path, tmp_
 
 
 def test_geojson_lies_on_the_course(survey: Survey, tmp_path: Path) -> None:
-    [path] = export(survey, CODES, "geojson", tmp_path)
+    [path] = export_survey(survey, CODES, "geojson", tmp_path)
     collection = json.loads(path.read_text(encoding="utf-8"))
     assert collection["type"] == "FeatureCollection"
     for feature, o in zip(collection["features"], survey.observations, strict=True):
@@ -102,7 +102,7 @@ def test_geojson_lies_on_the_course(survey: Survey, tmp_path: Path) -> None:
 def test_geojson_properties_are_flat_so_that_a_map_styles_by_them(
     survey: Survey, tmp_path: Path
 ) -> None:
-    [path] = export(survey, CODES, "geojson", tmp_path)
+    [path] = export_survey(survey, CODES, "geojson", tmp_path)
     for feature, o in zip(
         json.loads(path.read_text(encoding="utf-8"))["features"], survey.observations, strict=True
     ):
@@ -124,7 +124,7 @@ def test_a_photograph_gives_its_name_time_and_place_to_every_format(tmp_path: Pa
     survey = read_survey(tmp_path)
     out = tmp_path / "out"
     for format in ("csv", "json", "geojson", "coco"):
-        [path] = export(survey, CODES, format, out)
+        [path] = export_survey(survey, CODES, format, out)
         text = path.read_text(encoding="utf-8")
         for said in ("PIER_01.jpg", "2024-05-06T07:08:09", "50.0002778"):
             assert said in text
@@ -138,7 +138,7 @@ def test_a_photograph_gives_its_name_time_and_place_to_every_format(tmp_path: Pa
 def test_a_table_for_a_spreadsheet_with_decimal_commas(
     survey: Survey, tmp_path: Path, locale: str
 ) -> None:
-    [path] = export(survey, CODES, "csv", tmp_path, locale=locale)
+    [path] = export_survey(survey, CODES, "csv", tmp_path, locale=locale)
     assert path.read_bytes().startswith(b"\xef\xbb\xbfseq;segment;")
     with path.open(newline="", encoding="utf-8-sig") as f:
         rows = list(csv.DictReader(f, delimiter=";"))
@@ -150,9 +150,9 @@ def test_a_table_for_a_spreadsheet_with_decimal_commas(
 
 def test_a_locale_that_cannot_be(survey: Survey, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--locale xx: expected one of en, cs"):
-        export(survey, CODES, "csv", tmp_path, locale="xx")
+        export_survey(survey, CODES, "csv", tmp_path, locale="xx")
     with pytest.raises(ConfigError, match="--locale is for csv"):
-        export(survey, CODES, "json", tmp_path, locale="de")
+        export_survey(survey, CODES, "json", tmp_path, locale="de")
 
 
 @pytest.mark.parametrize("format", ["pacp-csv", "isybau-xml", "m150-xml", "csv"])
@@ -167,7 +167,7 @@ def test_no_condition_lies_before_the_start_or_beyond_what_was_surveyed(
         journal.commit(progress=done)
     survey = read_survey(tmp_path)
     assert survey.length_m == 7.26
-    paths = {path.stem: path for path in export(survey, CODES, format, tmp_path)}
+    paths = {path.stem: path for path in export_survey(survey, CODES, format, tmp_path)}
     if format == "pacp-csv":
         stations = [float(row["Distance"]) for row in rows_of(paths["PACP_Conditions"])]
         length_m = float(rows_of(paths["PACP_Inspections"])[0]["Length_Surveyed"])
@@ -213,7 +213,7 @@ def test_a_course_is_followed_round_its_corners() -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
 def test_coco_masks_are_exact(survey: Survey, tmp_path: Path) -> None:
-    [path] = export(survey, CODES, "coco", tmp_path)
+    [path] = export_survey(survey, CODES, "coco", tmp_path)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(path))
     assert sorted(coco.getImgIds()) == [1, 2, 4]  # 3 has no picture
@@ -238,7 +238,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_pacp_tables(survey: Survey, tmp_path: Path) -> None:
-    paths = {path.stem: rows_of(path) for path in export(survey, CODES, "pacp-csv", tmp_path)}
+    paths = {
+        path.stem: rows_of(path) for path in export_survey(survey, CODES, "pacp-csv", tmp_path)
+    }
     tables = {"Inspections", "Conditions", "Media_Inspections", "Media_Conditions"}
     assert set(paths) == {f"PACP_{table}" for table in tables}
     [inspection] = paths["PACP_Inspections"]
@@ -271,7 +273,7 @@ def test_pacp_tables(survey: Survey, tmp_path: Path) -> None:
 
 
 def test_m150_xml_is_what_qkan_looks_for(survey: Survey, tmp_path: Path) -> None:
-    [path] = export(survey, CODES, "m150-xml", tmp_path)
+    [path] = export_survey(survey, CODES, "m150-xml", tmp_path)
     root = etree.parse(path)
     assert [n.text for n in root.findall("KG/KG001")] == ["1", "2"]
     [pipe] = root.findall("HG")
@@ -296,7 +298,7 @@ def test_m150_xml_is_what_qkan_looks_for(survey: Survey, tmp_path: Path) -> None
 
 
 def test_isybau_xml_has_its_structure(survey: Survey, tmp_path: Path) -> None:
-    [path] = export(survey, CODES, "isybau-xml", tmp_path)
+    [path] = export_survey(survey, CODES, "isybau-xml", tmp_path)
     root = etree.parse(path)
     etree.XMLSchema(etree.parse(XSD)).assertValid(root)
     # Along the paths by which QKan, the QGIS plugin, reads it.
@@ -330,18 +332,18 @@ def test_formats_for_pipes_refuse_what_they_cannot_hold(tmp_path: Path, format: 
     with Journal(tmp_path / "wall", facts(mode="wall"), limits=SMALL):
         pass
     with pytest.raises(InputError, match="survey of a wall"):
-        export(read_survey(tmp_path / "wall"), CODES, format, tmp_path)
+        export_survey(read_survey(tmp_path / "wall"), CODES, format, tmp_path)
     with Journal(tmp_path / "lost", facts(), limits=SMALL) as journal:
         record(journal, unscaled(), None, None)
     with pytest.raises(InputError, match="needs a chainage"):
-        export(read_survey(tmp_path / "lost"), CODES, format, tmp_path)
+        export_survey(read_survey(tmp_path / "lost"), CODES, format, tmp_path)
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "geojson", "coco"])
 def test_the_other_formats_hold_any_survey(tmp_path: Path, format: Format) -> None:
     with Journal(tmp_path, facts(mode="wall", site=Site()), limits=SMALL) as journal:
         record(journal, unscaled(), *picture(1))
-    [path] = export(read_survey(tmp_path), CODES, format, tmp_path / "out")
+    [path] = export_survey(read_survey(tmp_path), CODES, format, tmp_path / "out")
     assert path.stat().st_size > 0
     if format == "geojson":
         [feature] = json.loads(path.read_text(encoding="utf-8"))["features"]
@@ -358,6 +360,6 @@ def test_pacp_clocks_of_a_long_crack_have_both_ends(
 ) -> None:
     with Journal(tmp_path, facts(), limits=SMALL) as journal:
         record(journal, observation(1, clock_from=clock[0], clock_to=clock[1]), *picture(1))
-    paths = {p.stem: p for p in export(read_survey(tmp_path), CODES, "pacp-csv", tmp_path)}
+    paths = {p.stem: p for p in export_survey(read_survey(tmp_path), CODES, "pacp-csv", tmp_path)}
     [condition] = rows_of(paths["PACP_Conditions"])
     assert (condition["Clock_At_From"], condition["Clock_To"]) == expected

@@ -16,11 +16,11 @@ from scnet_edge.data.datasets import open_dataset
 from scnet_edge.errors import InputError, SurveyError
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import DiskLimits
-from scnet_edge.survey.exchange import export, training
+from scnet_edge.survey.exchange import export_survey, training
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
 from scnet_edge.survey.recorder import record
-from scnet_edge.survey.review import review
+from scnet_edge.survey.review import review_record
 from scnet_edge.survey.sorting import set_aside
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
@@ -37,7 +37,7 @@ def survey(tmp_path: Path) -> Path:
 
 
 def write(survey: Path, out: Path) -> Path:
-    [corpus] = export(set_aside(read_survey(survey)), read_codes(), "training", out)
+    [corpus] = export_survey(set_aside(read_survey(survey)), read_codes(), "training", out)
     return corpus
 
 
@@ -45,8 +45,8 @@ def test_accepted_is_crack_and_rejected_is_none(survey: Path, tmp_path: Path) ->
     corrected = np.zeros((120, 160), np.bool_)
     corrected[40:50, 20:60] = True
     for seq in range(1, COUNT):  # the last one nobody has looked at
-        review(survey, seq, verdict="rejected" if seq % 2 else "accepted", by="a")
-    review(survey, 2, mask=corrected, by="a")
+        review_record(survey, seq, verdict="rejected" if seq % 2 else "accepted", by="a")
+    review_record(survey, 2, mask=corrected, by="a")
     out = tmp_path / "learn"
     [reviewed] = read_corpus(write(survey, out)).sets
     samples = {split: reviewed.samples(split) for split in ("train", "test")}
@@ -65,7 +65,7 @@ def test_two_surveys_share_a_folder(survey: Path, tmp_path: Path) -> None:
     with Journal(other, facts(survey_id="ffff"), limits=SMALL) as journal:
         record(journal, observation(1, review="accepted"), *picture(1))
     for seq in range(1, COUNT + 1):
-        review(survey, seq, verdict="accepted", by="a")
+        review_record(survey, seq, verdict="accepted", by="a")
     for folder in (survey, other):
         write(folder, tmp_path / "learn")
     assert len(open_dataset(f"folder:{tmp_path / 'learn'}", "all")) == COUNT + 1
@@ -73,7 +73,7 @@ def test_two_surveys_share_a_folder(survey: Path, tmp_path: Path) -> None:
 
 def test_a_crack_without_its_mask_teaches_nothing(survey: Path, tmp_path: Path) -> None:
     for seq in (1, 2):
-        review(survey, seq, verdict="accepted", by="a")
+        review_record(survey, seq, verdict="accepted", by="a")
     (survey / "snapshots" / "000001.png").unlink()
     write(survey, tmp_path / "learn")
     assert [s.name[-6:] for s in open_dataset(f"folder:{tmp_path / 'learn'}", "all")] == ["000002"]
@@ -103,7 +103,7 @@ def test_a_kill_leaves_no_picture_without_its_mask(
         raise KeyboardInterrupt
 
     for seq in range(1, COUNT + 1):
-        review(survey, seq, verdict="accepted", by="a")
+        review_record(survey, seq, verdict="accepted", by="a")
     monkeypatch.setattr(training, "write_file", killed)
     with pytest.raises(KeyboardInterrupt):
         write(survey, tmp_path / "learn")
@@ -113,7 +113,7 @@ def test_a_kill_leaves_no_picture_without_its_mask(
 
 def test_the_corpus_holds_whatever_its_folder_is_called(survey: Path, tmp_path: Path) -> None:
     for seq in range(1, COUNT + 1):
-        review(survey, seq, verdict="accepted", by="a")
+        review_record(survey, seq, verdict="accepted", by="a")
     out = tmp_path / 'a "quoted" \\ folder'
     [learnt] = read_corpus(write(survey, out)).sets
     assert len(learnt.samples("train")) == 8

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 from scnet_edge.config import read_json, write_json
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import InputError
-from scnet_edge.evaluation import Evaluation, card_metrics, evaluate
+from scnet_edge.evaluation.scores import Evaluation, card_metrics, evaluate
 from scnet_edge.models.decision import Decision
 
 FACTS = {"subject": "drawn", "engine": "none", "data": "drawn test"}
