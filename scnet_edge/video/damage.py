@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import av
 import av.logging
+import numpy as np
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -27,6 +29,9 @@ WITHOUT_ZEROS = {
     **dict.fromkeys(("vp8", "vp9", "av1", "libdav1d"), ZEROS),
     **dict.fromkeys(("wmv1", "wmv2", "wmv3", "vc1", "msmpeg4v2", "msmpeg4"), MANY_ZEROS),
 }
+DV_BLOCK_BYTES, DV_SEQUENCE_BLOCKS = 80, 150
+DV_SEQUENCE_BYTES = DV_BLOCK_BYTES * DV_SEQUENCE_BLOCKS
+MOST_WAITING = 32  # packets in a decoder whose pictures are not shown yet
 DOUBT_S = 12.0  # the longest time without a key frame that is waited for one
 
 
@@ -67,6 +72,16 @@ def is_zeroed(packet: Packet[Stream] | Packet[VideoStream], codec: str) -> bool:
     return zeroed is not None and packet.size > 0 and zeroed.search(packet) is not None
 
 
+def is_shifted_dv(packet: Packet[Stream] | Packet[VideoStream], codec: str) -> bool:
+    """Return whether bytes of a DV picture were cut out: its blocks are numbered."""
+    if codec != "dvvideo" or packet.size % DV_SEQUENCE_BYTES or not packet.size:
+        return False
+    blocks = np.frombuffer(bytes(packet), np.uint8).reshape(-1, DV_SEQUENCE_BLOCKS, DV_BLOCK_BYTES)
+    numbers = blocks[..., 1] >> 4
+    count = 12 if blocks[0, 0, 3] & 0x80 else 10  # of 625 lines, of 525
+    return bool((numbers != (np.arange(len(blocks)) % count)[:, None]).any())
+
+
 class Damage:
     """Follows what a decoder gives. Pictures are made from those before them, key frames are not.
 
@@ -76,6 +91,7 @@ class Damage:
     def __init__(self) -> None:
         self._since_s: float | None = None  # when the last damage was; None without doubt
         self._torn = set[int]()  # the pts of packets that are not whole
+        self._sound = deque[int](maxlen=MOST_WAITING)  # of those decoded before the damage
 
     def note(self, time_s: float, torn_pts: int | None = None) -> None:
         """Take damage: data that is missing or does not decode, or a packet that is torn."""
@@ -83,12 +99,22 @@ class Damage:
         if torn_pts is not None:
             self._torn.add(torn_pts)
 
+    def pass_on(self, pts: int | None) -> None:
+        """Take a packet that was decoded without a word; its picture may come later."""
+        if self._since_s is None and pts is not None:
+            self._sound.append(pts)
+
     def touches(self, frame: av.VideoFrame, time_s: float) -> bool:
         """Return whether a frame is damaged, or made from one that was."""
         if frame.is_corrupt or frame.pts in self._torn:
+            while frame.pts in self._sound:  # those behind it may be made from it
+                self._sound.pop()
             self._since_s = time_s
             return True
         since_s = self._since_s
-        if since_s is not None and (frame.key_frame or time_s - since_s > DOUBT_S):
+        if since_s is None or frame.pts in self._sound:
+            return False
+        if frame.key_frame or time_s - since_s > DOUBT_S:
             self._since_s = None
+            self._sound.clear()
         return self._since_s is not None

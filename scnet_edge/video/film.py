@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeGuard
 
 import av
 import numpy as np
@@ -23,8 +24,17 @@ from av.video.stream import VideoStream
 
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
-from scnet_edge.video.damage import Damage, complaints, is_told, is_zeroed, listen
-from scnet_edge.video.film_clock import AviIndex, FilmClock, Seam, Seams, declared_s
+from scnet_edge.video.avi_index import AviIndex
+from scnet_edge.video.damage import (
+    Damage,
+    complaints,
+    is_shifted_dv,
+    is_told,
+    is_zeroed,
+    listen,
+)
+from scnet_edge.video.film_clock import FilmClock, Seam, Seams, declared_s
+from scnet_edge.video.packet_ends import PacketEnds
 from scnet_edge.video.upright import Look, Upright, field_order, look_of
 
 NO_PIXELS: Frame = np.empty((0, 0, 3), np.uint8)
@@ -35,7 +45,6 @@ READ_ERRORS = 50  # in a row, after which the rest of a file is given up
 CUT_SHARE, CUT_STEPS = 0.02, 4
 ASF_HOLE_S = 0.4  # without a picture, behind which those are smeared that build on lost ones
 MAX_PIXELS = 100_000_000
-SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # packets lie one behind the other
 # What FFmpeg takes for video and is none: text, raw bytes, pictures, lists of other files.
 NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "dash", "concat"})
 # A damaged JPEG is an error, and no picture with a torn end. HEVC may hold a checksum of pictures.
@@ -85,7 +94,8 @@ class Film:
         items: its pictures in the order of their times, read once; close it.
         count: about how many pictures there are, for a progress bar; None where unknown.
         fps: the mean rate; an assumption where the file states none.
-        changed: what was done to the pictures, for people; empty where nothing was.
+        changed: which film of several is read and what was done to its pictures, for people; empty
+            where nothing was.
     """
 
     items: Generator[Item]
@@ -117,8 +127,15 @@ def open_film(path: Path) -> Film:
         items=_go_on(before, items),
         count=reader.count,
         fps=reader.fps,
-        changed="" if reader.look is None else reader.look.text,
+        changed=", ".join(filter(None, (_choice(container, stream), reader.looks))),
     )
+
+
+def _choice(container: InputContainer, stream: VideoStream) -> str:
+    """Return which of a file's films is read, for people; empty where it is the only one."""
+    count = 1 + len(films_in(container, than=stream))
+    place = sum(s.index <= stream.index for s in container.streams.video if _is_film(s))
+    return f"{count} films in the file, number {place} is read" if count > 1 else ""
 
 
 def open_container(path: Path) -> InputContainer:
@@ -139,9 +156,11 @@ def open_container(path: Path) -> InputContainer:
 def video_stream(path: Path, container: InputContainer) -> VideoStream:
     """Return the stream of pictures of a video file; InputError where there is none."""
     stream = container.streams.best("video")
+    if others := films_in(container, than=stream):  # a cover picture may be the best
+        stream = stream if _is_film(stream) else others[0]
     names = set(container.format.name.split(","))
     pictures = any(name.endswith("_pipe") for name in names)
-    if not isinstance(stream, VideoStream) or pictures or names & NO_FILMS:
+    if not _is_film(stream) or pictures or names & NO_FILMS:
         container.close()
         raise InputError(_no_film(path, f"(a file of format {container.format.name})"))
     if stream.codec_context is None:  # which PyAV's types do not know
@@ -151,6 +170,16 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strict}
     stream.codec_context.thread_count = 1  # FFmpeg's H.264 marks damage only without slice threads
     return stream
+
+
+def films_in(container: InputContainer, *, than: Stream | None) -> list[VideoStream]:
+    """Return the streams of moving pictures in a file, other than one."""
+    return [stream for stream in container.streams.video if stream != than and _is_film(stream)]
+
+
+def _is_film(stream: Stream | None) -> TypeGuard[VideoStream]:
+    cover = av.stream.Disposition.attached_pic
+    return isinstance(stream, VideoStream) and not stream.disposition & cover
 
 
 def _no_film(path: Path, found: str) -> str:
@@ -175,13 +204,16 @@ class _Reader:
         rates = (stream.average_rate, stream.guessed_rate)
         self.fps = next((float(r) for r in rates if r and 0 < r <= HIGHEST_FPS), USUAL_FPS)
         # An AVI has times of decoding alone: FFmpeg's guess at those of showing is out of order.
-        self._index = AviIndex(stream) if container.format.name == "avi" else None
+        # So has an MXF without an index.
+        by_decoding = container.format.name in ("avi", "mxf")
+        self._index = AviIndex(path, stream) if container.format.name == "avi" else None
         self.look: Look | None = None  # of the first picture
+        self._ends = PacketEnds(path, container.format.name)
         self._declared_s = declared_s(path, container, stream)
         start_s = None
         if stream.start_time is not None and stream.time_base is not None:
             start_s = float(stream.start_time * stream.time_base)
-        self._clock = FilmClock(start_s, 1 / self.fps, decoding=self._index is not None)
+        self._clock = FilmClock(start_s, 1 / self.fps, decoding=by_decoding)
         may_jump = int(container.format.flags) & RESTARTING
         self._seams = Seams(1 / self.fps) if may_jump else None
         if container.format.name == "asf":  # it drops pictures where little moves, but not for long
@@ -191,11 +223,16 @@ class _Reader:
         self._order = count()
         self._told_fields = False  # that there are some
         self._damage = Damage()
+        self._timed = self._timeless = False  # some had a time; and it is unknown behind a hole
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
-        self._byte_end: int | None = None  # of the packet before
         self._torn_before = False  # that one is marked as torn
         self._coded_aspect = stream.codec_context.sample_aspect_ratio
+
+    @property
+    def looks(self) -> str:
+        """What was done to the first picture, for people."""
+        return "" if self.look is None else self.look.text
 
     @property
     def count(self) -> int | None:
@@ -207,10 +244,10 @@ class _Reader:
 
     def items(self) -> Generator[Item]:
         """Yield everything, in the order of its time; close the file then."""
-        with self._container:
+        with self._container, closing(self._ends):
             for packet in self._packets():
-                if self._skips_bytes(packet):
-                    self._damage.note(self._clock.of_packet(None))
+                if self._ends.skips(packet):
+                    self._note_hole()
                 self._note_end(packet)
                 if packet.stream_index == self._stream.index and packet.stream is self._stream:
                     yield from self._decode(packet)
@@ -227,10 +264,10 @@ class _Reader:
                     packet = next(packets, None)
             except av.error.FFmpegError:
                 errors, packets = errors + 1, self._container.demux()
-                self._damage.note(self._clock.of_packet(None))
+                self._note_hole()
                 continue
             if said:
-                self._damage.note(self._clock.of_packet(None))
+                self._note_hole()
             if packet is None:
                 return
             errors = 0
@@ -252,6 +289,7 @@ class _Reader:
         # A loss may reach from the packet that is marked into the next one.
         torn = packet.is_corrupt or self._torn_before
         self._torn_before = packet.is_corrupt
+        torn = torn or self._ends.is_torn(packet) or is_shifted_dv(packet, self._codec)
         if torn or is_zeroed(packet, self._codec):
             self._damage.note(time_s, packet.pts)
         if seam.skips and not packet.is_keyframe:
@@ -265,6 +303,7 @@ class _Reader:
             return
         if is_told(errors, self._codec):
             self._damage.note(time_s, packet.pts)
+        self._damage.pass_on(packet.pts)
         for frame in frames:
             if isinstance(frame, av.VideoFrame):
                 yield from self._show(frame)
@@ -273,7 +312,9 @@ class _Reader:
         """Yield what is ready once a frame is there: it, or those before it."""
         stated_s = _seconds(frame.dts if self._index else frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
-        if self._damage.touches(frame, about_s):
+        if stated_s is not None:
+            self._timed, self._timeless = True, False
+        if self._damage.touches(frame, about_s) or self._timeless:
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return
         time_s = self._clock.at(stated_s)
@@ -294,14 +335,10 @@ class _Reader:
         coded = self._stream.codec_context.sample_aspect_ratio
         return self._stream.sample_aspect_ratio if coded == self._coded_aspect else coded
 
-    def _skips_bytes(self, packet: Packet[Stream]) -> bool:
-        """Return whether the demuxer has left out bytes that it could not read before this."""
-        before, self._byte_end = self._byte_end, None
-        if packet.pos is not None:
-            self._byte_end = packet.pos + packet.size
-        if before is None or packet.pos is None or self._container.format.name not in SEAMLESS:
-            return False
-        return packet.pos - before > SEAM_BYTES
+    def _note_hole(self) -> None:
+        """Take that some of the file cannot be read; how much time that was only a time tells."""
+        self._damage.note(self._clock.of_packet(None))
+        self._timeless = self._timed
 
     def _wait(self, item: Picture | Remark) -> None:
         heappush(self._waiting, (item.time_s, next(self._order), item))

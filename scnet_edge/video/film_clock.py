@@ -18,8 +18,8 @@ LONGEST_PAUSE_S = 10.0  # in a transport stream a longer one is another recordin
 SKIP, DECAY = 1.5, 0.95  # of the longest step lately; a longer one is packets that are missing
 DELAY_STEPS = 2.5  # that B-frames may wait, where a file states times of decoding alone
 LATEST_S = 10.0  # a first picture so late has another clock than the header
-# Formats whose header states a length; of others FFmpeg gives an estimate from the file's end.
-DECLARING = frozenset({"mov", "matroska", "avi", "asf", "flv", "mxf"})
+# Formats whose header, or size, states a length; of others FFmpeg gives an estimate from the end.
+DECLARING = frozenset({"mov", "matroska", "avi", "asf", "flv", "mxf", "rm", "yuv4mpegpipe"})
 ASF_HEAD_BYTES = 65_536
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
@@ -85,36 +85,6 @@ class Seam:
 
     jump_s: float = 0.0
     skips: bool = False
-
-
-class AviIndex:
-    """The frame numbers of an AVI's pictures, which FFmpeg counts: wrongly behind lost ones."""
-
-    HEAD_BYTES = 8  # of a chunk, which the index counts in and packets do not
-
-    def __init__(self, stream: VideoStream) -> None:
-        """Read the file's own index; of a file without one nothing is changed."""
-        filled = [entry for entry in stream.index_entries if entry.size > 0]
-        self._places = {
-            entry.pos + self.HEAD_BYTES: (number, entry.timestamp)
-            for number, entry in enumerate(filled)
-        }
-        self._next = 0
-        self._shift = 0
-
-    def number(self, packet: Packet[Stream]) -> Seam:
-        """Take the next packet, and give it its own number; return whether some are missing."""
-        if packet.pos is None or packet.dts is None:
-            return Seam()
-        seam, place = Seam(), self._places.get(packet.pos)
-        if place is not None:  # else the index does not know the picture
-            number, timestamp = place
-            seam = Seam(skips=number != self._next)
-            self._next, self._shift = number + 1, timestamp - packet.dts
-        packet.dts += self._shift
-        if packet.pts is not None:
-            packet.pts += self._shift
-        return seam
 
 
 class Seams:

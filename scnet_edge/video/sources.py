@@ -43,8 +43,8 @@ class Source:
         items: `Captured` frames and `Event`s, in the order they happened.
         count: about how many frames there are, for a progress bar; None where nobody knows.
         fps: frames per second of a video, the mean; None for images.
-        changed: what is done to a video's pictures before they are given (pixels made square,
-            turned upright), for people; empty where nothing is.
+        changed: which of a file's videos is read and what is done to its pictures before they are
+            given (pixels made square, turned upright), for people; empty where nothing is.
         live: a camera, whose frames are lost when nobody takes them.
         stop: set it, from any thread, to end the items soon; a camera that hangs included.
         files: of a folder, its pictures, as their `Photograph` calls them.
@@ -153,7 +153,7 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                 gap = event_now("gap", "cut", f"{missing_s:.1f} s are missing in the file")
                 yield replace(gap, from_mono_ns=mono_ns(item.from_s), mono_ns=mono_ns(item.to_s))
                 raise CutShort(
-                    f"{escape(path)}: ends after {frames} of about {film.count} frames, "
+                    f"{escape(path)}: ends after {frames}{_of(film)} frames, "
                     f"{missing_s:.1f} s are missing, the file is cut or damaged; copy it again, "
                     f"or pass --frames {frames}"
                 )
@@ -171,6 +171,10 @@ def _film_items(path: Path, film: Film) -> Generator[Captured | Event]:
                 faults=() if seen else ("corrupt",),
             )
             number, frames = number + 1, frames + seen
+
+
+def _of(film: Film) -> str:
+    return "" if film.count is None else f" of about {film.count}"
 
 
 def photographs(files: PictureFiles) -> Generator[Captured | Event]:

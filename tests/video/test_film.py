@@ -244,6 +244,115 @@ def test_an_avi_counts_the_pictures_that_are_lost(tmp_path: Path) -> None:
         assert apart(frame, whole[time_s]) < 1
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.avi", "huffyuv", "yuv422p"),  # whose decoder shows anything
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.avi", "rawvideo", "bgr24"),  # every picture as long as the next
+        ("a.mkv", "ffv1", "yuv420p"),
+    ],
+)
+def test_behind_bytes_that_were_cut_out_pictures_keep_their_times(
+    tmp_path: Path, name: str, codec: str, pixel_format: str
+) -> None:
+    options = {"g": "6", "b": "3M"} if codec == "mpeg4" else {}
+    path = write_film(tmp_path / name, walls(40), codec, pixel_format=pixel_format, options=options)
+    whole = {round(p.time_s, 3): p.frame for p in seen(read(path))}
+    data = path.read_bytes()
+    at, length = len(data) * 2 // 5, len(data) // 9
+    path.write_bytes(data[:at] + data[at + length :])
+    found = {round(p.time_s, 3): p.frame for p in seen(read(path))}
+    assert 20 <= len(found) <= 38
+    for time_s, frame in found.items():
+        assert apart(frame, whole[time_s]) < 0.5
+    if name == "a.avi":
+        assert max(found) == max(whole)
+
+
+def test_a_picture_of_dv_that_lost_bytes_is_not_shown(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.dv", walls(9, (576, 720)), "dvvideo", fps=25)
+    whole = [p.frame for p in seen(read(path))]
+    data = path.read_bytes()
+    at = len(data) // 2
+    path.write_bytes(data[:at] + data[at + 50_000 :])
+    items = read(path)
+    assert len(seen(items)) >= 4
+    assert lost_s(items)
+    for picture in seen(items):
+        assert min(apart(picture.frame, frame) for frame in whole) < 1
+
+
+def test_nothing_smeared_is_shown_behind_a_hole_in_mxf(tmp_path: Path) -> None:
+    drawn = walls(40, (288, 352))
+    options = {"g": "8", "bf": "2", "b": "3M"}
+    path = write_film(tmp_path / "a.mxf", drawn, "mpeg2video", fps=25, options=options)
+    whole = [p.frame for p in seen(read(path))]
+    assert len(whole) == 40
+    data = path.read_bytes()
+    assert not lost_s(read(path))
+    for share in (0.3, 0.45, 0.5, 0.6):
+        at = int(len(data) * share)
+        path.write_bytes(data[:at] + data[at + len(data) // 10 :])
+        items = read(path)
+        assert 0 not in lost_s(items)
+        assert 20 <= len(seen(items)) < 40
+        for picture in seen(items):
+            assert min(apart(picture.frame, frame) for frame in whole) < 0.5
+
+
+@pytest.mark.parametrize("name", ["a.y4m", "a.rm"])
+def test_a_film_without_compression_and_realmedia_say_what_is_missing(
+    tmp_path: Path, name: str
+) -> None:
+    codec = "rawvideo" if name == "a.y4m" else "rv20"
+    path = write_film(tmp_path / name, walls(40, (144, 176)), codec, fps=25)
+    assert len(read(path)) == 40
+    data = path.read_bytes()
+    at = len(data) // 2
+    path.write_bytes(data[:at] + (data[at + 3000 :] if name == "a.y4m" else b""))
+    assert isinstance(read(path)[-1], Missing)
+
+
+def test_of_several_films_in_a_file_one_is_read_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    small, large = walls(5, (64, 96)), walls(5, (128, 192))
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=10) for _ in range(2)]
+        for stream, frames in zip(streams, (small, large), strict=True):
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+        for i in range(5):
+            for stream, frames in zip(streams, (small, large), strict=True):
+                frame = av.VideoFrame.from_ndarray(frames[i], format="bgr24")
+                frame.pts, frame.time_base = i, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    film = open_film(path)
+    sizes = {p.frame.shape for p in seen(list(film.items))}
+    number = 1 if sizes == {(64, 96, 3)} else 2  # FFmpeg's choice
+    assert film.changed == f"2 films in the file, number {number} is read"
+    assert len(sizes) == 1
+
+
+def test_the_cover_of_a_sound_file_is_no_film(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mka"
+    cover = cv2.imencode(".jpg", wall())[1].tobytes()
+    with av.open(str(path), "w", format="matroska") as container:
+        sound = container.add_stream("aac", rate=8000)
+        container.add_attachment("cover.jpg", "image/jpeg", cover)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    with av.open(str(path)) as container:
+        assert container.streams.video, "FFmpeg takes the cover for a video"
+    with pytest.raises(InputError, match="no video in it"):
+        open_film(path)
+
+
 def test_a_stream_without_a_decoder_is_refused(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", walls(5), "libx264")
     data = film.read_bytes().replace(b"avc1", b"zzz1")

@@ -1,0 +1,98 @@
+"""Whether a file's packets are whole and lie one behind the other.
+
+Where bytes were cut out of a file, a packet holds a piece of those behind it, or some are missing.
+Decoders show a mixture then, many without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from av.packet import Packet
+from av.stream import Stream
+
+CHUNK_NAME = re.compile(rb"[ -~]{4}|\0{4}")  # zeros are a sector that was lost
+SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # that packets are apart at most
+BLOCKS, BLOCK_HEAD_BYTES = (b"\xa3", b"\xa1"), 4  # of Matroska
+# First bytes of what may follow one; zeros are a lost sector, nothing is the file's end.
+ELEMENTS = (b"", *(bytes([i]) for i in bytes.fromhex("a3a01f1cecbf121a9bfb75faa41019161115ab8f00")))
+MXF_KEY = bytes.fromhex("060e2b34")
+
+
+class PacketEnds:
+    """Looks behind the packets of a file, and between them; close it.
+
+    Args:
+        path: The file.
+        format: FFmpeg's name of its container.
+    """
+
+    def __init__(self, path: Path, format: str) -> None:
+        self._format = format
+        self._file = path.open("rb")
+        self._end: int | None = None  # of the packet before
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def skips(self, packet: Packet[Stream]) -> bool:
+        """Take the next packet; return whether bytes before it could not be read."""
+        before, at = self._end, packet.pos
+        self._end = None if at is None else at + packet.size
+        if at is None:
+            return False
+        if self._format == "mxf":
+            self._end = self._part_end(at)
+            return before is not None and not self._parts_lie_between(before, at)
+        return self._format in SEAMLESS and before is not None and at - before > SEAM_BYTES
+
+    def is_torn(self, packet: Packet[Stream]) -> bool:
+        """Return whether nothing that could be a packet follows one, nor the file's end.
+
+        False for formats of which this cannot be told.
+        """
+        if packet.pos is None:
+            return False
+        if self._format == "avi":
+            return not self._chunk_follows(packet.pos, packet.size)
+        if self._format == "matroska,webm":
+            return not self._element_follows(packet.pos, packet.size)
+        end = self._part_end(packet.pos) if self._format == "mxf" else None
+        return end is not None and self._read(end, 4) not in (MXF_KEY, b"")
+
+    def _chunk_follows(self, at: int, size: int) -> bool:
+        if at < 8 or self._read(at - 4, 4) != size.to_bytes(4, "little"):
+            return True  # FFmpeg has made several packets of a chunk, or one of several
+        behind = (self._read(at + size + pad, 4) for pad in {size % 2, 0})  # some leave out the pad
+        return any(len(name) < 4 or CHUNK_NAME.fullmatch(name) for name in behind)
+
+    def _element_follows(self, at: int, size: int) -> bool:
+        length, before = size + BLOCK_HEAD_BYTES, self._read(max(0, at - 9), min(9, at))
+        for count in range(1, 9):  # bytes that hold the length
+            stated = (length | 1 << 7 * count).to_bytes(9, "big")[-count:]
+            if before[:-count][-1:] in BLOCKS and before.endswith(stated):
+                return self._read(at + length, 1) in ELEMENTS
+        return True  # one of several packets of a block, or a compressed one
+
+    def _part_end(self, at: int) -> int | None:
+        """Return where a part of an MXF ends; None where none begins."""
+        head = self._read(at, 25)
+        if len(head) < 17 or not head.startswith(MXF_KEY):
+            return None
+        count = head[16] & 0x7F if head[16] > 0x7F else 0  # of bytes that hold the length
+        length = int.from_bytes(head[17 : 17 + count], "big") if count else head[16]
+        return at + 17 + count + length
+
+    def _parts_lie_between(self, at: int, end: int) -> bool:
+        while at < end:
+            part_end = self._part_end(at)
+            if part_end is None:
+                return False
+            at = part_end
+        return at == end
+
+    def _read(self, at: int, count: int) -> bytes:
+        self._file.seek(at)
+        return self._file.read(count)
