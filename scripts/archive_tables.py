@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from scripts.tables import RESULTS, table
@@ -88,3 +89,12 @@ def archive_review() -> str:
 
 def _part(name: str) -> Any:
     return json.loads((RESULTS / "archive.json").read_text(encoding="utf-8"))[name]
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "archive-films": archive_films,
+    "archive-workers": archive_workers,
+    "archive-counter": archive_counter,
+    "archive-coding": archive_coding,
+    "archive-review": archive_review,
+}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from scnet_edge.evaluation.domains import DomainScore, DomainScores
-from scripts.tables import RESULTS, edge_models, table
+from scripts.tables import RESULTS, edge_models, read_any, table
 
 
 def domains() -> str:
@@ -63,3 +65,48 @@ def _in_domain(score: DomainScore) -> str:
         return f"{100 * score.alarms.alarmed:.0f} % alarmed, {score.alarms.per_frame:.2f} a frame"
     assert score.image_level is not None
     return f"{100 * score.image_level.flagged:.0f} % flagged"
+
+
+def survey() -> str:
+    """Return cracks found and false alarms of simulated rides."""
+    rows = []
+    for path in sorted((RESULTS / "survey").glob("*.json")):
+        result = read_any(path)
+        rows.append(
+            [
+                result["plan"]["mode"],
+                f"{result['found']} of {result['cracks']}",
+                str(result["found_in_pieces"]),
+                f"{result['false_alarms']} ({result['false_alarms_in_one_frame']})",
+                f"{100 * result['false_alarms'] / result['plan']['metres']:.0f}",
+                f"{100 * result['length_error_share_abs_median']:.1f} %",
+                f"{result['width_error_mm_abs_median']:.2f} mm",
+            ]
+        )
+    head = ("view", "cracks found", "in pieces", "false alarms (seen in one frame)", "per 100 m")
+    return table((*head, "length error, median", "mean width error, median"), rows)
+
+
+def survey_by_confidence() -> str:
+    """Return the same by how sure a record must be."""
+    rows, head = [], ["view", "default report", "all records"]
+    for path in sorted((RESULTS / "survey").glob("*.json")):
+        result = read_any(path)
+        sure = result["at_least_as_sure"]
+        shown = (result["default_report"], result, *sure)
+        head[3:] = [f"at least {100 * one['min_confidence']:.0f} % sure" for one in sure]
+        rows.append(
+            [
+                result["plan"]["mode"],
+                *(f"{one['found']}, {one['false_alarms']}" for one in shown),
+            ]
+        )
+    return table(head, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "domains": domains,
+    "operating-points": operating_points,
+    "survey": survey,
+    "survey-by-confidence": survey_by_confidence,
+}

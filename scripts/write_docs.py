@@ -7,12 +7,17 @@ calibration.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
+from scripts import accuracy_tables, archive_tables, field_tables, speed_tables, study_tables
 from scripts.reference_pages import PAGES
-from scripts.result_tables import fill
 from scripts.tables import ROOT
+
+SUBJECTS = (speed_tables, accuracy_tables, field_tables, archive_tables, study_tables)
+TABLES = {name: make for subject in SUBJECTS for name, make in subject.TABLES.items()}
+MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.S)
 
 
 def make_documents() -> dict[Path, str]:
@@ -22,6 +27,15 @@ def make_documents() -> dict[Path, str]:
         if path not in made:
             made[path] = fill(path.read_text(encoding="utf-8"))
     return made
+
+
+def fill(text: str) -> str:
+    """Return a page with the table of every marker made anew.
+
+    Raises:
+        KeyError: a marker names no table.
+    """
+    return MARKED.sub(lambda m: f"{m[1]}{TABLES[m[2]]()}\n{m[3]}", text)
 
 
 def main() -> int:
