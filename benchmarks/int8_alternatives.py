@@ -40,7 +40,7 @@ from scnet_edge.machine.description import machine_name
 from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced
-from scnet_edge.quantization.graph_scores import lost_interval, score
+from scnet_edge.quantization.graph_scores import bound_loss, score
 from scnet_edge.quantization.lowering import fp32_graph, lower
 from scnet_edge.quantization.ranges import find_ranges
 from scnet_edge.types import Frame
@@ -191,7 +191,7 @@ def main() -> None:
                 tool=name,
                 f1=round(scores[i].f1, 4),
                 lost_f1=round(scores[0].f1 - scores[i].f1, 4),
-                lost_ci95=_round(lost_interval(scores[i], scores[0]), 4),
+                lost_ci95=_round(bound_loss(scores[i], scores[0]), 4),
                 speedup=round(median(ratios[i]), 3),
                 speedup_quartiles=_round(np.percentile(ratios[i], (25, 75)), 3),
                 megabytes=round((Path(folder) / f"{i + 1}.onnx").stat().st_size / 1e6, 2),

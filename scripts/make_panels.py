@@ -46,7 +46,7 @@ def main(model: str, out: str) -> None:
         counted = tally(predictions(run, samples.values()), decision=card.decision)
         rows = []
         for kind in ("good", "thin", "failed"):
-            for name in plots.telling_images(counted)[kind][:2]:
+            for name in plots.pick_images(counted)[kind][:2]:
                 frame = samples[name].read_frame()
                 mask = card.decision.mask_of(run(frame))
                 rows.append(add_title(kind, plots.panel(frame, mask, samples[name].read_mask())))

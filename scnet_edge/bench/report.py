@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from scnet_edge.bench import explained, figures, report_tables
+from scnet_edge.bench import figures, report_tables
 from scnet_edge.bench.comparable import Basis, basis_of, comparable
 from scnet_edge.bench.figures import (
     REFERENCES,
@@ -75,7 +75,7 @@ def contents(results: Sequence[BenchmarkResult]) -> dict[str, Any]:
         "every": report_tables.cases_table(cases, titles),
         "few_frames": figures.FEW_FRAMES * any(figures.too_few_frames(r) for r in _rows(cases)),
         "costs": report_tables.costs_table(cases, titles),
-        "unsensed": report_tables.missing_sensors(cases),
+        "unsensed": report_tables.name_missing_sensors(cases),
         "failures": report_tables.failures_table(results, names),
         "limits": [_limits(r, machines[at, False]) for at, r in enumerate(results) if r.limits],
         "shares": [_share(i, key, cases, machines) for i, key in _cases_with_limits(cases)],
@@ -110,24 +110,24 @@ def _share(i: int, key: Key, cases: Sequence[Shown], machines: dict[Key, str]) -
         "title": f"{row.name}, {row.label}{f', {machines[key]}' * several}",
         "share": row.limit.share if row.limit else 0.0,
         "percent": percent(row.limit.share) if row.limit else "-",
-        "limit": explained.limit_text(row, ENGINES[row.engine]),
+        "limit": report_tables.limit_text(row, ENGINES[row.engine]),
         "parts": [
             (what, ms, f"{what} {short(ms)} ms ({percent(ms / total)})")
-            for what, ms in explained.parts(row)
+            for what, ms in report_tables.parts(row)
         ],
-        "brief": [f"{what} {percent(ms / total)}" for what, ms in explained.parts(row)[1:4]],
-        "worst": explained.layers_text(row),
-        "layers": explained.layers(row),
+        "brief": [f"{what} {percent(ms / total)}" for what, ms in report_tables.parts(row)[1:4]],
+        "worst": report_tables.layers_text(row),
+        "layers": report_tables.layers(row),
     }
 
 
 def _limits(result: BenchmarkResult, name: str) -> dict[str, Any]:
     assert result.limits
-    head = [f"{a.upper()} GOP/s" for a in explained.arithmetics(result.limits)]
+    head = [f"{a.upper()} GOP/s" for a in report_tables.arithmetics(result.limits)]
     columns = [report_tables.Column("layer", "text"), *map(report_tables.Column, head)]
-    lines = [report_tables.Line(list(cells)) for cells in explained.shapes(result.limits)]
+    lines = [report_tables.Line(list(cells)) for cells in report_tables.shapes(result.limits)]
     return {
-        "text": explained.machine_text(name, result.limits),
+        "text": report_tables.machine_text(name, result.limits),
         "table": report_tables.Table(columns, [report_tables.Group("", lines)]),
     }
 

@@ -99,11 +99,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def first_model(self) -> str:
         """The model that others are held to where all take turns."""
-        return (self.models or _shipped_names())[0]
+        return (self.models or _list_shipped())[0]
 
     def cases(self) -> list[list[Case]]:
         """Return the cases, those that take turns in one list: one model's, or all models'."""
-        models = self.models or tuple(_shipped_names())
+        models = self.models or tuple(_list_shipped())
         if self.together:
             return [self._cases_of(models, size_hw) for size_hw in self.sizes_hw]
         pairs = itertools.product(models, self.sizes_hw)
@@ -142,7 +142,7 @@ def find_suite(path: Path | None, *, quick: bool) -> tuple[str, Suite]:
 def read_suite(path: Path) -> Suite:
     """Return the suite of a TOML file; raises ConfigError as `find_suite` does."""
     suite = read_toml(path, Suite)
-    shipped = _shipped_names()
+    shipped = _list_shipped()
     if unknown := sorted({m for m in suite.models if "/" not in m} - set(shipped)):
         raise ConfigError(
             f"{path}: models: {', '.join(unknown)}: expected {', '.join(shipped)}, or a folder of "
@@ -161,7 +161,7 @@ def read_suite(path: Path) -> Suite:
     return suite
 
 
-def _shipped_names() -> list[str]:
+def _list_shipped() -> list[str]:
     return [card.name for card in shipped_models() if card.kind == "scnet"]
 
 

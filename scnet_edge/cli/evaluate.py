@@ -165,7 +165,7 @@ def _plot(out: Path, subject: Subject, samples: list[Sample], counted: Tally, la
     out.mkdir(parents=True, exist_ok=True)
     plots.draw_curves(out / "precision-recall.png", {label: plots.total(counted)})
     named = {sample.name: sample for sample in samples}
-    for kind, names in plots.telling_images(counted).items():
+    for kind, names in plots.pick_images(counted).items():
         for name in names:
             frame, truth = named[name].read_frame(), named[name].read_mask()
             mask = subject.decision.mask_of(subject.run(frame))

@@ -42,7 +42,7 @@ def run(
     cache: Cache = None,
 ) -> None:
     """Segment cracks in a camera's frames or in files; Ctrl-C ends a run in good order."""
-    from scnet_edge.cli.run_output import known_masks, quiet_decoders, show
+    from scnet_edge.cli.run_output import quiet_decoders, read_known_masks, show
     from scnet_edge.errors import ConfigError
     from scnet_edge.orthophoto.raster import is_raster
     from scnet_edge.robot.run import RunOptions, open_run
@@ -60,7 +60,7 @@ def run(
     options = RunOptions(
         out=out,
         overwrite=overwrite,
-        known_mask=None if truth is None else known_masks(truth),
+        known_mask=None if truth is None else read_known_masks(truth),
         frames=frames,
         cache=cache,
     )

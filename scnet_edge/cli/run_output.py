@@ -159,7 +159,7 @@ def _print_places(out: Path) -> None:
             typer.echo(f"{label:>10}  {out / name}")
 
 
-def known_masks(truth: Path) -> Callable[[str, int], Mask]:
+def read_known_masks(truth: Path) -> Callable[[str, int], Mask]:
     """Return a function from a frame's name and number to its known mask."""
     from scnet_edge.data.masks import read_mask
     from scnet_edge.data.picture_files import find_pictures, names_of

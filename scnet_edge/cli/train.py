@@ -162,11 +162,11 @@ def _train_and_show(wanted: Request, out: Path, resume: bool, tensorboard: Path 
             "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
         )
 
-        def told(step: int, loss: float) -> None:
+        def show_step(step: int, loss: float) -> None:
             progress.update(task, completed=step, loss=loss, visible=True)
 
         shown = progress.console.print
-        train_run(wanted, out, resume=resume, report=shown, progress=told, log=log)
+        train_run(wanted, out, resume=resume, report=shown, progress=show_step, log=log)
     print(f"{out}: trained; scnet-edge evaluate {out} --data ..., build --model {out} --out BUNDLE")
 
 

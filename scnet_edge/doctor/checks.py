@@ -21,10 +21,10 @@ from scnet_edge.engines.base import (
     CUDA_PACKAGES,
     ENGINES,
     default_engine,
-    installed_engines,
+    list_engines,
 )
 from scnet_edge.engines.tensorrt.cuda import REMEDY
-from scnet_edge.engines.tensorrt.library import OLDEST_OF_TENSORRT, missing_kernels, pair
+from scnet_edge.engines.tensorrt.library import OLDEST_OF_TENSORRT, find_missing_kernels, pair
 from scnet_edge.errors import EngineError, ModelError, install_extra, one_line
 from scnet_edge.machine.description import Machine, read_cuda, read_machine
 from scnet_edge.models.cards import shipped_models
@@ -63,7 +63,7 @@ def can_run(found: list[Check]) -> bool:
 def check_engine(engine: str) -> Check:
     """Return whether a CPU engine imports, its version and what it lists; none of it is opened."""
     remedy = ENGINES[engine][2]
-    if engine not in installed_engines():
+    if engine not in list_engines():
         return Check(name=engine, verdict="missing", found="not installed", remedy=remedy)
     try:
         module = import_module(engine)
@@ -216,17 +216,17 @@ def check_tensorrt(machine: Machine) -> Check:
     except (ImportError, OSError) as e:
         found = f"installed, but does not import: {one_line(e)}"
         return Check(name="tensorrt", verdict="missing", found=found, remedy=remedy)
-    found = f"{names[0]} {version}{known_note(names[0], version, capability)}"
+    found = f"{names[0]} {version}{find_note(names[0], version, capability)}"
     if not gpus:
         remedy = "without a GPU it only builds plans ahead of time; nothing to do"
     elif not any(map(find_spec, CUDA_PACKAGES)):
         remedy = f"CUDA from Python is missing: {REMEDY}"
     else:
-        remedy = known_trouble(names[0], version, capability)
+        remedy = find_trouble(names[0], version, capability)
     return Check(name="tensorrt", verdict="warn" if remedy else "ok", found=found, remedy=remedy)
 
 
-def known_trouble(module: str, version: str, capability: str) -> str:
+def find_trouble(module: str, version: str, capability: str) -> str:
     """Return why a TensorRT is known not to run on a GPU, and what to do; empty for nothing.
 
     Args:
@@ -236,7 +236,7 @@ def known_trouble(module: str, version: str, capability: str) -> str:
     """
     numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
     if module == "tensorrt_rtx":
-        return missing_kernels(version, capability, RTX_CAPABILITIES) if capability else ""
+        return find_missing_kernels(version, capability, RTX_CAPABILITIES) if capability else ""
     if numbers[:3] == (10, 2, 0):
         return "10.2.0 fails to load its builder (ultralytics#24367): install another 10.x"
     if numbers[:3] == (10, 13, 3) and capability == ORIN:
@@ -248,11 +248,11 @@ def known_trouble(module: str, version: str, capability: str) -> str:
     return ""
 
 
-def known_note(module: str, version: str, capability: str) -> str:
+def find_note(module: str, version: str, capability: str) -> str:
     """Return what else is known of a TensorRT that runs, to follow its version; empty for nothing.
 
     Args:
-        module: As for `known_trouble`, and so are the others.
+        module: As for `find_trouble`, and so are the others.
     """
     if module == "tensorrt" and version.startswith("10.3.") and capability == ORIN:
         return ", which cannot build INT8 by calibrators on Orin (TensorRT#4797): bundles use none"

@@ -27,7 +27,7 @@ from scnet_edge.bundle.manifest import FP16, FUSED, GOLDEN, Manifest, read_manif
 from scnet_edge.bundle.verify import Golden, measure_parity, read_golden
 from scnet_edge.doctor.checks import can_run, checks
 from scnet_edge.doctor.machine_checks import Check
-from scnet_edge.engines.base import installed_engines
+from scnet_edge.engines.base import list_engines
 from scnet_edge.engines.compiled import CompiledEngine
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
@@ -126,7 +126,7 @@ def examine(
     report("looking at the machine")
     found, before = checks(), read_sensors()
     trials, compilations = [], []
-    for engine in installed_engines() if engines is None else engines:
+    for engine in list_engines() if engines is None else engines:
         for graph in _graphs(bundle, manifest, engine):
             report(f"{engine}: building, checking and timing {graph.name}")
             trials.append(_try(engine, graph, manifest, golden, threads))

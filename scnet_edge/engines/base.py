@@ -106,7 +106,7 @@ ENGINES = {
 }
 
 
-def installed_engines() -> list[str]:
+def list_engines() -> list[str]:
     """Return the engines whose package is importable here, without importing it."""
     return [name for name, (_, packages, _) in ENGINES.items() if any(map(find_spec, packages))]
 
@@ -121,7 +121,7 @@ def default_engine() -> str:
         EngineError: no engine is installed.
     """
     on_gpu = any(Path(node).exists() for node in GPU_DEVICES)
-    if on_gpu and "tensorrt" in installed_engines() and any(map(find_spec, CUDA_PACKAGES)):
+    if on_gpu and "tensorrt" in list_engines() and any(map(find_spec, CUDA_PACKAGES)):
         return "tensorrt"
     return cpu_engine()
 
@@ -136,7 +136,7 @@ def cpu_engine() -> str:
         EngineError: neither is installed.
     """
     for engine in ("openvino", "onnxruntime"):
-        if engine in installed_engines():
+        if engine in list_engines():
             return engine
     raise EngineError(f"no engine for the CPU is installed here; {CPU_REMEDY}")
 

@@ -92,7 +92,7 @@ def beside(images: Iterable[npt.NDArray[np.uint8]]) -> Frame:
     return np.concatenate([first, *(part for image in rest for part in (gap, image))], 1)
 
 
-def telling_images(counted: Tally) -> dict[str, list[str]]:
+def pick_images(counted: Tally) -> dict[str, list[str]]:
     """Return the names of images worth a look: best, median and worst F1, and the thinnest cracks.
 
     Images without a crack are left out; where they are all there is, so is everything.

@@ -78,7 +78,7 @@ def find_counter(film: Path, recognise: Callable[[Frame], str]) -> CounterPlace 
     """
     looks = _looks(film)
     best: tuple[float, CounterPlace] | None = None
-    for place in _standing_texts([frame for _, frame in looks]):
+    for place in _find_standing([frame for _, frame in looks]):
         numbers = numbers_of([recognise(place.of(frame)) for _, frame in looks])
         read = [(t, n) for (t, _), n in zip(looks, numbers, strict=True) if n is not None]
         way_m = _way_m(read, len(looks))
@@ -97,7 +97,7 @@ def _looks(film: Path) -> list[tuple[float, Frame]]:
     return [look for look in looks if look[1].shape == looks[0][1].shape]
 
 
-def _standing_texts(frames: Sequence[Frame]) -> list[CounterPlace]:
+def _find_standing(frames: Sequence[Frame]) -> list[CounterPlace]:
     """Return the places of texts that stand still, with room for another digit around them."""
     stays = np.mean([_edges(frame) for frame in frames], axis=0) > _STAYS
     joined = cv2.morphologyEx(stays.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, _GAP), np.uint8))

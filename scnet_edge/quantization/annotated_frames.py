@@ -44,7 +44,7 @@ class Annotated:
 def gate_frames(data: Sequence[str], frame_hw: tuple[int, int]) -> tuple[list[Annotated], str]:
     """Return the test splits of data sets, or drawn frames where none is given, and their name."""
     if not data:
-        return draw_frames(frame_hw), drawn_name()
+        return draw_frames(frame_hw), name_drawn()
     labels = _labels(data)
     frames: list[Annotated] = []
     for spec, label in zip(data, labels, strict=True):
@@ -71,7 +71,7 @@ def draw_frames(frame_hw: tuple[int, int]) -> list[Annotated]:
     return [_in_memory(DRAWN, f"wall-{i}", frame, mask) for i, (frame, mask) in enumerate(stills)]
 
 
-def drawn_name() -> str:
+def name_drawn() -> str:
     """Return what drawn frames are called in records."""
     return f"{DRAWN_FRAMES} drawn pipe walls with exact truth"
 

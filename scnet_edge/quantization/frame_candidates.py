@@ -66,7 +66,7 @@ class CandidateFrame:
 
 
 @contextmanager
-def packaged_detector() -> Iterator[tuple[Probability, float]]:
+def open_detector() -> Iterator[tuple[Probability, float]]:
     """Yield the packaged small model at half its size, in FP32, and its threshold.
 
     It only tells frames with much crack from those with little, so it serves every model.
@@ -212,7 +212,7 @@ def _look(frame: Frame) -> npt.NDArray[np.float32]:
     return np.concatenate([small[0], small[1] * 8]).astype(np.float32)
 
 
-def swapped_colours(ours: Sequence[float], others: Sequence[float], whose: str) -> str:
+def find_swapped_colours(ours: Sequence[float], others: Sequence[float], whose: str) -> str:
     """Return why frames look like RGB for BGR beside others; empty if they do not.
 
     Args:

@@ -12,14 +12,14 @@ from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.onnx_export.fp16 import FP16_MAX
 from scnet_edge.quantization.annotated_frames import DARK, DRAWN, THIN
 from scnet_edge.quantization.choose_frames import MIN_FRAMES, NOISE_SHARPNESS
-from scnet_edge.quantization.frame_candidates import swapped_colours
+from scnet_edge.quantization.frame_candidates import find_swapped_colours
 from scnet_edge.quantization.graph_scores import (
     GraphScores,
     Traits,
     agreement,
+    bound_loss,
     f1_of,
     finds_crack,
-    lost_interval,
 )
 from scnet_edge.quantization.ranges import CalibrationFile
 
@@ -79,7 +79,7 @@ def judge(
         gate: What may be lost.
         objections: Reasons against it that were found elsewhere.
     """
-    lost_ci95 = lost_interval(ours, reference)
+    lost_ci95 = bound_loss(ours, reference)
     strata = tuple(stratum_scores(ours, reference, kinds))
     agreed = agreement(ours, reference)
     reasons = [*objections, *_find_worthless(ours, reference)]
@@ -139,7 +139,7 @@ def stratum_scores(
     return scored
 
 
-def unjudged_strata(reference: GraphScores, kinds: Sequence[Traits]) -> dict[str, int]:
+def find_unjudged(reference: GraphScores, kinds: Sequence[Traits]) -> dict[str, int]:
     """Return the strata that are too small to be judged, and how many images they have.
 
     Raises:
@@ -208,7 +208,7 @@ def calibration_objections(calibration: CalibrationFile, kinds: Sequence[Traits]
     if max(f.brightness for f in frames) < 2:
         objections.append("calibrated on black frames")
     judging = [kind.red_minus_blue for kind in kinds if kind.data != DRAWN]
-    why = swapped_colours([frame.red_minus_blue for frame in frames], judging, "the gate")
+    why = find_swapped_colours([frame.red_minus_blue for frame in frames], judging, "the gate")
     if why and not calibration.colours_checked:
         objections.append(f"calibrated on {why}")
     return objections

@@ -13,8 +13,8 @@ from scnet_edge.models.sizes import SizeHW
 from scnet_edge.quantization.annotated_frames import (
     Annotated,
     draw_frames,
-    drawn_name,
     frames_without_masks,
+    name_drawn,
     validation_frames,
 )
 from scnet_edge.quantization.choose_frames import (
@@ -28,10 +28,10 @@ from scnet_edge.quantization.choose_frames import (
 from scnet_edge.quantization.frame_candidates import (
     CandidateFrame,
     TileScale,
-    packaged_detector,
+    find_swapped_colours,
+    open_detector,
     read_candidates,
     red_minus_blue,
-    swapped_colours,
 )
 from scnet_edge.quantization.perceptual_hash import phash
 
@@ -88,7 +88,7 @@ def gather(
     """
     kept, name = validation_frames(validation) if validation else ([], "")
     tests = {spec: _looks(open_dataset(spec, "test")) for spec in evaluation}
-    with packaged_detector() as (detect, threshold):
+    with open_detector() as (detect, threshold):
         found = read_candidates(sources, wanted, size_hw, detect, threshold, scale)
     whole, twins = refuse_leaks(found, {k: [look for look, _ in v] for k, v in tests.items()})
     validating = [annotated.read()[0] for annotated in kept]
@@ -127,7 +127,7 @@ def refuse_swapped(chosen: Sequence[tuple[CandidateFrame, str]], theirs: Sequenc
         theirs: The red_minus_blue of frames that validate or test.
     """
     ours = [c.red_minus_blue for c, _ in chosen]
-    if why := swapped_colours(ours, theirs, "--validation and --evaluation"):
+    if why := find_swapped_colours(ours, theirs, "--validation and --evaluation"):
         raise InputError(f"expected colours in the same order throughout, found {why}")
 
 
@@ -140,7 +140,7 @@ def _stand_ins(
     taken = {candidate.name for candidate, _ in chosen}
     rest = [candidate for candidate in distinct if candidate.name not in taken]
     if len(rest) < VALIDATION_FRAMES // 2:
-        return draw_frames(size_hw), drawn_name()
+        return draw_frames(size_hw), name_drawn()
     few = evenly_spaced(rest, VALIDATION_FRAMES)
     name = f"the masks of FP32 on {len(few)} frames that were not chosen"
     return frames_without_masks([(c.name, c.frame) for c in few]), name

@@ -149,7 +149,7 @@ def f1_of(scores: GraphScores, members: Sequence[int]) -> float:
     return score_at(add_up([scores.counts[i] for i in members]), scores.threshold).f1
 
 
-def lost_interval(ours: GraphScores, reference: GraphScores) -> tuple[float, float]:
+def bound_loss(ours: GraphScores, reference: GraphScores) -> tuple[float, float]:
     """Return the 95 % interval of the F1 that is lost, the same frames drawn for both."""
     return paired_interval(
         [reference.counts], [ours.counts], lambda counts: score_at(counts, ours.threshold).f1

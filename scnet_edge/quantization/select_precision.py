@@ -18,9 +18,9 @@ from scnet_edge.quantization.gate import (
     MIN_IMAGES,
     Gate,
     calibration_objections,
+    find_unjudged,
     judge,
     overflow_objections,
-    unjudged_strata,
 )
 from scnet_edge.quantization.graph_scores import GraphScores, Traits, score, traits
 from scnet_edge.quantization.layer_sensitivity import rank
@@ -99,7 +99,7 @@ def select_precision(
         )
     engine, reference = _scores(context, FP32, None)
     kinds = traits(context.frames)
-    unjudged = unjudged_strata(reference, kinds)
+    unjudged = find_unjudged(reference, kinds)
     exact = _judge(context, FP32, reference, kinds)
     if not exact.passed and not allow_loss:
         raise GateError(

@@ -78,17 +78,17 @@ def open_inspection(
     whole = FilmSpan(seconds=source.length_s, frames=source.count, utc=bag)
     span = whole if source.step_s else None
 
-    def opened(first_segment: int) -> AbstractContextManager[Odometry]:
+    def open_at(first_segment: int) -> AbstractContextManager[Odometry]:
         return open_odometry(uri, setup, first_segment=first_segment, film=robot.source, span=span)
 
     with ExitStack() as stack:
         # That of a film is refused before a survey begins, which would be one with that odometry.
-        of_film = None if source.live else stack.enter_context(opened(0))
+        of_film = None if source.live else stack.enter_context(open_at(0))
         journal = stack.enter_context(open_survey(folder, facts, live=source.live))
         before = read_survey(folder)
         if source.left_out and source.left_out not in {alarm.detail for alarm in before.alarms}:
             journal.alarm("files", source.left_out)
-        odometry = of_film or stack.enter_context(opened(next_segment(before)))
+        odometry = of_film or stack.enter_context(open_at(next_segment(before)))
         for note in notes_of(odometry):
             journal.alarm("odometry", note)
         inspector = Inspector(journal, setup, odometry, live=source.live, separate=separate)

@@ -108,7 +108,7 @@ def _wakes(hints: Mask, grid: Grid, place: Place) -> bool:
 def _fit(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:
     """Return the maps of a whole frame scaled to the model; what it leaves free is mirrored."""
     frame_hw = (frame.shape[0], frame.shape[1])
-    height_px, width_px = _fitted_hw(frame_hw, tile_hw)
+    height_px, width_px = _fit_hw(frame_hw, tile_hw)
     (maps,) = run(tiles_of(frame, tile_hw, "fit"))
     return [resize(m[:height_px, :width_px], frame_hw) for m in maps]
 
@@ -118,14 +118,14 @@ def tiles_of(
 ) -> Iterator[Frame]:
     """Yield what the model sees of a frame, (H, W, 3) uint8 BGR each."""
     if scale == "fit":
-        yield pad(resize(frame, _fitted_hw((frame.shape[0], frame.shape[1]), tile_hw)), tile_hw)
+        yield pad(resize(frame, _fit_hw((frame.shape[0], frame.shape[1]), tile_hw)), tile_hw)
         return
     grid, whole = grid_of((frame.shape[0], frame.shape[1]), tile_hw), pad(frame, tile_hw)
     for place in grid.places:
         yield grid.crop(whole, place)
 
 
-def _fitted_hw(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> tuple[int, int]:
+def _fit_hw(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> tuple[int, int]:
     factor = min(t / f for t, f in zip(tile_hw, frame_hw, strict=True))
     height_px, width_px = (max(1, round(f * factor)) for f in frame_hw)
     return height_px, width_px

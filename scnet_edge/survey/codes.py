@@ -124,7 +124,7 @@ def suggest(observation: Observation, codes: Codes) -> Suggestion:
     opened = observation.opening == "open"
     if observation.opening is None:
         opened = surely_above(width_mm, codes.pacp.open_from_mm)
-    opening = observation.opening or _opening(width_mm, codes.en13508)
+    opening = observation.opening or _find_opening(width_mm, codes.en13508)
     graded = (codes.pacp.fracture if opened else codes.pacp.crack)[observation.kind]
     return Suggestion(
         pacp=graded.code,
@@ -137,7 +137,7 @@ def suggest(observation: Observation, codes: Codes) -> Suggestion:
             )
         ),
         opening=opening,
-        en13508_width_mm=None if width_mm is None else _rounded_mm(width_mm.value),
+        en13508_width_mm=None if width_mm is None else _round_mm(width_mm.value),
         occurrences=max(1, round(length_m / codes.pacp.occurrence_m)) if continuous else 1,
         continuous=continuous,
     )
@@ -169,7 +169,7 @@ def length_along_m(observation: Observation) -> float:
     return observation.end_m - observation.start_m
 
 
-def _opening(width_mm: Figure | None, table: En13508) -> Opening | None:
+def _find_opening(width_mm: Figure | None, table: En13508) -> Opening | None:
     if width_mm is None:
         return None
     if width_mm.value >= table.open_from_mm:
@@ -177,7 +177,7 @@ def _opening(width_mm: Figure | None, table: En13508) -> Opening | None:
     return "crack" if width_mm.value >= table.crack_from_mm else "surface"
 
 
-def _rounded_mm(width_mm: float) -> float:
+def _round_mm(width_mm: float) -> float:
     """Return the width as EN 13508-2 asks for it: whole millimetres, one decimal below one."""
     return round(width_mm, 1) if width_mm < 1 else float(round(width_mm))
 

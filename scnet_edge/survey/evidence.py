@@ -43,14 +43,14 @@ def write_picture(folder: Path, seq: int, frame: Frame) -> None:
     write_image(_own(folder) / snapshot_name(seq), frame, settings)
 
 
-def encoded_mask(mask: Mask) -> bytes:
+def encode_mask(mask: Mask) -> bytes:
     """Return a crack's mask, (h, w) bool, as one-bit PNG."""
     pixels = mask.astype(np.uint8) * 255
     return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_BILEVEL, 1])[1].tobytes()
 
 
 def write_crack_mask(folder: Path, seq: int, mask: bytes) -> None:
-    """Write a crack's mask, as `encoded_mask` returns it; an OSError leaves nothing."""
+    """Write a crack's mask, as `encode_mask` returns it; an OSError leaves nothing."""
     write_file(_path(_own(folder), seq, "png"), mask)
 
 

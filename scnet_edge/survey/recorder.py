@@ -13,7 +13,7 @@ from scnet_edge.errors import SurveyError
 from scnet_edge.files import free_bytes
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import (
-    encoded_mask,
+    encode_mask,
     snapshot_name,
     write_crack_mask,
     write_picture,
@@ -38,7 +38,7 @@ def with_evidence(
     folder, limits, seq = journal.folder, journal.limits, observation.seq
     if mask is not None:
         _write_if_room(
-            journal, limits.mask_bytes, lambda: write_crack_mask(folder, seq, encoded_mask(mask))
+            journal, limits.mask_bytes, lambda: write_crack_mask(folder, seq, encode_mask(mask))
         )
     taken = frame is not None and _write_if_room(
         journal, limits.snapshot_bytes, lambda: write_picture(folder, seq, frame)

@@ -23,7 +23,7 @@ from scnet_edge.errors import ConfigError, SurveyError
 from scnet_edge.inspection.records import Kind, Observation, Opening, Review
 from scnet_edge.survey.database import bounded, connect, migrate
 from scnet_edge.survey.evidence import (
-    encoded_mask,
+    encode_mask,
     read_crack_mask,
     read_mask_file,
     remove_crack_mask,
@@ -42,7 +42,7 @@ MOST_NAME, MOST_REMARKS = 80, 2000  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A record as it shall be, and its mask, as `encoded_mask` gives it, where that changes."""
+    """A record as it shall be, and its mask, as `encode_mask` gives it, where that changes."""
 
     after: Observation
     mask: bytes | None = None
@@ -93,7 +93,7 @@ def review_record(
             new = _flag(new, MASK)
         said = verdict or ("accepted" if new is not old else old.review)
         new = replace(new, review=said, remarks=old.remarks if remarks is None else remarks)
-        drawn = None if mask is None else encoded_mask(mask)
+        drawn = None if mask is None else encode_mask(mask)
         [now] = _write(db, folder, [Edit(after=new, mask=drawn)], name)
     return now
 

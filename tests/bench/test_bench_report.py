@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from scnet_edge.bench.explained import parts
 from scnet_edge.bench.figures import document as markdown
 from scnet_edge.bench.figures import machine_names
 from scnet_edge.bench.report import contents
+from scnet_edge.bench.report_tables import parts
 from scnet_edge.bench.schema import (
     BenchmarkResult,
     BenchmarkRow,

@@ -18,7 +18,7 @@ from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.bundle.verify import read_golden, verify_bundle
-from scnet_edge.engines.base import installed_engines
+from scnet_edge.engines.base import list_engines
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
 from scnet_edge.folders import file_sha256
@@ -32,7 +32,7 @@ from scnet_edge.simulation.clip import render_clip
 
 SIZE = (96, 160)
 PRECISIONS: list[Precision] = ["fp32", "fp16", "int8"]
-CPU_ENGINES = [e for e in ("openvino", "onnxruntime") if e in installed_engines()]
+CPU_ENGINES = [e for e in ("openvino", "onnxruntime") if e in list_engines()]
 
 
 @pytest.fixture(scope="module", params=PRECISIONS)

@@ -19,7 +19,7 @@ from scnet_edge.cli import main
 from scnet_edge.config import read_json
 from scnet_edge.data.datasets import open_dataset
 from scnet_edge.engines import torch_eager
-from scnet_edge.engines.base import installed_engines
+from scnet_edge.engines.base import list_engines
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.evaluation.predict import reference_run
 from scnet_edge.evaluation.scores import Evaluation
@@ -96,7 +96,7 @@ def test_model_scores_are_those_of_its_maps(
     assert f"F1 {scores.ods.f1:.4f}" in printed
 
 
-@pytest.mark.skipif("onnxruntime" not in installed_engines(), reason="needs onnxruntime")
+@pytest.mark.skipif("onnxruntime" not in list_engines(), reason="needs onnxruntime")
 def test_bundle_scores_are_those_of_its_pipeline(
     walls: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

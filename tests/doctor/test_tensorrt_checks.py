@@ -12,8 +12,8 @@ from scnet_edge.doctor.checks import (
     RTX_CAPABILITIES,
     can_run,
     check_tensorrt,
-    known_note,
-    known_trouble,
+    find_note,
+    find_trouble,
 )
 from scnet_edge.doctor.machine_checks import check_power_mode, check_swap
 from scnet_edge.engines.tensorrt.library import supported_capabilities
@@ -46,7 +46,7 @@ def orin(**values: object) -> Machine:
     ],
 )
 def test_known_trouble(module: str, version: str, capability: str, said: str) -> None:
-    found = known_trouble(module, version, capability)
+    found = find_trouble(module, version, capability)
     assert said in found
     assert bool(found) == bool(said)
 
@@ -60,8 +60,8 @@ def test_what_is_known_of_rtx_is_what_it_says_itself() -> None:
 
 def test_a_note_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorRT 10.3 on Orin is JetPack 6's own: a bundle runs there."""
-    assert "TensorRT#4797" in known_note("tensorrt", "10.3.0.30", "8.7")
-    assert known_note("tensorrt", "10.3.0", "8.9") == known_note("tensorrt", "10.30.0", "8.7") == ""
+    assert "TensorRT#4797" in find_note("tensorrt", "10.3.0.30", "8.7")
+    assert find_note("tensorrt", "10.3.0", "8.9") == find_note("tensorrt", "10.30.0", "8.7") == ""
     monkeypatch.setattr(checks, "find_spec", lambda name: name != "tensorrt_rtx")
     module = SimpleNamespace(__version__="10.3.0")
     monkeypatch.setattr(checks, "import_module", lambda name: module)

@@ -11,23 +11,23 @@ from scnet_edge.engines.base import (
     ENGINES,
     cpu_engine,
     default_engine,
-    installed_engines,
+    list_engines,
     open_backend,
 )
 from scnet_edge.errors import EngineError
 
 
 def test_installed_engines_are_among_the_known() -> None:
-    assert {"openvino", "onnxruntime"} <= set(installed_engines()) <= set(ENGINES)
+    assert {"openvino", "onnxruntime"} <= set(list_engines()) <= set(ENGINES)
 
 
 def test_default_engine_is_installed() -> None:
-    assert default_engine() in installed_engines()
+    assert default_engine() in list_engines()
 
 
 def test_no_engine_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "find_spec", lambda name: None)
-    assert installed_engines() == []
+    assert list_engines() == []
     with pytest.raises(EngineError, match="pip install"):
         default_engine()
     with pytest.raises(

@@ -44,7 +44,7 @@ def test_telling_images_are_ordered_by_f1() -> None:
         found[4, : 2 * i] = True
         counted.names.append(str(i))
         counted.decided.add(levels(as_map(found)), truth & (i > 0), (0,))
-    told = plots.telling_images(counted)
+    told = plots.pick_images(counted)
     assert told["good"][0] == "5"
     assert told["failed"][0] == "1"
     assert not any("0" in names for names in told.values())

@@ -13,11 +13,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scnet_edge.engines.base import installed_engines, open_backend
+from scnet_edge.engines.base import list_engines, open_backend
 from scnet_edge.errors import EngineError
 
 CANARY = np.full((4, 3, 3, 3), 7, np.float32)
-ENGINES = [e for e in ("openvino", "onnxruntime") if e in installed_engines()]
+ENGINES = [e for e in ("openvino", "onnxruntime") if e in list_engines()]
 
 
 def model(operator: str = "Conv", domain: str = "") -> onnx.ModelProto:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.data.datasets import open_dataset
-from scnet_edge.quantization.frame_candidates import red_minus_blue, swapped_colours
+from scnet_edge.quantization.frame_candidates import find_swapped_colours, red_minus_blue
 
 
 def tints(mean: float, count: int = 24, spread: float = 12.0, seed: int = 0) -> list[float]:
@@ -19,8 +19,8 @@ def tints(mean: float, count: int = 24, spread: float = 12.0, seed: int = 0) -> 
 @pytest.mark.parametrize("mean", [-13.0, -10.0, 10.0, 40.0])
 def test_cold_and_warm_frames_pass_as_they_are_and_not_swapped(mean: float) -> None:
     ours, theirs = tints(mean), tints(mean, seed=1)
-    assert swapped_colours(ours, theirs, "the gate") == ""
-    swapped = swapped_colours([-t for t in ours], theirs, "the gate")
+    assert find_swapped_colours(ours, theirs, "the gate") == ""
+    swapped = find_swapped_colours([-t for t in ours], theirs, "the gate")
     words = ("redder than blue", "bluer than red")
     assert all(word in swapped for word in (*words, "those of the gate", "--colours-checked"))
     assert swapped.index(words[mean > 0]) < swapped.index(words[mean < 0])
@@ -38,7 +38,7 @@ def test_cold_and_warm_frames_pass_as_they_are_and_not_swapped(mean: float) -> N
     ],
 )
 def test_what_cannot_be_told_is_not_doubted(ours: list[float], theirs: list[float]) -> None:
-    assert swapped_colours(ours, theirs, "the gate") == ""
+    assert find_swapped_colours(ours, theirs, "the gate") == ""
 
 
 @pytest.mark.data
@@ -55,7 +55,9 @@ def test_real_sets(name: str) -> None:
     def share(count: int, sign: int) -> float:
         """Return how often frames drawn at random are doubted."""
         draws = [sign * rng.choice(train, count, replace=False) for _ in range(500)]
-        return float(np.mean([swapped_colours(list(d), test, "the gate") != "" for d in draws]))
+        return float(
+            np.mean([find_swapped_colours(list(d), test, "the gate") != "" for d in draws])
+        )
 
     assert share(64, 1) == 0
     assert share(64, -1) == 1

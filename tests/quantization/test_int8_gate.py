@@ -15,10 +15,10 @@ from scnet_edge.inspection.tracing import MIN_AREA_PX, trace_cracks
 from scnet_edge.quantization.gate import (
     Gate,
     calibration_objections,
+    find_unjudged,
     judge,
     parse_gate,
     strata,
-    unjudged_strata,
 )
 from scnet_edge.quantization.graph_scores import GraphScores, Traits
 from scnet_edge.quantization.ranges import CalibrationFile
@@ -105,11 +105,11 @@ def test_strata_are_data_sets_tags_and_the_thin_and_dark_quarter() -> None:
 def test_strata_that_say_too_little_are_named_and_a_users_own_is_refused() -> None:
     exact = scores_of([TRUTH * 0.9] * 8)
     who = kinds(4, "deepcrack") + kinds(4, "masonry")
-    assert unjudged_strata(exact, who) == {"deepcrack": 4, "thin": 2, "dark": 2, "masonry": 4}
-    assert unjudged_strata(scores_of([TRUTH * 0.9] * 40), kinds(40)) == {}
+    assert find_unjudged(exact, who) == {"deepcrack": 4, "thin": 2, "dark": 2, "masonry": 4}
+    assert find_unjudged(scores_of([TRUTH * 0.9] * 40), kinds(40)) == {}
     wet = [replace(kind, tags=frozenset({"wet"})) for kind in who[:4]] + who[4:]
     with pytest.raises(InputError, match=r"stratum 'wet': expected 5 images .* found 4 images"):
-        unjudged_strata(exact, wet)
+        find_unjudged(exact, wet)
 
 
 def test_broken_masks_fail() -> None:

@@ -210,7 +210,9 @@ class _Child:
             answer = b""
         if not answer:
             self.close()
-            raise EngineCrash(f"engine {self.name}: its process {_ending(self.process.returncode)}")
+            raise EngineCrash(
+                f"engine {self.name}: its process {_describe_end(self.process.returncode)}"
+            )
         return msgspec.json.decode(answer, type=Reply)
 
 
@@ -218,7 +220,7 @@ def _label(opening: Opening) -> str:
     return opening.engine or opening.factory
 
 
-def _ending(returncode: int) -> str:
+def _describe_end(returncode: int) -> str:
     if returncode < 0:
         return f"died of {signal.Signals(-returncode).name}"
     return f"ended with status {returncode}"

@@ -30,8 +30,8 @@ from scnet_edge.engines.tensorrt.network import (
     convolutions_of,
     exclude_quantisation,
     find_named,
+    find_quantised,
     permit_precisions,
-    quantised_convolutions,
     shorten_outputs,
     tensors_of,
 )
@@ -129,7 +129,7 @@ class _Attempt:
         )
         _parse(self._network, graph)
         exclude_quantisation(self._network, self._excluded)
-        self.quantised = quantised_convolutions(self._network)
+        self.quantised = find_quantised(self._network)
         self._config = require_made(self._builder.create_builder_config, "builder configuration")
         _configure(self._config, settings)
         if capabilities().strong_typing:

@@ -83,11 +83,11 @@ def require_kernels(capability: str) -> None:
     asked: its own builder refuses what it does not support.
     """
     known = supported_capabilities()
-    if lack := missing_kernels(tensorrt().__version__ if known else "", capability, known):
+    if lack := find_missing_kernels(tensorrt().__version__ if known else "", capability, known):
         raise EngineError(lack)
 
 
-def missing_kernels(version: str, capability: str, known: Sequence[str]) -> str:
+def find_missing_kernels(version: str, capability: str, known: Sequence[str]) -> str:
     """Return why TensorRT-RTX cannot run on a GPU, and what to do; empty where it may.
 
     A plan is for the newest GPU that it names and later ones, so whether it runs on one that is

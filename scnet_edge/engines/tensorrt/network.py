@@ -49,7 +49,7 @@ def convolutions_of(network: Any) -> tuple[str, ...]:
     return tuple(layer.name for layer in layers_of(network) if layer.type == kind)
 
 
-def quantised_convolutions(network: Any) -> list[str]:
+def find_quantised(network: Any) -> list[str]:
     """Return the names of the convolutions whose input passes Q/DQ."""
     return [layer.name for layer in _find_quantised(network)]
 

@@ -30,7 +30,7 @@ from scnet_edge.data.masks import read_mask
 from scnet_edge.data.outlines import Polygon, check_polygon, polygon_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
-from scnet_edge.survey.evidence import encoded_mask, read_crack_mask, read_picture
+from scnet_edge.survey.evidence import encode_mask, read_crack_mask, read_picture
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.review import MASK, Edit, edit
 from scnet_edge.types import Mask
@@ -141,7 +141,7 @@ def import_annotations(
                 same.append(one.seq)
             else:
                 corrected.append(one.seq)
-                masks[one.seq] = encoded_mask(part)
+                masks[one.seq] = encode_mask(part)
                 flags = tuple(dict.fromkeys((*flags, MASK)))
             changed[one.seq] = replace(one, review="accepted", flags=flags)
     edits = [Edit(after=record, mask=masks.get(seq)) for seq, record in changed.items()]

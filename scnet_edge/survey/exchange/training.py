@@ -67,10 +67,10 @@ def write_frames(survey: Survey, folder: Path, *, test_share: float = TEST_SHARE
         folder: of the data set; frames of other surveys may be there.
         test_share: of the frames, the last ones, that test and do not train.
     """
-    frames = _reviewed_frames(survey)
+    frames = _read_reviewed(survey)
     first_test = len(frames) - round(test_share * len(frames))
     for i, (picture, mask) in enumerate(frames):
-        part = make_subfolder(_made(folder), "train" if i < first_test else "test")
+        part = make_subfolder(_make_folder(folder), "train" if i < first_test else "test")
         name = f"{survey.facts.survey_id}-{picture.stem}"
         write_image(make_subfolder(part, "masks") / f"{name}.png", mask.astype(np.uint8))
         write_file(make_subfolder(part, "images") / f"{name}.jpg", picture.read_bytes())
@@ -103,12 +103,12 @@ def write_corpus(folder: Path, *, missed: Path | None = None) -> Path:
     return folder / CORPUS
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _reviewed_frames(survey: Survey) -> list[tuple[Path, Mask]]:
+def _read_reviewed(survey: Survey) -> list[tuple[Path, Mask]]:
     """Return the pictures to learn from with their accepted cracks, along the way."""
     by_frame: dict[tuple[int, int], list[Observation]] = defaultdict(list)
     for one in (*survey.observations, *(one for one, _ in survey.aside)):

@@ -69,7 +69,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         limit: what widths are judged by.
     """
     detailed = _most_severe(survey, limit)
-    ordered = sorted(survey.observations, key=_reading_order)
+    ordered = sorted(survey.observations, key=_order_along)
     defects = [_defect(survey, o, codes, limit, seq_in=detailed) for o in ordered]
     counted = [d for d in defects if d.record.review != "rejected"]
     shown = [*ordered, *(one for one, _ in survey.aside)]
@@ -82,7 +82,7 @@ def render_report(survey: Survey, codes: Codes, limit_name: str, limit: Limit) -
         "limit": limit,
         "counted": counted,
         "verdicts": Counter(d.verdict for d in counted),
-        "rating": _rating(counted),
+        "rating": _rate(counted),
         "maps": _maps(survey, {d.record.seq: d.css for d in counted}),
         "length_m": survey.length_m,
         "gap_m": gap_m(survey),
@@ -106,7 +106,7 @@ def gap_m(survey: Survey) -> float:
     )
 
 
-def _reading_order(record: Observation) -> tuple[float, ...]:
+def _order_along(record: Observation) -> tuple[float, ...]:
     """Return what sorts records along the way; those without a place come last, longest first."""
     if record.start_m is None:
         return (math.inf, -record.length_px)
@@ -176,7 +176,7 @@ def _plot(record: Observation, limit: Limit) -> Markup | None:
     return Markup(svg)
 
 
-def _rating(defects: list[PageEntry]) -> Rating | None:
+def _rate(defects: list[PageEntry]) -> Rating | None:
     """Return the ratings; None on a flat wall."""
     suggestions = [d.suggestion for d in defects]
     known = [s for s in suggestions if s is not None]

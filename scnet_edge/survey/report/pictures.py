@@ -49,7 +49,7 @@ def pictures_of(folder: Path, observation: Observation) -> Pictures | None:
     box = _box_around(mask)
     x0, y0, x1, y1 = box
     close = _fit(frame[y0:y1, x0:x1], CLOSE_PX)
-    marked = draw_overlay(close, _fitted_mask(mask[y0:y1, x0:x1], close))
+    marked = draw_overlay(close, _fit_mask(mask[y0:y1, x0:x1], close))
     if observation.mm_per_px is not None:
         _draw_scale_bar(marked, observation.mm_per_px * (x1 - x0) / close.shape[1])
     return Pictures(context=_jpeg(_context(frame, box)), close=_jpeg(close), marked=_jpeg(marked))
@@ -91,7 +91,7 @@ def _fit(frame: Frame, side_px: int) -> Frame:
     return np.asarray(cv2.resize(frame, size_wh, interpolation=how), np.uint8)
 
 
-def _fitted_mask(mask: Mask, like: Frame) -> Mask:
+def _fit_mask(mask: Mask, like: Frame) -> Mask:
     share = cv2.resize(mask.astype(np.float32), like.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(share > 0.4, np.bool_)
 

@@ -54,7 +54,7 @@ ALL_AROUND, RING_H = "all around", 11.9  # a crack all around is recorded from 0
 REVIEWS = {"needs_review": "to review", "accepted": "accepted", "rejected": "rejected"}
 
 
-def nothing_found(survey: Survey) -> str:
+def say_nothing_found(survey: Survey) -> str:
     """Return what may be said of a survey without a crack: nothing of what was not seen."""
     if survey.progress is not None and not survey.progress.frames:
         return "Nothing was inspected"
