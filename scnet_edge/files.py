@@ -139,11 +139,14 @@ def read_file(path: Path, most_bytes: int) -> bytes:
         OSError: it cannot be read.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for ever
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise ConfigError(f"{path}: expected a plain file, found another kind")
     with os.fdopen(fd, "rb") as f:
-        data = f.read(most_bytes + 1)
+        data = f.read(min(found.st_size, most_bytes) + 1)  # that much memory is taken at once
+        if found.st_size < len(data) <= most_bytes:  # it grows, or says no size, as in /proc
+            data += f.read(most_bytes + 1 - len(data))
     if len(data) > most_bytes:
         raise ConfigError(
             f"{path}: expected at most {most_bytes / 2**20:g} MiB, found more; name another file"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from scnet_edge.cli import main; main()"
-CALLS = "connect,sendto,sendmsg,sendmmsg,open,openat,openat2,creat,mkdir,mkdirat"
+SERVED = """
+import os, signal, socket, threading, time
+
+def end() -> None:
+    while True:
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", {port})) == 0:
+                s.sendall(b"GET /survey.json HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+                assert s.recv(100).startswith(b"HTTP/1.1 401 ")
+                break
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=end).start()
+"""
+CALLS = "bind,connect,sendto,sendmsg,sendmmsg,open,openat,openat2,creat,mkdir,mkdirat"
 INTERNET = re.compile(r"sa_family=AF_INET6?,")
 LOOPBACK = re.compile(r'inet_addr\("127\.|inet_pton\(AF_INET6, "(::1|::ffff:127\.)')
 NAME_SERVICE = re.compile(r"AF_UNIX, sun_path=\"[^\"]*(nscd|resolve|avahi)")
@@ -127,6 +143,14 @@ def test_surveys_keep_to_themselves(bundle: Path, tmp_path: Path) -> None:
         tmp_path,
     )
 
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "review").mkdir()
+    review = ["review", survey, "--serve", "--address", f"127.0.0.1:{port}"]
+    found = watched(SERVED.format(port=port) + MAIN, review, tmp_path / "review")
+    token = f"{tmp_path / 'review' / 'home' / '.local'}"  # of the page, which is kept
+    assert found == [f"left in the home folder: {token}"]
+
 
 def test_archives_keep_to_themselves(bundle: Path, tmp_path: Path) -> None:
     films, results = tmp_path / "films", str(tmp_path / "results")
@@ -170,6 +194,7 @@ def test_training_and_scoring_keep_to_themselves(bundle: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("code", "seen"),
     [
+        ("import socket as s; s.socket().bind(('0.0.0.0', 0))", 'inet_addr("0.0.0.0")'),
         ("import socket as s; s.socket(2, 2).connect(('192.0.2.1', 9))", 'inet_addr("192.0.2.1")'),
         ("from pathlib import Path; Path.home().joinpath('x').touch()", "home folder"),
         ("import openvino", "home folder"),

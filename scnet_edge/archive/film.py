@@ -27,7 +27,7 @@ from scnet_edge.archive.chainage import (
 from scnet_edge.archive.coding import CodedInspection
 from scnet_edge.archive.folder import SURVEY, Done, Job, own_film_folder, seal
 from scnet_edge.archive.manifest import ManifestRow
-from scnet_edge.errors import ConfigError, CutShort, InputError, SurveyError
+from scnet_edge.errors import ConfigError, CutShort, EngineError, InputError, SurveyError
 from scnet_edge.events import Event
 from scnet_edge.files import make_subfolder
 from scnet_edge.inspection.odometry import (
@@ -63,10 +63,14 @@ def open_net(job: Job) -> Pipeline:
     """Return the net of a worker, which is all on one thread but for the engine: one for a core.
 
     Raises:
-        ScnetEdgeError: as `Pipeline.open`.
+        ScnetEdgeError: as `Pipeline.open`, or no memory is left for it.
     """
     cv2.setNumThreads(1)
-    return Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+    try:
+        return Pipeline.open(job.bundle, engine=job.engine, threads=job.threads)
+    except MemoryError:
+        remedy = "take fewer --workers, or raise the limit"
+        raise EngineError(f"{job.bundle}: no memory is left to load it; {remedy}") from None
 
 
 def inspect_film(film: ManifestRow, job: Job, pipeline: Pipeline, archive: Path) -> Done | None:

@@ -253,7 +253,8 @@ def _serve(
         typer.echo(f"review on {served.url}")
         if found is None:
             typer.echo("the film is not at hand; --film FILE shows it", err=True)
-        stop.wait()
+        while not stop.wait(1.0):  # a signal that another thread got does not wake this one
+            pass
 
 
 def _film(survey: Path, film: Path | None) -> FilmFile | None:

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
 
 import coded_files
@@ -183,6 +184,21 @@ def test_a_bundle_that_does_not_open_ends_the_run_in_one_line(
         run_archive(path, job, tmp_path / "out", workers=1)
     assert len(str(raised.value).splitlines()) == 1
     assert status_of(tmp_path / "out")[0]["waiting"] == 4
+
+
+def test_a_worker_without_memory_ends_the_run_in_one_line(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starve(*arguments: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Pipeline, "open", starve)
+    ours, theirs = Pipe()
+    ours.send((job, tmp_path))
+    processes.main(os.dup(theirs.fileno()))
+    error = ours.recv()
+    assert isinstance(error, EngineError)
+    assert "no memory is left to load it" in str(error)
 
 
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from scnet_edge.cli import service
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -30,6 +33,18 @@ def test_a_dry_run_prints_the_unit_and_writes_nothing(command_line: Run, bundle:
         '--sink "jsonl:a b.jsonl" --threads=2'
     )
     assert not (Path.home() / ".config/systemd/user/scnet-edge.service").exists()
+
+
+def test_the_unit_is_for_its_owner_alone(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setattr(service, "_start", lambda path, *, user: None)  # needs systemd
+    service.install(bundle, source="rtsp://a:secret@camera/1", user=True)
+    [unit] = tmp_path.rglob("*.service")
+    assert "rtsp://a:secret@camera/1" in unit.read_text()
+    assert stat.S_IMODE(unit.stat().st_mode) == 0o600
 
 
 def test_a_folder_that_is_no_bundle_is_refused(command_line: Run, tmp_path: Path) -> None:

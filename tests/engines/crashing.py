@@ -31,6 +31,10 @@ class _Crashing(FakeBackend):
         return super().run(feeds)
 
 
+def starved() -> FakeBackend:
+    raise MemoryError
+
+
 def crash_on_black() -> FakeBackend:
     return _Crashing("abort")
 

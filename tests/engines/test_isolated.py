@@ -124,6 +124,11 @@ def test_a_refused_graph_is_not_tried_again() -> None:
     assert not isinstance(caught.value, EngineCrash)
 
 
+def test_no_memory_to_open_it_is_one_line_and_no_crash() -> None:
+    with pytest.raises(EngineError, match="no memory is left for the engine"):
+        IsolatedBackend([opening("starved")])
+
+
 def test_a_graph_that_the_engine_cannot_parse_is_no_crash() -> None:
     with pytest.raises(EngineError, match="node 7 cannot be parsed") as caught:
         IsolatedBackend([opening("refuse_the_graph")])

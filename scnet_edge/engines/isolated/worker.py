@@ -25,6 +25,7 @@ from scnet_edge.errors import ScnetEdgeError
 
 ALIGN_BYTES = 64
 MAX_MESSAGE_BYTES = 1 << 16
+NO_MEMORY = "no memory is left for the engine"
 
 
 class Slot(msgspec.Struct, frozen=True, array_like=True):
@@ -105,8 +106,8 @@ def main(control_fd: int, feeds_fd: int, outputs_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     try:
         backend = open_one(msgspec.json.decode(control.recv(MAX_MESSAGE_BYTES), type=Opening))
-    except ScnetEdgeError as e:  # TensorRT's parser raises GraphError
-        control.send(msgspec.json.encode(Reply(error=str(e))))
+    except (ScnetEdgeError, MemoryError) as e:  # TensorRT's parser raises GraphError
+        control.send(msgspec.json.encode(Reply(error=str(e) or NO_MEMORY)))
         return
     control.send(msgspec.json.encode(Reply(name=backend.name)))
     feeds, outputs = SharedArrays(feeds_fd), SharedArrays(outputs_fd)
@@ -135,5 +136,5 @@ def open_one(opening: Opening) -> Backend:
 def _run(backend: Backend, feeds: Mapping[str, Any], outputs: SharedArrays) -> Reply:
     try:
         return Reply(outputs=outputs.write(backend.run(feeds)))
-    except ScnetEdgeError as e:
-        return Reply(error=str(e))
+    except (ScnetEdgeError, MemoryError) as e:
+        return Reply(error=str(e) or NO_MEMORY)
