@@ -141,14 +141,15 @@ def join_cluster(address: str, job: Job, archive: Path, gpus: float) -> Iterator
         gpus: what share of a GPU each actor is given.
 
     Raises:
-        ConfigError: Ray is not installed, no cluster answers, or no machine of it is large enough.
+        ConfigError: Ray is not installed, no cluster answers, one of this machine does not start,
+            or no machine is large enough.
     """
     if find_spec("ray") is None:
         raise ConfigError(f"--engine ray: Ray is not installed; {install_extra('ray')}")
     import ray
 
     try:
-        with _own_signals():
+        with _own_signals(), _StartInTime(address):
             ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ImportError, ConnectionError, RuntimeError, ValueError) as e:
         reason = str(e).strip().splitlines()[0]
@@ -158,6 +159,25 @@ def join_cluster(address: str, job: Job, archive: Path, gpus: float) -> Iterator
         yield RayCrew(job, archive, gpus)
     finally:
         ray.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class _StartInTime:
+    """Says in one line that Ray did not start: it raises an Exception of no kind of its own."""
+
+    address: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if kind is Exception:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(
+                f"--address {self.address}: Ray did not start ({reason}); is the machine busy?"
+            ) from error
 
 
 @contextmanager

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import drives
 import pytest
@@ -194,6 +197,24 @@ def test_where_no_cluster_is_the_command_says_so_in_one_line(job: Job, tmp_path:
     with (
         pytest.raises(ConfigError, match="no Ray cluster there") as raised,
         join_cluster("auto", job, tmp_path, 0.0),
+    ):
+        pass
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_ray_that_does_not_start_in_time_is_one_line(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**options: object) -> None:
+        raise Exception("The current node timed out during startup. This could be.\nmore")
+
+    fake = ModuleType("ray")
+    fake.__spec__ = ModuleSpec("ray", None)
+    fake.init = init  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    with (
+        pytest.raises(ConfigError, match=r"Ray did not start .*timed out") as raised,
+        join_cluster("local", job, tmp_path, 0.0),
     ):
         pass
     assert len(str(raised.value).splitlines()) == 1

@@ -1,9 +1,11 @@
 """Masks that people have drawn or corrected in an annotation tool, taken back into a survey.
 
 COCO JSON            of CVAT, Label Studio, Roboflow: polygons and run lengths
-Label Studio JSON    polygons; brush strokes are exported as COCO or PNG
+Label Studio JSON    polygons and brush strokes; its PNG are not called after their pictures
 labelme JSON         one file, or a folder of them: polygons
 mask PNG             one file, or a folder of them, as data sets have them
+
+A folder may be the whole of what CVAT exports as `COCO 1.0` or as `Segmentation mask 1.1`.
 
 An annotation belongs to the record whose snapshot it is called after, `000012`, whatever folder,
 prefix or suffix a tool has put around it.
@@ -23,11 +25,12 @@ import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.config import NOT_JSON, read_text
+from scnet_edge.data.brush import unpack_brush
 from scnet_edge.data.coco import read_coco_masks
 from scnet_edge.data.frames import MAX_PIXELS
 from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.masks import read_mask
-from scnet_edge.data.outlines import Polygon, check_polygon, polygon_mask
+from scnet_edge.data.outlines import Polygon, check_polygon, draw_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import encode_mask, read_crack_mask, read_picture
@@ -38,6 +41,12 @@ from scnet_edge.types import Mask
 _SEQ = re.compile(r"(?:^|[^0-9])(\d{6,18})(?:[._](?:jpe?g|png|json|rf)|$)", re.IGNORECASE)
 Named: TypeAlias = Iterator[tuple[str, Mask | None]]  # None: listed, and nothing drawn
 Side = Annotated[int, msgspec.Meta(gt=0, le=MAX_PIXELS)]
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+_OF_CVAT = ("annotations", "SegmentationClass")  # the folders that say what is crack
+_OTHERS = {
+    ".zip": "unpack it",
+    ".xml": "export as COCO or as a segmentation mask",
+}
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -48,9 +57,10 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """What Label Studio has of a polygon: its points, in percent of the sides."""
+    """A polygon's points, in percent of the sides, or the run lengths of a brush."""
 
     points: tuple[tuple[float, float], ...] = ()
+    rle: tuple[Byte, ...] = ()
 
 
 class LabelResult(msgspec.Struct, frozen=True):
@@ -63,9 +73,10 @@ class LabelResult(msgspec.Struct, frozen=True):
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """What one person has drawn."""
+    """What one person has drawn, or begun and skipped."""
 
     result: tuple[LabelResult, ...] = ()
+    was_cancelled: bool | None = False
 
 
 class TaskData(msgspec.Struct, frozen=True):
@@ -199,6 +210,7 @@ def read_annotations(path: Path) -> Named:
         InputError: of no known form, damaged, or too large.
     """
     if path.is_dir():
+        path = next((path / name for name in _OF_CVAT if (path / name).is_dir()), path)
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in (".png", ".json"))
         if not found:
             raise InputError(f"{path}: no PNG and no JSON in it, expected masks or annotations")
@@ -209,7 +221,8 @@ def read_annotations(path: Path) -> Named:
     elif path.suffix.lower() == ".json":
         yield from _of_json(path)
     else:
-        raise InputError(f"{path}: expected a folder, .json or .png, found something else")
+        hint = _OTHERS.get(path.suffix.lower(), "export as one of these")
+        raise InputError(f"{path}: expected a folder, .json or .png; {hint}")
 
 
 def _of_json(path: Path) -> Named:
@@ -234,13 +247,18 @@ def _of_label_studio(path: Path, task: Task) -> tuple[str, Mask | None]:
     name = task.file_upload or task.data.image
     if not name:
         raise InputError(f"{path}: a task without a picture, expected file_upload or data.image")
-    results = [result for annotation in task.annotations for result in annotation.result]
-    if any(result.type == "brushlabels" for result in results):
-        raise InputError(f"{name}: brush strokes; export as COCO or as PNG masks")
+    results = [
+        result
+        for annotation in task.annotations
+        for result in annotation.result
+        if not annotation.was_cancelled
+    ]
     drawn = [result for result in results if result.type == "polygonlabels"]
-    if not drawn:
+    painted = [result for result in results if result.type == "brushlabels"]
+    if not drawn and not painted:
         return name, None
-    size_hw = (drawn[-1].original_height, drawn[-1].original_width)
+    last = (*drawn, *painted)[-1]
+    size_hw = (last.original_height, last.original_width)
     if size_hw[0] * size_hw[1] > MAX_PIXELS:
         raise InputError(
             f"{name}: a picture of {size_hw[1]}x{size_hw[0]} px, expected at most "
@@ -252,4 +270,7 @@ def _of_label_studio(path: Path, task: Task) -> tuple[str, Mask | None]:
     ]
     for polygon in polygons:
         check_polygon(polygon, size_hw, f"{name}: an annotation")
-    return name, polygon_mask(polygons, size_hw)
+    mask = draw_mask(polygons, (), size_hw)
+    for result in painted:
+        mask |= unpack_brush(bytes(result.value.rle), size_hw, name)
+    return name, mask

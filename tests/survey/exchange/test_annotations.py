@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -165,6 +164,8 @@ def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: 
         ("a.json", b'{"images": [{}], "annotations": []}', "expected a COCO file"),
         ("a.png", b"x", "not an image"),
         ("a.txt", b"x", "expected a folder"),
+        ("a.zip", b"x", "unpack it"),
+        ("a.xml", b"x", "export as COCO"),
     ],
 )
 def test_a_file_that_is_none_is_one_line(
@@ -176,14 +177,67 @@ def test_a_file_that_is_none_is_one_line(
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_brush_strokes_say_how_to_export_them(survey: Path, tmp_path: Path) -> None:
-    task: dict[str, Any] = {
-        "file_upload": "000001.jpg",
-        "annotations": [{"result": [{"type": "brushlabels"}]}],
-    }
-    (tmp_path / "a.json").write_text(json.dumps([task]))
-    with pytest.raises(InputError, match="export as COCO"):
-        import_annotations(survey, tmp_path / "a.json")
+# The square, packed by label-studio-converter 0.0.59: `encode_rle` of its four equal channels.
+PACKED = (
+    "00012c00391bff4b4f00d3fffc077c034ffff01df00d3fffc077c034ffff01df00d3fffc077c034ffff01df0"
+    "0d3fffc077c034ffff01df00d3fffc077c034ffff01df00d3fffc077c034ffff01df00d3fffc077c034ffff0"
+    "1df00d3fffc077c034ffff01df00d3fffc077c034ffff01df00d3fffc077c034ffffb08f0000"
+)
+
+
+def brush(path: Path, packed: bytes, side: int = SIZE_HW[1], **annotation: object) -> Path:
+    """Write the JSON of Label Studio for a picture that was painted."""
+    value = {"format": "rle", "rle": list(packed), "brushlabels": ["crack"]}
+    sides = {"original_width": side, "original_height": SIZE_HW[0]}
+    result = [{"type": "brushlabels", "value": value, **sides}]
+    task = {"data": {"image": "/data/upload/7/5f1c0de5-000002.jpg"}}
+    path.write_text(json.dumps([task | {"annotations": [{"result": result, **annotation}]}]))
+    return path
+
+
+def test_brush_strokes_are_unpacked(survey: Path, tmp_path: Path) -> None:
+    done = import_annotations(survey, brush(tmp_path / "a.json", bytes.fromhex(PACKED)))
+    assert done.corrected == (2,)
+    second = read_survey(survey).observations[1]
+    np.testing.assert_array_equal(read_crack_mask(survey, second), square())
+
+
+def test_what_was_skipped_is_not_drawn(survey: Path, tmp_path: Path) -> None:
+    path = brush(tmp_path / "a.json", bytes.fromhex(PACKED), was_cancelled=True)
+    assert import_annotations(survey, path).corrected == ()
+
+
+@pytest.mark.parametrize(
+    ("packed", "side", "expected"),
+    [
+        (PACKED[:60], SIZE_HW[1], "end too soon"),
+        ("", SIZE_HW[1], "end too soon"),
+        (PACKED, SIZE_HW[1] - 1, "of 76800 values"),
+    ],
+)
+def test_brush_strokes_that_do_not_fit_are_one_line(
+    survey: Path, tmp_path: Path, packed: str, side: int, expected: str
+) -> None:
+    path = brush(tmp_path / "a.json", bytes.fromhex(packed), side)
+    with pytest.raises(InputError, match=expected):
+        import_annotations(survey, path)
+    assert {o.review for o in read_survey(survey).observations} == {"needs_review"}
+
+
+def test_the_folders_of_cvat_are_taken_whole(survey: Path, tmp_path: Path) -> None:
+    names = ["000001.jpg", "000002.jpg"]
+    (tmp_path / "coco" / "annotations").mkdir(parents=True)
+    (tmp_path / "coco" / "images").mkdir()
+    coco(tmp_path / "coco" / "annotations" / "instances_default.json", names)
+    assert import_annotations(survey, tmp_path / "coco").corrected == (2,)
+    voc = tmp_path / "voc"
+    (voc / "SegmentationClass").mkdir(parents=True)
+    (voc / "labelmap.txt").write_text("background:0,0,0::\ncrack:250,50,83::\n")
+    for i, name in enumerate(names):
+        coloured = np.zeros((*SIZE_HW, 3), np.uint8)
+        coloured[square() * (i == 0)] = (83, 50, 250)
+        cv2.imwrite(str(voc / "SegmentationClass" / name.replace(".jpg", ".png")), coloured)
+    assert import_annotations(survey, voc).corrected == (1,)
 
 
 @pytest.mark.parametrize("name", ["9" * 5000 + ".jpg", "x" + "0" * 5000 + "1.jpg"])
