@@ -9,14 +9,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from scnet_edge.errors import ConfigError, SinkError, install_extra
+from scnet_edge import __version__
+from scnet_edge.errors import ConfigError, SinkError, escape, install_extra
+from scnet_edge.machine.description import machine_name
 from scnet_edge.machine.telemetry import Telemetry, TelemetrySampler
+from scnet_edge.redaction import redact
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.liveness import Liveness, Watchdog
+from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.runtime.status import Monitor
 from scnet_edge.sinks.open import open_sinks
 from scnet_edge.sinks.queued import Queued
@@ -145,6 +151,27 @@ def _serve(
     for page in pages:
         announce(page.url)
     return [show.board], pages
+
+
+def describe_run(bundle: Path, uri: str, pipeline: Pipeline, files: str) -> dict[str, str]:
+    """Return what a run's page and records say of it, label -> text, without passwords."""
+    manifest = pipeline.manifest
+    (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
+    rendered = {"Footage": "simulated: rendered by a program"} if uri.startswith("sim:") else {}
+    return {
+        "Source": redact(uri),
+        **rendered,
+        **({"Files": files} if files else {}),
+        "Bundle": escape(bundle),
+        "Model": manifest.model.name + (f" with the edges of {prior}" if prior != "none" else ""),
+        "Precision": manifest.precision.upper(),
+        "Model size": f"{width_px} x {height_px} px",
+        "Threshold": str(manifest.decision),
+        "Engine": pipeline.engine,
+        "Machine": machine_name(),
+        "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "Version": f"scnet-edge {__version__}",
+    }
 
 
 @contextmanager

@@ -196,3 +196,16 @@ def _words(kind: Any) -> str:
     if name == "TupleType":
         return f"a list of {len(kind.item_types)}, each {_words(kind.item_types[0])}"
     return {"StrType": "a text in quotes", "BoolType": "true or false"}[name]
+
+
+def fit_to_source(robot: Robot, *, live: bool, fps: float | None) -> Robot:
+    """Return the robot with what it leaves open, as suits a camera, a film or pictures."""
+    footage = live or fps is not None
+    # Pictures have time for tiles, what comes by the second has not.
+    scale: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
+    return msgspec.structs.replace(
+        robot,
+        isolate=live if robot.isolate is None else robot.isolate,
+        scale=robot.scale or scale,
+        ignore_still=footage if robot.ignore_still is None else robot.ignore_still,
+    )

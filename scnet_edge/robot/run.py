@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
 import msgspec
 
-from scnet_edge import __version__
-from scnet_edge.errors import ConfigError, Incomplete, InputError, escape
+from scnet_edge.errors import ConfigError, Incomplete, InputError
 from scnet_edge.events import Event
 from scnet_edge.inspection.measure import Crack, Scale, measure_cracks
 from scnet_edge.inspection.setup import Setup, read_setup
-from scnet_edge.machine.description import machine_name
-from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.redaction import redact
 from scnet_edge.robot.inspection import Inspection, open_inspection
-from scnet_edge.robot.monitoring import Monitoring, open_monitoring, stop_on_signals
+from scnet_edge.robot.monitoring import Monitoring, describe_run, open_monitoring, stop_on_signals
 from scnet_edge.robot.open_source import open_any
-from scnet_edge.robot.robot_toml import Robot
+from scnet_edge.robot.robot_toml import Robot, fit_to_source
 from scnet_edge.robot.segmentation import Segmentation, open_segmentation
 from scnet_edge.runtime.counters import Counters
 from scnet_edge.runtime.delivery import Sink
 from scnet_edge.runtime.loop import run_loop
-from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.sinks.run_folder import KnownMask, RunFolder, open_run_folder, output_folder
 from scnet_edge.survey.folder import Survey, read_survey
 from scnet_edge.types import FAULTS, Frame, Mask
@@ -170,54 +165,32 @@ def open_run(
     """
     if not robot.source:
         raise ConfigError("source: expected a camera or files; pass --source or set it in --config")
-    event_queue: SimpleQueue[Event] = SimpleQueue()
-    counters = Counters()
+    events, counters = SimpleQueue[Event](), Counters()
     setup = Setup(mode="wall") if robot.pipe is None else read_setup(Path(robot.pipe))
     with ExitStack() as stack:
         enter = stack.enter_context
         out = options.out and enter(output_folder(options.out, overwrite=options.overwrite))
-        source = enter(
-            open_any(robot.source, open_s=robot.open_timeout_s, frame_s=robot.frame_timeout_s)
-        )
+        limits_s = {"open_s": robot.open_timeout_s, "frame_s": robot.frame_timeout_s}
+        source = enter(open_any(robot.source, **limits_s))
         enter(stop_on_signals(source.stop))
-        robot = _fit_to_source(robot, source)
+        robot = fit_to_source(robot, live=source.live, fps=source.fps)
         segmentation = enter(
-            open_segmentation(
-                bundle,
-                robot,
-                event_queue=event_queue,
-                setup=setup,
-                temperature_c=_hottest_c,
-                cache=options.cache,
-            )
+            open_segmentation(bundle, robot, event_queue=events, setup=setup, cache=options.cache)
         )
-        inspection = (
-            enter(open_inspection(options.survey, robot, setup, source, segmentation.pipeline))
-            if options.survey
-            else None
-        )
+        inspection = None
+        if options.survey:
+            survey = open_inspection(options.survey, robot, setup, source, segmentation.pipeline)
+            inspection = enter(survey)
         source = _check_frames(source, robot, inspection)
-        facts = run_facts(bundle, robot.source, segmentation, source.left_out)
+        facts = describe_run(bundle, robot.source, segmentation.pipeline, source.left_out)
         if source.left_out and inspection is None:  # whose journal says it
             logger.warning("%s: %s", facts["Source"], source.left_out)
-        monitoring = enter(
-            open_monitoring(
-                counters,
-                facts=facts,
-                sinks=robot.sinks,
-                live=robot.live,
-                engine=lambda: segmentation.pipeline.engine,
-                fps=source.fps,
-                backpressure=not source.live,
-                stop_on_failure=source.stop if robot.fail_closed else None,
-                announce=terminal.announce if terminal else logger.info,
-            )
-        )
-        results = (
-            enter(open_run_folder(out, monitoring.recorder, source.fps, options.known_mask))
-            if out
-            else None
-        )
+        announce = terminal.announce if terminal else logger.info
+        monitoring = enter(_watch(robot, source, segmentation, counters, facts, announce))
+        results = None
+        if out:
+            folder = open_run_folder(out, monitoring.recorder, source.fps, options.known_mask)
+            results = enter(folder)
         yield Run(
             robot=robot,
             options=options,
@@ -227,10 +200,31 @@ def open_run(
             results=results,
             inspection=inspection,
             terminal=terminal,
-            event_queue=event_queue,
+            event_queue=events,
             counters=counters,
             facts=facts,
         )
+
+
+def _watch(
+    robot: Robot,
+    source: Source,
+    segmentation: Segmentation,
+    counters: Counters,
+    facts: dict[str, str],
+    announce: Callable[[str], object],
+) -> AbstractContextManager[Monitoring]:
+    return open_monitoring(
+        counters,
+        facts=facts,
+        sinks=robot.sinks,
+        live=robot.live,
+        engine=lambda: segmentation.pipeline.engine,
+        fps=source.fps,
+        backpressure=not source.live,
+        stop_on_failure=source.stop if robot.fail_closed else None,
+        announce=announce,
+    )
 
 
 def inspect(
@@ -265,40 +259,6 @@ def inspect(
     return read_survey(out)
 
 
-def run_facts(bundle: Path, uri: str, segmentation: Segmentation, files: str) -> dict[str, str]:
-    """Return what a run's page and records say of it, label -> text, without passwords."""
-    manifest = segmentation.pipeline.manifest
-    (height_px, width_px), prior = manifest.input.size_hw, manifest.model.prior
-    rendered = {"Footage": "simulated: rendered by a program"} if uri.startswith("sim:") else {}
-    return {
-        "Source": redact(uri),
-        **rendered,
-        **({"Files": files} if files else {}),
-        "Bundle": escape(bundle),
-        "Model": manifest.model.name + (f" with the edges of {prior}" if prior != "none" else ""),
-        "Precision": manifest.precision.upper(),
-        "Model size": f"{width_px} x {height_px} px",
-        "Threshold": str(manifest.decision),
-        "Engine": segmentation.pipeline.engine,
-        "Machine": machine_name(),
-        "Date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "Version": f"scnet-edge {__version__}",
-    }
-
-
-def _fit_to_source(robot: Robot, source: Source) -> Robot:
-    """Return the robot with what it leaves open, as suits a camera, a film or pictures."""
-    footage = source.live or source.fps is not None
-    # Pictures have time for tiles, what comes by the second has not.
-    scale: ModelScale = "fit" if footage or robot.hed_every > 1 else "native"
-    return msgspec.structs.replace(
-        robot,
-        isolate=source.live if robot.isolate is None else robot.isolate,
-        scale=robot.scale or scale,
-        ignore_still=footage if robot.ignore_still is None else robot.ignore_still,
-    )
-
-
 def _check_frames(source: Source, robot: Robot, inspection: Inspection | None) -> Source:
     """Return the source without what an inspection has seen, each frame with its faults."""
     if inspection:
@@ -314,7 +274,3 @@ def _measure(robot: Robot) -> Callable[[Mask, Frame], Sequence[Crack]]:
     if robot.mm_per_px is not None:
         scale = Scale(mm_per_px=robot.mm_per_px, sigma_mm_per_px=robot.sigma_mm_per_px)
     return lambda mask, frame: measure_cracks(mask, frame=frame, scale=scale)
-
-
-def _hottest_c() -> float | None:
-    return read_sensors().hottest_c

@@ -15,6 +15,7 @@ from scnet_edge.engines.split import open_split
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
 from scnet_edge.inspection.setup import Setup
+from scnet_edge.machine.telemetry import read_sensors
 from scnet_edge.robot.robot_toml import Robot
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.loop import Segment, Skip
@@ -33,6 +34,11 @@ class Segmentation:
     pipeline: Pipeline
 
 
+def hottest_c() -> float | None:
+    """Return the temperature of this machine's hottest sensor in degrees Celsius, if it has any."""
+    return read_sensors().hottest_c
+
+
 @contextmanager
 def open_segmentation(
     bundle: Path,
@@ -40,7 +46,7 @@ def open_segmentation(
     *,
     event_queue: SimpleQueue[Event],
     setup: Setup | None = None,
-    temperature_c: Callable[[], float | None] = lambda: None,
+    temperature_c: Callable[[], float | None] = hottest_c,
     cache: Path | None = None,
 ) -> Iterator[Segmentation]:
     """Open the bundle, with HED apart, behind a gate, and with cheaper steps, as `robot` says.

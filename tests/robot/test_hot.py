@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from scnet_edge.machine import nvml
-from scnet_edge.robot import run
+from scnet_edge.robot.segmentation import hottest_c
 
 
 def test_the_schedule_feels_the_card_that_the_live_page_shows(
@@ -21,4 +21,4 @@ def test_the_schedule_feels_the_card_that_the_live_page_shows(
         slowed_by=tuple,
     )
     monkeypatch.setattr(nvml, "first_card", lambda: card)
-    assert run._hottest_c() == 141.0
+    assert hottest_c() == 141.0
