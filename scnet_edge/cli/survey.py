@@ -110,6 +110,9 @@ def import_masks(
         Path,
         typer.Argument(metavar="FILE", help="COCO, Label Studio or labelme JSON, PNG, a folder."),
     ],
+    label: Annotated[
+        list[str] | None, typer.Option(help="A label that is crack, where there are several.")
+    ] = None,
     reject_empty: Annotated[
         bool, typer.Option("--reject-empty", help="A picture without a mask is of no crack.")
     ] = False,
@@ -118,7 +121,9 @@ def import_masks(
     """Take the masks of CVAT, Label Studio or labelme into a survey, and accept their records."""
     from scnet_edge.survey.exchange.annotations import import_annotations
 
-    done = import_annotations(survey, path, reject_empty=reject_empty, by=by)
+    done = import_annotations(
+        survey, path, labels=frozenset(label or ()), reject_empty=reject_empty, by=by
+    )
     typer.echo(
         f"{len(done.corrected)} masks corrected, {len(done.same)} as they were, "
         f"{len(done.rejected)} records rejected"

@@ -84,25 +84,31 @@ def read_coco(path: Path, categories: frozenset[str] = frozenset()) -> Sequence[
         InputError: it is no COCO file, categories are to be chosen, an annotation has no outline
             or a broken one, or an image is missing; the line names the image.
     """
-    samples = [_sample(path, image, shapes) for image, shapes in _read_shapes(path, categories)]
+    samples = [
+        _sample(path, image, shapes) for image, shapes in _read_shapes(path, categories, "coco")
+    ]
     return _apart(samples, path)
 
 
-def read_coco_masks(path: Path) -> Iterator[tuple[str, Mask | None]]:
+def read_coco_masks(
+    path: Path, labels: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, Mask | None]]:
     """Yield the name of every image of a COCO file and its mask, (H, W) bool, None without any.
 
-    The images themselves need not be there.
+    The images themselves need not be there. `labels` are crack; empty where there is but one.
 
     Raises:
         InputError: as `read_coco`, but for images that are missing.
     """
-    for image, shapes in _read_shapes(path, frozenset()):
+    for image, shapes in _read_shapes(path, labels, None):
         polygons, stored = _part(shapes)
         mask = draw_mask(polygons, stored, (image.height, image.width)) if shapes else None
         yield image.file_name, mask
 
 
-def _read_shapes(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage, list[Shape]]]:
+def _read_shapes(
+    path: Path, categories: frozenset[str], kind: str | None
+) -> list[tuple[CocoImage, list[Shape]]]:
     """Return the images of a COCO file, each with the shapes of its cracks."""
     try:
         coco = msgspec.json.decode(read_file(path, MAX_BYTES), type=CocoFile)
@@ -125,7 +131,7 @@ def _read_shapes(path: Path, categories: frozenset[str]) -> list[tuple[CocoImage
         number = annotation.category_id
         return "crack" if number is None else names.get(number, f"category {number}")
 
-    crack = choose_categories(path, map(name_of, coco.annotations), categories, "coco")
+    crack = choose_categories(path, map(name_of, coco.annotations), categories, kind)
     shapes: dict[int, list[Shape]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
         if annotation.image_id not in shapes:

@@ -71,18 +71,20 @@ def read_labelme(
     return [_sample(path, file, crack) for path, file in files.items()]
 
 
-def read_labelme_mask(path: Path) -> tuple[str, Mask | None]:
-    """Return the name of a file's image and the mask of all its shapes, (H, W) bool; None without.
+def read_labelme_mask(path: Path, labels: frozenset[str] = frozenset()) -> tuple[str, Mask | None]:
+    """Return the name of a file's image and the mask of its cracks, (H, W) bool; None without.
 
-    The image itself need not be there.
+    The image itself need not be there. `labels` are crack; empty where the file has but one.
 
     Raises:
         InputError: as `read_labelme`, but for an image that is missing.
     """
     file = _read(path)
-    polygons, stored = _outlines(path, file, frozenset(shape.label for shape in file.shapes))
+    used = [shape.label for shape in file.shapes]
+    crack = labels or choose_categories(path, used, labels, None)
+    polygons, stored = _outlines(path, file, crack)
     size_hw = (file.image_height, file.image_width)
-    return file.image_path, draw_mask(polygons, stored, size_hw) if file.shapes else None
+    return file.image_path, draw_mask(polygons, stored, size_hw) if polygons or stored else None
 
 
 def _read(path: Path) -> LabelmeFile:

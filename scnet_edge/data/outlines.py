@@ -141,9 +141,15 @@ def find_image(file: Path, name: str) -> Path:
 
 
 def choose_categories(
-    file: Path, used: Iterable[str], chosen: frozenset[str], kind: str
+    file: Path, used: Iterable[str], chosen: frozenset[str], kind: str | None
 ) -> frozenset[str]:
     """Return the categories that are crack: those chosen, or the only one that is used.
+
+    Args:
+        file: what an error is about.
+        used: the categories of all its shapes.
+        chosen: those that a user has named.
+        kind: how `--data` names such files; None where `--label` chooses.
 
     Raises:
         InputError: several are used and none was chosen, or one that was chosen is not there.
@@ -153,7 +159,8 @@ def choose_categories(
         raise InputError(f"{escape(file)}: no {missing[0]!r}, expected {', '.join(names)}")
     if chosen or len(names) < 2:
         return chosen or frozenset(names)
+    how = f"as {kind}:{escape(file)}?categories={names[0]}"
     raise InputError(
-        f"{escape(file)}: {len(names)} categories ({', '.join(names)}); say which are crack, as "
-        f"{kind}:{escape(file)}?categories={names[0]}"
+        f"{escape(file)}: {len(names)} categories ({', '.join(names)}); say which are crack, "
+        f"{f'by --label {names[0]}' if kind is None else how}"
     )

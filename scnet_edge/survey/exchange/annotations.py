@@ -30,7 +30,7 @@ from scnet_edge.data.coco import read_coco_masks
 from scnet_edge.data.frames import MAX_PIXELS
 from scnet_edge.data.labelme import read_labelme_mask
 from scnet_edge.data.masks import read_mask
-from scnet_edge.data.outlines import Polygon, check_polygon, draw_mask
+from scnet_edge.data.outlines import Polygon, check_polygon, choose_categories, draw_mask
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.evidence import encode_mask, read_crack_mask, read_picture
@@ -61,6 +61,13 @@ class Drawn(msgspec.Struct, frozen=True):
 
     points: tuple[tuple[float, float], ...] = ()
     rle: tuple[Byte, ...] = ()
+    polygonlabels: tuple[str, ...] = ()
+    brushlabels: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return next(iter((*self.polygonlabels, *self.brushlabels)), "crack")
 
 
 class LabelResult(msgspec.Struct, frozen=True):
@@ -111,7 +118,12 @@ class Imported:
 
 
 def import_annotations(
-    folder: Path, path: Path, *, reject_empty: bool = False, by: str | None = None
+    folder: Path,
+    path: Path,
+    *,
+    labels: frozenset[str] = frozenset(),
+    reject_empty: bool = False,
+    by: str | None = None,
 ) -> Imported:
     """Take the masks of an annotation tool into a survey; none where one does not fit.
 
@@ -123,6 +135,7 @@ def import_annotations(
     Args:
         folder: the survey's, which nobody may be writing.
         path: what the tool has exported.
+        labels: those that are crack; empty where there is but one.
         reject_empty: a picture that is listed without an annotation is of no crack; else it is
             left as it is.
         by: who has drawn; None for the name of this machine's user.
@@ -134,7 +147,7 @@ def import_annotations(
     records = {o.seq: o for o in read_survey(folder).observations}
     changed, masks = dict[int, Observation](), dict[int, bytes]()
     same, corrected, unknown = [], [], []
-    for name, mask in read_annotations(path):
+    for name, mask in read_annotations(path, labels):
         match = _SEQ.search(name.replace("\\", "/").rsplit("/", 1)[-1])
         record = records.get(int(match[1])) if match else None
         if record is None:
@@ -203,11 +216,11 @@ def _check_size(folder: Path, record: Observation, mask: Mask, name: str) -> Non
         raise InputError(f"{name}: expected a mask of {sizes[0]} px, found {sizes[1]}")
 
 
-def read_annotations(path: Path) -> Named:
+def read_annotations(path: Path, labels: frozenset[str] = frozenset()) -> Named:
     """Yield the name of every picture in a file or folder and its mask, (H, W) bool.
 
     Raises:
-        InputError: of no known form, damaged, or too large.
+        InputError: of no known form, damaged, too large, or of several labels and none is chosen.
     """
     if path.is_dir():
         path = next((path / name for name in _OF_CVAT if (path / name).is_dir()), path)
@@ -215,50 +228,59 @@ def read_annotations(path: Path) -> Named:
         if not found:
             raise InputError(f"{path}: no PNG and no JSON in it, expected masks or annotations")
         for one in found:
-            yield from read_annotations(one)
+            yield from read_annotations(one, labels)
     elif path.suffix.lower() == ".png":
         yield path.name, read_mask(path).crack
     elif path.suffix.lower() == ".json":
-        yield from _of_json(path)
+        yield from _of_json(path, labels)
     else:
         hint = _OTHERS.get(path.suffix.lower(), "export as one of these")
         raise InputError(f"{path}: expected a folder, .json or .png; {hint}")
 
 
-def _of_json(path: Path) -> Named:
+def _of_json(path: Path, labels: frozenset[str]) -> Named:
     text = read_text(path, InputError)
     try:
         if text.lstrip().startswith("["):
             tasks = msgspec.json.decode(text, type=list[Task])
-            yield from (_of_label_studio(path, task) for task in tasks)
+            yield from _of_label_studio(path, tasks, labels)
             return
         form = msgspec.json.decode(text, type=Form)
     except NOT_JSON as e:
         raise InputError(f"{path}: no annotations in JSON ({e})") from e
     if form.images is not msgspec.UNSET:
-        yield from read_coco_masks(path)
+        yield from read_coco_masks(path, labels)
     elif form.shapes is not msgspec.UNSET:
-        yield read_labelme_mask(path)
+        yield read_labelme_mask(path, labels)
     else:
         raise InputError(f"{path}: expected COCO, Label Studio or labelme, found other JSON")
 
 
-def _of_label_studio(path: Path, task: Task) -> tuple[str, Mask | None]:
-    name = task.file_upload or task.data.image
-    if not name:
-        raise InputError(f"{path}: a task without a picture, expected file_upload or data.image")
-    results = [
-        result
-        for annotation in task.annotations
-        for result in annotation.result
-        if not annotation.was_cancelled
-    ]
-    drawn = [result for result in results if result.type == "polygonlabels"]
-    painted = [result for result in results if result.type == "brushlabels"]
-    if not drawn and not painted:
-        return name, None
-    last = (*drawn, *painted)[-1]
-    size_hw = (last.original_height, last.original_width)
+def _of_label_studio(path: Path, tasks: list[Task], labels: frozenset[str]) -> Named:
+    shapes = [(task, list(_shapes(task))) for task in tasks]
+    used = [shape.value.label for _, drawn in shapes for shape in drawn]
+    crack = choose_categories(path, used, labels, None)
+    for task, drawn in shapes:
+        name = task.file_upload or task.data.image
+        if not name:
+            raise InputError(
+                f"{path}: a task without a picture, expected file_upload or data.image; "
+                "export as JSON, not as JSON-MIN"
+            )
+        yield name, _draw(name, [shape for shape in drawn if shape.value.label in crack])
+
+
+def _shapes(task: Task) -> Iterator[LabelResult]:
+    for annotation in task.annotations:
+        if not annotation.was_cancelled:
+            kinds = ("polygonlabels", "brushlabels")
+            yield from (result for result in annotation.result if result.type in kinds)
+
+
+def _draw(name: str, shapes: list[LabelResult]) -> Mask | None:
+    if not shapes:
+        return None
+    size_hw = (shapes[-1].original_height, shapes[-1].original_width)
     if size_hw[0] * size_hw[1] > MAX_PIXELS:
         raise InputError(
             f"{name}: a picture of {size_hw[1]}x{size_hw[0]} px, expected at most "
@@ -266,11 +288,14 @@ def _of_label_studio(path: Path, task: Task) -> tuple[str, Mask | None]:
         )
     scale = np.array(size_hw[::-1]) / 100
     polygons: list[Polygon] = [
-        (np.array(result.value.points).reshape(-1, 2) * scale).ravel().tolist() for result in drawn
+        (np.array(shape.value.points).reshape(-1, 2) * scale).ravel().tolist()
+        for shape in shapes
+        if shape.type == "polygonlabels"
     ]
     for polygon in polygons:
         check_polygon(polygon, size_hw, f"{name}: an annotation")
     mask = draw_mask(polygons, (), size_hw)
-    for result in painted:
-        mask |= unpack_brush(bytes(result.value.rle), size_hw, name)
-    return name, mask
+    for shape in shapes:
+        if shape.type == "brushlabels":
+            mask |= unpack_brush(bytes(shape.value.rle), size_hw, name)
+    return mask

@@ -224,6 +224,34 @@ def test_brush_strokes_that_do_not_fit_are_one_line(
     assert {o.review for o in read_survey(survey).observations} == {"needs_review"}
 
 
+@pytest.mark.parametrize("write", [coco, label_studio, labelme])
+def test_of_several_labels_the_user_says_which_is_crack(
+    survey: Path, tmp_path: Path, write: Callable[[Path, list[str]], Path]
+) -> None:
+    path = write(tmp_path / "made.json", ["000001.jpg", "000002.jpg"])
+    for file in path.glob("*2.jpg.json") if path.is_dir() else [path]:
+        made = json.loads(file.read_text())
+        if write is coco:
+            made["categories"] = [{"id": 1, "name": "crack"}, {"id": 2, "name": "joint"}]
+            flat = [[0, 0, 160, 0, 160, 10]]
+            joint = {"id": 2, "image_id": 1, "category_id": 2, "segmentation": flat}
+            made["annotations"].append(joint)
+        elif write is labelme:
+            points = [[0, 0], [160, 0], [160, 10]]
+            made["shapes"].append({"label": "joint", "points": points, "shape_type": "polygon"})
+        else:
+            [shape] = made[1]["annotations"][0]["result"]
+            value = {"points": [[0, 0], [100, 0], [100, 9]], "polygonlabels": ["joint"]}
+            made[1]["annotations"][0]["result"] = [shape, shape | {"value": value}]
+        file.write_text(json.dumps(made))
+    with pytest.raises(InputError, match=r"2 categories .*by --label crack"):
+        import_annotations(survey, path)
+    assert import_annotations(survey, path, labels=frozenset({"crack"})).corrected == (2,)
+    outline = [float(value) for point in SQUARE for value in point]
+    second = read_crack_mask(survey, read_survey(survey).observations[1])
+    np.testing.assert_array_equal(second, polygon_mask([outline], SIZE_HW))
+
+
 def test_the_folders_of_cvat_are_taken_whole(survey: Path, tmp_path: Path) -> None:
     names = ["000001.jpg", "000002.jpg"]
     (tmp_path / "coco" / "annotations").mkdir(parents=True)
