@@ -27,10 +27,10 @@ def test_the_broken_layer_comes_first(
     calibrated: Callable[[Sequence[np.ndarray]], CalibrationFile],
 ) -> None:
     good = calibrated([frame for frame, _ in render_stills(8, SIZE, seed=99)])
-    bad = msgspec.structs.replace(good, ranges=good.ranges | {LAYERS[1]: 0.01})
+    bad = msgspec.structs.replace(good, ranges=good.ranges | {LAYERS[2]: 0.001})
     threshold = find_card(DEFAULT_MODEL).threshold
     ranked = rank(small_fused, bad, LAYERS, walls[:4], SIZE, threshold)
-    assert ranked[0].name == LAYERS[1]
+    assert ranked[0].name == LAYERS[2]
     assert ranked[0].lost_f1 > 0.05 > ranked[1].lost_f1
     assert {layer.name for layer in ranked} == set(LAYERS)
     (whole,), f1, _ = chain_entries(small_fused, bad, walls[:4], SIZE, threshold, 0.5)
@@ -38,7 +38,7 @@ def test_the_broken_layer_comes_first(
     assert whole.prior_flip_rate is None
     assert f1 - whole.f1 == whole.lost_f1 > 0.05
     (rest,), _, _ = chain_entries(
-        small_fused, bad, walls[:4], SIZE, threshold, 0.5, exclude=[LAYERS[1]]
+        small_fused, bad, walls[:4], SIZE, threshold, 0.5, exclude=[LAYERS[2]]
     )
     assert rest.lost_f1 < 0.05
 
