@@ -12,7 +12,7 @@ from scnet_edge.files import write_file
 from scnet_edge.folders import check_file
 
 if TYPE_CHECKING:
-    from scnet_edge.bench.compare import RowChange
+    from scnet_edge.bench.changes import RowChange
 
 
 class SuiteFirst(typer.core.TyperGroup):
@@ -114,7 +114,7 @@ def compare(
     """
     from collections import Counter
 
-    from scnet_edge.bench.compare import absolute, compare_results, differences, find_missing
+    from scnet_edge.bench.changes import absolute, compare_results, differences, find_missing
     from scnet_edge.bench.schema import read_result
 
     a, b = read_result(before), read_result(after)

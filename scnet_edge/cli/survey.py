@@ -13,8 +13,8 @@ from scnet_edge.errors import ConfigError, InputError, install_extra
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from scnet_edge.survey.compare import Comparison
     from scnet_edge.survey.folder import Survey
+    from scnet_edge.survey.growth import Comparison
     from scnet_edge.survey.review_page.film import FilmFile
 
 MinConfidence = Annotated[
@@ -148,8 +148,8 @@ def compare(
     from rich.console import Console
 
     from scnet_edge.config import write_json
-    from scnet_edge.survey.compare import compare_surveys
     from scnet_edge.survey.folder import read_survey
+    from scnet_edge.survey.growth import compare_surveys
 
     before, after = read_survey(survey_a), read_survey(survey_b)
     found = compare_surveys(before, after, tolerance_m=tolerance_m, offset_m=offset_m)

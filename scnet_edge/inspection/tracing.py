@@ -52,7 +52,7 @@ class Traced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Area:
     """A component on its way: its crop, padded, and its centre line in the crop's pixels."""
 
     stencil: Map
@@ -104,7 +104,7 @@ def _check(mask: Mask, frame: Frame | None) -> None:
         )
 
 
-def _parts(mask: Mask, min_area_px: int) -> list[_Part]:
+def _parts(mask: Mask, min_area_px: int) -> list[_Area]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     order = [i + 1 for i in np.argsort(-areas, kind="stable") if areas[i] >= min_area_px]
@@ -128,10 +128,10 @@ def _pad(mask: Mask) -> Mask:
     return padded
 
 
-def _part(crop: Mask, skeleton: Mask, area_px: int, bbox_xyxy: tuple[int, int, int, int]) -> _Part:
+def _part(crop: Mask, skeleton: Mask, area_px: int, bbox_xyxy: tuple[int, int, int, int]) -> _Area:
     stencil = crop.astype(np.float32)
     radius_px = cv2.distanceTransform(crop.astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
-    return _Part(
+    return _Area(
         stencil=stencil,
         spine=spine_of(trace(skeleton, radius_px), stencil, radius_px),
         area_px=area_px,
@@ -140,7 +140,7 @@ def _part(crop: Mask, skeleton: Mask, area_px: int, bbox_xyxy: tuple[int, int, i
     )
 
 
-def _trace(part: _Part, found: list[Profile | None]) -> Traced:
+def _trace(part: _Area, found: list[Profile | None]) -> Traced:
     spine = part.spine
     lines, edges_xy, source = _with_edges(part, found)
     if not spine.edges:
@@ -163,7 +163,7 @@ def _trace(part: _Part, found: list[Profile | None]) -> Traced:
 
 
 def _with_edges(
-    part: _Part, found: list[Profile | None]
+    part: _Area, found: list[Profile | None]
 ) -> tuple[list[Points], npt.NDArray[np.float64], Literal["image", "mask"]]:
     """Return the lines led on to their nodes, and their edges from the better of both sources."""
     seen = [profile for profile in found if profile is not None]
@@ -187,7 +187,7 @@ def _length(line: Points) -> float:
     return sum(math.dist(a, b) for a, b in pairwise(line))
 
 
-def _long_axis(part: _Part) -> Points:
+def _long_axis(part: _Area) -> Points:
     """Return the two ends of the longer side of the smallest rectangle round a component."""
     centres = np.argwhere(part.stencil)[:, ::-1].astype(np.float32)
     corners = cv2.boxPoints(cv2.minAreaRect(centres)).astype(float) + part.origin_xy()

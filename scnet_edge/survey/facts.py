@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -74,6 +75,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     frames: int
     chainage_m: float | None = None
     finished: bool = False
+
+
+def progress_behind(found: Sequence[Observation]) -> Progress:
+    """Return a progress that goes on behind the last of some observations, at least one."""
+    frame_id = max(observation.last_frame_id for observation in found)
+    return Progress(
+        frame_id=frame_id,
+        resume_frame_id=frame_id + 1,
+        frames=frame_id + 1,
+        chainage_m=max((o.end_m for o in found if o.end_m is not None), default=None),
+    )
 
 
 class SeenPicture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

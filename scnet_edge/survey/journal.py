@@ -28,7 +28,7 @@ from scnet_edge.folders import lock_folder
 from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.survey.database import DiskLimits, Reserve, connect, migrate, set_aside_if_corrupt
 from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars, remove_evidence
-from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture
+from scnet_edge.survey.facts import Alarm, Facts, Progress, SeenPicture, progress_behind
 from scnet_edge.survey.mend import Mended, decode_row, mend_records
 
 JOURNAL, RESERVE = "survey.db", "reserve"
@@ -225,14 +225,7 @@ class Journal:
         found = read_sidecars(self.folder, after_seq=self.acknowledged)
         if not found:
             return
-        frame_id = max(observation.last_frame_id for observation in found)
-        chainage_m = max((o.end_m for o in found if o.end_m is not None), default=None)
-        progress = Progress(
-            frame_id=frame_id,
-            resume_frame_id=frame_id + 1,
-            frames=frame_id + 1,
-            chainage_m=chainage_m,
-        )
+        progress = progress_behind(found)
         seen = [
             SeenPicture(file=o.photograph.file, frame_id=o.best_frame_id)
             for o in found
@@ -241,8 +234,8 @@ class Journal:
         self.commit(observations=found, pictures=seen, progress=progress if rewound else None)
         self.alarm(
             "records_restored",
-            f"{len(found)} observations, up to frame {frame_id}, from the files beside their "
-            "snapshots; what was in view just then may be missing",
+            f"{len(found)} observations, up to frame {progress.frame_id}, from the files beside "
+            "their snapshots; what was in view just then may be missing",
         )
 
     def _attempt(self) -> sqlite3.OperationalError | None:

@@ -16,7 +16,7 @@ from scnet_edge.inspection.records import Gap, Observation
 from scnet_edge.inspection.setup import Setup
 from scnet_edge.survey.database import aside
 from scnet_edge.survey.evidence import read_sidecars
-from scnet_edge.survey.facts import Alarm, Change, Facts, Progress
+from scnet_edge.survey.facts import Alarm, Change, Facts, Progress, progress_behind
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -112,14 +112,7 @@ def _rewind(db: sqlite3.Connection) -> None:
     found = [decode_row(record, Observation) for (record,) in rows]
     if not found:
         return
-    frame_id = max(o.last_frame_id for o in found)
-    progress = Progress(
-        frame_id=frame_id,
-        resume_frame_id=frame_id + 1,
-        frames=frame_id + 1,
-        chainage_m=max((o.end_m for o in found if o.end_m is not None), default=None),
-    )
-    record = msgspec.json.encode(progress).decode()
+    record = msgspec.json.encode(progress_behind(found)).decode()
     db.execute("INSERT INTO progress VALUES (1, ?)", (record,))
 
 

@@ -16,7 +16,7 @@ from scnet_edge.survey.folder import Survey
 SCHEMA_ID = "survey.schema.json"
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One observation and what is suggested for it; None on a flat wall."""
 
     observation: Observation
@@ -30,7 +30,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Literal[1] = 1
     facts: Facts
     progress: Progress | None
-    observations: tuple[Entry, ...]
+    observations: tuple[DocumentEntry, ...]
     gaps: tuple[Gap, ...]
     alarms: tuple[Alarm, ...]
 
@@ -46,7 +46,7 @@ def document_of(survey: Survey, codes: Codes) -> Document:
     """Return the survey as the document."""
     wall = survey.facts.mode == "wall"
     entries = (
-        Entry(observation=o, suggested=None if wall else suggest(o, codes))
+        DocumentEntry(observation=o, suggested=None if wall else suggest(o, codes))
         for o in survey.observations
     )
     return Document(

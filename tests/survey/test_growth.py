@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from scnet_edge.errors import InputError
 from scnet_edge.inspection.records import Figure, Observation
-from scnet_edge.survey.compare import compare_surveys
 from scnet_edge.survey.facts import Progress
 from scnet_edge.survey.folder import Survey
+from scnet_edge.survey.growth import compare_surveys
 
 DONE = Progress(frame_id=999, resume_frame_id=1000, frames=1000, chainage_m=20.0, finished=True)
 

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from scnet_edge.bench.changes import absolute, compare_results, differences, find_missing
 from scnet_edge.bench.comparable import paired_ratio
-from scnet_edge.bench.compare import absolute, compare_results, differences, find_missing
 from scnet_edge.bench.schema import BenchmarkResult, BenchmarkRow
 from scnet_edge.bench.scoring import Scored
 from scnet_edge.errors import ConfigError
