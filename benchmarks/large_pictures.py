@@ -1,6 +1,6 @@
 """What a picture of 200 megapixels takes by windows: memory, time, and what is found on it.
 
-python benchmarks/large_pictures.py BUNDLE [--megapixels 200] [--out FILE.json]
+python -m benchmarks.large_pictures BUNDLE [--megapixels 200] [--out FILE.json]
 
 Over 100 megapixels: smaller JPEG and PNG files are not read by windows.
 
@@ -26,11 +26,12 @@ import cv2
 import numpy as np
 import rasterio
 
+from benchmarks.whole_pictures import open_crack
 from scnet_edge import __version__
 from scnet_edge.machine.description import machine_name
 from scnet_edge.types import Frame, Mask
 
-CRACK_PX, APART_PX, BORDER_PX = 5, 900, 800
+APART_PX, BORDER_PX = 900, 800
 
 
 def main() -> None:
@@ -68,20 +69,19 @@ def draw_wall(size_hw: tuple[int, int]) -> tuple[Frame, Mask]:
     rng = np.random.default_rng(7)
     height_px, width_px = size_hw
     coarse = rng.normal(0, 1, (height_px // 16, width_px // 16)).astype(np.float32)
-    grey = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
+    grey = np.asarray(smooth, np.float32)
     grey *= 7
     grey += 150
-    truth = np.zeros(size_hw, np.uint8)
+    truth = np.zeros(size_hw, np.bool_)
     for middle in range(250, height_px - 250, APART_PX):
         x = np.arange(BORDER_PX, width_px - BORDER_PX, 20)
         y = middle + np.cumsum(rng.normal(0, 6, len(x)))
-        line = [np.stack([x, y], 1).astype(np.int32)]
-        cv2.polylines(grey, line, False, 45.0, CRACK_PX, cv2.LINE_AA)
-        cv2.polylines(truth, line, False, 1, CRACK_PX)
+        open_crack(grey, truth, np.stack([x, y], 1).astype(np.float64))
     for rows in np.array_split(grey, 20):
         rows += rng.normal(0, 3, rows.shape).astype(np.float32)
     grey8 = np.clip(grey, 0, 255).astype(np.uint8)
-    return np.repeat(grey8[..., None], 3, axis=2), truth.astype(bool)
+    return np.repeat(grey8[..., None], 3, axis=2), truth
 
 
 def write(path: Path, wall: Frame) -> None:

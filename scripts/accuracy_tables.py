@@ -104,6 +104,29 @@ def scales() -> str:
     return table((*head, "24 MP: recall", "precision (within 1 px)", "tiles"), rows)
 
 
+def drawn_width() -> str:
+    """Return how precise narrower masks are on a wall, and what they cost on real pictures."""
+    found = read_any(RESULTS / "drawn-width.json")
+    rows = []
+    for at, rule in enumerate(found["wall"]["rules"]):
+        label = f"threshold {rule['threshold']:.2f}"
+        if rule["share"]:
+            label += f", {100 * rule['share']:.0f} % of the highest within 2 px"
+        wall = [f"{rule[key]:.3f}" for key in ("recall", "precision")]
+        f1 = [f"{of['rules'][at]['f1']:.3f}" for of in found["sets"].values()]
+        rows.append([label, *wall, *f1])
+    head = ("a pixel is crack from", "wall: recall", "precision")
+    return table((*head, *(f"F1, {name}" for name in found["sets"])), rows)
+
+
+def label_borders() -> str:
+    """Return how dark the pixels beside the labels' borders are."""
+    found = read_any(RESULTS / "drawn-width.json")
+    places = {"the drawn wall": found["wall"], **found["sets"]}
+    rows = [[name, f"{of['within']:.2f}", f"{of['outside']:.2f}"] for name, of in places.items()]
+    return table(("pictures", "last pixel within the label", "first pixel outside"), rows)
+
+
 def auto_scale() -> str:
     """Return what `auto` saves and loses."""
     [row] = read_any(RESULTS / "whole_pictures.json")["rows"]
@@ -142,6 +165,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "int8-chain": int8_chain,
     "finetuned": finetuned,
     "scales": scales,
+    "drawn-width": drawn_width,
+    "label-borders": label_borders,
     "auto-scale": auto_scale,
     "large-pictures": large_pictures,
 }
