@@ -15,6 +15,8 @@ from scnet_edge.inspection.spine import Values
 from scnet_edge.types import Mask
 
 _FINER = 0.85  # so much finer a view replaces what was seen
+_FEW, _ROUNDS, _ENOUGH, _STILL_MM = 150, 8, 0.4, 0.02  # of the search for a slip
+_ACROSS = 0.2  # of a crack must lie across the pipe to tell of a slip
 _RIM_COST = 4.0  # what is seen at the border of the view counts as so much coarser
 
 
@@ -88,6 +90,53 @@ def merge(old: Cloud, new: Cloud, near_mm: Values, around_mm: float | None) -> C
     old = replace(old, rim=old.rim & ~inside.any(axis=0))
     new = replace(new, rim=new.rim & ~inside.any(axis=1))
     return join([old.where(stays), new.where(fresh)])
+
+
+def slip_mm(
+    known: Points, places: Points, start_mm: float, reach_mm: float, around_mm: float | None
+) -> float:
+    """Return how far along the pipe places must be moved to lie on known ones of the same crack.
+
+    An odometer that is a few percent wrong puts each frame elsewhere. Of a line along the pipe
+    nothing tells, and the odometer is believed.
+
+    Args:
+        known: (m, 2), where the crack was seen before.
+        places: (n, 2), where it is seen now.
+        start_mm: what it was lately.
+        reach_mm: how far a place may be from its own among the known ones, once moved by that.
+        around_mm: as `merge` has it.
+    """
+    few = places[:: max(1, len(places) // _FEW)]
+    normals = _normals(few, places, reach_mm, around_mm)
+    moved_mm = start_mm
+    for _ in range(_ROUNDS):
+        moved = few + np.array([moved_mm, 0.0])
+        low, high = moved[:, 0].min() - reach_mm, moved[:, 0].max() + reach_mm
+        here = known[(known[:, 0] >= low) & (known[:, 0] <= high)]
+        if not len(here):
+            return start_mm
+        way = wrap(here[None] - moved[:, None], around_mm)  # (n, m, 2)
+        nearest = np.hypot(way[..., 0], way[..., 1]).argmin(axis=1)
+        steps = way[np.arange(len(few)), nearest]
+        close = np.hypot(steps[:, 0], steps[:, 1]) <= reach_mm
+        along = normals[:, 0] * close
+        if close.mean() < _ENOUGH or np.mean(along**2) < _ACROSS:
+            return start_mm
+        step_mm = float((along * (normals * steps).sum(axis=1)).sum() / (along**2).sum())
+        moved_mm += step_mm
+        if abs(step_mm) < _STILL_MM:
+            break
+    return moved_mm
+
+
+def _normals(few: Points, places: Points, reach_mm: float, around_mm: float | None) -> Points:
+    """Return the unit direction across the crack at few of its places."""
+    way = wrap(places[None] - few[:, None], around_mm)
+    near = np.hypot(way[..., 0], way[..., 1]) <= reach_mm
+    x, y = (np.where(near, way[..., i], 0.0) for i in (0, 1))
+    along = 0.5 * np.arctan2(2 * (x * y).sum(axis=1), (x * x - y * y).sum(axis=1))
+    return np.stack([-np.sin(along), np.cos(along)], axis=1)
 
 
 def distances(one: Points, other: Points, around_mm: float | None) -> Values:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from scnet_edge.inspection.cloud import Cloud, RecentPlaces, cloud_of, distances, merge
+from scnet_edge.inspection.cloud import Cloud, RecentPlaces, cloud_of, distances, merge, slip_mm
 from scnet_edge.inspection.geometry import Geometry
 from scnet_edge.inspection.localization import Placed, clock_h, direction_deg, outline
 from scnet_edge.inspection.measure import area_figure, length_figure, width_figures
@@ -17,6 +18,7 @@ from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.tree import Tree, tree_of, walk_of
 from scnet_edge.types import Captured
 
+_SLIP_SHARE = 0.5  # of what counts as one place; less is the odometer's own noise
 _MOST_NODES = 1500  # of a tree
 _BESIDE_MM, _BESIDE_PX = 5.0, 6.0  # so near, what another frame shows is the same place
 _ELSEWHERE = 0.03  # of a crack that may lie elsewhere for a frame to show all of it
@@ -39,6 +41,7 @@ class Track:
         places: (n, 2), where it is looked for on the wall in the next frame.
         recent: where it was in the film, for want of a wall.
         frame_ids: the frames that have shown it; pieces of it in one frame are one sighting.
+        slip_mm: how far the odometer has slipped since the first sighting.
         unseen: frames after its only sighting that had its place in view and did not show it.
     """
 
@@ -53,6 +56,7 @@ class Track:
         self.segment = pose.segment
         self.frame_ids: set[int] = set()
         self.unseen = 0
+        self.slip_mm = 0.0
         self.branches = 0
         self.flags: dict[str, None] = {}
         self.sigma_m = 0.0
@@ -67,8 +71,14 @@ class Track:
         near_mm: Values,
         *,
         around_mm: float | None,
+        slips: bool = False,
     ) -> None:
-        """Take in a sighting; `near_mm` as `merge` has it, of the cloud's points."""
+        """Take in a sighting, and lay it upon those before where the odometer `slips`.
+
+        `near_mm` is as `merge` has it, of the cloud's points.
+        """
+        if slips and self.frame_ids and self.located:
+            placed, cloud = self._put_right(placed, cloud, float(near_mm.min()), around_mm)
         if not placed.rim.any() and (self.whole is None or _merit(placed) > _merit(self.whole)):
             self.whole = placed
         if self.frame_ids:
@@ -86,6 +96,23 @@ class Track:
         self.sigma_m = max(self.sigma_m, pose.sigma_m or 0.0)
         self.last_frame_id = placed.sighting.frame_id
         self.last_chainage_m = pose.chainage_m or 0.0
+
+    def _put_right(
+        self, placed: Placed, cloud: Cloud, near_mm: float, around_mm: float | None
+    ) -> tuple[Placed, Cloud]:
+        """Return a sighting where the crack was seen before: the odometer may have slipped."""
+        found = slip_mm(self.cloud.wall_mm, cloud.wall_mm, self.slip_mm, near_mm, around_mm)
+        if abs(found - self.slip_mm) > _SLIP_SHARE * near_mm:
+            self.slip_mm = found
+        return (
+            replace(placed, wall_mm=placed.wall_mm + self.slip_here_mm),
+            replace(cloud, wall_mm=cloud.wall_mm + self.slip_here_mm),
+        )
+
+    @property
+    def slip_here_mm(self) -> Values:
+        """By how much places are moved, (2,): along the pipe, and not around it."""
+        return np.array([self.slip_mm, 0.0])
 
     @property
     def sightings(self) -> int:

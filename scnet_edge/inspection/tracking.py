@@ -123,10 +123,16 @@ class Follower:
         near, cloud = self._near(placed, pose), cloud_of(placed)
         if any(self._same(cloud.wall_mm, near, known.wall_mm) for known in self._passed):
             return
-        same = [track for track in self._open if self._same(cloud.wall_mm, near, track.places)]
+        same = [
+            track
+            for track in self._open
+            if self._same(cloud.wall_mm + track.slip_here_mm, near, track.places)
+        ]
         track = self._track_of(same, placed, captured, pose)
         place_mm = np.hypot(_PLACE * near, 1000 * _SHAKY * pose.jitter_m)
-        track.see(placed, cloud, pose, place_mm, around_mm=self._around_mm())
+        # Looking ahead, a place is seen ever nearer, and its nearest view replaces the others.
+        slips = self._setup.mode != "forward"
+        track.see(placed, cloud, pose, place_mm, around_mm=self._around_mm(), slips=slips)
 
     def _take_in_film(self, placed: list[Placed], captured: Captured, pose: Pose) -> None:
         """Take in the cracks of a frame where nothing but the film says where they are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,14 +25,21 @@ def captured(frame_id: int) -> Captured:
 
 
 def driven(
-    wall: np.ndarray, lefts_px: list[int], *, segments: list[int] | None = None
+    wall: np.ndarray,
+    lefts_px: list[int],
+    *,
+    segments: list[int] | None = None,
+    reads: float = 1.0,
 ) -> list[Observation]:
-    """Observations of a ride with the window's left edge at each of `lefts_px`."""
+    """Observations of a ride with the window's left edge at each of `lefts_px`.
+
+    `reads` is how much of the way the odometer counts.
+    """
     geometry = geometry_of(SETUP, SIZE_HW)
     follower, found = Follower(SETUP, geometry), []
     for frame_id, left in enumerate(lefts_px):
         mask = np.ascontiguousarray(wall[:, left : left + SIZE_HW[1]])
-        chainage_m = (left + (SIZE_HW[1] - 1) / 2) * MM_PER_PX / 1000
+        chainage_m = (reads * left + (SIZE_HW[1] - 1) / 2) * MM_PER_PX / 1000
         segment = segments[frame_id] if segments else 0
         pose = Pose(chainage_m=chainage_m, sigma_m=0.001, segment=segment)
         placed = place(frame_id, trace_cracks(mask), None, geometry, pose)
@@ -54,6 +62,18 @@ def test_a_crack_longer_than_the_view_is_one_with_its_whole_length() -> None:
     assert (found.start_m, found.end_m) == pytest.approx((0.2, 0.8), abs=0.003)
     assert found.width_mean_mm is not None
     assert found.width_mean_mm.value == pytest.approx(3, abs=0.25)
+
+
+@pytest.mark.parametrize("reads", [0.92, 1.05])
+def test_an_odometer_that_is_wrong_makes_no_crack_longer(reads: float) -> None:
+    """The crack is cut by the border of every frame, so no single frame shows all of it."""
+    corners = np.array([[500, 0], [560, 60], [530, 110], [600, 159]])
+    wall = wall_with().astype(np.uint8)
+    cv2.polylines(wall, [corners], False, 1, 5)
+    [found] = driven(wall.astype(bool), list(range(280, 620, 10)), reads=reads)
+    drawn_mm = MM_PER_PX * np.hypot(*np.diff(corners, axis=0).T).sum()
+    assert found.length_mm is not None
+    assert found.length_mm.value == pytest.approx(drawn_mm, rel=0.06)
 
 
 def test_stops_and_steps_back_count_nothing_twice() -> None:
