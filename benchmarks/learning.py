@@ -1,11 +1,11 @@
-"""What a net learns from a review: the documented four commands on simulated rides.
+"""What a net learns from a review: the documented commands on simulated rides.
 
     python -m benchmarks.learning MODEL --out FOLDER --json FILE [--steps 600] [--seeds 11 12]
 
 Rides are rendered and inspected; a reviewer who knows the truth accepts the records that show a
-crack and rejects the others. `export --format training`, `train --start`, and `build` follow, as a
-user types them. Another ride, and where there is DeepCrack its test split, is inspected with the
-old and the new bundle.
+crack and rejects the others. `export --format training`, `train --start`, `calibrate` and `build`
+follow, as a user types them. Another ride, and where there is DeepCrack its test split, is looked
+at with the old and the new bundle.
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ def main() -> None:
     scnet_edge(
         "train", "small-field", "--corpus", learn / "corpus.toml", *begun, "--out", out / "run"
     )
-    scnet_edge("build", "--model", out / "run", "--int8", "--out", new)
+    ranges = out / "ranges.toml"
+    seen = learn / "train" / "images"
+    scnet_edge("calibrate", "--data", seen, "--model", out / "run", "--out", ranges)
+    ranged = ("--int8", "--calibration", ranges)
+    scnet_edge("build", "--model", out / "run", *ranged, "--out", new)
     plan = plan_of(asked.mode, TEST_SEED)
     result = {
         "what": "a ride inspected before and after a net learned from the review of others",

@@ -46,7 +46,12 @@ def test_the_mask_is_cut_at_the_threshold_of_the_run_and_its_refinement_at_one_h
         fused, sides = model(torch.from_numpy(scnet_input(frame))[None])
     threshold = round(torch.sigmoid(fused).quantile(0.8).item(), 2)
     card = msgspec.structs.replace(
-        find_card("hed"), name="liu", kind="deepcrack-liu", file=weights.name, threshold=threshold
+        find_card("hed"),
+        name="liu",
+        kind="deepcrack-liu",
+        hed_width=None,
+        file=weights.name,
+        threshold=threshold,
     )
     write_card(run / "liu.json", measure_card(card, weights))
 
