@@ -14,6 +14,7 @@ from scnet_edge.inspection.measure import area_figure, length_figure, width_figu
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Figure, Kind, Observation
 from scnet_edge.inspection.setup import Setup
+from scnet_edge.inspection.skeleton import Points
 from scnet_edge.inspection.spine import Values
 from scnet_edge.inspection.tree import Tree, tree_of, walk_of
 from scnet_edge.types import Captured
@@ -57,6 +58,8 @@ class Track:
         self.frame_ids: set[int] = set()
         self.unseen = 0
         self.slip_mm = 0.0
+        self._before: list[Points] = []  # where its pieces lay in the frame before the last
+        self._now: list[Points] = []  # and in the last
         self.branches = 0
         self.flags: dict[str, None] = {}
         self.sigma_m = 0.0
@@ -88,8 +91,11 @@ class Track:
                 self.cloud = merge(self.cloud, cloud, near_mm, around_mm)
             elif better:
                 self.cloud = cloud
-        # The cloud drops what lies beside its points; the last sighting has all of it.
-        self.places = np.concatenate([self.cloud.wall_mm, cloud.wall_mm])
+        # The cloud drops what lies beside its points; the last two frames have all of it.
+        if placed.sighting.frame_id != self.last_frame_id:
+            self._before, self._now = self._now, []
+        self._now.append(cloud.wall_mm)
+        self.places = np.concatenate([self.cloud.wall_mm, *self._before, *self._now])
         self.frame_ids.add(placed.sighting.frame_id)
         self.branches = max(self.branches, placed.sighting.branches)
         self.flags |= dict.fromkeys(pose.flags)
