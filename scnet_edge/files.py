@@ -111,6 +111,17 @@ def write_image(
     write_file(path, data.tobytes(), durable=durable)
 
 
+@contextmanager
+def name_errors(path: Path) -> Iterator[None]:
+    """Give an error of the disk the file that it is of, where it names none."""
+    try:
+        yield
+    except OSError as e:
+        if e.filename is not None:
+            raise
+        raise OSError(e.errno, e.strerror or str(e), str(path)) from e
+
+
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
     """Return a descriptor of a plain file that is no link and has no second name.
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Costs = npt.NDArray[np.float64]
+MOST_CELLS = 250_000  # of a group in which the second best way to pair is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class LikelyPair:
 
     Attributes:
         margin: by how much all pairs together would be less likely without this one, as the
-            logarithm of a ratio; 0 where another way to pair is as likely.
+            logarithm of a ratio; 0 where another way to pair is as likely, and in a group of
+            hundreds that are all near to each other.
     """
 
     row: int
@@ -40,11 +42,11 @@ def _groups(costs: Costs) -> Iterator[tuple[list[int], list[int]]]:
     free = dict.fromkeys(range(costs.shape[0]))
     possible = costs < 0
     while free:
-        rows, columns = [free.popitem()[0]], list[int]()
+        rows, columns = [free.popitem()[0]], dict[int, None]()
         for row in rows:  # grows on the way
             for column in map(int, np.flatnonzero(possible[row])):
                 if column not in columns:
-                    columns.append(column)
+                    columns[column] = None
                     more = [r for r in map(int, np.flatnonzero(possible[:, column])) if r in free]
                     rows += [r for r in more if free.pop(r, r) is None]
         if columns:
@@ -55,6 +57,9 @@ def _pairs_of(costs: Costs, rows: list[int], columns: list[int]) -> Iterator[Lik
     part = np.minimum(costs[np.ix_(rows, columns)], 0.0)
     least, chosen = _solve(part)
     for i, j in chosen:
+        if part.size > MOST_CELLS:
+            yield LikelyPair(rows[i], columns[j], 0.0)
+            continue
         without = part.copy()
         without[i, j] = 0.0
         yield LikelyPair(rows[i], columns[j], _solve(without)[0] - least)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import msgspec
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from scnet_edge.errors import InputError
 from scnet_edge.events import Event
-from scnet_edge.files import write_file
+from scnet_edge.files import name_errors, write_file
 from scnet_edge.folders import new_folder
 from scnet_edge.runtime.counters import Latency
 from scnet_edge.runtime.delivery import FrameResult
@@ -51,13 +51,13 @@ class RunFolder:
         self,
         folder: Path,
         recorder: Recorder,
-        lines: IO[bytes],
+        write_bytes: Callable[[bytes], None],
         write_overlay: Callable[[Frame], None],
         known_mask: KnownMask | None,
     ) -> None:
         self.records: list[FrameRecord] = []
         self.scores = Scoreboard()
-        self._folder, self._recorder, self._lines = folder, recorder, lines
+        self._folder, self._recorder, self._write_bytes = folder, recorder, write_bytes
         self._write_overlay = write_overlay
         self._known_mask = known_mask
         self._gallery = Gallery()
@@ -115,7 +115,7 @@ class RunFolder:
         write_file(self._folder / REPORT, page.encode())
 
     def _write_line(self, record: msgspec.Struct) -> None:
-        self._lines.write(msgspec.json.encode(record) + b"\n")
+        self._write_bytes(msgspec.json.encode(record) + b"\n")
 
 
 @contextmanager
@@ -128,10 +128,26 @@ def open_run_folder(
     """Open the files of a run inside `folder`; `known_mask` is as in `RunOptions`."""
     (folder / MASKS).mkdir()
     with (
-        (folder / RESULTS).open("wb") as lines,
+        _open_lines(folder / RESULTS) as write_bytes,
         video_writer(folder / OVERLAY, fps=fps) as write_overlay,
     ):
-        yield RunFolder(folder, recorder, lines, write_overlay, known_mask)
+        yield RunFolder(folder, recorder, write_bytes, write_overlay, known_mask)
+
+
+@contextmanager
+def _open_lines(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Yield what writes to a new file; a full disk names it."""
+    file = path.open("wb")
+
+    def write(data: bytes) -> None:
+        with name_errors(path):
+            file.write(data)
+
+    try:
+        yield write
+    finally:
+        with name_errors(path):
+            file.close()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hand_made import facts, gap, observation
 
+from scnet_edge.archive import pairs
 from scnet_edge.archive.coding import CodedInspection, Condition
 from scnet_edge.archive.compare import (
     Tolerances,
@@ -221,3 +222,14 @@ def test_kinds_of_codes(text: str, expected: str | None) -> None:
 def test_remarks_are_no_damage() -> None:
     assert [c for c in ("BCD", "BCE XP", "BDD A", "MWL", "", "BAB B A") if is_damage(c)] == []
     assert all(map(is_damage, ("BAC A", "BBA", "BCA E", "B", "TFA", "RFJ")))
+
+
+def test_in_a_crowd_nobody_is_sure_of_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second best way takes as long as the best: of hundreds alike none is looked for."""
+    costs = np.array([[-5.0, -1.0], [-1.0, -5.0]])
+    alone = likeliest_pairs(costs)
+    monkeypatch.setattr(pairs, "MOST_CELLS", 3)
+    crowd = likeliest_pairs(costs)
+    assert [(p.row, p.column) for p in crowd] == [(p.row, p.column) for p in alone]
+    assert all(p.margin > 0 for p in alone)
+    assert [p.margin for p in crowd] == [0.0, 0.0]

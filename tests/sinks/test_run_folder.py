@@ -37,6 +37,16 @@ def test_the_page_of_a_long_run_is_bounded_and_says_so(
     assert "the first 4 of 9 frames; results.jsonl has all" in page
 
 
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "results.jsonl").symlink_to("/dev/full")
+    with (
+        pytest.raises(OSError, match=r"No space left .*results\.jsonl") as refused,
+        run_folder.open_run_folder(tmp_path, recorder(), fps=None) as results,
+    ):
+        results.write(frame_result(0))
+    assert refused.value.filename == str(tmp_path / "results.jsonl")
+
+
 def run_into(out: Path, frames: int, segment: Segment, *, overwrite: bool = False) -> set[str]:
     """Run over drawn frames; return what the folder then holds."""
     with (

@@ -23,6 +23,7 @@ from scnet_edge.files import read_file
 
 MAX_BYTES = 128 << 20  # of a file that is read whole
 MAX_CONDITIONS = 1_000_000  # of one database, its films counted as well
+MAX_A_FILM = 10_000  # conditions of one inspection; whoever compares it takes their product
 FEET_M, INCH_MM = 0.3048, 25.4
 # With the flow (downstream, 1, in Fließrichtung, oben) and against it (upstream, 2, gegen, unten).
 _DIRECTIONS: dict[str, Direction] = {
@@ -164,8 +165,8 @@ def join_stretches(marked: Iterable[tuple[Condition, str, str]]) -> tuple[Condit
         if mark == "start":
             begun[stretch] = len(joined)
         joined.append(condition)
-        if len(joined) > MAX_CONDITIONS:
-            raise InputError(f"over {MAX_CONDITIONS} conditions, expected an inspection database")
+        if len(joined) > MAX_A_FILM:
+            raise InputError(f"over {MAX_A_FILM} conditions of one inspection; split it")
     return tuple(joined)
 
 
