@@ -106,7 +106,7 @@ def figures(bundle: Path, plan: ScenePlan, out: Path) -> dict[str, object]:
     if data:
         scores = out / "deepcrack.json"
         scnet_edge("evaluate", bundle, "--data", f"deepcrack:{data}/deepcrack", "--json", scores)
-        told["deepcrack_f1"] = json.loads(scores.read_text())["f1"]
+        told["deepcrack_f1"] = json.loads(scores.read_text())["shipped"]["f1"]
     return told
 
 

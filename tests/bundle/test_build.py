@@ -139,7 +139,7 @@ def test_a_typed_graph_that_strays_writes_nothing(
         (
             {"split_graphs": True},
             ConfigError,
-            f"expected a model behind HED, found {DEFAULT_MODEL}",
+            f"expected a model behind an HED, found {DEFAULT_MODEL}",
         ),
     ],
 )
