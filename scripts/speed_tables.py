@@ -29,7 +29,7 @@ def models() -> str:
         int8 = read_json(RESULTS / f"{name}-int8.json", Evaluation)
         rows.append(
             [
-                f"`{name}`" + (" behind `hed`" if card.config and card.config.edges else ""),
+                f"`{name}`" + (f" behind `{card.prior}`" if card.prior else ""),
                 f"{card.parameters / 1e6:.2f} M",
                 f"{int8.ods.f1:.3f}",
                 f"{int8.shipped.f1:.3f}",

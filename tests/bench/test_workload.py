@@ -7,7 +7,7 @@ from benchmarks.planner.count_workloads import count, counts
 from benchmarks.planner.workload import COUNTED, Counts, workloads
 from scnet_edge.config import read_json
 from scnet_edge.errors import ScnetEdgeError
-from scnet_edge.models.cards import find_card, shipped_models
+from scnet_edge.models.cards import find_card, find_chain, shipped_models
 
 SIZE = (384, 544)
 
@@ -35,7 +35,7 @@ def test_every_shipped_model_is_a_workload_with_its_scores() -> None:
     assert set(found) == {card.name for card in shipped_models() if card.kind == "scnet"}
     for name, work in found.items():
         card = find_card(name)
-        gmac = card.gmac + (find_card("hed").gmac if card.takes_prior else 0)
+        gmac = sum(each.gmac for each in find_chain(card))
         assert work.gflop == pytest.approx(2 * gmac, rel=1e-3)
         assert work.f1["fp32"] == pytest.approx(work.f1["int8"], abs=0.005)
     assert found["scnet"].gflop == pytest.approx(399, rel=0.02)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
+import scnet_edge.cli.run  # noqa: F401  (registers the command)
 from scnet_edge import Pipeline, build
 from scnet_edge.build import GateRequest, build_bundle
 from scnet_edge.bundle.manifest import GateRecord, Precision, read_manifest
 from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.bundle.reference import open_chain
 from scnet_edge.bundle.verify import read_golden, verify_bundle
+from scnet_edge.cli import main
 from scnet_edge.engines.base import list_engines
 from scnet_edge.engines.torch_eager import TorchBackend
 from scnet_edge.errors import BundleError, ConfigError, GraphError, ModelError
@@ -28,9 +32,10 @@ from scnet_edge.quantization import lowering
 from scnet_edge.quantization.gate import Gate
 from scnet_edge.quantization.ranges import find_ranges, read_ranges
 from scnet_edge.quantization.select_precision import FP16, Buildable
-from scnet_edge.simulation.clip import render_clip
+from scnet_edge.simulation.clip import read_truth, render_clip
 
 SIZE = (96, 160)
+SAMPLES = Path(__file__).parents[2] / "samples"
 PRECISIONS: list[Precision] = ["fp32", "fp16", "int8"]
 CPU_ENGINES = [e for e in ("openvino", "onnxruntime") if e in list_engines()]
 
@@ -224,6 +229,52 @@ def test_the_full_chain_with_its_halves(tmp_path: Path) -> None:
     assert result.edges is not None
     assert result.edges.shape == result.mask.shape == (64, 96)
     json.loads((tmp_path / "b" / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def light_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The light HED and the net behind it, in one FP32 graph."""
+    out = tmp_path_factory.mktemp("light") / "fp32"
+    build_bundle(Recipe(precision="fp32", model="scnet-small-hed", size_hw=SIZE), out)
+    return out
+
+
+@pytest.mark.parametrize("engine", CPU_ENGINES)
+def test_the_light_chain_is_pytorchs_on_every_engine(light_chain: Path, engine: str) -> None:
+    manifest, parity = verify_bundle(light_chain, engine=engine, threads=1)
+    assert manifest.model.prior == "hed-light"
+    assert set(manifest.model.sha256) == {"scnet-small-hed", "hed-light"}
+    assert parity.prior_flip_rate is not None
+    assert parity.prior_flip_rate < 1e-3
+    assert parity.mean_abs_error < 1e-4  # around a pixel of the prior that flips, more
+    assert parity.mask_agreement > 0.999
+
+
+def test_the_light_chain_in_int8_finds_the_cracks_of_the_sample_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: ranges that ship, one graph of both nets, `run` on the film, the truth."""
+    bundle, out = tmp_path / "b", tmp_path / "run"
+    recipe = Recipe(precision="int8", model="scnet-small-hed", size_hw=(192, 288))
+    manifest = build_bundle(recipe, bundle)
+    assert manifest.quantised_convolutions == len(
+        find_ranges("scnet-small-hed", weights_of(find_card("scnet-small-hed"))).ranges
+    )
+    film, truth = SAMPLES / "pipe.mp4", read_truth(SAMPLES / "pipe_truth.npz")
+    arguments = ["run", bundle, "--source", film, "--out", out]
+    monkeypatch.setattr(sys, "argv", ["scnet-edge", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    video, found = cv2.VideoCapture(str(film)), np.zeros(3)
+    with Pipeline.open(bundle) as pipeline:
+        for expected in truth[:8]:
+            result = pipeline(video.read()[1])
+            assert result.edges is not None
+            assert 0 < (result.edges > 0.5).mean() < 0.5
+            mask = cv2.resize(result.mask.astype(np.uint8), expected.shape[::-1]) > 0
+            found += (mask & expected).sum(), mask.sum(), expected.sum()
+    assert 2 * found[0] / (found[1] + found[2]) > 0.6
 
 
 @pytest.mark.parametrize("passed", [True, False])
