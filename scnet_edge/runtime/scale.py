@@ -1,10 +1,10 @@
 """How a frame is brought to the model: whole and made to fit, or at its own scale in tiles.
 
 `native` looks at every tile, `fit` at the whole frame once, its aspect ratio kept. `auto` looks at
-the frame a third as large first, and then at the tiles in which that shows a pixel of a fifth of
-the threshold: a crack that is too faint to be called one there is still seen. Measured with
-`scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack that `native`
-finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four times smaller it lost 2 to
+the frame a third as large first, and then at the tiles in which that shows a pixel of a tenth of
+the threshold: a crack that is too faint to be called one there is still seen. Measured at
+a fifth with `scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack
+that `native` finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four times smaller it lost 2 to
 9 % of the thin cracks. What is lost is faint and thin at once: of drawn cracks 2 px wide and 25
 grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
 """
@@ -25,7 +25,7 @@ from scnet_edge.types import Frame, Map, Mask
 
 ModelScale: TypeAlias = Literal["native", "fit", "auto"]
 SHRINK = 3  # for the first look of `auto`
-WAKE_SHARE = 0.2  # of the threshold, from which on a pixel of the first look counts
+WAKE_SHARE = 0.1  # of the threshold, from which on a pixel of the first look counts
 WAKE_PX = 3  # so many of them wake a tile
 SCALES: tuple[ModelScale, ...] = ("native", "fit", "auto")
 # (H, W, 3) uint8 tiles of the model's size -> their maps (k, H, W), in the same order
