@@ -2,11 +2,11 @@
 
 `native` looks at every tile, `fit` at the whole frame once, its aspect ratio kept. `auto` looks at
 the frame a third as large first, and then at the tiles in which that shows a pixel of a tenth of
-the threshold: a crack that is too faint to be called one there is still seen. Measured at
-a fifth with `scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack
-that `native` finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four
-times smaller it lost 2 to 9 % of the thin cracks. What is lost is faint and thin at once: of drawn cracks 2 px wide and 25
-grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
+the threshold: a crack that is too faint to be called one there is still seen. Measured at a fifth
+with `scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack that
+`native` finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four times smaller it
+lost 2 to 9 % of the thin cracks. What is lost is faint and thin at once: of drawn cracks 2 px wide
+and 25 grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
 """
 
 from __future__ import annotations
