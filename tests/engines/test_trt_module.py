@@ -137,7 +137,7 @@ def test_each_thing_that_a_build_makes_is_looked_at(
     monkeypatch.setattr(trt_build, "engine_log", trt_module.engine_log)
     monkeypatch.setattr(trt_build, "_network_flags", lambda: 0)
     monkeypatch.setattr(trt_build, "exclude_quantisation", lambda *given: None)
-    monkeypatch.setattr(trt_build, "quantised_convolutions", lambda network: [])
+    monkeypatch.setattr(trt_build, "find_quantised", lambda network: [])
     with pytest.raises(EngineError, match=f"TensorRT made no {lacks}: "):
         trt_build._Attempt(tmp_path / "graph.onnx", trt_build.BuildSettings(), ())
 
