@@ -140,3 +140,10 @@ def test_a_gate_elsewhere_is_not_taken_for_one(gate_at: int) -> None:
     fold_side_maps(model)
     assert ("VariadicSplit" in kinds(model)) == (gate_at == 0)
     np.testing.assert_allclose(outputs(model, x)[0], before, rtol=0, atol=1e-5)
+
+
+def test_an_engine_of_fewer_threads_is_pinned_to_no_core(cases: Callable[[str], Any]) -> None:
+    """OpenVINO would pin it to the first cores, and so all processes to the same ones."""
+    compiled = compile_graph(cases("batch").graphs["fp32"], threads=1, cache=None)
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False

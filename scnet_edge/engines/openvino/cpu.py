@@ -179,6 +179,7 @@ def compile_graph(
         config["PERF_COUNT"] = "YES"
     if threads is not None:
         config["INFERENCE_NUM_THREADS"] = str(threads)
+        config["ENABLE_CPU_PINNING"] = "NO"  # processes would share the first core
     if cache is not None:
         config["CACHE_DIR"] = str(cache)
     try:
