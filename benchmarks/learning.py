@@ -21,6 +21,8 @@ from pathlib import Path
 
 from benchmarks.survey import compare, shows, survey_ride
 from scnet_edge.config import write_json
+from scnet_edge.machine.description import machine_name
+from scnet_edge.simulation.optics import MODES, Mode
 from scnet_edge.simulation.scene import Scene, ScenePlan
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.review import review_record
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--mode", choices=("side", "forward"), default="side")
+    parser.add_argument("--mode", choices=MODES, default="side")
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12])
     parser.add_argument("--steps", type=int, default=600)
     asked = parser.parse_args()
@@ -58,6 +60,7 @@ def main() -> None:
     plan = plan_of(asked.mode, TEST_SEED)
     result = {
         "what": "a ride inspected before and after a net learned from the review of others",
+        "machine": machine_name(),
         "date": time.strftime("%Y-%m-%d"),
         "model": asked.model,
         "mode": asked.mode,
@@ -70,11 +73,11 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def plan_of(mode: str, seed: int) -> ScenePlan:
+def plan_of(mode: Mode, seed: int) -> ScenePlan:
     """Return a ride; another seed is another pipe."""
     return ScenePlan(
         seed=seed,
-        mode=mode,  # type: ignore[arg-type]
+        mode=mode,
         metres=METRES,
         cracks=CRACKS,
         speed_mps=0.4,
