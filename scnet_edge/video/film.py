@@ -218,7 +218,7 @@ class _Reader:
         self._seams = Seams(1 / self.fps) if may_jump else None
         if container.format.name == "asf":  # it drops pictures where little moves, but not for long
             self._seams = Seams(1 / self.fps, may_restart=False, hole_s=ASF_HOLE_S)
-        self._upright: Upright[float] = Upright(find_combs=True)
+        self._upright: Upright[float] = Upright()
         self._waiting: list[tuple[float, int, Picture | Remark]] = []  # a heap, by time
         self._order = count()
         self._told_fields = False  # that there are some

@@ -66,7 +66,7 @@ def _open(camera: Camera) -> InputContainer:
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Generator[Frame | None]:
-    upright, damage, codec = Upright[None](), Damage(), stream.codec_context.name
+    upright, damage, codec = Upright[None](live=True), Damage(), stream.codec_context.name
     packets = container.demux(stream)
     while packet := _next(packets):
         now_s = time.monotonic()

@@ -28,6 +28,9 @@ INTERLACED_HEIGHTS_PX = frozenset({480, 486, 576, 1080})
 TOP, BOTTOM = "top field first", "bottom field first"
 FOUND_ORDER = {"tff": TOP, "bff": BOTTOM}  # as the filter idet says it
 TICK = Fraction(1, 1000)  # what pictures are numbered by inside a graph
+# FFmpeg's fast way from YUV to BGR rounds down: up to 3 grey levels too dark. The exact one takes
+# 2 ms more for 720x576 pixels, 12 ms for 1920x1080.
+FAST, EXACT = "bicubic", "bicubic+accurate_rnd+full_chroma_int"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +112,16 @@ class Upright(Generic[T]):
     """Makes pictures upright, in order. A graph may hold one back until the next is there.
 
     Args:
-        find_combs: Deinterlace pictures that look interlaced and are not marked so, too. It costs
-            the delay of a picture.
+        live: Of a camera, which does not wait. Else pictures that look interlaced and are not
+            marked so are deinterlaced, too, which holds one back; and colours are exact.
 
     Attributes:
         found_order: which field of such pictures was filmed first; empty before one was found.
     """
 
-    def __init__(self, *, find_combs: bool = False) -> None:
+    def __init__(self, *, live: bool = False) -> None:
         self.found_order = ""
-        self._find_combs = find_combs
+        self._live = live
         self._look: Look | None = None
         self._graph: Graph | None = None
         self._tags: dict[int, T] = {}
@@ -130,7 +133,7 @@ class Upright(Generic[T]):
             look = self._look  # the filter leaves it as it is, and needs it beside the others
         if look != self._look:
             yield from self.flush()
-            self._look, self._graph = look, _graph(look, self._find_combs)
+            self._look, self._graph = look, _graph(look, self._live)
         assert self._graph is not None
         self._tags[self._number] = tag
         frame.pts, frame.time_base = self._number, TICK
@@ -162,7 +165,7 @@ class Upright(Generic[T]):
             yield self._tags.pop(number), _apply_turn(pixels, self._look.turn)
 
 
-def _graph(look: Look, find_combs: bool) -> Graph:
+def _graph(look: Look, live: bool) -> Graph:
     """Return the filters, configured: deinterlace where needed, square pixels, BGR."""
     (height_px, width_px), (square_h, square_w) = look.size_hw, look.square_hw
     source = (
@@ -171,12 +174,12 @@ def _graph(look: Look, find_combs: bool) -> Graph:
     )
     graph = Graph()
     nodes = [graph.add("buffer", source)]
-    unmarked = find_combs and not look.interlaced and height_px in INTERLACED_HEIGHTS_PX
+    unmarked = not live and not look.interlaced and height_px in INTERLACED_HEIGHTS_PX
     if unmarked:
         nodes.append(graph.add("idet"))  # marks those that it finds
     if look.interlaced or unmarked:
         nodes.append(graph.add("bwdif", "mode=send_frame:deint=interlaced"))
-    nodes.append(graph.add("scale", f"{square_w}:{square_h}:flags=bicubic"))
+    nodes.append(graph.add("scale", f"{square_w}:{square_h}:flags={FAST if live else EXACT}"))
     nodes += [graph.add("format", "bgr24"), graph.add("buffersink")]
     graph.link_nodes(*nodes)
     graph.configure()

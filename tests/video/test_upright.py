@@ -237,17 +237,52 @@ def test_colours_are_those_that_were_filmed(
         assert far <= (9 if "565" in pixel_format else 4), (colour, middle[0])
 
 
-def test_pictures_are_ffmpeg_s_own(tmp_path: Path) -> None:
-    """`ffmpeg -i FILE -pix_fmt bgr24` gives the same numbers."""
-    path = write_film(tmp_path / "a.mp4", walls(5))
-    graph = av.filter.Graph()
-    with av.open(str(path)) as container:
-        source = graph.add_buffer(template=container.streams.video[0])
-        graph.link_nodes(source, graph.add("format", "bgr24"), graph.add("buffersink")).configure()
-        for decoded, frame in zip(container.decode(video=0), frames_of(path), strict=True):
-            graph.vpush(decoded)
-            expected = np.asarray(graph.vpull().to_ndarray())
-            assert np.abs(frame.astype(int) - expected).max() <= 1
+def bgr_by_the_standard(planes: list[int], matrix: int | None, color_range: int | None) -> Frame:
+    """Return the colour of one Y, Cb, Cr by BT.601 or BT.709, as the standards have it."""
+    red, blue = (0.2126, 0.0722) if matrix == BT709 else (0.299, 0.114)
+    y, cb, cr = planes[0] - 16.0, planes[1] - 128.0, planes[2] - 128.0
+    if color_range == FULL:
+        y += 16
+    else:
+        y, cb, cr = y * 255 / 219, cb * 255 / 224, cr * 255 / 224
+    r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
+    g = (y - red * r - blue * b) / (1 - red - blue)
+    return np.clip(np.round([b, g, r]), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p"])
+@pytest.mark.parametrize("matrix", [None, BT601, BT709])
+@pytest.mark.parametrize("color_range", [None, TV, FULL])
+def test_grey_levels_are_those_of_the_standard(
+    tmp_path: Path, pixel_format: str, matrix: int | None, color_range: int | None
+) -> None:
+    """FFmpeg's fast way rounds down: 1 grey level too dark in the mean, 3 at most."""
+    side_px, shades = 16, [(y, 128, 128) for y in range(20, 230, 7)]
+    colours = [*shades, (90, 110, 150), (150, 140, 105), (60, 128, 140), (200, 120, 128)]
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width = side_px, side_px * len(colours)
+        stream.pix_fmt = pixel_format
+        frame = av.VideoFrame(stream.width, side_px, pixel_format)
+        if matrix is not None:
+            stream.codec_context.colorspace = frame.colorspace = matrix
+        if color_range is not None:
+            stream.codec_context.color_range = frame.color_range = color_range
+        for number, plane in enumerate(frame.planes):
+            row = np.repeat([colour[number] for colour in colours], plane.width // len(colours))
+            rows = np.zeros((plane.height, plane.line_size), np.uint8)
+            rows[:, : plane.width] = row
+            plane.update(rows.tobytes())
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    [found] = frames_of(path)
+    for i, colour in enumerate(colours):
+        middle = found[4:12, side_px * i + 6 : side_px * i + 10].astype(int)
+        expected = bgr_by_the_standard(list(colour), matrix, color_range)
+        assert np.abs(middle - expected).max() <= 1, colour
+        if i < len(shades):
+            assert (middle == expected).all(), colour
 
 
 @pytest.mark.parametrize(
