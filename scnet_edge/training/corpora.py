@@ -72,7 +72,11 @@ def load_corpus(
     for kind, share in shares.items():
         if share:
             views = draw_views(
-                kind, lent, taking, np.random.default_rng([seed, ord(kind[0])]), count=corpus.views
+                kind,
+                known(lent),
+                known(taking),
+                np.random.default_rng([seed, ord(kind[0])]),
+                count=corpus.views,
             )
             images += share_out(views, share, taught=False)
             report(f"{len(views)} {kind} views, share {share:g}")
@@ -129,6 +133,11 @@ def hold_out(corpus: Corpus, unseen: Collection[str] = ()) -> Held:
 
 def _trainable(each: CorpusSet) -> list[Sample]:
     return [sample for sample in each.samples("train") if not is_twin(sample)]
+
+
+def known(images: Sequence[TrainingImage]) -> list[TrainingImage]:
+    """Return the images of which all is known: what is drawn of the others might show a crack."""
+    return [image for image in images if image.ignored is None]
 
 
 def draw_views(

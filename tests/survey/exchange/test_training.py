@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hand_made import facts, observation, picture
@@ -58,6 +59,31 @@ def test_accepted_is_crack_and_rejected_is_none(survey: Path, tmp_path: Path) ->
         assert np.array_equal(sample.read_mask(), expected & (seq % 2 == 0))
         shot = survey / "snapshots" / f"{seq:06d}.jpg"
         assert sample.image.read_bytes() == shot.read_bytes()
+
+
+def test_a_crack_of_another_frame_is_not_taught_as_none(tmp_path: Path) -> None:
+    """Its outline is known in the frame that stands for it alone."""
+    survey = tmp_path / "survey"
+    reviews = ("accepted", "rejected", "rejected", "accepted")
+    with Journal(survey, facts(), limits=SMALL) as journal:
+        for seq, review in enumerate(reviews, 1):  # the first is in view until the third's frame
+            last = 34 if seq == 1 else 10 * seq + 4
+            one = observation(seq, first_frame_id=10 * seq, last_frame_id=last, review=review)
+            record(journal, one, *picture(seq))
+        both = observation(5, first_frame_id=40, last_frame_id=54, review="accepted")
+        record(journal, both, *picture(5))  # and the fifth's crack in the fourth's frame
+    write(survey, tmp_path / "learn")
+    learnt = {
+        s.name[-6:]: s.read_truth() for s in open_dataset(f"folder:{tmp_path / 'learn'}", "all")
+    }
+    assert sorted(learnt) == ["000001", "000004", "000005"]
+    assert learnt["000001"].ignored is None
+    fourth, crack = learnt["000004"], picture(4)[1]
+    assert np.array_equal(fourth.crack, crack)
+    assert fourth.ignored is not None
+    far = cv2.distanceTransform((~crack).astype(np.uint8), cv2.DIST_C, 3) > training.AROUND_PX
+    assert far.any()
+    assert np.array_equal(fourth.ignored, far)
 
 
 def test_two_surveys_share_a_folder(survey: Path, tmp_path: Path) -> None:
