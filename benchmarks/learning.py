@@ -1,6 +1,6 @@
 """What a net learns from a review: the documented commands on simulated rides.
 
-    python -m benchmarks.learning MODEL --out FOLDER --json FILE [--steps 600] [--seeds 11 12]
+    python -m benchmarks.learning MODEL --out FOLDER --json FILE [--steps 400] [--seeds 11 12]
 
 Rides are rendered and inspected; a reviewer who knows the truth accepts the records that show a
 crack and rejects the others. `export --format training`, `train --start`, `calibrate` and `build`
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--mode", choices=MODES, default="side")
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12])
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     asked = parser.parse_args()
     out: Path = asked.out
     old, new, learn = out / "old", out / "new", out / "learn"
@@ -50,7 +50,7 @@ def main() -> None:
         scnet_edge("export", survey.folder, "--format", "training", "--out", learn)
     begun = ("--start", asked.model, "--steps", asked.steps)
     scnet_edge(
-        "train", "small-field", "--corpus", learn / "corpus.toml", *begun, "--out", out / "run"
+        "train", "small-review", "--corpus", learn / "corpus.toml", *begun, "--out", out / "run"
     )
     ranges = out / "ranges.toml"
     seen = learn / "train" / "images"

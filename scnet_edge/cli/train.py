@@ -36,9 +36,9 @@ def train(
     preset: Annotated[
         str,
         typer.Argument(
-            help="paper, modern, quarter, widened, small, small-instance, small-field, small-hed, "
-            "hed-light, tiny, tiny-instance, tiny-field, hcnn, deepcrack-liu, deepcrack-zou or "
-            "patchnet."
+            help="paper, modern, quarter, widened, small, small-instance, small-field, "
+            "small-review, small-hed, hed-light, tiny, tiny-instance, tiny-field, hcnn, "
+            "deepcrack-liu, deepcrack-zou or patchnet."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run.", show_default=False)],
@@ -78,6 +78,15 @@ def train(
     device: Device = "auto",
     workers: Workers = None,
     compiled: Compiled = False,
+    keep_start: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.99,
+            help="Share of the weights of --start in those that the run ends with. That model is "
+            "a --teacher then, too, and what is called a crack stays.",
+        ),
+    ] = None,
     fine_levels: Annotated[
         int | None,
         typer.Option(
@@ -117,6 +126,7 @@ def train(
         seed=seed,
         precision=precision_of(precision),
         validate_every=validate_every,
+        keep_start=keep_start,
         fine_levels=fine_levels,
     )
     rank, _ = join(own.device)

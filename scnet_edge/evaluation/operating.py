@@ -154,19 +154,19 @@ def quiet_point(
     )
 
 
-def best_threshold(domains: Sequence[DomainCounts]) -> BestThreshold:
-    """Return the threshold that serves all domains best.
+def best_threshold(domains: Sequence[DomainCounts], *, kept: float | None = None) -> BestThreshold:
+    """Return the threshold that serves all domains best, or with `kept` that one with its score.
 
     With one domain of cracks that is the best F1. With several, each counts once, by its F1, or by
     the share of its frames without a crack that stay without an alarm, and the mean is taken.
     """
     if len(domains) == 1 and domains[0].counts is not None and domains[0].alarmed is None:
         f1 = domains[0].counts.f1
-        best = int(np.argmax(f1))
+        best = int(np.argmax(f1)) if kept is None else round(100 * kept)
         return BestThreshold(threshold=best / 100, score=float(f1[best]), named="F1")
     scores = [d.counts.f1[AT_GRID] for d in domains if d.counts is not None]
     scores += [1 - d.alarmed for d in domains if d.alarmed is not None]
     mean = np.mean(scores, 0)
-    best = int(np.argmax(mean))
+    best = int(np.argmax(mean)) if kept is None else int(np.argmin(np.abs(np.array(GRID) - kept)))
     named = "mean of F1 and quiet frames"
     return BestThreshold(threshold=GRID[best], score=float(mean[best]), named=named)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from scnet_edge.errors import ConfigError
@@ -19,12 +19,17 @@ CHECKPOINT = "checkpoint.pt"
 
 @dataclass(slots=True)
 class Training:
-    """The state of a run: what a checkpoint holds."""
+    """The state of a run: what a checkpoint holds, and what it began from.
+
+    Attributes:
+        first: The weights before the first step, where the schedule keeps some of them.
+    """
 
     model: nn.Module
     average: AveragedModel
     optimizer: torch.optim.Optimizer
     step: int = 0
+    first: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save(path: Path, training: Training) -> None:

@@ -130,7 +130,8 @@ def begin(model: nn.Module, schedule: Schedule, on: Hardware) -> Training:
     if on.compiled:
         torch.compiler.reset()  # of a table's many models, all would count against one limit
         model.compile(dynamic=False)  # after the average was copied from it
-    return Training(model, average, optimizer)
+    first = copy.deepcopy(average.module.state_dict()) if schedule.keep_start else {}
+    return Training(model, average, optimizer, first=first)
 
 
 def make_average(schedule: Schedule) -> Callable[[Tensors, Tensors, Tensor | int], None]:
@@ -268,9 +269,16 @@ def update(training: Training, loss: Tensor, schedule: Schedule) -> None:
 
 
 def finish(training: Training, schedule: Schedule, material: Material) -> nn.Module:
-    """Return a copy of the averaged model with the norm statistics of whole images."""
+    """Return a copy of the averaged model with the norm statistics of whole images.
+
+    Where the schedule keeps some of the first weights, they are averaged once more, with those.
+    """
     model: nn.Module = copy.deepcopy(training.average.module)
     own_batch_norms(model)
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if training.first and value.is_floating_point():
+                value.lerp_(training.first[name], schedule.keep_start)
     if not (schedule.settle_norms and training.step > schedule.settled_from):
         estimate_norms(model, material)
     return model.eval()

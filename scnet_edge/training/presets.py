@@ -111,6 +111,12 @@ FIELD_SCHEDULE = dataclasses.replace(
 )
 
 
+# A few images of one place: a short, careful run, so that the net stays good at all others.
+REVIEW_SCHEDULE = dataclasses.replace(
+    FIELD_SCHEDULE, steps=400, lr=5e-4, validate_every=400, keep_start=0.5
+)
+
+
 # An HED that learns from another one: on the crops of a corpus, and no crack has a say.
 LIGHT_HED_SCHEDULE = dataclasses.replace(
     FIELD_SCHEDULE,
@@ -185,6 +191,11 @@ PRESETS = {
         about="`small-instance` for a corpus, as a robot films: how the default net is trained",
         config=edge_config(0.25, norm="instance"),
         schedule=FIELD_SCHEDULE,
+    ),
+    "small-review": Preset(
+        about="`small-field` for what a review confirmed: it keeps what `--start` could",
+        config=edge_config(0.25, norm="instance"),
+        schedule=REVIEW_SCHEDULE,
     ),
     "small-hed": Preset(
         about="`small-field` behind the light HED: frames go through both nets",

@@ -21,6 +21,7 @@ from scnet_edge.evaluation.predict import predictions, reference_run
 from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.cards import Card, CardConfig, find_card, run_card, write_card
+from scnet_edge.models.decision import Decision
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.models.weights import (
@@ -61,7 +62,8 @@ class Request:
         corpus: Many data sets, each with its share.
         mine: Cut more crops where `start` takes for a crack what is none.
         start: A model or run whose weights are gone on from.
-        teachers: Models or runs whose mean probability is learnt, too.
+        teachers: Models or runs whose mean probability is learnt, too; of a schedule that keeps
+            some of `start`, that one where no other is named.
         on: What it computes on.
     """
 
@@ -109,6 +111,10 @@ def request(
         how = preset.schedule.augmentation
         given["augmentation"] = dataclasses.replace(how, scale=corpus.scale)
     schedule = dataclasses.replace(preset.schedule, **given)
+    if schedule.keep_start:
+        if start is None:
+            raise ConfigError(f"{name} keeps some of the weights of --start; give it")
+        teachers = teachers or (start,)
     return Request(
         name=name,
         preset=dataclasses.replace(preset, schedule=schedule),
@@ -261,10 +267,14 @@ def _validate(
     prior = hed if wanted.preset.takes_prior else None
     run = reference_run(averaged.eval(), prior, device=wanted.on.device)
     maps = {domain: list(predictions(run, samples)) for domain, samples in held.items()}
-    best = best_threshold([domain_counts(pairs) for pairs in maps.values()])
+    kept = _kept_decision(wanted)
+    best = best_threshold(
+        [domain_counts(pairs) for pairs in maps.values()], kept=kept.threshold if kept else None
+    )
+    decision = kept or Decision(threshold=best.threshold)
     note({"step": step, "f1": best.score, "threshold": best.threshold})
     _draw(step, next(iter(maps.values())), out)
-    write_card(run_card(out), measure_card(_card(step, best.threshold, wanted, out), weights))
+    write_card(run_card(out), measure_card(_card(step, decision, wanted, out), weights))
     return (
         f"step {step}: {best.named} {best.score:.4f} on {sum(map(len, held.values()))} held-out "
         f"images at {best.threshold:.2f}"
@@ -278,7 +288,7 @@ def _validate_hed(
     frames = [sample.read_frame() for samples in held.values() for sample in samples]
     f1 = agreement(averaged.eval(), teacher.map_of, frames)
     note({"step": step, "f1": f1, "threshold": EDGE_THRESHOLD})
-    card = _card(step, EDGE_THRESHOLD, wanted, out)
+    card = _card(step, Decision(threshold=EDGE_THRESHOLD), wanted, out)
     write_card(run_card(out), measure_card(card, run_card(out).with_suffix(".safetensors")))
     return f"step {step}: F1 {f1:.4f} against the edges of {wanted.preset.prior}, held-out images"
 
@@ -291,7 +301,13 @@ def _draw(step: int, maps: list[tuple[Sample, Map]], out: Path) -> None:
         write_image(out / run_folder.PICTURES / f"{step:06}-{sample.name}.jpg", drawn)
 
 
-def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
+def _kept_decision(wanted: Request) -> Decision | None:
+    """Return what is called a crack by the model whose weights are kept in part, if any are."""
+    keeps = wanted.preset.schedule.keep_start > 0
+    return find_card(wanted.start).decision if wanted.start and keeps else None
+
+
+def _card(step: int, decision: Decision, wanted: Request, out: Path) -> Card:
     """Return the card; hash, parameters and GMAC are filled in from the weight file."""
     config, name = wanted.preset.config, run_card(out).stem
     begun = f", begun from {wanted.start}" if wanted.start else ""
@@ -308,7 +324,8 @@ def _card(step: int, threshold: float, wanted: Request, out: Path) -> Card:
         config=None if config is None else _card_config(config),
         prior=wanted.preset.prior if wanted.preset.takes_prior else None,
         hed_width=wanted.preset.hed_width,
-        threshold=threshold,
+        threshold=decision.threshold,
+        seed=decision.seed,
         data=", ".join(_name_material(wanted)) + ", training split",
         data_licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",
         licence=wanted.corpus.licence if wanted.corpus else "that of the data sets named",

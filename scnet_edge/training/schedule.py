@@ -37,6 +37,9 @@ class Schedule:
     fine_levels: int | None = None  # only so many levels learn, the finest; None: all
     focal_weight: float = 10.0  # of the losses of pixels, against that of regions
     distil_weight: float = 2.0  # of cross-entropy with a teacher's probability, where there is one
+    # Share of the weights that a run starts from in those it ends with. Their mean does well on the
+    # old images and on the new ones (Wortsman 2022, Robust fine-tuning of zero-shot models).
+    keep_start: float = 0.0
     head_bias: float = -2.0  # cracks are rare: start from a low probability
     pipe_share: float = 0.0  # of crops from drawn pipe walls, whose joints are no cracks
     precision: Precision = "fp32"
@@ -51,6 +54,8 @@ class Schedule:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.fine_levels is not None and self.fine_levels < 1:
             raise ConfigError(f"fine_levels must be at least 1, got {self.fine_levels}")
+        if not 0 <= self.keep_start < 1:
+            raise ConfigError(f"keep_start goes from 0 to below 1, got {self.keep_start:g}")
         if self.settle_norms and self.rate != "stable":
             raise ConfigError("settle_norms begins with the fall of a stable rate; set rate too")
 

@@ -157,6 +157,10 @@ def test_the_threshold_serves_cracks_and_quiet_frames(tmp_path: Path) -> None:
     assert best.score == 1
     assert best_threshold([cracks]).named == "F1"
     assert best_threshold([cracks]).threshold == pytest.approx(0.02)  # the lowest of the best
+    kept = best_threshold([cracks, sound], kept=0.38)
+    assert kept.threshold == pytest.approx(0.38)
+    assert kept.score == 0.5  # no sound frame is quiet there
+    assert best_threshold([cracks], kept=0.38).threshold == pytest.approx(0.38)
 
 
 def test_masks_without_any_crack_are_quiet_frames(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ NOTHING_ADDED = {
     "ema_decay": 0.0,
     "pipe_share": 0.0,
     "fine_levels": None,
+    "keep_start": 0.0,
     "precision": "fp32",
 }
 WITHOUT_EFFECT = {"decay_share", "distil_weight", "checkpoint_every", "validate_every", "seed"}
