@@ -2,9 +2,10 @@
 
 A joint is a ring: lines straight around the pipe at one chainage that together go around half of
 it, or three of them a third. Roots hang out of a joint: three short pieces or more that begin at
-one chainage, or end there, and what is short and begins at a ring. A water line runs straight along
-the pipe at one clock position, for metres. What the net is very sure of stays a crack: cracks can
-go around a pipe, too.
+one chainage, or end there, and what is short and begins at a ring. Where records come back at one
+distance, joints are there, too, and what is short along the pipe there is of one. A water line runs
+straight along the pipe at one clock position, for metres. What the net is very sure of stays a
+crack: cracks can go around a pipe, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal
 
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.folder import Survey
+from scnet_edge.survey.joint_spacing import distances_to_joints_m
 
 MIN_CONFIDENCE = 0.7  # mean probability over a crack; on simulated rides every true crack has more
 REASONS = {
@@ -30,6 +32,7 @@ Structure = Literal["joint", "roots", "water_line"]
 SURE = 0.8  # confidence from which a record stays a crack
 _STRAIGHT_MM, _STRAIGHT_SHARE = 12.0, 0.06  # off a line: so much, or this share of its length
 _ONE_CHAINAGE_M = 0.015  # between neighbours of one ring
+_JOINT_M = 0.03  # that a line around the pipe may lie off a joint
 _ROOT_M, _ROOTS = 0.1, 3  # how far a root reaches along the pipe; so many tell a joint
 _RING_SHARE, _RING_SHARE_OF_MANY, _MANY = 0.5, 0.35, 3  # of the clock; of so many pieces
 _ONE_CLOCK_H = 0.1  # between neighbours of one water line
@@ -90,6 +93,8 @@ def find_structures(observations: Iterable[Observation]) -> dict[int, Structure]
                 found |= dict.fromkeys((o.seq for o in ring), "joint")
         for one in _roots(here, [o for o in here if o.seq in found]):
             found.setdefault(one.seq, "roots")
+        for one in _at_even_distances(here):
+            found.setdefault(one.seq, "joint" if one.kind == "circumferential" else "roots")
         for line in _groups(filter(_straight_along, here), _clock_h, _ONE_CLOCK_H):
             spans = [(_start_m(o), _end_m(o)) for o in line]
             length_m = max(end for _, end in spans) - min(start for start, _ in spans)
@@ -119,6 +124,17 @@ def _roots(here: Sequence[Observation], ring: Sequence[Observation]) -> list[Obs
             elif at_ring:
                 roots.append(one)
     return roots
+
+
+def _at_even_distances(here: Sequence[Observation]) -> list[Observation]:
+    """Return what is short along the pipe and lies where pipes of one length meet."""
+    short = [o for o in here if _reach_m(o) <= _ROOT_M]
+    distances_m = distances_to_joints_m([_chainage_m(o) for o in short])
+    return [
+        one
+        for one, distance_m in zip(short, distances_m, strict=True)
+        if distance_m <= (_JOINT_M if one.kind == "circumferential" else _ROOT_M)
+    ]
 
 
 def _straight_along(one: Observation) -> bool:
