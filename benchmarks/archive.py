@@ -112,8 +112,10 @@ def measure_kills(asked: Asked) -> dict[str, Any]:
     calm, disturbed, kills = asked.work / "calm", asked.work / "killed", list[float]()
     for folder in (calm, disturbed):
         shutil.rmtree(folder, ignore_errors=True)
-    calm_s = _run(asked, manifest, calm, workers=2)
-    killed_s = _run(asked, manifest, disturbed, workers=2, kills=kills)
+    done_s, start_s = list[float](), time.monotonic()
+    calm_s = _run(asked, manifest, calm, workers=2, done_s=done_s)
+    apart_s = done_s[0] - start_s  # a worker starts and does a film: as often as that one is killed
+    killed_s = _run(asked, manifest, disturbed, workers=2, kills=kills, apart_s=apart_s)
     one, other = _hash_files(calm), _hash_files(disturbed)
     return {
         "status": status_of(calm)[0],
@@ -205,11 +207,13 @@ def _run(
     workers: int,
     crew: Crew = "processes",
     kills: list[float] | None = None,
+    apart_s: float = 0.0,
     done_s: list[float] | None = None,
 ) -> float:
     """Inspect all films and return the seconds it took; kill random workers on the way.
 
-    `done_s` takes the time at which each film was done, `kills` that of each kill.
+    `done_s` takes the time at which each film was done, `kills` that of each kill, `apart_s` apart
+    on the mean.
     """
     job = Job(
         root=str(read_manifest(manifest).root),
@@ -218,7 +222,7 @@ def _run(
         threads=1,
     )
     ended, start_s = threading.Event(), time.monotonic()
-    killer = threading.Thread(target=_kill, args=(kills, asked.kills, ended))
+    killer = threading.Thread(target=_kill, args=(kills, asked.kills, apart_s, ended))
     if kills is not None:
         killer.start()
 
@@ -233,9 +237,9 @@ def _run(
     return round(time.monotonic() - start_s, 1)
 
 
-def _kill(kills: list[float], most: int, ended: threading.Event) -> None:
+def _kill(kills: list[float], most: int, apart_s: float, ended: threading.Event) -> None:
     chance = random.Random(2)
-    while len(kills) < most and not ended.wait(chance.uniform(1.0, 6.0)):
+    while len(kills) < most and not ended.wait(chance.uniform(0.2, 1.8) * apart_s):
         tasks = Path("/proc/self/task").iterdir()
         children = [pid for task in tasks for pid in (task / "children").read_text().split()]
         if children:

@@ -2,6 +2,8 @@
 
 A film whose worker died is given to another, which goes on where the last commit was. One that
 takes its worker with it every time, such as a file that crashes the decoder, is marked as failed.
+A worker that dies as it starts is replaced; after some in a row, one more for each film that gets
+done. Only where none is at a film, and many die in a row, is the machine at fault.
 What a worker is, a process here or an actor on a cluster, is for its crew to say.
 """
 
@@ -20,7 +22,8 @@ from scnet_edge.survey.folder import read_survey
 
 READY: Literal["ready"] = "ready"
 STARTING = ("", 0)
-STARTS = 20  # that may die in a row before one is ready
+STARTS = 20  # that may die in a row, with no worker at a film
+TRIES = 3  # starts that may die in a row, until the next waits for a film that gets done
 DEATHS = 4  # without any progress in between, until a film is given up
 Answer: TypeAlias = Done | ScnetEdgeError | OSError | Literal["ready"] | None
 Deaths: TypeAlias = Counter[tuple[str, int]]
@@ -89,27 +92,33 @@ def work(
         stop: set it to end soon; films at hand go on another time.
 
     Raises:
-        ScnetEdgeError: the bundle or its engine cannot be used; films that are done stay done.
+        ScnetEdgeError: the bundle or its engine cannot be used, or no worker lives until it is
+            ready; films that are done stay done.
         OSError: the disk is full or refuses.
     """
     waiting, at_work, deaths = deque(films), list[AnyWorker](), Deaths()
     try:
-        while (waiting or any(w.film for w in at_work)) and not stop.is_set():
+        while (waiting or _is_at_a_film(at_work)) and not stop.is_set():
             for worker in at_work:
                 if worker.ready and waiting:
                     worker.give(waiting.popleft())
             wanted = len(waiting) + sum(worker.film is not None for worker in at_work)
-            while len(at_work) < min(workers, wanted):
+            while len(at_work) < min(workers, wanted) and _may_start(at_work, deaths):
                 at_work.append(crew.start())
             for worker in crew.wait(at_work):
                 film, answer = worker.film, worker.answer()
                 if isinstance(answer, Exception):
                     raise answer
-                if answer == READY:
+                if answer is not None:
                     deaths[STARTING] = 0
-                if answer is None:
+                else:
                     at_work.remove(worker)
                     answer = count_death(film, worker, archive, deaths)
+                    if deaths[STARTING] >= STARTS and not _is_at_a_film(at_work):
+                        ending = worker.ending()
+                        raise EngineError(
+                            f"{STARTS} workers in a row died as they started ({ending})"
+                        )
                     if answer is None and film is not None:
                         waiting.appendleft(film)
                 if isinstance(answer, Done) and film is not None:
@@ -122,18 +131,20 @@ def work(
             worker.join()
 
 
+def _is_at_a_film(workers: Iterable[FilmWorker]) -> bool:
+    return any(worker.film is not None for worker in workers)
+
+
+def _may_start(workers: Iterable[FilmWorker], deaths: Deaths) -> bool:
+    return deaths[STARTING] < TRIES or not _is_at_a_film(workers)
+
+
 def count_death(
     film: ManifestRow | None, worker: FilmWorker, archive: Path, deaths: Deaths
 ) -> Done | None:
-    """Count a death; return that the film has failed if that is what its workers die of.
-
-    Raises:
-        EngineError: no worker lives until it is ready.
-    """
+    """Count a death; return that the film has failed if that is what its workers die of."""
     reached = STARTING if film is None else (film.film_id, _frames(archive, film))
     deaths[reached] += 1
-    if film is None and deaths[reached] >= STARTS:
-        raise EngineError(f"{STARTS} workers in a row died as they started ({worker.ending()})")
     if film is None or deaths[reached] < DEATHS:
         return None
     reason = f"{film.path}: its worker died {DEATHS} times ({worker.ending()}); convert the film"

@@ -281,3 +281,71 @@ def test_a_pipe_without_a_name_is_called_by_its_nodes(tmp_path: Path) -> None:
     assert (found.pipe, found.date, found.length_m) == ("A1-A2", "2014-04-22", 35.12)
     assert (found.diameter_mm, found.conditions[0].distance_m) == (300.0, 9.8)
     assert all(map(is_film, found.films))
+
+
+def test_isybau_reads_laterals_and_the_film_of_each_direction_and_tape(tmp_path: Path) -> None:
+    """As the published examples have it: time codes of a tape, and one film for each way."""
+
+    def film(name: str, pipe: str, way: str, first_frame: int) -> str:
+        return (
+            f"<Film><Filmname>{name}</Filmname><Frame><fps>25</fps></Frame>"
+            f"<Offsets><Offset><TcFrameNr>{first_frame}</TcFrameNr><MPEGFrameNr>0</MPEGFrameNr>"
+            f"</Offset></Offsets><FilmObjekte><FilmObjekt><Objektbezeichnung>{pipe}"
+            f"</Objektbezeichnung><Inspektionsrichtung>{way}</Inspektionsrichtung>"
+            "</FilmObjekt></FilmObjekte></Film>"
+        )
+
+    def run(way: str, *codes: str) -> str:
+        states = "".join(
+            f"<RZustand><Station>1.00</Station><Timecode>{code}</Timecode>"
+            "<InspektionsKode>BAB</InspektionsKode></RZustand>"
+            for code in codes
+        )
+        return (
+            f"<OptischeInspektion><Rohrleitung><Inspektionsrichtung>{way}</Inspektionsrichtung>"
+            f"<Inspektionsdaten>{states}</Inspektionsdaten></Rohrleitung></OptischeInspektion>"
+        )
+
+    def plant(name: str, kind: int, *runs: str) -> str:
+        return (
+            f"<InspizierteAbwassertechnischeAnlage><Objektbezeichnung>{name}</Objektbezeichnung>"
+            f"<Anlagentyp>{kind}</Anlagentyp>{''.join(runs)}</InspizierteAbwassertechnischeAnlage>"
+        )
+
+    (tmp_path / "tape.xml").write_text(
+        "<Identifikation><Datenkollektive><Zustandsdatenkollektiv>"
+        + plant("P", 1, run("O", "00000100", "00011505"), run("U", "00020000"))
+        + plant("L", 2, run("U", "02020500", "02000000"))
+        + plant("M", 3, run("O"))
+        + "<Filme>"
+        + film("down.mpg", "P", "O", 0)
+        + film("up.mpg", "P", "U", 0)
+        + film("lateral.mpg", "L", "U", 25 * 7322)  # 02:02:02 of the tape
+        + "</Filme></Zustandsdatenkollektiv></Datenkollektive></Identifikation>",
+        encoding="utf-8",
+    )
+    found = read_inspections(tmp_path / "tape.xml") or []
+    assert [(one.pipe, one.films) for one in found] == [
+        ("P", ("down.mpg",)),
+        ("P", ("up.mpg",)),
+        ("L", ("lateral.mpg",)),
+    ]
+    seconds = [[condition.film_s for condition in one.conditions] for one in found]
+    assert seconds == [[1.0, 75.0], [120.0], [3.0, None]]  # before the film: of another one
+
+
+def test_stretches_of_one_number_are_told_apart_by_their_codes(tmp_path: Path) -> None:
+    """As in a published example of ISYBAU XML: a crack and a hole along it, both number 1."""
+    states = "".join(
+        f"<HZ><HZ001>{metres}</HZ001><HZ002>{code}</HZ002><HZ005>{mark}1</HZ005></HZ>"
+        for metres, code, mark in [
+            (9, "BAB", "A"),
+            (9, "BAO", "A"),
+            (10, "BAB", "B"),
+            (11, "BAO", "B"),
+        ]
+    )
+    path = tmp_path / "two.xml"
+    path.write_text(f"<DATA><HG><HI>{states}</HI></HG></DATA>", encoding="utf-8")
+    ends = [(one.code, one.distance_m, one.end_m) for one in only(path).conditions]
+    assert ends == [("BAB", 9.0, 10.0), ("BAO", 9.0, 11.0)]

@@ -166,13 +166,76 @@ def test_a_film_that_always_takes_its_worker_with_it_is_given_up(
     assert lost is not None
     assert (lost.state, lost.film) == ("failed", film.film_id)
     assert "4 times (signal 11)" in lost.reason
-    deaths[workers.STARTING] = workers.STARTS - 1
-    with pytest.raises(EngineError, match="as they started"):
-        workers.count_death(None, worker, tmp_path, deaths)
 
 
 class Dead:
     returncode = -11
+
+
+class ToldWorker:
+    """A worker that answers what it is told to: `ready`, a film that is done, or death."""
+
+    def __init__(self, lives: bool) -> None:
+        self.lives, self.film, self.ready = lives, None, False
+
+    def give(self, film: ManifestRow) -> None:
+        self.film, self.ready = film, False
+
+    def answer(self) -> workers.Answer:
+        if not self.lives:
+            return None
+        film, self.film, self.ready = self.film, None, True
+        if film is None:
+            return workers.READY
+        return Done(film=film.film_id, path=film.path, state="inspected")
+
+    def ending(self) -> str:
+        return "signal 9"
+
+    def end(self) -> None:
+        pass
+
+    def join(self) -> None:
+        pass
+
+
+class UnluckyCrew:
+    """Starts workers of which only some live; those at a film take long."""
+
+    def __init__(self, living: set[int]) -> None:
+        self.living, self.started, self.waits = living, 0, 0
+
+    def start(self) -> ToldWorker:
+        self.started += 1
+        return ToldWorker(self.started in self.living)
+
+    def wait(self, at_work: list[ToldWorker]) -> list[ToldWorker]:
+        self.waits += 1
+        starting = [worker for worker in at_work if worker.film is None]
+        return starting if starting and self.waits % 60 else list(at_work)
+
+
+def work_on(films: Path, out: Path, crew: UnluckyCrew) -> list[Done]:
+    done: list[Done] = []
+    rows, never = scan(films).films, threading.Event()
+    workers.work(rows, out, crew, workers=2, report=done.append, stop=never)
+    return done
+
+
+def test_starts_that_die_end_no_run_in_which_films_get_done(films: Path, tmp_path: Path) -> None:
+    crew = UnluckyCrew({1})
+    done = work_on(films, tmp_path, crew)
+    assert {film.state for film in done} == {"inspected"}
+    assert len(done) == len(scan(films).films)
+    assert crew.started <= 1 + len(done) * workers.TRIES  # and they burn no core
+
+
+def test_starts_that_all_die_end_a_run(films: Path, tmp_path: Path) -> None:
+    crew = UnluckyCrew(set())
+    with pytest.raises(EngineError, match=r"20 workers in a row died as they started \(signal 9\)"):
+        work_on(films, tmp_path, crew)
+    late = UnluckyCrew({workers.STARTS - 2})
+    assert len(work_on(films, tmp_path / "late", late)) == len(scan(films).films)
 
 
 def test_a_bundle_that_does_not_open_ends_the_run_in_one_line(

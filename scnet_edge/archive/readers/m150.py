@@ -44,7 +44,7 @@ def _of_pipe(pipe: Element) -> Iterator[CodedInspection]:
             date=iso_date(text_at(inspection, "HI104")),
             diameter_mm=positive(text_at(pipe, "HG307")) or positive(text_at(pipe, "HG306")),
             material=text_at(pipe, "HG304"),
-            length_m=positive(text_at(pipe, "HG314")) or positive(text_at(pipe, "HG310")),
+            length_m=positive(text_at(pipe, "HG310")),  # HG314 is that of one piece of pipe
             operator=text_at(inspection, "HI112"),
             films=(film,) if film else (),
             conditions=join_stretches(map(_condition, all_of(inspection, "HZ"))),

@@ -150,14 +150,16 @@ def join_stretches(marked: Iterable[tuple[Condition, str, str]]) -> tuple[Condit
     """Return conditions, the start and the end of a continuous one made one.
 
     Args:
-        marked: each condition, with `start`, `end` or nothing, and the stretch it belongs to.
+        marked: each condition, with `start`, `end` or nothing, and the stretch it belongs to. Of
+            one stretch the main code is the same: some number those of each code from 1 on.
 
     Raises:
         InputError: more lines than any inspection has.
     """
     joined: list[Condition] = []
-    begun: dict[str, int] = {}
-    for condition, mark, stretch in marked:
+    begun: dict[tuple[str, str], int] = {}
+    for condition, mark, number in marked:
+        stretch = (condition.code.partition(" ")[0], number)
         at = begun.pop(stretch, None) if mark == "end" else None
         if at is not None:
             joined[at] = replace(joined[at], end_m=condition.distance_m)

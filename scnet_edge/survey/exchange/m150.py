@@ -56,7 +56,7 @@ def _pipe(survey: Survey, states: Tree) -> Tree:
         ("HG305", CIRCULAR if size else None),
         ("HG306", size),
         ("HG307", size),
-        ("HG314", None if length_m is None else f"{length_m:.2f}"),
+        ("HG310", None if length_m is None else f"{length_m:.2f}"),
         ("HI", inspection),
     ]
 

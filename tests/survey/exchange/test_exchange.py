@@ -283,6 +283,7 @@ def test_m150_xml_is_what_qkan_looks_for(survey: Survey, tmp_path: Path) -> None
         "300",
     )
     assert pipe.findtext("HG102") == "Wehrstraße"
+    assert (pipe.findtext("HG310"), pipe.findtext("HG314")) == ("25.00", None)  # of the pipe
     assert (pipe.findtext("HI/HI101"), pipe.findtext("HI/HI116")) == ("I", "pipe.mp4")
     names = ("HZ001", "HZ002", "HZ014", "HZ015", "HZ005")
     read = [tuple(state.findtext(n, "") for n in names) for state in pipe.findall("HI/HZ")]
