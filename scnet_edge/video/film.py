@@ -50,6 +50,7 @@ NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "da
 # A damaged JPEG is an error, and no picture with a torn end. HEVC may hold a checksum of pictures.
 STRICT = {"mjpeg": {"err_detect": "explode"}, "hevc": {"err_detect": "crccheck"}}
 RESTARTING = 0x0200  # AVFMT_TS_DISCONT
+COUNTED = frozenset({"mxf"})  # formats without times: how much a hole took is not known
 OPTIONS = {"protocol_whitelist": "file", "analyzeduration": "20000000", "probesize": "50000000"}
 
 
@@ -224,6 +225,7 @@ class _Reader:
         self._told_fields = False  # that there are some
         self._damage = Damage()
         self._timed = self._timeless = False  # some had a time; and it is unknown behind a hole
+        self._lost_count = False  # of the pictures, by which alone they have a time
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
         self._torn_before = False  # that one is marked as torn
@@ -248,6 +250,9 @@ class _Reader:
             for packet in self._packets():
                 if self._ends.skips(packet):
                     self._note_hole()
+                    self._lost_count |= self._container.format.name in COUNTED
+                if self._ends.is_counted(packet):
+                    packet.pts = packet.dts = None
                 self._note_end(packet)
                 if packet.stream_index == self._stream.index and packet.stream is self._stream:
                     yield from self._decode(packet)
@@ -313,7 +318,7 @@ class _Reader:
         stated_s = _seconds(frame.dts if self._index else frame.pts, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
         if stated_s is not None:
-            self._timed, self._timeless = True, False
+            self._timed, self._timeless = True, self._lost_count
         if self._damage.touches(frame, about_s) or self._timeless:
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return

@@ -18,6 +18,8 @@ BLOCKS, BLOCK_HEAD_BYTES = (b"\xa3", b"\xa1"), 4  # of Matroska
 # First bytes of what may follow one; zeros are a lost sector, nothing is the file's end.
 ELEMENTS = (b"", *(bytes([i]) for i in bytes.fromhex("a3a01f1cecbf121a9bfb75faa41019161115ab8f00")))
 MXF_KEY = bytes.fromhex("060e2b34")
+RM_HEAD_BYTES = range(15, 28)  # of a RealMedia packet, before what FFmpeg gives
+RM_VERSIONS = (b"\0\0", b"\0\1")
 
 
 class PacketEnds:
@@ -32,6 +34,7 @@ class PacketEnds:
         self._format = format
         self._file = path.open("rb")
         self._end: int | None = None  # of the packet before
+        self._behind_hole: int | None = None  # a packet's place
 
     def close(self) -> None:
         """Close the file."""
@@ -39,14 +42,27 @@ class PacketEnds:
 
     def skips(self, packet: Packet[Stream]) -> bool:
         """Take the next packet; return whether bytes before it could not be read."""
+        if self._format == "rm" and packet.stream.type != "video":
+            return False  # sound is put together anew, and has no place
         before, at = self._end, packet.pos
         self._end = None if at is None else at + packet.size
         if at is None:
             return False
-        if self._format == "mxf":
-            self._end = self._part_end(at)
-            return before is not None and not self._parts_lie_between(before, at)
+        if self._format in ("mxf", "ogg", "rm"):
+            start = self._rm_start(packet) if self._format == "rm" else at
+            self._end = self._part_end(at) if self._format == "mxf" else start
+            if before is None or start is None or self._parts_lie_between(before, start):
+                return False
+            self._behind_hole = at
+            return True
         return self._format in SEAMLESS and before is not None and at - before > SEAM_BYTES
+
+    def is_counted(self, packet: Packet[Stream]) -> bool:
+        """Return whether FFmpeg has counted on to a packet's time, over a hole.
+
+        A page of Ogg has one time, at its end.
+        """
+        return self._format == "ogg" and packet.pos is not None and packet.pos == self._behind_hole
 
     def is_torn(self, packet: Packet[Stream]) -> bool:
         """Return whether nothing that could be a packet follows one, nor the file's end.
@@ -59,6 +75,10 @@ class PacketEnds:
             return not self._chunk_follows(packet.pos, packet.size)
         if self._format == "matroska,webm":
             return not self._element_follows(packet.pos, packet.size)
+        if self._format == "rm":
+            start = self._rm_start(packet)
+            end = None if start is None else self._part_end(start)
+            return end is not None and self._read(end, 2) not in (*RM_VERSIONS, b"IN", b"")
         end = self._part_end(packet.pos) if self._format == "mxf" else None
         return end is not None and self._read(end, 4) not in (MXF_KEY, b"")
 
@@ -77,7 +97,15 @@ class PacketEnds:
         return True  # one of several packets of a block, or a compressed one
 
     def _part_end(self, at: int) -> int | None:
-        """Return where a part of an MXF ends; None where none begins."""
+        """Return where a part of the file ends; None where none begins."""
+        if self._format == "ogg":
+            head = self._read(at, 27)
+            sizes = self._read(at + 27, head[26]) if len(head) == 27 else b""
+            return at + 27 + len(sizes) + sum(sizes) if head.startswith(b"OggS") else None
+        if self._format == "rm":
+            head = self._read(at, 4)  # version, length
+            length = int.from_bytes(head[2:], "big")
+            return at + length if head[:2] in RM_VERSIONS and length else None
         head = self._read(at, 25)
         if len(head) < 17 or not head.startswith(MXF_KEY):
             return None
@@ -85,7 +113,19 @@ class PacketEnds:
         length = int.from_bytes(head[17 : 17 + count], "big") if count else head[16]
         return at + 17 + count + length
 
+    def _rm_start(self, packet: Packet[Stream]) -> int | None:
+        """Return where the packet of the file begins that holds a picture; None if unclear."""
+        if packet.pos is None or packet.dts is None:
+            return None
+        for back in RM_HEAD_BYTES:
+            head = self._read(max(0, packet.pos - back), 10)  # version, length, stream, ms
+            if head[:2] in RM_VERSIONS and int.from_bytes(head[6:], "big") == packet.dts:
+                return packet.pos - back
+        return None
+
     def _parts_lie_between(self, at: int, end: int) -> bool:
+        if self._format == "ogg" and at > end:  # another stream's page, which FFmpeg kept
+            return True
         while at < end:
             part_end = self._part_end(at)
             if part_end is None:
