@@ -11,6 +11,8 @@ _SLACK_M = 0.05  # what an encoder may slip or bounce between two readings
 _MOVING_M = 0.002  # less between a second ago and now is an encoder's flicker
 _SOON_S = 1.0  # how long the last reading is still believed
 KEPT = 20_000  # readings of a live odometer; minutes at any usual rate
+_FUTURE_S = 60.0  # by which one stamp before all others is wrong
+FURTHEST_M = 1e6  # no pipe is longer; what says more is no reading
 
 
 class Pose(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +76,14 @@ class Readings:
         self._pending: tuple[str, ...] = ()
 
     def add(self, t_s: float, chainage_m: float, roll_deg: float | None = None) -> None:
-        """Add a reading; one that is not a number, or older than the last, only leaves a flag."""
-        if not (math.isfinite(t_s) and math.isfinite(chainage_m)):
+        """Add a reading; one that is no place in a pipe, or older than the last, leaves a flag."""
+        if not (math.isfinite(t_s) and abs(chainage_m) <= FURTHEST_M):
             self._pending = ("odometry_nan",)
             return
         if roll_deg is not None and not math.isfinite(roll_deg):
             roll_deg = None
+        if len(self._kept) > 1 and self._kept[-2].t_s < t_s < self._kept[-1].t_s - _FUTURE_S:
+            del self._kept[-1]  # its stamp was of the future
         last = self._kept[-1] if self._kept else None
         if last is not None and t_s <= last.t_s:
             return

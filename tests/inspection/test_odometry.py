@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from scnet_edge.errors import ConfigError
 from scnet_edge.inspection import live_odometry
-from scnet_edge.inspection.live_odometry import parse_line
+from scnet_edge.inspection.live_odometry import LiveOdometry, lines_of_udp, parse_line
 from scnet_edge.inspection.odometry import Odometry, moves, open_odometry
 from scnet_edge.inspection.readings import KEPT, Pose, Readings
 from scnet_edge.inspection.setup import Setup
@@ -156,6 +158,57 @@ def test_datagrams_are_readings() -> None:
         driving = moves(odometry, frame_at(0.0))
     assert pose.chainage_m == pytest.approx(1.26)
     assert (silent, standing, driving) == (None, False, True)
+
+
+def test_a_flood_of_datagrams_is_one_reading_at_a_time() -> None:
+    """What lies in the socket is of one time, the newest counts, and none of it waits there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        lines_of_udp(f"udp://127.0.0.1:{port}") as receive,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot,
+    ):
+        for i in range(50):
+            robot.sendto(b"" if i % 2 else b"%d\n%d.5" % (i, i), ("127.0.0.1", port))
+        lines = receive(1.0)
+        assert receive(0.0) == []
+    assert (len(lines), lines[-1]) == (50, b"48.5")
+
+    came = [[b"%d" % i for i in range(100_000)], [b"7"]]
+
+    class Counted(Readings):
+        added = 0
+
+        def add(self, t_s: float, chainage_m: float, roll_deg: float | None = None) -> None:
+            self.added += 1
+            super().add(t_s, chainage_m, roll_deg)
+            if chainage_m == 7:
+                done.set()
+
+    readings, done = Counted(max_speed_mps=1.0, sigma_share=0.01), Event()
+    with LiveOdometry(lambda wait_s: came.pop(0) if came else [], readings):
+        assert done.wait(30)
+    assert readings.added == 2
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e7, math.inf, math.nan])
+def test_what_is_no_place_in_a_pipe_is_no_reading(value: float) -> None:
+    readings = Readings(max_speed_mps=1.0, sigma_share=0.01)
+    for i, chainage_m in enumerate([1.0, value, 1.2]):
+        readings.add(float(i), chainage_m)
+    poses = [readings.at(t_s) for t_s in (1.0, 2.0)]
+    assert [pose.chainage_m for pose in poses] == [1.0, 1.2]
+    assert [pose.flags for pose in poses] == [("odometry_nan",)] * 2
+
+
+def test_a_stamp_of_the_future_is_left_out_once_the_next_comes() -> None:
+    readings = Readings(max_speed_mps=1.0, sigma_share=0.01)
+    for t_s, chainage_m in [(0, 0.0), (1, 0.5), (1e300, 0.5), (2, 1.0), (3, 1.5), (-9, 7.0)]:
+        readings.add(float(t_s), chainage_m)
+    poses = [readings.at(t_s) for t_s in (1.5, 2.5)]
+    assert [pose.chainage_m for pose in poses] == pytest.approx([0.75, 1.25])
+    assert {pose.segment for pose in poses} == {0}
 
 
 def test_a_serial_line_is_read_by_the_line() -> None:
