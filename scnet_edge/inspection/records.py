@@ -79,6 +79,7 @@ class Observation(CrackOnWall, frozen=True, kw_only=True, forbid_unknown_fields=
         width_profile_mm: (position along the crack in mm, width in mm), for the report's plot.
         flags: what weakens the record, by reason: `no_scale`, `no_roll`, `no_odometry`,
             `visual_odometry`, `odometry_jump`, `odometry_reset`, `odometry_nan`, `odometry_lost`,
+            `odometry_disagrees` (it moved and the picture did not, or the other way round),
             `clock_unsynced`, `degraded`, `edge_of_view`, `short` (less than 5 % of the frame's
             diagonal), `seen_once` (in one frame, although two later ones had its place in view),
             `before_start` (it lies before 0 m, or begins there, and is given from 0 m on).

@@ -13,6 +13,7 @@ from scnet_edge.errors import Incomplete
 from scnet_edge.events import Event
 from scnet_edge.inspection.geometry import geometry_of
 from scnet_edge.inspection.localization import place
+from scnet_edge.inspection.motion_watch import DISAGREES, MotionWatch
 from scnet_edge.inspection.odometry import Odometry, pose_without_frame
 from scnet_edge.inspection.readings import Pose
 from scnet_edge.inspection.records import Gap, Observation
@@ -79,6 +80,7 @@ class Inspector:
         self._latest: Captured | None = None  # the last frame that was looked at
         self._gaps: list[tuple[Event, Pose]] = []  # and where each began
         self._went_behind = False  # 0 m
+        self._motion = MotionWatch(setup)
         self._degraded_id: int | None = None
         self._degraded = False
         self._committed_s = time.monotonic()
@@ -130,6 +132,7 @@ class Inspector:
         if self._broken:
             return
         ended = self._ended_gaps()
+        self._say_motion(self._motion.end())
         closed = []
         if self._follower is not None and (finished or self._live):
             closed = self._follower.finish()
@@ -137,7 +140,7 @@ class Inspector:
 
     def _look(self, frame_result: FrameResult) -> None:
         captured, mask = self._number(frame_result.captured), frame_result.result.mask
-        pose = self._odometry.at(captured)
+        pose = self._watched(captured, self._odometry.at(captured))
         self._latest = captured
         ended = self._ended_gaps(pose)
         closed, follower = self._follow(captured)
@@ -158,6 +161,19 @@ class Inspector:
             self._commit(closed, ended)
         needed = follower.best_frame_ids()
         self._views = {i: view for i, view in self._views.items() if i in needed}
+
+    def _watched(self, captured: Captured, pose: Pose) -> Pose:
+        """Return the pose with what picture and odometer say of each other."""
+        if self._separate:
+            return pose
+        line = self._motion.see(captured, pose)
+        if captured.frame_id > self._known_to:
+            self._say_motion(line)
+        return replace(pose, flags=(*pose.flags, DISAGREES)) if self._motion.disagrees else pose
+
+    def _say_motion(self, line: str) -> None:
+        if line:
+            self.journal.alarm("odometry", line)
 
     def _number(self, captured: Captured) -> Captured:
         if not self._first_id:

@@ -1,5 +1,6 @@
 """A drive past a wall with known cracks; what segments is the truth itself."""
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -232,3 +233,26 @@ def test_that_a_film_was_deinterlaced_is_kept(tmp_path: Path) -> None:
 
     found = survey(tmp_path, items())
     assert [(a.reason, a.detail) for a in found.alarms] == [("deinterlaced", detail)]
+
+
+def test_a_robot_whose_wheels_spin_is_said_and_flagged(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rough = rng.normal(0, 12, (SIZE_HW[0] // 4, wall().shape[1] // 4)).astype(np.float32)
+    image = wall() + cv2.resize(rough, wall().shape[1::-1])[..., None]
+
+    def stuck() -> Generator[Captured]:
+        for i in range(FRAMES):
+            x = STEP_PX * min(i, 12)
+            noisy = image[:, x : x + SIZE_HW[1]] + rng.normal(0, 3, (*SIZE_HW, 1))
+            yield captured(i, np.clip(noisy, 0, 255).astype(np.uint8))
+
+    found = survey(tmp_path / "stuck", stuck())
+    [alarm] = found.alarms
+    assert alarm.reason == "odometry"
+    assert re.match(
+        r"runs from 0\.0\d m to 0\.3[345] m while the picture stands still", alarm.detail
+    )
+    assert any("odometry_disagrees" in o.flags for o in found.observations)
+    sound = survey(tmp_path / "sound", drive())
+    assert not sound.alarms
+    assert not any("odometry_disagrees" in o.flags for o in sound.observations)

@@ -16,6 +16,7 @@ FLAGS = {
     "odometry_reset": "the odometer was reset nearby",
     "odometry_nan": "the odometer gave no number nearby",
     "odometry_lost": "the odometer was silent here",
+    "odometry_disagrees": "the odometer moved and the picture did not, or the other way round",
     "clock_unsynced": "the wall clock was not set",
     "degraded": "the machine ran at reduced quality",
     "mask_corrected": "a person corrected the mask; the figures are still the program's",
