@@ -27,6 +27,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from scnet_edge.data.exif import orientation_of, photograph_by, photograph_of, tiff_tags
 from scnet_edge.data.frames import MAX_PIXELS, as_bgr, check_size
 from scnet_edge.data.sample_bits import eight_bits, sample_bits
+from scnet_edge.data.tiff_pieces import pieces_end
 from scnet_edge.errors import ConfigError, InputError, escape, install_extra, one_line
 from scnet_edge.files import read_file
 from scnet_edge.types import Frame, Photograph
@@ -181,6 +182,8 @@ def decode_image(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> Fr
 def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> PictureFile:
     """Return an encoded picture, checked and decoded; raises as `read_picture`."""
     if data.startswith(TIFF_STARTS) and DNG_VERSION in (tags := tiff_tags(data)):
+        if pieces_end(data) > len(data):  # LibRaw develops what is there, without a word
+            raise InputError(_truncated(data, where))
         developed = Image.fromarray(_develop(data, where, max_pixels))
         return PictureFile(developed, data, where, 1, photograph_by(tags, where))
     image = _identify(data, where)
@@ -192,9 +195,13 @@ def decode_picture(data: bytes, *, where: str, max_pixels: int = MAX_PIXELS) -> 
     except DAMAGE as e:
         cut = "truncated" in str(e) or "cut short" in str(e) or isinstance(e, EOFError)
         why = " ".join(str(e).split())
-        found = f"truncated image of {len(data)} bytes" if cut else f"damaged image ({why})"
-        raise InputError(f"{where}: {found}; copy or export it again") from e
+        damaged = f"{where}: damaged image ({why}); copy or export it again"
+        raise InputError(_truncated(data, where) if cut else damaged) from e
     return PictureFile(image, data, where, orientation, photograph)
+
+
+def _truncated(data: bytes, where: str) -> str:
+    return f"{where}: truncated image of {len(data)} bytes; copy or export it again"
 
 
 def turn(values: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

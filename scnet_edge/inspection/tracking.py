@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ _SHAKY = 5.0  # deviations of the odometer
 _NEAR_IN_FILM = 0.03  # of a frame's width, where only the frames say where a crack was
 _GAP_IN_FILM = 0.06  # of a frame's width, between pieces in line
 _SHARE = 0.4  # of the points that both have in view, for two sightings to be of one crack
+_DOUBTED = 3  # frames that show the crack and not its one-time piece, for that to be none of it
+_POSES = 1000  # that are remembered for this
 _PASSED_M = 0.5  # a robot further away than this from a crack has passed it
 _UNSEEN_FRAMES = 30  # the same where nothing says how far it went
 _LOCAL_MM = 15.0  # of a piece that gives the direction of its end
@@ -78,6 +81,7 @@ class Follower:
         self._setup, self._next_seq = setup, next_seq
         self._open: list[Track] = []
         self._passed: list[Cloud] = []
+        self._poses: deque[tuple[int, Pose]] = deque(maxlen=_POSES)  # with their frames' numbers
         self._space = _Space(0, True)
 
     def see(self, captured: Captured, placed: list[Placed], pose: Pose) -> list[Observation]:
@@ -92,6 +96,7 @@ class Follower:
         closed = self.finish() if space != self._space else []
         self._space = space
         if space.on_wall:
+            self._poses.append((captured.frame_id, pose))
             for one in placed:
                 self._take_in(one, captured, pose)
             self._look_again(captured, pose)
@@ -106,6 +111,7 @@ class Follower:
         """Return the observations of all cracks that are still followed, and begin anew."""
         closed = self._close(self._join(list(self._open)))
         self._passed = []
+        self._poses.clear()
         return closed
 
     def best_frame_ids(self) -> set[int]:
@@ -207,6 +213,8 @@ class Follower:
         if one.segment != other.segment:
             return False
         if self._space.on_wall:
+            if self._flickers(one, other) or self._flickers(other, one):
+                return False
             pieces = Piece(one.cloud.wall_mm, one.cloud.scale)
             others = Piece(other.cloud.wall_mm, other.cloud.scale)
             return in_line(pieces, others, self._setup.join_mm, self._around_mm())
@@ -218,6 +226,20 @@ class Follower:
         return in_line(
             Piece(here, np.ones(len(here))), Piece(there, np.ones(len(there))), gap_px, None
         )
+
+    def _flickers(self, one: Track, other: Track) -> bool:
+        """Return whether one frame alone shows a piece, of several that show what it lies beside.
+
+        Such a piece would lengthen a crack by what is none.
+        """
+        if one.sightings > 1:
+            return False
+        elsewhere = other.frame_ids - one.frame_ids
+        looked = (
+            frame_id in elsewhere and self._view.has(one.cloud.wall_mm, pose)
+            for frame_id, pose in self._poses
+        )
+        return sum(looked) >= _DOUBTED
 
     def _is_passed(self, track: Track, captured: Captured, pose: Pose) -> bool:
         if pose.chainage_m is None:

@@ -118,6 +118,17 @@ def test_what_one_frame_shows_and_the_next_ones_do_not_says_so() -> None:
     assert [one.flags for one in often] == [("no_roll",)]
 
 
+def test_what_one_frame_alone_shows_beside_a_crack_does_not_lengthen_it() -> None:
+    lefts = [*range(250, 800, 30)]
+    crack, more = (500, 78, 580, 84), (588, 79, 612, 84)
+    shown = dict.fromkeys(range(len(lefts)), wall_with(crack))
+    flickers = driven_past(shown | {9: wall_with(crack, more)}, lefts)
+    assert len(flickers) == 2
+    assert flickers[0].end_m == pytest.approx(0.29, abs=0.004)
+    [often] = driven_past(shown | dict.fromkeys(range(5, 9), wall_with(crack, more)), lefts)
+    assert often.end_m == pytest.approx(0.306, abs=0.004)
+
+
 def driven_past(shown: dict[int, np.ndarray], lefts_px: list[int]) -> list[Observation]:
     """As `driven`, where only some frames show anything, each its own wall."""
     geometry = geometry_of(SETUP, SIZE_HW)
