@@ -6,7 +6,8 @@ masonry:DIR      Dais et al. 2021
 metu:DIR         Ozgenel 2019, rgb/ and BW/; masks are JPEG
 kolektorsdd2:DIR Bozic et al. 2021, train/ and test/ with NAME.png and NAME_GT.png
 codebrim:DIR     Mundt et al. 2019, with masks of your own (none are public) in images/ and masks/
-folder:DIR       DIR/images and DIR/masks, same stems, or these two in DIR/train and DIR/test
+folder:DIR       DIR/images and DIR/masks, same stems (or NAME_mask, as MVTec has them), or these
+                 two in DIR/train and DIR/test
 coco:FILE        a COCO file as CVAT, Label Studio, Roboflow and others write it; the images where
                  they put them. Of several categories name yours: coco:FILE?categories=crack,gap
 labelme:DIR      labelme's NAME.json beside NAME.jpg; the same `?categories=`
@@ -41,6 +42,7 @@ Layout: TypeAlias = Callable[[Path, Split], list[Sample]]
 Outlines: TypeAlias = Callable[[Path, frozenset[str]], Sequence[Sample]]
 HOLDOUT, HOLDOUT_SEED = 5, 0  # without a split of its own a shuffled fifth of a set is test
 MOST_NAMED = 5
+_EXPECTED = "; expected images/ and masks/ in it, with the same names"
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,10 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
     else:
         samples = LAYOUTS[name](root, split)
     if not samples:
-        raise InputError(f"data set {escape(spec)!r}: no images for split {split!r} in {root}")
+        raise InputError(
+            f"data set {escape(spec)!r}: no images for split {split!r} in {escape(root)}"
+            f"{_EXPECTED if name in ('folder', 'coarse') else ''}"
+        )
     for sample in samples:
         if not sample.mask.is_file():
             raise InputError(f"{escape(sample.image)}: no mask, expected {escape(sample.mask)}")
@@ -165,8 +170,12 @@ def _bare(root: Path) -> list[Path]:
 
 def _with_masks(root: Path) -> list[Sample]:
     images = _images(root / "images")
-    masks = {path.stem: path for path in _images(root / "masks")}
-    if alone := [path for stem, path in masks.items() if stem not in {i.stem for i in images}]:
+    stems = {path.stem for path in images}
+    masks = {
+        path.stem if path.stem in stems else path.stem.removesuffix("_mask"): path
+        for path in _images(root / "masks")
+    }
+    if alone := [path for stem, path in masks.items() if stem not in stems]:
         _say(f"{escape(root / 'masks')}: {len(alone)} masks without an image: {_some(alone)}")
     return [Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png")) for i in images]
 

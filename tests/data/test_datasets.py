@@ -147,6 +147,24 @@ def test_folder_without_images(tmp_path: Path) -> None:
         open_dataset(f"deepcrack:{tmp_path}")
 
 
+def test_masks_with_the_name_that_mvtec_gives_them(tmp_path: Path) -> None:
+    for name in ("000", "001", "wall_mask"):  # the last is an image of that name
+        write(tmp_path / "images" / f"{name}.png", frame())
+        write(tmp_path / "masks" / f"{name.removesuffix('_mask')}_mask.png", truth())
+    samples = open_dataset(f"folder:{tmp_path}", "all")
+    assert {(s.image.stem, s.mask.stem) for s in samples} == {
+        ("000", "000_mask"),
+        ("001", "001_mask"),
+        ("wall_mask", "wall_mask"),
+    }
+
+
+def test_a_folder_of_another_layout_says_what_is_expected(tmp_path: Path) -> None:
+    write(tmp_path / "ds0" / "img" / "a.png", frame())  # as Supervisely exports
+    with pytest.raises(InputError, match="no images for split .* expected images/ and masks/"):
+        open_dataset(f"folder:{tmp_path}", "all")
+
+
 def test_too_few_images_for_a_test_split(tmp_path: Path) -> None:
     for i in range(4):
         write(tmp_path / "images" / f"{i}.png", frame())
