@@ -161,7 +161,7 @@ def test_masks_with_the_name_that_mvtec_gives_them(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_layout_says_what_is_expected(tmp_path: Path) -> None:
     write(tmp_path / "ds0" / "img" / "a.png", frame())  # as Supervisely exports
-    with pytest.raises(InputError, match="no images for split .* expected images/ and masks/"):
+    with pytest.raises(InputError, match=r"no images for split .* expected images/ and masks/"):
         open_dataset(f"folder:{tmp_path}", "all")
 
 
