@@ -42,7 +42,7 @@ from scnet_edge.models.chain import Chain
 from scnet_edge.quantization.annotated_frames import gate_frames
 from scnet_edge.quantization.choose_frames import refuse_calibration_frames
 from scnet_edge.quantization.gate import Gate
-from scnet_edge.quantization.lowering import bundle_graphs, fp32_graph, layers_of
+from scnet_edge.quantization.lowering import bundle_graphs, fp32_graph, quantised_layers
 from scnet_edge.quantization.qdq import count_quantised
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges, write_ranges
 from scnet_edge.quantization.select_precision import Buildable, GateContext, select_precision
@@ -151,7 +151,7 @@ def find_calibration(
     if recipe.precision != "int8":
         return None
     found = find_ranges(recipe.calibration or card.name, weights_of(card), edge_threshold)
-    layers_of(found, recipe.exclude)
+    quantised_layers(found, recipe.exclude)
     return found
 
 

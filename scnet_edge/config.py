@@ -32,24 +32,18 @@ class NotToml(ValueError):
     """A text is not TOML; the message says where."""
 
 
-def read_toml(path: Path, kind: type[T], *, error: type[ScnetEdgeError] = ConfigError) -> T:
+def read_toml(path: Path, kind: type[T]) -> T:
     """Return the struct that a TOML file describes."""
     try:
-        return msgspec.convert(parse_toml(read_text(path, error)), kind)
+        return msgspec.convert(parse_toml(read_text(path)), kind)
     except (NotToml, msgspec.ValidationError) as e:
-        raise error(f"{path}: {e}") from e
+        raise ConfigError(f"{path}: {e}") from e
 
 
-def read_json(
-    path: Path,
-    kind: type[T],
-    *,
-    error: type[ScnetEdgeError] = ConfigError,
-    most_bytes: int = MAX_BYTES,
-) -> T:
+def read_json(path: Path, kind: type[T], *, error: type[ScnetEdgeError] = ConfigError) -> T:
     """Return the struct that a JSON file describes."""
     try:
-        return msgspec.json.decode(read_text(path, error, most_bytes), type=kind)
+        return msgspec.json.decode(read_text(path, error), type=kind)
     except NOT_JSON as e:
         raise error(f"{path}: {e}") from e
 
@@ -83,16 +77,14 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise NotToml(str(e)) from None
 
 
-def read_text(
-    path: Path, error: type[ScnetEdgeError] = ConfigError, most_bytes: int = MAX_BYTES
-) -> str:
+def read_text(path: Path, error: type[ScnetEdgeError] = ConfigError) -> str:
     """Return the text of a file, UTF-8 with or without a byte order mark.
 
     Raises:
         ScnetEdgeError: `error`: no such file, not UTF-8, or too large.
     """
     try:
-        return read_file(path, most_bytes).decode("utf-8-sig")
+        return read_file(path, MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except ConfigError as e:

@@ -122,7 +122,7 @@ def name_errors(path: Path) -> Iterator[None]:
         raise OSError(e.errno, e.strerror or str(e), str(path)) from e
 
 
-def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
+def open_plain(path: Path, flags: int) -> int:
     """Return a descriptor of a plain file that is no link and has no second name.
 
     Raises:
@@ -130,7 +130,7 @@ def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
         OSError: as `os.open`.
     """
     try:
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as e:
         if e.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import msgspec
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     import jinja2
@@ -50,6 +52,12 @@ def page_template(path: Path, *, style: Path, scripts: Sequence[Path] = ()) -> j
         "script_hash": f"sha256-{digest}",
     }
     return environment.get_template(path.name)
+
+
+def jpeg_address(image: npt.NDArray[Any], quality: int) -> str:
+    """Return a picture, (h, w) or (h, w, 3) BGR uint8, as a `data:` address of a JPEG."""
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 
 def _script_json(value: Any) -> str:

@@ -17,7 +17,7 @@ from scnet_edge.bundle.manifest import FUSED, HED, SCNET, Manifest, read_manifes
 from scnet_edge.data.frames import resize
 from scnet_edge.engines.base import Backend, open_backend
 from scnet_edge.engines.compiled import COMPILED, Arithmetic
-from scnet_edge.engines.split import open_split
+from scnet_edge.engines.split import SplitBackend, open_both
 from scnet_edge.errors import EngineError, install_extra
 from scnet_edge.runtime.pipeline import Pipeline
 from scnet_edge.types import Captured, Frame
@@ -176,9 +176,8 @@ def _split(case: Case, manifest: Manifest, opened: Callable[[str], Backend]) -> 
     """Return HED and SCNet as two engines, HED at the rate of the schedule."""
     if manifest.edge_threshold is None or case.engine == "torch":
         raise EngineError(f"schedule {case.schedule!r}: needs an engine and a model with HED")
-    return open_split(
-        lambda: opened(HED),
-        lambda: opened(SCNET),
+    return SplitBackend(
+        *open_both(lambda: opened(HED), lambda: opened(SCNET)),
         every=case.hed_every,
         hed_frame_hw=manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,

@@ -30,7 +30,7 @@ from scnet_edge.engines.compiled import (
     FallbackPrecision,
     PrecisionChoice,
     identity,
-    layers_of,
+    layers_name,
 )
 from scnet_edge.engines.isolated.parent import IsolatedBackend
 from scnet_edge.engines.isolated.worker import Opening
@@ -47,7 +47,7 @@ WORTH = 0.97  # of the time: less of a gain is noise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """CompiledGraph code that held the golden frames.
+    """Compiled code that held the golden frames.
 
     Attributes:
         plans: TensorRT's builds, by name of the graph.
@@ -64,7 +64,7 @@ class Tried:
 def precisions_of(bundle: Path, manifest: Manifest, engine: str) -> list[list[Path]]:
     """Return the graphs that an engine compiles, the bundle's own and then those of FP16, if any.
 
-    Of each the fused one and, where there are, the split_graphs.
+    Of each the fused one and, where there are, HED and SCNet apart.
     """
     parts = [part for part in (FUSED, HED, SCNET) if part in manifest.files]
     choices = [graphs_for(bundle, manifest, engine, part) for part in parts]
@@ -171,7 +171,7 @@ def inspect_plans(folder: Path, record: CompiledEngine, plans: dict[str, Built])
     for name, built in plans.items():
         kernels = write_layers(folder, record, Path(name), built.convolutions)
         told[name] = msgspec.structs.replace(told[name], kernels=kernels)
-        if (layers := folder / layers_of(Path(name))).is_file():
+        if (layers := folder / layers_name(Path(name))).is_file():
             files[layers.name] = file_sha256(layers)
     return msgspec.structs.replace(record, graphs=told, files=files)
 

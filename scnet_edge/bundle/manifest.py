@@ -5,8 +5,8 @@
       fused.onnx          frame -> probability and edges, the graph that runs
       typed.onnx          the same for a strongly typed TensorRT: INT8, and FP16 around it
       fp16.onnx           the same in FP16, beside INT8: a GPU on which INT8 is not quicker runs it
-      hed.onnx scnet.onnx the two split_graphs, for HED at another rate (where the recipe asks), and
-                          their typed-hed.onnx, fp16-hed.onnx and so on
+      hed.onnx scnet.onnx HED and SCNet apart, for HED at another rate (where the recipe asks),
+                          and their typed-hed.onnx, fp16-hed.onnx and so on
       calibration.toml    where INT8 was asked for, and the gate may have chosen another precision:
                           the ranges, the frames' hashes, how the methods compared
       golden.npz          frames with the PyTorch reference's outputs, for `scnet-edge verify`

@@ -24,7 +24,7 @@ from scnet_edge.bundle.manifest import (
 )
 from scnet_edge.engines.base import Backend, default_engine
 from scnet_edge.engines.isolated.worker import open_one
-from scnet_edge.engines.split import open_split
+from scnet_edge.engines.split import SplitBackend, open_both
 from scnet_edge.errors import BundleError
 from scnet_edge.types import Parity, PixelCounts
 
@@ -120,9 +120,8 @@ def require_split_parity(
     """Raise BundleError when HED and SCNet, one after the other, are too far from the reference."""
     hed, scnet = names
     assert manifest.edge_threshold is not None
-    split = open_split(
-        lambda: opened(hed),
-        lambda: opened(scnet),
+    split = SplitBackend(
+        *open_both(lambda: opened(hed), lambda: opened(scnet)),
         every=1,
         hed_frame_hw=manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,

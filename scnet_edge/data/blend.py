@@ -27,6 +27,7 @@ PASTED = 120  # how many images are made
 SEED = 30_000
 AROUND_PX = 6  # of the crack's own wall that comes along
 WIDTH_PX = (3.0, 8.0)  # of the pasted crack
+WIDEST_PX = 8.0  # about, of a crack that is blended in
 LEAST_DARKER = 0.12  # than the wall beside it, or nobody would see it
 
 
@@ -49,7 +50,7 @@ def shading(frame: Frame, mask: Mask) -> Light:
 
 
 def blend(
-    frame: Frame, light: Light, mask: Mask, rng: np.random.Generator, *, widest_px: float = 8.0
+    frame: Frame, light: Light, mask: Mask, rng: np.random.Generator
 ) -> tuple[Frame, Mask] | None:
     """Return an image with a crack blended in, and its mask; None where no place is fit for it.
 
@@ -61,7 +62,6 @@ def blend(
         light: The `shading` of the crack, of any size.
         mask: The mask of it.
         rng: Draws the place.
-        widest_px: About how wide the crack may become.
     """
     if not mask.any() or float(light[mask].mean()) > FAINTEST:
         return None
@@ -73,7 +73,7 @@ def blend(
         np.quantile(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)[mask], 0.9)
     )
     for _ in range(6):
-        to_hw = _placement((h, w), mask, width_px, widest_px, rng)
+        to_hw = _placement((h, w), mask, width_px, rng)
         there = (
             cv2.warpAffine(mask.astype(np.uint8) * 255, to_hw, (w, h), flags=cv2.INTER_AREA) > 100
         )
@@ -93,7 +93,6 @@ def _placement(
     size_hw: tuple[int, int],
     mask: Mask,
     width_px: float,
-    widest_px: float,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
     """Return the (2, 3) matrix from the crack's image into one of another size."""
@@ -103,7 +102,7 @@ def _placement(
     angle = rng.uniform(0, 2 * np.pi)  # around the middle of the picture
     radius = rng.uniform(0.3, 0.95)
     x, y = w / 2 + radius * np.cos(angle) * w / 2, h / 2 + radius * np.sin(angle) * h / 2
-    scale = rng.uniform(2.0, widest_px) / max(width_px, 1.0) * rng.uniform(0.8, 1.2)
+    scale = rng.uniform(2.0, WIDEST_PX) / max(width_px, 1.0) * rng.uniform(0.8, 1.2)
     scale = float(np.clip(scale, 0.3, 1.6))
     squeeze = rng.uniform(0.5, 1.0)
     turned = _rotation(rng.uniform(0, 2 * np.pi)) @ np.diag([rng.choice([-1.0, 1.0]), 1.0])

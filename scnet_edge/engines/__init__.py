@@ -1,4 +1,4 @@
-"""Inference engines, one file each, behind one protocol.
+"""Inference engines behind one protocol, `base.Backend`.
 
 Both CPU engines report their use to their makers, one with the name of the model file, and write
 identifiers into the home folder. Here, before either is imported, that is switched off.

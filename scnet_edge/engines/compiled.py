@@ -2,10 +2,10 @@
 
     BUNDLE/device/ENGINE-N/
       compiled.json       this file's `CompiledEngine`
-      fused.plan      TensorRT's plan of fused.onnx, and of each other graph of the bundle
+      fused.plan          TensorRT's plan of fused.onnx, and of each other graph of the bundle
       fused.layers.json   what its inspector says of that plan
-      timing.cache    what TensorRT measured, for the next build
-      *.blob          or what OpenVINO compiled
+      timing.cache        what TensorRT measured, for the next build
+      *.blob              or what OpenVINO compiled
 
 A plan is code: whoever can write it decides what runs. So its hash is checked before it is
 deserialised, and with it everything that it depends on.
@@ -79,7 +79,7 @@ class PrecisionChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CompiledEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """CompiledGraph code and what it depends on.
+    """What a folder of compiled code says of itself.
 
     Attributes:
         engine: A name of `ENGINES`.
@@ -103,13 +103,13 @@ class CompiledEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     created: str
 
 
-def plan_of(graph: Path) -> str:
-    """Return the name of the plan of an ONNX file."""
+def plan_name(graph: Path) -> str:
+    """Return the name of the file with the plan of an ONNX file."""
     return f"{graph.stem}.plan"
 
 
-def layers_of(graph: Path) -> str:
-    """Return the name of the inspector's account of that plan."""
+def layers_name(graph: Path) -> str:
+    """Return the name of the file with the inspector's account of that plan."""
     return f"{graph.stem}.layers.json"
 
 
@@ -131,7 +131,7 @@ def check_compiled(folder: Path, graph: Path, found: dict[str, str]) -> Compiled
     """Return the record of a folder after checking that it is whole, of `graph`, and for us.
 
     Args:
-        folder: CompiledGraph code; nothing of it was parsed before.
+        folder: Compiled code; nothing of it was parsed before.
         graph: The ONNX file it was compiled from, whose hash the caller has checked.
         found: What is known of this machine, of the keys of `CompiledEngine.identity`.
 

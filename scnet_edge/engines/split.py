@@ -11,34 +11,20 @@ from scnet_edge.engines.base import Array, Backend
 from scnet_edge.errors import EngineError
 
 
-def open_split(
-    open_hed: Callable[[], Backend],
-    open_scnet: Callable[[], Backend],
-    *,
-    every: int,
-    hed_frame_hw: tuple[int, int],
-    size_hw: tuple[int, int],
-    edge_threshold: float,
-) -> SplitBackend:
-    """Open both split_graphs, or neither; the rest is as `SplitBackend` takes it."""
+def open_both(
+    open_hed: Callable[[], Backend], open_scnet: Callable[[], Backend]
+) -> tuple[Backend, Backend]:
+    """Open HED and SCNet for a `SplitBackend`, or neither."""
     hed = open_hed()
     try:
-        scnet = open_scnet()
+        return hed, open_scnet()
     except BaseException:
         hed.close()
         raise
-    return SplitBackend(
-        hed,
-        scnet,
-        every=every,
-        hed_frame_hw=hed_frame_hw,
-        size_hw=size_hw,
-        edge_threshold=edge_threshold,
-    )
 
 
 class SplitBackend:
-    """A `Backend` with the inputs and outputs of a fused graph, over its two split_graphs.
+    """A `Backend` with the inputs and outputs of a fused graph, over HED and SCNet apart.
 
     Args:
         hed: `frame` (N, H, W, 3) uint8 -> `edges` (N, h, w) and `prior` (N, 1, h, w).

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scnet_edge.data.frames import EDGE_THRESHOLD
 from scnet_edge.files import write_image
 from scnet_edge.models.baselines import CrackNet
 from scnet_edge.models.chain import Chain
@@ -56,7 +57,7 @@ class _Watched:
 
 
 def explain_frame(
-    scnet: CrackNet, hed: HED | None, frame: Frame, *, threshold: float, edge_threshold: float = 0.5
+    scnet: CrackNet, hed: HED | None, frame: Frame, *, threshold: float
 ) -> Explanation:
     """Return what a model makes of a frame inside.
 
@@ -66,11 +67,10 @@ def explain_frame(
         frame: (h, w, 3) uint8 BGR, resized inside to what the stride allows.
         threshold: Crack where the fused probability is at least this; Grad-CAM explains these
             pixels, or the most probable one where there is none.
-        edge_threshold: Of the prior.
     """
     h, w = frame.shape[:2]
     size_hw = fit_size((h, w), scnet.config.stride)
-    chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=edge_threshold)
+    chain = Chain(scnet, hed, frame_hw=(h, w), size_hw=size_hw, edge_threshold=EDGE_THRESHOLD)
     image = chain.image(torch.from_numpy(frame[None]))
     with torch.no_grad():
         prior = None if hed is None else chain.prior(image)[0]

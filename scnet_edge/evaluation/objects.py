@@ -38,14 +38,12 @@ class Found(NamedTuple):
         return self.found / self.cracks if self.cracks else 1.0
 
 
-def count_objects(
-    mask: Mask, truth: Mask, *, share: float = FOUND_SHARE, near_px: int = NEAR_PX
-) -> Found:
+def count_objects(mask: Mask, truth: Mask) -> Found:
     """Return how many cracks of the truth a mask finds.
 
     A crack is a connected part of the truth with `LEAST_PX` pixels or more. It is found when at
-    least `share` of its middle has a predicted pixel within `near_px`. So a crack of 3 px weighs
-    as much as one of 30.
+    least `FOUND_SHARE` of its middle has a predicted pixel within `NEAR_PX`. So a crack of 3 px
+    weighs as much as one of 30.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         truth.astype(np.uint8), connectivity=8
@@ -53,11 +51,11 @@ def count_objects(
     if count == 1:
         return Found()
     middle = middle_of(truth)
-    seen = cv2.dilate(mask.astype(np.uint8), disc(near_px)) > 0
+    seen = cv2.dilate(mask.astype(np.uint8), disc(NEAR_PX)) > 0
     length = np.bincount(labels[middle], minlength=count)[1:]
     covered = np.bincount(labels[middle & seen], minlength=count)[1:]
     counts = stats[1:, cv2.CC_STAT_AREA] >= LEAST_PX
-    return Found(int(counts.sum()), int((counts & (covered >= share * length)).sum()))
+    return Found(int(counts.sum()), int((counts & (covered >= FOUND_SHARE * length)).sum()))
 
 
 def middle_of(truth: Mask) -> Mask:
@@ -67,7 +65,7 @@ def middle_of(truth: Mask) -> Mask:
     return np.asarray(truth & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8))))
 
 
-def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> Counts:
+def count_patches(reached: Levels, truth: Mask) -> Counts:
     """Return one image's counts of 32x32 patches at every threshold (Section V-C, Table IV).
 
     A patch is cracked when 5 % of it is crack. It is found when half of its crack pixels are
@@ -75,8 +73,8 @@ def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> 
     5 % of it is predicted. Patches at the right and bottom may be smaller; their own area counts.
     """
     h, w = truth.shape
-    rows, columns = -(-h // patch_px), -(-w // patch_px)
-    patch = (np.arange(h) // patch_px)[:, None] * columns + np.arange(w) // patch_px  # (h, w)
+    rows, columns = -(-h // PATCH_PX), -(-w // PATCH_PX)
+    patch = (np.arange(h) // PATCH_PX)[:, None] * columns + np.arange(w) // PATCH_PX  # (h, w)
     n = rows * columns
     key = (patch * 2 + truth) * BINS + reached
     histogram = np.bincount(key.ravel(), minlength=n * 2 * BINS).reshape(n, 2, BINS)
@@ -96,20 +94,20 @@ def count_patches(reached: Levels, truth: Mask, *, patch_px: int = PATCH_PX) -> 
     )
 
 
-def thin(truth: Mask, *, width_px: int = THIN_PX) -> Mask:
-    """Return the pixels of cracks at most `width_px` wide: those far from any wider spot."""
-    spot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px + 1, width_px + 1))
+def select_thin(truth: Mask) -> Mask:
+    """Return the pixels of cracks at most `THIN_PX` wide: those far from any wider spot."""
+    spot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THIN_PX + 1, THIN_PX + 1))
     # What lies beyond the frame is unknown, so it makes no crack at the edge look wide.
     wide = cv2.morphologyEx(
         truth.view(np.uint8), cv2.MORPH_OPEN, spot, borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    near = cv2.dilate(wide, disc(width_px // 2))
+    near = cv2.dilate(wide, disc(THIN_PX // 2))
     return np.asarray(truth & (near == 0))
 
 
 def count_thin(reached: Levels, truth: Mask) -> Counts:
     """Return the counts on thin crack pixels alone; only recall has a meaning."""
-    return count_levels(reached, thin(truth))
+    return count_levels(reached, select_thin(truth))
 
 
 def count_boundaries(

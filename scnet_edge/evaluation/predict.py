@@ -52,13 +52,7 @@ def backend_run(backend: Backend, frame_hw: tuple[int, int]) -> Run:
     return run
 
 
-def reference_run(
-    scnet: CrackNet,
-    hed: nn.Module | None,
-    *,
-    edge_threshold: float = EDGE_THRESHOLD,
-    device: str = "cpu",
-) -> Run:
+def reference_run(scnet: CrackNet, hed: nn.Module | None, *, device: str = "cpu") -> Run:
     """Return the PyTorch FP32 chain on a device as a function of frames of any size.
 
     A frame whose sides the model's stride does not divide is resized up to the next that it does.
@@ -70,7 +64,7 @@ def reference_run(
     def run(frame: Frame) -> Map:
         frame_hw = _size_hw(frame)
         size_hw = fit_size(frame_hw, scnet.config.stride)
-        chain = Chain(scnet, hed, frame_hw=frame_hw, size_hw=size_hw, edge_threshold=edge_threshold)
+        chain = Chain(scnet, hed, frame_hw=frame_hw, size_hw=size_hw, edge_threshold=EDGE_THRESHOLD)
         return backend_run(TorchBackend(chain, device=device), frame_hw)(frame)
 
     return run

@@ -74,11 +74,10 @@ class Follower:
         geometry: how the camera sees the wall.
     """
 
-    def __init__(self, setup: Setup, geometry: Geometry, *, next_seq: int = 1) -> None:
-        """Begin with no crack; `next_seq` numbers the first observation."""
+    def __init__(self, setup: Setup, geometry: Geometry) -> None:
         self.geometry = geometry
         self._view = View(geometry)
-        self._setup, self._next_seq = setup, next_seq
+        self._setup, self._next_seq = setup, 1
         self._open: list[Track] = []
         self._passed: list[Cloud] = []
         self._poses: deque[tuple[int, Pose]] = deque(maxlen=_POSES)  # with their frames' numbers

@@ -153,9 +153,10 @@ def _tile(candidate: CandidateFrame, why: str) -> Frame:
     for i, (text, colour) in enumerate(lines):
         at = (2, size_wh[1] + 13 + 14 * i)
         cv2.putText(tile, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, 1, cv2.LINE_AA)
-    edges = ((GAP_PX, GAP_PX), (GAP_PX, GAP_PX), (0, 0))
-    framed = [np.pad(tile[..., c], edges[:2], constant_values=PAPER[c]) for c in range(3)]
-    return np.stack(framed, -1)
+    h, w = tile.shape[:2]
+    framed = np.full((h + 2 * GAP_PX, w + 2 * GAP_PX, 3), PAPER, np.uint8)
+    framed[GAP_PX:-GAP_PX, GAP_PX:-GAP_PX] = tile
+    return framed
 
 
 def refuse_leaks(

@@ -30,7 +30,7 @@ from scnet_edge.quantization.histograms import (
     write_cached,
 )
 from scnet_edge.quantization.lowering import bias_shifts, correct_biases, equalise
-from scnet_edge.quantization.memory_engine import in_engine, loader
+from scnet_edge.quantization.memory_engine import in_engine, open_loader
 from scnet_edge.quantization.qdq import quantisable, quantise
 from scnet_edge.quantization.ranges import (
     SCHEMA,
@@ -178,7 +178,7 @@ def _repair(work: Calibrator, chain: Chain, plain: Ranged, reference: GraphScore
     smooth = replace(smooth, equalised=True)
     best, other = (smooth, plain) if smooth.f1 - plain.f1 > PAYS else (plain, smooth)
     work.report("correcting biases")
-    with loader() as load:
+    with open_loader() as load:
         few = [c.frame for c in work.frames[:CORRECTION_FRAMES]]
         shifts = bias_shifts(best.fused, best.ranges, few, load)
     graph = quantise(correct_biases(best.fused, shifts), best.ranges)
@@ -211,7 +211,7 @@ def _histograms(work: Calibrator, graph: onnx.ModelProto, members: list[str]) ->
     key = cache_key(graph, [c.sha256 for c in work.frames])
     found = read_cached(work.cache, key) if work.cache else None
     if found is None:
-        with loader() as load:
+        with open_loader() as load:
             found = collect(graph, members, (c.frame for c in work.frames), load)
         if work.cache:
             write_cached(work.cache, key, found)

@@ -75,10 +75,12 @@ def open_detector() -> Iterator[tuple[Probability, float]]:
     half = (DEFAULT_SIZE_HW[0] // 2 // 32 * 32, DEFAULT_SIZE_HW[1] // 2 // 32 * 32)
     recipe = Recipe(precision="fp32", size_hw=half)
     with in_engine(fp32_graph(open_chain(card, recipe))) as backend:
-        yield (
-            (lambda f: backend.run({"frame": resize(f, half)[None]})["probability"][0]),
-            (card.threshold),
-        )
+
+        def detect(frame: Frame) -> Map:
+            probability: Map = backend.run({"frame": resize(frame, half)[None]})["probability"][0]
+            return probability
+
+        yield detect, card.threshold
 
 
 def read_candidates(

@@ -29,6 +29,8 @@ from scnet_edge.files import new_file
 from scnet_edge.onnx_export.trace import static_shapes
 from scnet_edge.types import Frame
 
+logger = logging.getLogger(__name__)
+
 Method = Literal["minmax", "percentile", "mse", "entropy"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
@@ -41,6 +43,11 @@ SMALLEST_PEAK = 1e-6  # a tensor of zeros has a range all the same
 Floats = npt.NDArray[np.float64]
 NETWORKS = ("hed", "scnet")  # in the order a frame meets them
 SAMPLED = 65_536  # values of a tensor that are counted in each frame, at most about
+# What NumPy raises over a cached file that is not whole.
+NOT_OURS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+Run = Callable[[Mapping[str, npt.NDArray[np.uint8]]], dict[str, npt.NDArray[np.float32]]]
+Load = Callable[[onnx.ModelProto], Run]
 
 
 @dataclass(slots=True)
@@ -67,7 +74,10 @@ class Histogram:
         self.counts += np.bincount(bins, minlength=BINS)
 
 
-def ranges_by(method: Method, histograms: Mapping[str, Histogram]) -> dict[str, float]:
+Histograms = dict[str, Histogram]
+
+
+def ranges_by(method: Method, histograms: Histograms) -> dict[str, float]:
     """Return the range of every tensor by one method, never above the largest magnitude seen."""
     read = {"minmax": minmax, "percentile": percentile, "mse": least_squares, "entropy": entropy}
     return {name: read[method](histogram) for name, histogram in histograms.items()}
@@ -131,11 +141,6 @@ def _cap(histogram: Histogram, bins: int) -> float:
     return max(min(histogram.upper * bins / BINS, histogram.peak), SMALLEST_PEAK)
 
 
-Run = Callable[[Mapping[str, npt.NDArray[np.uint8]]], dict[str, npt.NDArray[np.float32]]]
-Load = Callable[[onnx.ModelProto], Run]
-Histograms = dict[str, Histogram]
-
-
 def collect(
     model: onnx.ModelProto, convolutions: list[str], frames: Iterable[Frame], load: Load
 ) -> Histograms:
@@ -144,7 +149,7 @@ def collect(
     Raises:
         GraphError: there are no frames, or a magnitude is not a number.
     """
-    run = load(frame_result(model, convolutions))
+    run = load(watch_inputs(model, convolutions))
     histograms = {name: Histogram() for name in convolutions}
     seen = 0
     for frame in frames:
@@ -160,7 +165,7 @@ def collect(
     return histograms
 
 
-def frame_result(model: onnx.ModelProto, convolutions: list[str]) -> onnx.ModelProto:
+def watch_inputs(model: onnx.ModelProto, convolutions: list[str]) -> onnx.ModelProto:
     """Return a copy whose outputs are peak and sample of the magnitudes of convolutions' inputs.
 
     The peak is taken over all values inside the graph. The sample is every nth row and column of
@@ -203,10 +208,6 @@ def _append_slice(
         graph.initializer.append(tensor)
     names = [f"{target}.{part}" for part in slices]
     graph.node.append(helper.make_node("Slice", [source, *names], [target], name=target))
-
-
-logger = logging.getLogger(__name__)
-NOT_OURS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def cache_key(graph: onnx.ModelProto, frames_sha256: Iterable[str]) -> str:

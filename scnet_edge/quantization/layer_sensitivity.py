@@ -16,7 +16,7 @@ from scnet_edge.quantization.annotated_frames import Annotated, gate_frames
 from scnet_edge.quantization.choose_frames import evenly_spaced
 from scnet_edge.quantization.graph_scores import GraphScores, mean_error, score
 from scnet_edge.quantization.histograms import NETWORKS
-from scnet_edge.quantization.lowering import fp32_graph, int8_graph, layers_of
+from scnet_edge.quantization.lowering import fp32_graph, int8_graph, quantised_layers
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges
 
@@ -24,7 +24,7 @@ WORTH_EXCLUDING = 0.001  # F1
 Report = Callable[[str], None]
 
 
-class RankedLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LayerLoss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What INT8 in one convolution alone costs."""
 
     name: str  # of the node in the ONNX graph
@@ -33,7 +33,7 @@ class RankedLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     mean_abs_error: float  # of the probability
 
 
-class LayerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PartLoss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What INT8 in one part of the chain costs."""
 
     part: str
@@ -63,8 +63,8 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     engine: str
     threshold: float
     f1_fp32: float
-    chain: tuple[LayerEntry, ...]
-    layers: tuple[RankedLayer, ...]
+    chain: tuple[PartLoss, ...]
+    layers: tuple[LayerLoss, ...]
     exclude: tuple[str, ...]
 
 
@@ -76,7 +76,7 @@ def rank(
     frame_hw: SizeHW,
     threshold: float,
     report: Report = lambda step: None,
-) -> list[RankedLayer]:
+) -> list[LayerLoss]:
     """Return the layers by the F1 that INT8 in each alone loses, then by its error; worst first."""
     with in_engine(fused) as backend:
         reference = score(backend, frames, frame_hw, threshold)
@@ -87,7 +87,7 @@ def rank(
         with in_engine(graph) as backend:
             alone = score(backend, frames, frame_hw, threshold, reference)
         found.append(
-            RankedLayer(
+            LayerLoss(
                 name=name,
                 f1=alone.f1,
                 lost_f1=reference.f1 - alone.f1,
@@ -97,7 +97,7 @@ def rank(
     return sorted(found, key=lambda layer: (layer.lost_f1, layer.mean_abs_error), reverse=True)
 
 
-def chain_entries(
+def measure_parts(
     fused: onnx.ModelProto,
     calibration: CalibrationFile,
     frames: Sequence[Annotated],
@@ -105,7 +105,7 @@ def chain_entries(
     threshold: float,
     edge_threshold: float,
     exclude: Collection[str] = (),
-) -> tuple[list[LayerEntry], float, str]:
+) -> tuple[list[PartLoss], float, str]:
     """Return what INT8 in each network alone, and in all of them, costs; F1 in FP32; the engine.
 
     HED reaches SCNet through the binary prior alone, so the loss of `hed` is the loss by its flips.
@@ -113,24 +113,24 @@ def chain_entries(
     with in_engine(fused) as backend:
         engine = backend.name
         reference = score(backend, frames, frame_hw, threshold, keep_edges=True)
-    layers = layers_of(calibration, exclude)
+    layers = quantised_layers(calibration, exclude)
     networks = [n for n in NETWORKS if any(k.startswith(f"{n}.") for k in layers)]
     parts = {n: [n] for n in networks} | ({"both": networks} if len(networks) > 1 else {})
-    entries = []
+    losses = []
     for part, members in parts.items():
         others = [k for k in layers if k.partition(".")[0] not in members]
         with in_engine(int8_graph(fused, calibration, exclude=[*exclude, *others])) as backend:
             scores = score(backend, frames, frame_hw, threshold, reference, keep_edges=True)
-        entries.append(_entry(part, scores, reference, edge_threshold))
-    return entries, reference.f1, engine
+        losses.append(_part_loss(part, scores, reference, edge_threshold))
+    return losses, reference.f1, engine
 
 
-def _entry(
+def _part_loss(
     part: str, scores: GraphScores, reference: GraphScores, edge_threshold: float
-) -> LayerEntry:
+) -> PartLoss:
     pairs = list(zip(scores.edges, reference.edges, strict=True))
     flips = [((a > edge_threshold) != (b > edge_threshold)).mean() for a, b in pairs]
-    return LayerEntry(
+    return PartLoss(
         part=part,
         f1=scores.f1,
         lost_f1=reference.f1 - scores.f1,
@@ -166,13 +166,13 @@ def measure(
     edge_threshold = None if chain.hed is None else recipe.edge_threshold
     ranges = recipe.calibration or card.name
     calibration = find_ranges(ranges, weights_of(card), edge_threshold)
-    names = layers_of(calibration, recipe.exclude)
+    names = quantised_layers(calibration, recipe.exclude)
     fused = fp32_graph(chain, calibration)
     everything, name = gate_frames([data] if data else [], chain.frame_hw)
     frames = evenly_spaced(everything, images)
     threshold = recipe.threshold or card.threshold
     report("the networks apart")
-    parts, f1_fp32, engine = chain_entries(
+    parts, f1_fp32, engine = measure_parts(
         fused,
         calibration,
         frames,

@@ -60,7 +60,7 @@ def int8_graph(
     return quantise(correct_biases(fused, shifts), calibration.ranges, exclude=exclude)
 
 
-def layers_of(calibration: CalibrationFile, exclude: Collection[str]) -> list[str]:
+def quantised_layers(calibration: CalibrationFile, exclude: Collection[str]) -> list[str]:
     """Return the convolutions that INT8 quantises.
 
     Raises:

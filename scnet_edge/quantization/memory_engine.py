@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import onnx
 
-from scnet_edge.engines.base import Array, Backend, cpu_engine, open_backend
+from scnet_edge.engines.base import Backend, cpu_engine, open_backend
 from scnet_edge.quantization.histograms import Load, Run
 
 
@@ -30,18 +28,13 @@ def in_engine(graph: onnx.ModelProto) -> Iterator[Backend]:
 
 
 @contextmanager
-def loader() -> Iterator[Load]:
+def open_loader() -> Iterator[Load]:
     """Yield what puts a graph into the CPU's engine; all of them are closed at the end."""
     opened: list[Backend] = []
 
     def load(graph: onnx.ModelProto) -> Run:
-        backend = _open(graph)
-        opened.append(backend)
-
-        def run(feeds: Mapping[str, npt.NDArray[np.uint8]]) -> dict[str, Array]:
-            return backend.run(feeds)
-
-        return run
+        opened.append(_open(graph))
+        return opened[-1].run
 
     try:
         yield load

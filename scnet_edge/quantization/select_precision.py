@@ -24,7 +24,7 @@ from scnet_edge.quantization.gate import (
 )
 from scnet_edge.quantization.graph_scores import GraphScores, Traits, score, traits
 from scnet_edge.quantization.layer_sensitivity import rank
-from scnet_edge.quantization.lowering import layers_of, lower
+from scnet_edge.quantization.lowering import lower, quantised_layers
 from scnet_edge.quantization.memory_engine import in_engine
 from scnet_edge.quantization.ranges import CalibrationFile
 
@@ -163,7 +163,7 @@ def _int8_steps(context: GateContext, kinds: Sequence[Traits]) -> Iterator[Build
     if _objections(context, "int8", kinds):
         return  # nothing that a few layers in FP16 would mend
     context.report("ranking the layers by what they lose")
-    layers = layers_of(context.calibration, context.excluded)
+    layers = quantised_layers(context.calibration, context.excluded)
     few = evenly_spaced(context.frames, RANKED_FRAMES)
     worst = rank(
         context.fused, context.calibration, layers, few, context.frame_hw, context.threshold

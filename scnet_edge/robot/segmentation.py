@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from scnet_edge.bundle.device import open_engine
 from scnet_edge.bundle.manifest import HED, SCNET, Manifest, at_operating_point, read_manifest
 from scnet_edge.engines.base import Backend
-from scnet_edge.engines.split import open_split
+from scnet_edge.engines.split import SplitBackend, open_both
 from scnet_edge.errors import BundleError, ConfigError
 from scnet_edge.events import Event
 from scnet_edge.inspection.setup import Setup
@@ -60,7 +60,7 @@ def open_segmentation(
         cache: A folder for what the engine compiles.
 
     Raises:
-        BundleError, EngineError: as `Pipeline.open`; a bundle without the split_graphs it needs,
+        BundleError, EngineError: as `Pipeline.open`; a bundle without the graphs it needs,
             or without the signature that is required.
         ConfigError: a rule without a step, a step without a rule, or tiles with `hed_every`.
     """
@@ -127,14 +127,16 @@ def _open_pipeline(
 def _open_split(
     bundle: Path, robot: Robot, cache: Path | None, ignore: Ignore
 ) -> tuple[Pipeline, Segment]:
-    """Return a pipeline over the two split_graphs, and it with `prior_reused` flagged."""
+    """Return a pipeline over HED and SCNet apart, and it with `prior_reused` flagged."""
     manifest = _read_split_manifest(bundle, (HED, SCNET))
     hed_bundle = Path(robot.hed_bundle) if robot.hed_bundle else bundle
     hed_manifest = _read_split_manifest(hed_bundle, (HED,))
     assert manifest.edge_threshold is not None
-    split = open_split(
-        lambda: _open_graph(hed_bundle, hed_manifest, HED, robot, cache),
-        lambda: _open_graph(bundle, manifest, SCNET, robot, cache),
+    split = SplitBackend(
+        *open_both(
+            lambda: _open_graph(hed_bundle, hed_manifest, HED, robot, cache),
+            lambda: _open_graph(bundle, manifest, SCNET, robot, cache),
+        ),
         every=robot.hed_every,
         hed_frame_hw=hed_manifest.input.frame_hw,
         size_hw=manifest.input.size_hw,

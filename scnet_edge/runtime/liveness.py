@@ -117,20 +117,16 @@ class Watchdog:
     It pings only if another frame was processed, or lost to a crash of the engine, since the last
     look, or none is at hand. A loop that hangs has a frame at hand and settles none, so systemd
     ends it after `WatchdogSec`.
-
-    Args:
-        interval_s: how often to look; None for a third of what systemd asks for.
     """
 
     def __init__(
         self,
         counters: Counters,
         *,
-        interval_s: float | None = None,
         tell: Callable[[str], object] = notify,
     ) -> None:
         asked_s = watchdog_s()
-        self._interval_s = interval_s or (asked_s / 3 if asked_s else None)
+        self._interval_s = asked_s / 3 if asked_s else None
         self._counters = counters
         self._tell = tell
         self._settled = -1

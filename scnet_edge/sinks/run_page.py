@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.pages import page_template
+from scnet_edge.pages import jpeg_address, page_template
 from scnet_edge.runtime.counters import Latency
 from scnet_edge.runtime.overlay import fill_layer, outline_layer
 from scnet_edge.sinks.run_records import FrameRecord
@@ -168,13 +168,15 @@ def _shot(
     size_wh = (max(1, round(mask.shape[1] * factor)), max(1, round(mask.shape[0] * factor)))
     left_out = None if ignored is None else _shrunk(ignored, size_wh)
     layers = {
-        "frame": _jpeg(cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)),
+        "frame": jpeg_address(
+            cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA), JPEG_QUALITY
+        ),
         "mask": _png(fill_layer(_shrunk(mask, size_wh), left_out)),
     }
     if edges is not None:
         half_wh = (max(1, size_wh[0] // 2), max(1, size_wh[1] // 2))  # it is a soft map
         small = cv2.resize(edges, half_wh, interpolation=cv2.INTER_AREA)
-        layers["edges"] = _jpeg((255 * small).astype(np.uint8))
+        layers["edges"] = jpeg_address((255 * small).astype(np.uint8), JPEG_QUALITY)
     if truth is not None:
         layers["truth"] = _png(outline_layer(_shrunk(truth, size_wh)))
     return PageFrame(index=index, size_hw=size_wh[::-1], layers=layers)
@@ -184,11 +186,6 @@ def _shrunk(mask: Mask, size_wh: tuple[int, int]) -> Mask:
     """Return the mask at display size; a crack thinner than a display pixel stays visible."""
     share = cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
     return share > 0.25
-
-
-def _jpeg(image: npt.NDArray[Any]) -> str:
-    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
 def _png(image: npt.NDArray[Any]) -> str:

@@ -17,6 +17,7 @@ END = 0.8  # share from which on it is the end
 RSS_LIMIT_MB = 20.0
 SLACK = {"fds": 3, "threads": 2, "processes": 1}  # a fault may be under way
 OWN = ("Pss_Anon:", "Pss_Shmem:")  # memory; pages of files are shared with whoever runs as well
+PROC = Path("/proc")
 MIN_SLOPE_S = 300.0  # a slope over less says nothing
 
 
@@ -51,14 +52,14 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
         return self.grew > self.limit
 
 
-def read_vitals(at_s: float, proc: Path = Path("/proc")) -> Vitals:
+def read_vitals(at_s: float) -> Vitals:
     """Return what the kernel says of this process and all below it."""
-    pids = _family(proc)
+    pids = _family()
     return Vitals(
         at_s=at_s,
-        rss_mb=sum(_memory_mb(proc / pid) for pid in pids),
-        fds=sum(_entries(proc / pid / "fd") for pid in pids),
-        threads=sum(_entries(proc / pid / "task") for pid in pids),
+        rss_mb=sum(_memory_mb(PROC / pid) for pid in pids),
+        fds=sum(_entries(PROC / pid / "fd") for pid in pids),
+        threads=sum(_entries(PROC / pid / "task") for pid in pids),
         processes=len(pids),
     )
 
@@ -92,14 +93,14 @@ def rss_slope_mb_per_h(samples: Sequence[Vitals]) -> float | None:
     return float(3600 * slope)
 
 
-def _family(proc: Path) -> list[str]:
+def _family() -> list[str]:
     """Return this process and its descendants."""
     found = ["self"]
-    waiting = _children(proc / "self")
+    waiting = _children(PROC / "self")
     while waiting:
         pid = waiting.pop()
         found.append(pid)
-        waiting += _children(proc / pid)
+        waiting += _children(PROC / pid)
     return found
 
 

@@ -179,10 +179,10 @@ def _draw_surface(rng: np.random.Generator) -> Frame:
     return np.clip(tone * (1 + dirt)[..., None], 0, 255).astype(np.uint8)
 
 
-def plain_images(*, count: int = PLAIN) -> list[TrainingImage]:
+def plain_images() -> list[TrainingImage]:
     """Return drawn frames without any feature, or with on-screen text and borders alone."""
     rng = np.random.default_rng(SEED)
-    frames = [plain_frame((384, 544), rng) for _ in range(count)]
+    frames = [plain_frame((384, 544), rng) for _ in range(PLAIN)]
     return [TrainingImage(f, np.zeros(f.shape[:2], np.bool_), None) for f in frames]
 
 

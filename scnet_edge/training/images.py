@@ -75,14 +75,14 @@ def input_of(model: nn.Module, x: Tensor) -> Tensor:
     return x[:, : model.config.in_channels] if isinstance(model, SCNet) else x[:, :3]
 
 
-def add_edges(hed: nn.Module, x: Tensor, threshold: float = EDGE_THRESHOLD) -> Tensor:
+def add_edges(hed: nn.Module, x: Tensor) -> Tensor:
     """Return (N, 4, H, W): the colours of a batch and the binary edge map that an HED sees there.
 
     This is the prior of what a camera films. A map of the whole image, made once, knows neither a
     crack that is blended in afterwards nor the light of a crop.
     """
     with torch.no_grad():
-        edges = torch.sigmoid(hed(frames_of(x))[0].float()) > threshold
+        edges = torch.sigmoid(hed(frames_of(x))[0].float()) > EDGE_THRESHOLD
     return torch.cat([x[:, :3], edges.to(x.dtype)], 1)
 
 

@@ -57,9 +57,9 @@ def half(name: str, outputs: dict[str, tuple[int, ...]], prior: tuple[str, ...])
 
 
 def write_peer(folder: Path, darkness: Path) -> None:
-    """Make `fp32` with its split_graphs, and `int8`, of a network that is not ours."""
+    """Make `fp32`, HED and SCNet apart too, and `int8`, of a network that is not ours."""
     size = (1, *SIZE_HW)
-    split_graphs = {
+    parts = {
         "hed.onnx": half("hed", {"edges": size, "prior": (1, *size)}, ()),
         "scnet.onnx": half("scnet", {"probability": size}, ("prior",)),
     }
@@ -67,7 +67,7 @@ def write_peer(folder: Path, darkness: Path) -> None:
         bundle = folder / precision
         bundle.mkdir(parents=True)
         (bundle / "fused.onnx").write_bytes((darkness / "fused.onnx").read_bytes())
-        for name, graph in split_graphs.items():
+        for name, graph in parts.items():
             onnx.save(graph, bundle / name)
         files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in bundle.iterdir()}
         manifest = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""The two split_graphs as one backend, over stand-ins that say what they were asked."""
+"""HED and SCNet as one backend, over stand-ins that say what they were asked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.engines.base import Array
-from scnet_edge.engines.split import SplitBackend, open_split
+from scnet_edge.engines.split import SplitBackend, open_both
 from scnet_edge.errors import EngineError
 
 
@@ -112,17 +112,14 @@ def test_a_prior_in_fp16_reaches_scnet_in_fp32() -> None:
     assert outputs["probability"].dtype == np.float32  # what SCNet was given, and takes
 
 
-def test_a_half_that_does_not_open_closes_the_other() -> None:
+def test_a_scnet_that_does_not_open_closes_hed() -> None:
     hed = Hed()
 
     def fails() -> Scnet:
         raise EngineError("no")
 
-    size_hw = (64, 96)
     with pytest.raises(EngineError, match="no"):
-        open_split(
-            lambda: hed, fails, every=1, hed_frame_hw=size_hw, size_hw=size_hw, edge_threshold=0.5
-        )
+        open_both(lambda: hed, fails)
     assert hed.closed
 
 

@@ -253,10 +253,10 @@ def save(nodes: list[Any], constants: dict[str, Any], path: Path, out: str) -> P
 
 
 def test_max_unpool_is_refused_by_name(tmp_path: Path) -> None:
-    split_graphs = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    window = {"kernel_shape": [2, 2], "strides": [2, 2]}
     nodes = [
-        helper.make_node("MaxPool", ["x"], ["p", "i"], name="pool", **split_graphs),
-        helper.make_node("MaxUnpool", ["p", "i"], ["y"], name="unpool", **split_graphs),
+        helper.make_node("MaxPool", ["x"], ["p", "i"], name="pool", **window),
+        helper.make_node("MaxUnpool", ["p", "i"], ["y"], name="unpool", **window),
     ]
     path = save(nodes, {}, tmp_path / "unpool.onnx", "y")
     with pytest.raises(GraphError, match=r"unpool\.onnx: .*'(pool|unpool)' \(Max(Unp|P)ool\)") as e:

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import find_boundaries
 
 from scnet_edge.evaluation.metrics import THRESHOLDS, levels, score_at
-from scnet_edge.evaluation.objects import count_boundaries, count_patches, count_thin, thin
+from scnet_edge.evaluation.objects import count_boundaries, count_patches, count_thin, select_thin
 
 
 def test_patches_by_hand() -> None:
@@ -51,8 +51,8 @@ def test_patches_are_the_plain_loop() -> None:
 def test_thin_is_at_most_four_pixels_wide(width_px: int, is_thin: bool) -> None:
     truth = np.zeros((60, 60), np.bool_)
     truth[20 : 20 + width_px] = True
-    assert thin(truth)[:, 5:-5].any() == is_thin
-    assert (thin(truth) <= truth).all()
+    assert select_thin(truth)[:, 5:-5].any() == is_thin
+    assert (select_thin(truth) <= truth).all()
 
 
 def test_thin_recall_leaves_wide_cracks_out() -> None:

@@ -149,7 +149,7 @@ def test_a_plan_of_another_graph(bundle: Path) -> None:
     folder = bundle / DEVICE / "tensorrt-2"
     record = msgspec.json.decode((folder / COMPILED).read_bytes(), type=CompiledEngine)
     other = {"fused.onnx": CompiledGraph(graph_sha256="0" * 64)}
-    for graphs in (other, {}):  # another version of it, or only its split_graphs
+    for graphs in (other, {}):  # another version of it, or only HED and SCNet apart
         write_json(folder / COMPILED, msgspec.structs.replace(record, graphs=graphs))
         refused(bundle, "compiled from another graph")
 

@@ -1,4 +1,4 @@
-"""CompiledGraph code that drifts from the reference, or kills its process, is never made active."""
+"""Compiled code that drifts from the reference, or kills its process, is never made active."""
 
 from __future__ import annotations
 

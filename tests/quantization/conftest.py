@@ -24,7 +24,7 @@ from scnet_edge.quantization.frame_candidates import (
     sharpness,
 )
 from scnet_edge.quantization.lowering import fp32_graph
-from scnet_edge.quantization.memory_engine import loader
+from scnet_edge.quantization.memory_engine import open_loader
 from scnet_edge.quantization.perceptual_hash import phash
 from scnet_edge.quantization.ranges import CalibrationFile, ChosenFrame, find_ranges, key_of
 from scnet_edge.simulation.clip import render_stills
@@ -57,7 +57,7 @@ def calibrated(small_fused: onnx.ModelProto) -> Calibrated:
     shipped = find_ranges(DEFAULT_MODEL, weights_of(card))
 
     def calibrate(frames: Sequence[np.ndarray]) -> CalibrationFile:
-        with loader() as load:
+        with open_loader() as load:
             ranges = minmax_ranges(small_fused, frames, load)
         blank = msgspec.structs.replace(
             shipped,

@@ -21,7 +21,7 @@ from scnet_edge.quantization.collect_ranges import calibrate_ranges
 from scnet_edge.quantization.frame_candidates import CandidateFrame
 from scnet_edge.quantization.histograms import METHODS, Histogram, collect, ranges_by
 from scnet_edge.quantization.lowering import fp32_graph
-from scnet_edge.quantization.memory_engine import loader
+from scnet_edge.quantization.memory_engine import open_loader
 from scnet_edge.quantization.ranges import key_of
 
 SIZE = (96, 128)
@@ -62,7 +62,7 @@ def test_scnet_is_calibrated_behind_the_quantised_hed(
     )
     assert not found.equalised
     fused = fp32_graph(open_chain(find_card("scnet"), recipe))
-    with loader() as load:
+    with open_loader() as load:
         expected = minmax_ranges(fused, [candidate.frame for candidate, _ in chosen], load)
         exact = collect(fused, list(expected), [c.frame for c, _ in chosen], load)
     assert found.ranges == pytest.approx(expected, rel=1e-3)

@@ -13,7 +13,7 @@ from scnet_edge.bundle.recipe import DEFAULT_MODEL, Recipe
 from scnet_edge.errors import ConfigError, GraphError
 from scnet_edge.models.cards import find_card, weights_of
 from scnet_edge.quantization.annotated_frames import Annotated
-from scnet_edge.quantization.layer_sensitivity import chain_entries, measure, rank
+from scnet_edge.quantization.layer_sensitivity import measure, measure_parts, rank
 from scnet_edge.quantization.ranges import CalibrationFile, find_ranges
 from scnet_edge.simulation.clip import render_stills
 
@@ -33,11 +33,11 @@ def test_the_broken_layer_comes_first(
     assert ranked[0].name == LAYERS[2]
     assert ranked[0].lost_f1 > 0.05 > ranked[1].lost_f1
     assert {layer.name for layer in ranked} == set(LAYERS)
-    (whole,), f1, _ = chain_entries(small_fused, bad, walls[:4], SIZE, threshold, 0.5)
+    (whole,), f1, _ = measure_parts(small_fused, bad, walls[:4], SIZE, threshold, 0.5)
     assert whole.part == "scnet"
     assert whole.prior_flip_rate is None
     assert f1 - whole.f1 == whole.lost_f1 > 0.05
-    (rest,), _, _ = chain_entries(
+    (rest,), _, _ = measure_parts(
         small_fused, bad, walls[:4], SIZE, threshold, 0.5, exclude=[LAYERS[2]]
     )
     assert rest.lost_f1 < 0.05

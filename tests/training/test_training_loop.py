@@ -229,9 +229,9 @@ def test_loading_checks_masks(tmp_path: Path) -> None:
 def test_processes_together_see_the_batch_of_one() -> None:
     images, schedule = toy_images(), dataclasses.replace(SCHEDULE, batch=4)
     whole = batch_at(7, images, schedule)
-    split_graphs = [batch_at(7, images, schedule, share=(rank, 2)) for rank in range(2)]
+    halves = [batch_at(7, images, schedule, share=(rank, 2)) for rank in range(2)]
     for part in range(2):
-        together = torch.stack([half[part] for half in split_graphs], 1).flatten(0, 1)
+        together = torch.stack([half[part] for half in halves], 1).flatten(0, 1)
         assert torch.equal(together, whole[part])
 
 

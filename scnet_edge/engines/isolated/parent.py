@@ -42,7 +42,6 @@ class IsolatedBackend:
         openings: what to open, then what to fall back to.
         run_timeout_s: longest time one frame may take before its child is killed; the first frame
             after a start may take three times as long.
-        load_timeout_s: longest time an engine may take to open.
         max_restarts: crashes, within a minute or in a row, that another child follows; 0 for a
             trial.
 
@@ -57,12 +56,11 @@ class IsolatedBackend:
         openings: Sequence[Opening],
         *,
         run_timeout_s: float = RUN_TIMEOUT_S,
-        load_timeout_s: float = LOAD_TIMEOUT_S,
         max_restarts: int = MAX_RESTARTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._openings = deque(openings)
-        self._timeouts_s = (run_timeout_s, load_timeout_s)
+        self._run_timeout_s = run_timeout_s
         self._max_restarts = max_restarts
         self._clock = clock
         self._crashes_s: deque[float] = deque()
@@ -86,7 +84,7 @@ class IsolatedBackend:
             self._child = self._start()
             self.name = self._child.name
         try:
-            outputs = self._child.run(feeds, self._timeouts_s[0])
+            outputs = self._child.run(feeds, self._run_timeout_s)
         except EngineCrash as e:
             self._child = None
             self._count(e)
@@ -114,7 +112,7 @@ class IsolatedBackend:
                     )
                 )
             try:
-                return _Child(self._openings[0], self._timeouts_s[1])
+                return _Child(self._openings[0])
             except _Refused:
                 raise
             except EngineCrash as e:
@@ -150,7 +148,7 @@ class _Refused(EngineCrash):
 class _Child:
     """One child process with its engine open; whatever goes wrong ends it for good."""
 
-    def __init__(self, opening: Opening, timeout_s: float) -> None:
+    def __init__(self, opening: Opening) -> None:
         self.name = _label(opening)
         with ExitStack() as undone:
             try:
@@ -169,7 +167,7 @@ class _Child:
                 raise _Refused(f"engine {self.name}: cannot be started ({e.strerror})") from e
             theirs.close()
             undone.pop_all()
-        reply = self._ask(opening, timeout_s)
+        reply = self._ask(opening, LOAD_TIMEOUT_S)
         if reply.error:
             self.close()
             raise EngineError(reply.error)

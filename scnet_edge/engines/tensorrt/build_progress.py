@@ -36,8 +36,8 @@ class _Phase:
 class Phases:
     """The phases of a build, nested; each step of a phase counts alike. Used from many threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._start_s = clock, clock()
+    def __init__(self) -> None:
+        self._start_s = time.monotonic()
         self._phases: dict[str, _Phase] = {}
         self._finished = 0.0  # so that the share never falls when a phase is gone
         self._lock = Lock()
@@ -63,7 +63,7 @@ class Phases:
         tops = [n for n, phase in self._phases.items() if phase.parent not in self._phases]
         share = max((self._share(top) for top in tops), default=0.0)
         self._finished = max(self._finished, min(share, 1.0))
-        took_s = self._clock() - self._start_s
+        took_s = time.monotonic() - self._start_s
         left_s = took_s * (1 - self._finished) / self._finished if self._finished > 0 else None
         return BuildProgress(phase=name, share=self._finished, remaining_s=left_s)
 

@@ -25,7 +25,7 @@ from scnet_edge.engines.compiled import (
     CompiledGraph,
     check_identity,
     mend,
-    plan_of,
+    plan_name,
     read_code,
     read_compiled,
     tensor_text,
@@ -205,7 +205,7 @@ def _open(graph: Path, threads: int | None, cache: Path | None) -> Session:
         else:
             record = read_compiled(stored)
             check_identity(stored, record, gpu_identity(device))
-            plan = read_code(stored, record, plan_of(graph))
+            plan = read_code(stored, record, plan_name(graph))
             session = Session(deserialise(plan, mend(stored)), device)
             _check_tensors(session, record.graphs[graph.name], mend(stored))
             if record.choice is not None and record.choice.precision == "fp16":

@@ -13,7 +13,7 @@ from scnet_edge.engines.tensorrt.library import numpy_dtype, tensorrt
 FP32_SCOPE = "/statistics/"
 
 
-def layers_of(network: Any) -> Iterator[Any]:
+def _layers(network: Any) -> Iterator[Any]:
     """Yield the layers of a network."""
     for i in range(network.num_layers):
         yield network.get_layer(i)
@@ -31,7 +31,7 @@ def shorten_outputs(network: Any) -> None:
     trt = tensorrt()
     casts = {
         layer.get_output(0).name: layer
-        for layer in layers_of(network)
+        for layer in _layers(network)
         if layer.type == trt.LayerType.CAST and layer.get_input(0).dtype == trt.float16
     }
     for output in [network.get_output(i) for i in range(network.num_outputs)]:
@@ -46,7 +46,7 @@ def shorten_outputs(network: Any) -> None:
 def convolutions_of(network: Any) -> tuple[str, ...]:
     """Return the names of the convolutions."""
     kind = tensorrt().LayerType.CONVOLUTION
-    return tuple(layer.name for layer in layers_of(network) if layer.type == kind)
+    return tuple(layer.name for layer in _layers(network) if layer.type == kind)
 
 
 def find_quantised(network: Any) -> list[str]:
@@ -88,7 +88,7 @@ def permit_precisions(network: Any, config: Any) -> None:
     A quantised graph is permitted FP16 too: what Q/DQ does not hold would run in FP32 otherwise.
     """
     trt = tensorrt()
-    layers = list(layers_of(network))
+    layers = list(_layers(network))
     quantised = any(layer.type == trt.LayerType.QUANTIZE for layer in layers)
     if quantised:
         config.set_flag(trt.BuilderFlag.INT8)
@@ -103,7 +103,7 @@ def permit_precisions(network: Any, config: Any) -> None:
 def _find_quantised(network: Any) -> Iterator[Any]:
     """Yield each convolution with a Q/DQ pair before it."""
     makers, kind = _makers(network), tensorrt().LayerType.CONVOLUTION
-    for layer in layers_of(network):
+    for layer in _layers(network):
         if layer.type == kind and _quantise_before(layer.get_input(0), makers) is not None:
             yield layer
 
@@ -112,7 +112,7 @@ def _makers(network: Any) -> dict[str, Any]:
     """Return the layer that makes each tensor."""
     return {
         layer.get_output(i).name: layer
-        for layer in layers_of(network)
+        for layer in _layers(network)
         for i in range(layer.num_outputs)
     }
 

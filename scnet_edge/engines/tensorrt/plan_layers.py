@@ -18,7 +18,7 @@ ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
 # Between the nodes of `a.0.weight + a.0 + PWN(/Relu_3)` and of `{ForeignNode[a.1...b.0]}`.
 BETWEEN_NODES = re.compile(r"\.\.\.|[\s+,(){}\[\]]+")
 NO_NODES = {"", "PWN", "ForeignNode"}
-# The suffixes that graph.qdq gives to its nodes.
+# The suffixes that quantization.qdq gives to its nodes.
 QDQ = (".q", ".dq")
 # What a convolution is called: in the log of RTX, and in the inspector from TensorRT 8.5 on.
 CONVOLUTIONS = (
@@ -90,7 +90,7 @@ def summarise(layers: Sequence[Layer], convolutions: Collection[str]) -> PlanSum
         kernels=len(kernels),
         convolutions={dtype: types.count(dtype) for dtype in sorted(set(types))},
         missing=tuple(name for name, dtype in owned.items() if not dtype),
-        lone_qdq=tuple(layer.name for layer in kernels if _lone(layer)),
+        lone_qdq=tuple(layer.name for layer in kernels if _is_lone_qdq(layer)),
         requantising=sum(_requantises(layer) for layer in kernels),
         int8_writes={dtype: written.count(dtype) for dtype in sorted(set(written))},
     )
@@ -120,7 +120,7 @@ def _narrowest(types: Iterable[str]) -> str:
     return next((dtype for dtype in ("INT8", "FP16", "FP32") if dtype in found), "")
 
 
-def _lone(layer: Layer) -> bool:
+def _is_lone_qdq(layer: Layer) -> bool:
     """Return whether every node of a kernel is Q or DQ; on activations, for weights are folded."""
     return bool(layer.onnx) and all(name.endswith(QDQ) for name in layer.onnx)
 

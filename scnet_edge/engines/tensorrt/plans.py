@@ -9,9 +9,9 @@ from pathlib import Path
 from scnet_edge.engines.compiled import (
     TIMINGS,
     CompiledEngine,
-    layers_of,
+    layers_name,
     mend,
-    plan_of,
+    plan_name,
     read_code,
     read_compiled,
 )
@@ -65,7 +65,7 @@ def compile_plans(
                 progress=progress,
             )
             made[graph.name] = build_plan(graph, settings)
-            write_file(folder / plan_of(graph), made[graph.name].plan)
+            write_file(folder / plan_name(graph), made[graph.name].plan)
             timings = made[graph.name].timing_cache or timings
     finally:
         device.close()
@@ -88,20 +88,20 @@ def write_layers(
     Raises:
         EngineError: the plan was altered since.
     """
-    plan = read_code(folder, record, plan_of(graph))
+    plan = read_code(folder, record, plan_name(graph))
     device = open_device()
     try:
         report = inspect_plan(plan, mend(folder))
     except EngineError as e:
-        log.warning("%s: no account of its kernels: %s", folder / plan_of(graph), e)
+        log.warning("%s: no account of its kernels: %s", folder / plan_name(graph), e)
         return None
     finally:
         device.close()
-    write_file(folder / layers_of(graph), report.encode())
+    write_file(folder / layers_name(graph), report.encode())
     try:
         return summarise(layers_from_json(report), convolutions)
     except ValueError as e:
-        log.warning("%s: expected the inspector's JSON, found %s", folder / layers_of(graph), e)
+        log.warning("%s: expected the inspector's JSON, found %s", folder / layers_name(graph), e)
         return None
 
 

@@ -5,16 +5,17 @@ The plot is SVG made of numbers alone, so that no text can break out of it.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from scnet_edge.inspection.records import Observation
+from scnet_edge.pages import jpeg_address
 from scnet_edge.runtime.overlay import draw_overlay
 from scnet_edge.survey.evidence import read_crack_mask, read_picture
 from scnet_edge.types import Frame, Mask
@@ -23,6 +24,7 @@ CONTEXT_PX, CLOSE_PX = 520, 720  # the longer side, as shown
 MARGIN = 0.35  # of the crack's own size, around it
 LEAST_PX = 160  # of frame, close up
 JPEG_QUALITY = 82
+_embed = partial(jpeg_address, quality=JPEG_QUALITY)
 BOX_BGR, WHITE = (46, 208, 255), (255, 255, 255)
 FONT, FONT_SCALE, PLATE_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.6, 8  # of the scale bar
 WIDTH, HEIGHT = 640.0, 150.0
@@ -45,14 +47,16 @@ def pictures_of(folder: Path, observation: Observation) -> Pictures | None:
         return None
     mask = read_crack_mask(folder, observation)
     if mask is None or mask.shape != frame.shape[:2] or not mask.any():
-        return Pictures(context=_jpeg(_fit(frame, CONTEXT_PX)), close=_jpeg(frame), marked=None)
+        return Pictures(context=_embed(_fit(frame, CONTEXT_PX)), close=_embed(frame), marked=None)
     box = _box_around(mask)
     x0, y0, x1, y1 = box
     close = _fit(frame[y0:y1, x0:x1], CLOSE_PX)
     marked = draw_overlay(close, _fit_mask(mask[y0:y1, x0:x1], close))
     if observation.mm_per_px is not None:
         _draw_scale_bar(marked, observation.mm_per_px * (x1 - x0) / close.shape[1])
-    return Pictures(context=_jpeg(_context(frame, box)), close=_jpeg(close), marked=_jpeg(marked))
+    return Pictures(
+        context=_embed(_context(frame, box)), close=_embed(close), marked=_embed(marked)
+    )
 
 
 def _box_around(mask: Mask) -> tuple[int, int, int, int]:
@@ -110,11 +114,6 @@ def _draw_scale_bar(drawn: Frame, mm_per_px: float) -> None:
     cv2.line(drawn, start, end, WHITE, 2)
     at = (start[0], line_y - below_px - 2)
     cv2.putText(drawn, text, at, FONT, FONT_SCALE, WHITE, 1, cv2.LINE_AA)
-
-
-def _jpeg(image: Frame) -> str:
-    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
 def width_plot(profile: Sequence[tuple[float, float]], *, unit: str, limit: float | None) -> str:
