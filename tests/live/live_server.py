@@ -47,7 +47,7 @@ def serving(run: Run, address: str = "127.0.0.1:0", **options: Path) -> Iterator
 
 
 def ask(live: Served, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body or None, names)
     response = connection.getresponse()

@@ -41,12 +41,10 @@ def test_a_stuck_device_costs_its_own_oldest_frames_and_no_event() -> None:
     sink.write(frame_result(0))
     while len(sink._frames):  # until the device has it
         time.sleep(0.001)
-    start_s = time.monotonic()
-    for i in range(1, 1000):
+    for i in range(1, 1000):  # none of these waits: the device is freed only after them
         sink.write(frame_result(i))
         assert balanced(sink.stats)
     sink.note(event_now("camera_lost"))
-    assert time.monotonic() - start_s < 30  # it never waited; each frame took microseconds
     assert sink.stats.waiting == 1 + device.depth + 1
     free.set()
     sink.close()
