@@ -69,11 +69,12 @@ def archive_coding() -> str:
             f"{row['found']} ({100 * row['found'] / row['pairs']:.1f} %)",
             str(row.get("unclear", 0)),
             str(row.get("false", 0)),
+            f"{100 * row['oracle_found'] / row['pairs']:.1f} %, {row.get('oracle_false', 0)}",
         ]
         for row in part["rows"]
     ]
     head = ("cracks a metre", "a person is off by, m (1 sigma)", "true pairs", "found")
-    return table((*head, "called unclear", "false pairs"), rows)
+    return table((*head, "called unclear", "false pairs", "the oracle: found, false"), rows)
 
 
 def archive_review() -> str:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from msgspec.structs import replace as replaced
 
-from scnet_edge.archive.compare import Pairing, Tolerances, compare, scores
+from scnet_edge.archive.compare import Pairing, compare, scores
 from scnet_edge.archive.folder import SURVEY, film_folder, read_archive, read_cracks
+from scnet_edge.archive.likeness import Tolerances
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.archive.media import Media
 from scnet_edge.config import write_json

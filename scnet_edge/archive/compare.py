@@ -1,11 +1,11 @@
 """Ours against the human coding of the same film: what agrees, differs, and stands alone.
 
 Two records may be of one crack if their stretches along the pipe are no further apart than a
-tolerance, their clock positions too, and the cracks run the same way. How likely they are of one
-falls with the distance, the hours, another kind, and what we are less sure of. The pairs that are
-likeliest together count; one that another way to pair is nearly as likely as is `unclear`, for a
-person to see, and so is one further apart than the others of its inspection. A piece of ours that
-lies within a coded stretch is part of it: a person codes a long crack once.
+tolerance, and their clock positions too. Of all ways to pair those the likeliest counts
+(`likeness`). A pair that another way to pair is nearly as likely as is `unclear`, for a person to
+see, and so is one further apart than the others of its inspection. A piece of ours that lies within
+a coded stretch, or upon a record of ours that is paired, is part of it: a person codes a long crack
+once.
 """
 
 from __future__ import annotations
@@ -14,66 +14,47 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.pairs import likeliest_pairs
-from scnet_edge.inspection.records import Kind, Observation
-from scnet_edge.survey.codes import SURE_SIGMAS
+from scnet_edge.archive.likeness import (
+    Errors,
+    Tolerances,
+    are_upon_each_other,
+    cost,
+    distance_apart,
+    kind_of,
+    learn_errors,
+    may_be_one,
+)
+from scnet_edge.archive.pairs import Costs, LikelyPair, likeliest_pairs
+from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.folder import Survey
 
 Verdict = Literal["agrees", "part", "unclear", "differs", "only ours", "only theirs", "not seen"]
+Record = TypeVar("Record", Observation, Condition)
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-# Costs are negative logarithms of how likely two records are of one crack.
-_SIGMAS = 3.0  # that a tolerance is wide
-_OTHER_KIND = 2.0  # of a branching crack and a straight one, or of a code that does not say
-_SURE, _UNSURE = 0.9, 0.7  # confidence of nearly all cracks, and below all of them
-_STRANGERS = 6.0  # what two records cost that have nothing to do with each other
 _CLEAR = math.log(1.5)  # so much likelier than the next best way to pair
+_ROUNDS = 3  # of pairing; each knows how people err from the clear pairs of the one before
+_LEARN = 1.0  # the margin of a pair to learn from
 _ENOUGH, _MAD, _LEAST_SIGMA_M = 5, 1.4826, 0.05  # pairs; of normal errors; a counter's step
-_ODD, _SHORT_M = 3.5, 0.25
+_ODD = 5.0
 _AHEAD_M = 0.5  # a camera sees a little further than where it is
-_EN13508: dict[str, Kind] = {
-    "A": "longitudinal",
-    "B": "circumferential",
-    "C": "multiple",
-    "D": "spiral",
-}
-_PACP: dict[str, Kind] = {
-    "L": "longitudinal",
-    "C": "circumferential",
-    "M": "multiple",
-    "H": "multiple",
-    "S": "spiral",
-}
-_CRACK = re.compile(r"[CF]([LCMHS])\d?J?")  # of PACP and MSCC: a crack or a fracture, at a joint
 # What is no damage: the start, the end, the water level, photographs, a change of the pipe.
 _REMARK = re.compile(
     r"B(C[D-E]|D[A-G]).*|A[A-Z]{2}.*|ST|FH|MWL.*|MGO|MGP|AMH|AEP|SA|MSA|MLC|MSC|WL"
 )
 
 
-class Tolerances(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far apart two records of one crack may be.
-
-    Attributes:
-        distance_m: along the pipe; the uncertainty of our chainage is added.
-        clock_h: around it, where both say.
-    """
-
-    distance_m: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.5
-    clock_h: Annotated[float, msgspec.Meta(ge=0, le=6)] = 1.5
-
-
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     """One record of ours, one condition of theirs, or both.
 
     Attributes:
-        verdict: `agrees`; `part` of a stretch that another piece of ours agrees with; `unclear`,
+        verdict: `agrees`; `part` of a crack that another piece of ours agrees with; `unclear`,
             the likeliest of several ways to pair that are nearly as likely, or an odd one;
             `differs`, a crack that runs another way or that the person coded as something else;
             `only ours`; `only theirs`; `not seen`, coded where we did not look.
@@ -95,63 +76,96 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     placed = [c for c in inspection.conditions if c.distance_m is not None]
     cracks = [c for c in placed if kind_of(c.code) is not None]
     others = [c for c in placed if is_damage(c.code)]
+    twins = [[are_upon_each_other(a, b) for b in ours] for a in ours]
     pairings: list[Pairing] = []
-
-    def settle(verdict: Verdict, theirs: list[Condition], *, alike: bool) -> None:
-        costs = [[_cost(o, c, tolerances, alike=alike and ways) for c in theirs] for o in ours]
-        for pair in likeliest_pairs(np.array(costs).reshape(len(ours), len(theirs))):
-            coded = theirs[pair.column]
-            clear = pair.margin >= _CLEAR or coded.end_m is not None or not alike
-            said: Verdict = verdict if clear else "unclear"
-            pairings.append(Pairing(verdict=said, ours=ours[pair.row], theirs=coded))
-        paired = {id(p.ours) for p in pairings} | {id(p.theirs) for p in pairings}
-        ours[:] = [o for o in ours if id(o) not in paired]
-        theirs[:] = [c for c in theirs if id(c) not in paired]
-
-    settle("agrees", cracks, alike=True)
-    pairings[:] = _doubt_the_odd(pairings)
-    stretches = [p.theirs for p in pairings if p.theirs is not None]
-    for piece in list(ours):
-        costs = [(_cost(piece, c, tolerances, alike=ways), i) for i, c in enumerate(stretches)]
-        cost, i = min(costs, default=(math.inf, -1))
-        if cost < math.inf and stretches[i].end_m is not None:
-            pairings.append(Pairing(verdict="part", ours=piece, theirs=stretches[i]))
-            ours.remove(piece)
-    settle("differs", cracks, alike=False)
-    settle("differs", others, alike=False)
-    pairings += [Pairing(verdict="only ours", ours=o) for o in ours]
+    for pair in _pair(ours, cracks, twins, tolerances, ways=ways):
+        one, coded = ours[pair.row], cracks[pair.column]
+        clear = pair.margin >= _CLEAR or coded.end_m is not None
+        same = not ways or may_be_one(one.kind, kind_of(coded.code))
+        verdict: Verdict = "unclear" if not clear else "agrees" if same else "differs"
+        pairings.append(Pairing(verdict=verdict, ours=one, theirs=coded))
+    pairings = _doubt_the_odd(pairings)
+    ours, cracks = _left(ours, pairings), _left(cracks, pairings)
+    found = [(piece, _whole_of(piece, pairings, tolerances, ways=ways)) for piece in ours]
+    pairings += [Pairing(verdict="part", ours=p, theirs=whole) for p, whole in found if whole]
+    ours = _left(ours, pairings)
+    costs = _costs(ours, others, tolerances, Errors(), ways=False)
+    for pair in likeliest_pairs(costs):
+        differs = Pairing(verdict="differs", ours=ours[pair.row], theirs=others[pair.column])
+        pairings.append(differs)
+    pairings += [Pairing(verdict="only ours", ours=o) for o in _left(ours, pairings)]
     for c in cracks:
-        verdict: Verdict = "only theirs" if _has_looked_at(survey, c) else "not seen"
-        pairings.append(Pairing(verdict=verdict, theirs=c))
+        missed: Verdict = "only theirs" if _has_looked_at(survey, c) else "not seen"
+        pairings.append(Pairing(verdict=missed, theirs=c))
     return sorted(pairings, key=_place)
 
 
+def _pair(
+    ours: list[Observation],
+    cracks: list[Condition],
+    twins: list[list[bool]],
+    tolerances: Tolerances,
+    *,
+    ways: bool,
+) -> list[LikelyPair]:
+    """Return the likeliest pairs, once what they say of how people err is known."""
+    errors, pairs = Errors(), list[LikelyPair]()
+    for _ in range(_ROUNDS):
+        costs = _costs(ours, cracks, tolerances, errors, ways=ways)
+        pairs = likeliest_pairs(costs, twins=np.array(twins, bool).reshape(len(ours), len(ours)))
+        clear = [(ours[p.row], cracks[p.column]) for p in pairs if p.margin >= _LEARN]
+        errors = learn_errors(clear)
+    return pairs
+
+
+def _costs(
+    ours: list[Observation],
+    theirs: list[Condition],
+    tolerances: Tolerances,
+    errors: Errors,
+    *,
+    ways: bool,
+) -> Costs:
+    table = [[cost(o, c, tolerances, errors, ways=ways) for c in theirs] for o in ours]
+    return np.array(table).reshape(len(ours), len(theirs))
+
+
+def _left(records: list[Record], pairings: list[Pairing]) -> list[Record]:
+    """Return the records that stand in no pair."""
+    paired = {id(p.ours) for p in pairings} | {id(p.theirs) for p in pairings}
+    return [record for record in records if id(record) not in paired]
+
+
+def _whole_of(
+    piece: Observation, pairings: list[Pairing], tolerances: Tolerances, *, ways: bool
+) -> Condition | None:
+    """Return the coded crack that a piece is part of: a stretch, or one found at its place."""
+    costs = [
+        (cost(piece, p.theirs, tolerances, Errors(), ways=ways), i)
+        for i, p in enumerate(pairings)
+        if p.theirs is not None
+        and p.ours is not None
+        and (p.theirs.end_m is not None or are_upon_each_other(piece, p.ours))
+        and (not ways or may_be_one(piece.kind, kind_of(p.theirs.code)))
+    ]
+    least, i = min(costs, default=(math.inf, -1))
+    return pairings[i].theirs if least < math.inf else None
+
+
 def _doubt_the_odd(pairings: list[Pairing]) -> list[Pairing]:
-    """Return pairs, `unclear` those that are further apart than all others of the inspection.
-
-    How far a person and we are apart, and whether one of the two begins to count elsewhere, is
-    learnt from the pairs themselves.
-    """
-    apart_m = [
-        p.theirs.distance_m - p.ours.start_m
-        for p in pairings
-        if p.ours and p.theirs and p.theirs.distance_m is not None and p.ours.start_m is not None
-    ]
-    if len(apart_m) < _ENOUGH:
+    """Return pairs, `unclear` those that are further apart than all others of the inspection."""
+    apart_m = [distance_apart(p.ours, p.theirs) if p.ours and p.theirs else None for p in pairings]
+    known_m = np.array([apart for apart in apart_m if apart is not None])
+    if known_m.size < _ENOUGH:
         return pairings
-    off_m = np.abs(np.array(apart_m) - np.median(apart_m))
-    sigma_m = max(_MAD * float(np.median(off_m)), _LEAST_SIGMA_M)
+    middle_m = float(np.median(known_m))
+    sigma_m = max(_MAD * float(np.median(np.abs(known_m - middle_m))), _LEAST_SIGMA_M)
     return [
-        replace(pair, verdict="unclear") if off > _ODD * sigma_m and _is_short(pair) else pair
-        for pair, off in zip(pairings, off_m, strict=True)
+        replace(pair, verdict="unclear")
+        if apart is not None and abs(apart - middle_m) > _ODD * sigma_m
+        else pair
+        for pair, apart in zip(pairings, apart_m, strict=True)
     ]
-
-
-def _is_short(pair: Pairing) -> bool:
-    """Return whether both have one place, more or less: where a long crack begins is a choice."""
-    ours, theirs = pair.ours, pair.theirs
-    length_m = 0.0 if ours is None else (ours.end_m or 0.0) - (ours.start_m or 0.0)
-    return theirs is not None and theirs.end_m is None and length_m <= _SHORT_M
 
 
 def scores(pairings: Sequence[Pairing]) -> dict[str, float | None]:
@@ -177,53 +191,6 @@ def scores(pairings: Sequence[Pairing]) -> dict[str, float | None]:
     }
 
 
-def _cost(o: Observation, c: Condition, tolerances: Tolerances, *, alike: bool) -> float:
-    """Return the cost of a pair: below 0 if it is likelier than two strangers, else infinite.
-
-    A person notes where a crack begins, or where it is seen best: the tolerance counts from the
-    nearest point of ours, the likelihood from its start.
-    """
-    assert o.start_m is not None
-    assert c.distance_m is not None
-    end_m = o.start_m if o.end_m is None else o.end_m
-    ends_m = sorted((c.distance_m, c.distance_m if c.end_m is None else c.end_m))
-    apart_m = max(0.0, o.start_m - ends_m[1], ends_m[0] - end_m)
-    from_start_m = max(0.0, o.start_m - ends_m[1], ends_m[0] - o.start_m)
-    allowed_m = tolerances.distance_m + SURE_SIGMAS * (o.start_sigma_m or 0.0)
-    apart_h = _hours_apart(o, c)
-    kinds = (o.kind, kind_of(c.code))
-    same = kinds[0] == kinds[1]
-    fits = same or "multiple" in kinds or "unknown" in kinds
-    if apart_m > allowed_m or apart_h > tolerances.clock_h or (alike and not fits):
-        return math.inf
-    sure = min(1.0, max(0.05, (o.confidence - _UNSURE) / (_SURE - _UNSURE)))
-    cost = (
-        _squared(min(from_start_m, allowed_m), allowed_m)
-        + _squared(apart_h, tolerances.clock_h)
-        + (0.0 if same else _OTHER_KIND)
-        - math.log(sure)
-    )
-    return min(cost - _STRANGERS, -1e-6)
-
-
-def _squared(apart: float, tolerance: float) -> float:
-    return (_SIGMAS * apart / max(tolerance, 1e-9)) ** 2 / 2
-
-
-def _hours_apart(o: Observation, c: Condition) -> float:
-    """Return the hours between two arcs of the clock; 0 where one of them does not say."""
-    if o.clock_from is None or o.clock_to is None or c.clock_from is None:
-        return 0.0
-    to = c.clock_from if c.clock_to is None else c.clock_to
-    for start, end, other in (
-        (o.clock_from, o.clock_to, c.clock_from),
-        (c.clock_from, to, o.clock_from),
-    ):
-        if (other - start) % 12 <= (end - start) % 12:
-            return 0.0
-    return min((c.clock_from - o.clock_to) % 12, (o.clock_from - to) % 12)
-
-
 def _has_looked_at(survey: Survey, condition: Condition) -> bool:
     """Return whether we looked where a condition begins."""
     at_m, progress = condition.distance_m, survey.progress
@@ -239,19 +206,6 @@ def _place(pairing: Pairing) -> tuple[float, str]:
     if pairing.theirs is not None:
         return pairing.theirs.distance_m or 0.0, pairing.theirs.code
     return (pairing.ours and pairing.ours.start_m) or 0.0, ""
-
-
-def kind_of(code: str) -> Kind | Literal["unknown"] | None:
-    """Return which way a coded crack runs; `unknown` where the code does not say, None for others.
-
-    Args:
-        code: with its characters apart, as the readers give it: `BAB B A`, `CL`.
-    """
-    parts = code.split()
-    if parts[:1] == ["BAB"]:
-        return _EN13508.get(parts[2], "unknown") if len(parts) > 2 else "unknown"
-    match = _CRACK.fullmatch(code)
-    return _PACP[match[1]] if match else None
 
 
 def is_damage(code: str) -> bool:

@@ -27,14 +27,18 @@ class LikelyPair:
     margin: float
 
 
-def likeliest_pairs(costs: Costs) -> list[LikelyPair]:
+def likeliest_pairs(
+    costs: Costs, *, twins: npt.NDArray[np.bool_] | None = None
+) -> list[LikelyPair]:
     """Return pairs, one to one, of the least cost together; what costs more than 0 stays alone.
 
     Args:
         costs: (rows, columns), the negative logarithm of how much likelier two belong together
             than not; infinite where they cannot.
+        twins: (rows, rows), rows that are one thing: which of them a column has makes no margin.
     """
-    return [pair for rows, columns in _groups(costs) for pair in _pairs_of(costs, rows, columns)]
+    alike = np.eye(costs.shape[0], dtype=bool) if twins is None else twins
+    return [pair for group in _groups(costs) for pair in _pairs_of(costs, alike, *group)]
 
 
 def _groups(costs: Costs) -> Iterator[tuple[list[int], list[int]]]:
@@ -53,7 +57,9 @@ def _groups(costs: Costs) -> Iterator[tuple[list[int], list[int]]]:
             yield sorted(rows), sorted(columns)
 
 
-def _pairs_of(costs: Costs, rows: list[int], columns: list[int]) -> Iterator[LikelyPair]:
+def _pairs_of(
+    costs: Costs, alike: npt.NDArray[np.bool_], rows: list[int], columns: list[int]
+) -> Iterator[LikelyPair]:
     part = np.minimum(costs[np.ix_(rows, columns)], 0.0)
     least, chosen = _solve(part)
     for i, j in chosen:
@@ -61,7 +67,7 @@ def _pairs_of(costs: Costs, rows: list[int], columns: list[int]) -> Iterator[Lik
             yield LikelyPair(rows[i], columns[j], 0.0)
             continue
         without = part.copy()
-        without[i, j] = 0.0
+        without[alike[rows[i], rows], j] = 0.0
         yield LikelyPair(rows[i], columns[j], _solve(without)[0] - least)
 
 

@@ -18,7 +18,7 @@ from scnet_edge.archive.agreement import (
     pictures_of,
     totals,
 )
-from scnet_edge.archive.compare import Pairing, Tolerances
+from scnet_edge.archive.compare import Pairing
 from scnet_edge.archive.folder import (
     SURVEY,
     Done,
@@ -27,6 +27,7 @@ from scnet_edge.archive.folder import (
     read_archive,
     read_cracks,
 )
+from scnet_edge.archive.likeness import Tolerances
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256

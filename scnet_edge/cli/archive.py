@@ -214,7 +214,8 @@ def compare(
         write_confirmed,
         write_pairings,
     )
-    from scnet_edge.archive.compare import VERDICTS, Tolerances
+    from scnet_edge.archive.compare import VERDICTS
+    from scnet_edge.archive.likeness import Tolerances
     from scnet_edge.archive.report import write_disagreements
     from scnet_edge.folders import check_file
 

@@ -13,14 +13,8 @@ from hand_made import facts, gap, observation
 
 from scnet_edge.archive import pairs
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.compare import (
-    Tolerances,
-    Verdict,
-    compare,
-    is_damage,
-    kind_of,
-    scores,
-)
+from scnet_edge.archive.compare import Pairing, Verdict, compare, is_damage, scores
+from scnet_edge.archive.likeness import Tolerances, kind_of
 from scnet_edge.archive.pairs import likeliest_pairs
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.facts import Progress
@@ -45,9 +39,13 @@ def crack(seq: int, start_m: float, end_m: float | None = None, **more: Any) -> 
     return observation(seq, start_m=start_m, end_m=end_m or start_m, start_sigma_m=0.0, **more)
 
 
-def verdicts(ours: list[Observation], theirs: list[Condition], **more: Any) -> list[Verdict]:
+def pairings(ours: list[Observation], theirs: list[Condition], **more: Any) -> list[Pairing]:
     coded = CodedInspection(system="m150", pipe="1", conditions=tuple(theirs))
-    return [p.verdict for p in compare(survey(ours, **more), coded, Tolerances())]
+    return compare(survey(ours, **more), coded, Tolerances())
+
+
+def verdicts(ours: list[Observation], theirs: list[Condition], **more: Any) -> list[Verdict]:
+    return [p.verdict for p in pairings(ours, theirs, **more)]
 
 
 def code(distance_m: float, code: str = "BAB B A", **more: Any) -> Condition:
@@ -63,7 +61,8 @@ def test_the_same_crack_agrees_up_to_the_tolerance_and_no_further() -> None:
 
 def test_the_clock_counts_where_both_say() -> None:
     ours = crack(1, 3.0, clock_from=11.5, clock_to=0.5)
-    assert verdicts([ours], [code(3.0, clock_from=1.9)]) == ["agrees"]
+    assert verdicts([ours], [code(3.0, clock_from=1.9, clock_to=3.0)]) == ["agrees"]
+    assert verdicts([ours], [code(3.0, clock_from=1.4)]) == ["agrees"]  # of its middle
     assert verdicts([ours], [code(3.0, clock_from=10.1, clock_to=11.0)]) == ["agrees"]
     assert verdicts([ours], [code(3.0, clock_from=6.0)]) == ["only ours", "only theirs"]
     assert verdicts([ours], [code(3.0)]) == ["agrees"]
@@ -146,6 +145,51 @@ def test_a_pair_further_apart_than_all_others_is_unclear() -> None:
     assert (odd.count("agrees"), odd.count("unclear")) == (6, 1)
     few = verdicts(ours[3:], [*near[3:], code(20.8)])
     assert set(few) == {"agrees"}
+
+
+def test_two_records_upon_each_other_are_one_found_crack() -> None:
+    """Which of them the coded crack belongs to is nobody's question; the other is part of it."""
+    ours = [
+        crack(1, 3.00, 3.30, clock_from=2.0, clock_to=2.4),
+        crack(2, 3.01, 3.32, clock_from=2.1, clock_to=2.5),
+    ]
+    assert verdicts(ours, [code(3.0, clock_from=2.0)]) == ["agrees", "part"]
+    apart = [ours[0], crack(2, 3.01, 3.32, clock_from=3.1, clock_to=3.5)]
+    assert verdicts(apart, [code(3.0, clock_from=3.0)]) == ["only ours", "agrees"]
+
+
+def test_kinds_places_and_clocks_decide_together() -> None:
+    """A crack at the coded place that we saw otherwise is likelier than a branching one far off."""
+    ours = [crack(1, 3.0, kind="spiral"), crack(2, 3.4, kind="multiple")]
+    found = {p.verdict: p.ours and p.ours.seq for p in pairings(ours, [code(3.0)])}
+    assert found == {"differs": 1, "only ours": 2}
+
+
+def test_one_hour_that_is_noted_is_that_of_the_middle() -> None:
+    wide = crack(1, 3.0, clock_from=1.0, clock_to=7.0, kind="circumferential")
+    narrow = crack(2, 3.0, clock_from=6.8, clock_to=7.2, kind="circumferential")
+    for hour, seq in ((4.0, 1), (7.0, 2)):
+        coded = [code(3.0, "BAB B B", clock_from=hour)]
+        (pair,) = [p for p in pairings([wide, narrow], coded) if p.verdict == "agrees"]
+        assert pair.ours is not None
+        assert pair.ours.seq == seq
+
+
+def test_how_far_a_crew_errs_is_learnt_from_its_clear_pairs() -> None:
+    """0.15 m apart tells two cracks apart for a crew that is never more than 0.02 m off."""
+    near = [crack(i, 3.0 * i) for i in range(1, 9)]
+    two = [crack(20, 40.0), crack(21, 40.15)]
+    exact = [code(3.0 * i + 0.02 * (-1) ** i) for i in range(1, 9)]
+    rough = [code(3.0 * i + 0.2 * (-1) ** i) for i in range(1, 9)]
+    said = [verdicts([*near, *two], [*coded, code(40.04)])[-2:] for coded in (exact, rough)]
+    assert said == [["agrees", "only ours"], ["unclear", "only ours"]]
+
+
+def test_the_margin_of_a_pair_does_not_count_twins() -> None:
+    costs, twins = np.array([[-3.0], [-2.9], [-1.0]]), np.eye(3, dtype=bool)
+    twins[0, 1] = twins[1, 0] = True
+    assert likeliest_pairs(costs)[0].margin == pytest.approx(0.1)
+    assert likeliest_pairs(costs, twins=twins)[0].margin == pytest.approx(2.0)
 
 
 def test_of_two_records_that_lie_alike_the_surer_one_is_taken() -> None:

@@ -15,8 +15,8 @@ from lxml import html
 
 from scnet_edge.archive.agreement import compare_archive, totals, write_confirmed
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.compare import Tolerances
 from scnet_edge.archive.folder import Done, Job, film_folder, mark_done, open_archive
+from scnet_edge.archive.likeness import Tolerances
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
 from scnet_edge.archive.report import write_report
 from scnet_edge.data.corpus import read_corpus
