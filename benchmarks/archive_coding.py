@@ -77,8 +77,8 @@ def _compare(scene: Scene, survey: Survey, off_m: float) -> Counter[str]:
                 continue  # the crack is counted with the record that agrees
             true = pair.theirs.text in shown[pair.ours.seq]
             counts["unclear" if pair.verdict == "unclear" else "found" if true else "false"] += 1
-        for one, coded in _ask_oracle(survey, conditions, off_m):
-            counts["oracle_found" if coded.text in shown[one.seq] else "oracle_false"] += 1
+        for one, condition in _ask_oracle(survey, conditions, off_m):
+            counts["oracle_found" if condition.text in shown[one.seq] else "oracle_false"] += 1
     return counts
 
 

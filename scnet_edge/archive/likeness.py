@@ -26,6 +26,7 @@ _BRANCHING, _OTHER_WAY = 2.0, 4.0  # costs of a branching and a straight crack, 
 _SURE, _UNSURE = 0.9, 0.7  # confidence of nearly all cracks, and below all of them
 _STRANGERS = 6.0  # what two records cost that have nothing to do with each other
 _ASTRAY = 0.02  # share of the distances that are off as far as a tolerance lets them
+_SAME_M = 0.05  # half of the step in which people note
 _WIDTHS = 8.0  # of an arc's middle that people miss, as a share of the arc
 _ENOUGH, _SHORT_M = 5, 0.25  # pairs to learn from; a long crack has no one place
 _AS_MANY, _USUAL_M, _USUAL_H = 2.0, 0.1, 0.5  # pairs that what is usual counts for, and what it is
@@ -170,23 +171,29 @@ def _hours_off(o: Observation, c: Condition) -> tuple[float, float]:
 
 def hours_apart(one: Observation | Condition, other: Observation | Condition) -> float:
     """Return the hours between two arcs of the clock; 0 where one of them does not say."""
-    if one.clock_from is None or other.clock_from is None:
+    arcs = _arc(one), _arc(other)
+    if arcs[0] is None or arcs[1] is None:
         return 0.0
-    ends = [
-        (a.clock_from, a.clock_from if a.clock_to is None else a.clock_to) for a in (one, other)
-    ]
-    (start, end), (begin, stop) = ends
+    (start, end), (begin, stop) = arcs[0], arcs[1]
     if (begin - start) % 12 <= (end - start) % 12 or (start - begin) % 12 <= (stop - begin) % 12:
         return 0.0
     return min((begin - end) % 12, (start - stop) % 12)
 
 
+def _arc(record: Observation | Condition) -> tuple[float, float] | None:
+    if record.clock_from is None:
+        return None
+    return record.clock_from, record.clock_from if record.clock_to is None else record.clock_to
+
+
 def are_upon_each_other(one: Observation, other: Observation) -> bool:
-    """Return whether two records of ours share a place: then they are of one crack."""
+    """Return whether no note of a person could tell two records of ours apart by their place."""
     if one.start_m is None or other.start_m is None or hours_apart(one, other) > 0:
         return False
-    ends_m = [o.start_m if o.end_m is None else o.end_m for o in (one, other)]
-    return max(one.start_m, other.start_m) <= min(ends_m)
+    one_end_m = one.start_m if one.end_m is None else one.end_m
+    other_end_m = other.start_m if other.end_m is None else other.end_m
+    between_m = max(one.start_m - other_end_m, other.start_m - one_end_m)
+    return between_m <= _SAME_M
 
 
 def kind_of(code: str) -> Kind | Literal["unknown"] | None:

@@ -23,16 +23,19 @@ from scnet_edge.archive.folder import (
     SURVEY,
     Done,
     Job,
+    film_folder,
     own_film_folder,
     read_archive,
     read_cracks,
 )
 from scnet_edge.archive.likeness import Tolerances
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow
+from scnet_edge.data.pictures import read_size
+from scnet_edge.errors import InputError
 from scnet_edge.files import write_file
 from scnet_edge.folders import file_sha256
 from scnet_edge.survey.codes import Codes, Limit, Rating, judge, rate, suggest
-from scnet_edge.survey.evidence import SNAPSHOTS
+from scnet_edge.survey.evidence import SNAPSHOTS, picture_path
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.journal import JOURNAL
 from scnet_edge.survey.report import words
@@ -122,6 +125,7 @@ def write_disagreements(
                     "pairing": pairing,
                     "clock": "" if pairing.ours is None else words.clock_text(pairing.ours),
                     "ours": _snapshot_link(agreement, pairing),
+                    "frame": _frame_around(archive, agreement, pairing),
                     "theirs": None if photo is None else _file_link(archive, job, photo),
                     "seen_at": _seen_at(pairing),
                 }
@@ -197,6 +201,7 @@ def _index(
     failed = [d for d in done.values() if d.state == "failed"]
     unread = [r for r in manifest.rows if r.kind == "film" and r.state == "unreadable"]
     lost = [r for r in manifest.rows if r.state == "missing"]
+    coded = [p.film.inspection for p in pipes if p.film.inspection]
     counts, score = totals(agreements)
     values = {
         "archive": Path(job.root).name,
@@ -214,6 +219,8 @@ def _index(
         "affected": sum(p.above > 0 for p in pipes),
         "scaled": any(p.width.endswith("mm") for p in pipes),
         "rated": any(p.rating for p in pipes),
+        "sized": any(c.diameter_mm or c.material for c in coded),
+        "placed": any(c.from_node or c.to_node for c in coded),
         "compared": len(agreements),
         "counts": counts,
         "score": score,
@@ -237,6 +244,23 @@ def _snapshot_link(agreement: FilmAgreement, pairing: Pairing) -> str | None:
     if ours is None or ours.snapshot is None:
         return None
     return f"films/{agreement.film.film_id}/{SURVEY}/{SNAPSHOTS}/{ours.snapshot}"
+
+
+def _frame_around(
+    archive: Path, agreement: FilmAgreement, pairing: Pairing
+) -> tuple[float, float, float, float] | None:
+    """Return left, top, width and height of our crack, in percent of its picture."""
+    folder = film_folder(archive, agreement.film) / SURVEY
+    ours = pairing.ours
+    path = None if ours is None else picture_path(folder, ours)
+    if ours is None or path is None:
+        return None
+    try:
+        (height, width), _ = read_size(path)
+    except (InputError, OSError):
+        return None  # a damaged picture is shown as the browser shows it
+    x0, y0, x1, y1 = ours.bbox_xyxy
+    return 100 * x0 / width, 100 * y0 / height, 100 * (x1 - x0) / width, 100 * (y1 - y0) / height
 
 
 def _file_link(archive: Path, job: Job, photo: bytes) -> str:

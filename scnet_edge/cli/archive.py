@@ -49,11 +49,12 @@ def scan(
     write_manifest(out, manifest)
     for what, count in summary(manifest).items():
         typer.echo(f"{count:8,d}  {what}")
-    troubled = [row for row in manifest.rows if row.state in ("unreadable", "missing", "claimed")]
-    for row in troubled[:20]:
-        typer.echo(f"{row.kind} {row.path}: {row.reason}", err=True)
-    if len(troubled) > 20:
-        typer.echo(f"... and {len(troubled) - 20} more rows with a reason in {out}", err=True)
+    for state in ("unreadable", "claimed", "missing"):  # what is to be mended comes first
+        rows = [row for row in manifest.rows if row.state == state]
+        for row in rows[:8]:
+            typer.echo(f"{row.kind} {row.path}: {row.reason}", err=True)
+        if len(rows) > 8:
+            typer.echo(f"... and {len(rows) - 8} more {state}, each with its reason", err=True)
     typer.echo(f"   run  scnet-edge archive run {out} --bundle BUNDLE --out ARCHIVE")
 
 

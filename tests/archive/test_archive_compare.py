@@ -154,6 +154,8 @@ def test_two_records_upon_each_other_are_one_found_crack() -> None:
         crack(2, 3.01, 3.32, clock_from=2.1, clock_to=2.5),
     ]
     assert verdicts(ours, [code(3.0, clock_from=2.0)]) == ["agrees", "part"]
+    beside = [crack(1, 3.00, 3.01), crack(2, 3.02, 3.03)]  # people note to the decimetre
+    assert sorted(verdicts(beside, [code(3.0)])) == ["agrees", "part"]
     apart = [ours[0], crack(2, 3.01, 3.32, clock_from=3.1, clock_to=3.5)]
     assert verdicts(apart, [code(3.0, clock_from=3.0)]) == ["only ours", "agrees"]
 

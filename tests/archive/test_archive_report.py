@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hand_made import HOSTILE, facts, observation, picture
@@ -126,6 +127,34 @@ def test_the_comparison_shows_both_sides_and_says_what_is_left_out(archive: Path
     assert all((archive / p).is_file() for p in ours)
     assert [p for p in pictures if p not in ours] == ["../films/P/x%201.jpg"]
     assert "at most 0.5 m apart" in page.text_content()
+    [*frames] = page.xpath("//img[contains(@src, 'snapshots')]/following-sibling::i/@style")
+    height, width = cv2.imread(str(archive / ours[0])).shape[:2]
+    only_ours = [p.ours for a in agreements for p in a.pairings if p.verdict == "only ours"]
+    boxes = [o.bbox_xyxy for o in only_ours if o]
+    shown = [[float(part.split(": ")[1].rstrip("%")) for part in f.split("; ")] for f in frames]
+    assert shown == [
+        pytest.approx(
+            [
+                100 * x0 / width,
+                100 * y0 / height,
+                100 * (x1 - x0) / width,
+                100 * (y1 - y0) / height,
+            ],
+            abs=0.06,
+        )
+        for x0, y0, x1, y1 in boxes
+    ]
+
+
+def test_columns_that_nobody_filled_are_left_out_and_cracks_come_first(archive: Path) -> None:
+    write_report(archive, CODES, "concrete-0.3", find_limit(CODES, "concrete-0.3"))
+    page = html.fromstring((archive / "index.html").read_text(encoding="utf-8"))
+    heads = [head.text_content() for head in page.xpath("//table[contains(@class, 'sorted')]//th")]
+    assert heads[:2] == ["Pipe", "Cracks"]
+    assert heads[-1] == "Date"
+    assert not [head for head in heads if head.startswith(("From", "Size"))]
+    rows = page.xpath("//table[contains(@class, 'sorted')]/tbody/tr")
+    assert {len(row.xpath("./td")) for row in rows} == {len(heads)}
 
 
 def test_what_both_have_seen_is_a_corpus_and_what_we_missed_only_scores(
@@ -176,6 +205,20 @@ def test_a_scan_prints_what_there_is(command_line: Callable[..., Any], tmp_path:
     assert done.returncode == 0, done.stderr
     assert "1  film alone" in done.stdout
     assert "film 2.mpg: an empty file" in done.stderr
+
+
+def test_a_scan_prints_what_is_to_be_mended_before_what_is_missing(
+    command_line: Callable[..., Any], tmp_path: Path
+) -> None:
+    named = "".join(
+        f"<HG><HG001>{i}</HG001><HI><HI116>{i}.mpg</HI116></HI></HG>" for i in range(30)
+    )
+    (tmp_path / "job.xml").write_text(f"<DATA>{named}</DATA>", encoding="utf-8")
+    (tmp_path / "zz.mpg").write_bytes(b"")
+    out = str(tmp_path / "m.parquet")
+    said = command_line("archive", "scan", str(tmp_path), "--out", out).stderr.splitlines()
+    assert said[0] == "film zz.mpg: an empty file"
+    assert said[-1] == "... and 22 more missing, each with its reason"
 
 
 def test_a_folder_without_an_archive_is_one_line(tmp_path: Path) -> None:
