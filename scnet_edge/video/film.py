@@ -13,7 +13,7 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeGuard
+from typing import Literal, TypeAlias
 
 import av
 import numpy as np
@@ -25,13 +25,13 @@ from av.video.stream import VideoStream
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
 from scnet_edge.video.avi_index import AviIndex
+from scnet_edge.video.container import open_container, say_choice, video_stream
 from scnet_edge.video.damage import (
     Damage,
     complaints,
     is_shifted_dv,
     is_told,
     is_zeroed,
-    listen,
 )
 from scnet_edge.video.film_clock import FilmClock, Seam, Seams, declared_s
 from scnet_edge.video.packet_ends import PacketEnds
@@ -44,14 +44,8 @@ READ_ERRORS = 50  # in a row, after which the rest of a file is given up
 # So much may be missing at a file's end: headers round, and some count the wait for B-frames.
 CUT_SHARE, CUT_STEPS = 0.02, 4
 ASF_HOLE_S = 0.4  # without a picture, behind which those are smeared that build on lost ones
-MAX_PIXELS = 100_000_000
-# What FFmpeg takes for video and is none: text, raw bytes, pictures, lists of other files.
-NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "dash", "concat"})
-# A damaged JPEG is an error, and no picture with a torn end. HEVC may hold a checksum of pictures.
-STRICT = {"mjpeg": {"err_detect": "explode"}, "hevc": {"err_detect": "crccheck"}}
-RESTARTING = 0x0200  # AVFMT_TS_DISCONT
+RESTARTING, TIMELESS = 0x0200, 0x0080  # AVFMT_TS_DISCONT, AVFMT_NOTIMESTAMPS
 COUNTED = frozenset({"mxf"})  # formats without times: how much a hole took is not known
-OPTIONS = {"protocol_whitelist": "file", "analyzeduration": "20000000", "probesize": "50000000"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,64 +122,8 @@ def open_film(path: Path) -> Film:
         items=_go_on(before, items),
         count=reader.count,
         fps=reader.fps,
-        changed=", ".join(filter(None, (_choice(container, stream), reader.looks))),
+        changed=", ".join(filter(None, (say_choice(container, stream), reader.looks))),
     )
-
-
-def _choice(container: InputContainer, stream: VideoStream) -> str:
-    """Return which of a file's films is read, for people; empty where it is the only one."""
-    count = 1 + len(films_in(container, than=stream))
-    place = sum(s.index <= stream.index for s in container.streams.video if _is_film(s))
-    return f"{count} films in the file, number {place} is read" if count > 1 else ""
-
-
-def open_container(path: Path) -> InputContainer:
-    """Return a video file, open; InputError where FFmpeg knows none in it."""
-    try:
-        if not path.stat().st_size:
-            raise InputError(f"{escape(path)}: empty file, expected a video")
-        path.open("rb").close()
-    except OSError as e:
-        raise InputError(f"{escape(path)}: cannot be read ({e.strerror})") from e
-    listen()
-    try:
-        return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
-    except av.error.FFmpegError as e:
-        raise InputError(_no_film(path, f"({e.strerror}), or it is cut short")) from e
-
-
-def video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Return the stream of pictures of a video file; InputError where there is none."""
-    stream = container.streams.best("video")
-    if others := films_in(container, than=stream):  # a cover picture may be the best
-        stream = stream if _is_film(stream) else others[0]
-    names = set(container.format.name.split(","))
-    pictures = any(name.endswith("_pipe") for name in names)
-    if not _is_film(stream) or pictures or names & NO_FILMS:
-        container.close()
-        raise InputError(_no_film(path, f"(a file of format {container.format.name})"))
-    if stream.codec_context is None:  # which PyAV's types do not know
-        container.close()  # type: ignore[unreachable]
-        raise InputError(_no_film(path, "that it can decode, its beginning may be damaged"))
-    strict = STRICT.get(stream.codec_context.name, {})
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), **strict}
-    stream.codec_context.thread_count = 1  # FFmpeg's H.264 marks damage only without slice threads
-    return stream
-
-
-def films_in(container: InputContainer, *, than: Stream | None) -> list[VideoStream]:
-    """Return the streams of moving pictures in a file, other than one."""
-    return [stream for stream in container.streams.video if stream != than and _is_film(stream)]
-
-
-def _is_film(stream: Stream | None) -> TypeGuard[VideoStream]:
-    cover = av.stream.Disposition.attached_pic
-    return isinstance(stream, VideoStream) and not stream.disposition & cover
-
-
-def _no_film(path: Path, found: str) -> str:
-    expected = "expected an image, a folder of images or a video"
-    return f"{escape(path)}: {expected}, FFmpeg finds no video in it {found}; export it again"
 
 
 def _go_on(before: list[Item], items: Generator[Item]) -> Generator[Item]:
@@ -225,6 +163,7 @@ class _Reader:
         self._told_fields = False  # that there are some
         self._damage = Damage()
         self._timed = self._timeless = False  # some had a time; and it is unknown behind a hole
+        self._without_times = bool(int(container.format.flags) & TIMELESS)
         self._lost_count = False  # of the pictures, by which alone they have a time
         self._given_s = 0.0  # the last item's time
         self._end_s = 0.0  # of all streams, by the file's clock
@@ -304,6 +243,7 @@ class _Reader:
                 frames = packet.decode()
         except av.error.FFmpegError:
             self._damage.note(time_s)
+            self._doubt_count(time_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
             return
         if is_told(errors, self._codec):
@@ -320,6 +260,7 @@ class _Reader:
         if stated_s is not None:
             self._timed, self._timeless = True, self._lost_count
         if self._damage.touches(frame, about_s) or self._timeless:
+            self._doubt_count(about_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
             return
         time_s = self._clock.at(stated_s)
@@ -334,6 +275,16 @@ class _Reader:
         if look.interlaced and not self._told_fields:
             self._wait(self._deinterlaced(field_order(frame), "as the file says", time_s))
         yield from self._in_order(self._upright.push(frame, look, time_s))
+
+    def _doubt_count(self, time_s: float) -> None:
+        """Say, once, that pictures were lost of a film that only counts them."""
+        if self._without_times and self._given_s > 0:
+            self._without_times = False
+            detail = (
+                f"the file states no times, and is damaged at {time_s:.1f} s: what follows may be "
+                "later than is said, and further on"
+            )
+            self._wait(Remark(kind="clock_jump", detail=detail, time_s=time_s))
 
     def _aspect(self) -> Fraction | None:
         """Return the shape of a pixel: the container's word, until the coded one changes."""
@@ -379,8 +330,10 @@ class _Reader:
         """Yield what a file that is cut states to hold beyond its end."""
         start_s = (self._container.start_time or 0) / av.time_base
         missing_s = self._declared_s - (self._end_s - start_s)
-        if missing_s > max(CUT_STEPS * self._clock.step_s, CUT_SHARE * self._declared_s):
-            yield Missing(from_s=self._given_s, to_s=self._given_s + missing_s)
+        unread_s = self._ends.unread_share() * self._given_s
+        least_s = max(CUT_STEPS * self._clock.step_s, CUT_SHARE * self._declared_s)
+        if unread_s or missing_s > least_s:
+            yield Missing(from_s=self._given_s, to_s=self._given_s + max(unread_s, missing_s))
 
 
 def _seconds(stated: int | None, time_base: Fraction | None) -> float | None:

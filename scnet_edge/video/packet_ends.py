@@ -17,6 +17,7 @@ SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # that packets 
 BLOCKS, BLOCK_HEAD_BYTES = (b"\xa3", b"\xa1"), 4  # of Matroska
 # First bytes of what may follow one; zeros are a lost sector, nothing is the file's end.
 ELEMENTS = (b"", *(bytes([i]) for i in bytes.fromhex("a3a01f1cecbf121a9bfb75faa41019161115ab8f00")))
+STRIDE_BYTES = 2**20
 MXF_KEY = bytes.fromhex("060e2b34")
 RM_HEAD_BYTES = range(15, 28)  # of a RealMedia packet, before what FFmpeg gives
 RM_VERSIONS = (b"\0\0", b"\0\1")
@@ -35,6 +36,7 @@ class PacketEnds:
         self._file = path.open("rb")
         self._end: int | None = None  # of the packet before
         self._behind_hole: int | None = None  # a packet's place
+        self._read_to = 0  # the farthest end of a packet
 
     def close(self) -> None:
         """Close the file."""
@@ -48,6 +50,7 @@ class PacketEnds:
         self._end = None if at is None else at + packet.size
         if at is None:
             return False
+        self._read_to = max(self._read_to, at + packet.size)
         if self._format in ("mxf", "ogg", "rm"):
             start = self._rm_start(packet) if self._format == "rm" else at
             self._end = self._part_end(at) if self._format == "mxf" else start
@@ -63,6 +66,21 @@ class PacketEnds:
         A page of Ogg has one time, at its end.
         """
         return self._format == "ogg" and packet.pos is not None and packet.pos == self._behind_hole
+
+    def unread_share(self) -> float:
+        """Return how much fragments of an MP4 that were not reached are, of what was read.
+
+        FFmpeg gives up where one does not follow the other; the file states no length.
+        """
+        if "mp4" not in self._format or not self._read_to:
+            return 0.0
+        behind, before = self._read_to, b""
+        while part := self._read(behind, STRIDE_BYTES):
+            if b"moof" in before + part:
+                size = self._file.seek(0, 2)
+                return (size - self._read_to) / self._read_to
+            behind, before = behind + len(part), part[-3:]
+        return 0.0
 
     def is_torn(self, packet: Packet[Stream]) -> bool:
         """Return whether nothing that could be a packet follows one, nor the file's end.

@@ -9,7 +9,7 @@ import av
 
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
-from scnet_edge.video.film import open_container, video_stream
+from scnet_edge.video.container import open_container, video_stream
 from scnet_edge.video.upright import Upright, look_of
 
 EARLY_S = (1.0, 5.0, 20.0)  # before the picture that is wanted: to begin with a whole one

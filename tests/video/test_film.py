@@ -311,6 +311,36 @@ def test_behind_a_hole_pictures_have_their_own_times_or_none(
             assert apart(frame, whole[time_s]) < 0.5, (share, time_s)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.m2v", "mpeg2video")])
+def test_a_stream_without_times_says_that_pictures_are_missing(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    """Recorders write such files; nothing in them tells how long a hole lasted."""
+    path = write_film(tmp_path / name, walls(60), codec, fps=25, options={"g": "12"})
+    assert all(isinstance(i, Picture) for i in read(path))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 3] + data[len(data) // 2 :])
+    [said] = [i for i in read(path) if isinstance(i, Remark)]
+    assert said.kind == "clock_jump"
+    assert 0 < said.time_s < 1.5
+    assert "what follows may be later than is said" in said.detail
+
+
+def test_fragments_of_an_mp4_that_are_not_reached_are_missing(tmp_path: Path) -> None:
+    movflags = {"movflags": "frag_keyframe+empty_moov"}
+    path = write_film(
+        tmp_path / "a.mp4", walls(60), options={"g": "12"}, container_options=movflags
+    )
+    assert len(read(path)) == 60
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 3] + data[len(data) // 2 :])
+    items = read(path)
+    assert len(seen(items)) < 40
+    missing = items[-1]
+    assert isinstance(missing, Missing)
+    assert missing.to_s == pytest.approx(5.0, rel=0.3)  # about a sixth is gone for good
+
+
 @pytest.mark.parametrize("name", ["a.y4m", "a.rm"])
 def test_a_film_without_compression_and_realmedia_say_what_is_missing(
     tmp_path: Path, name: str

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from scnet_edge.errors import InputError
-from scnet_edge.video.film import open_container, video_stream
+from scnet_edge.video.container import open_container, video_stream
 from scnet_edge.video.still import read_still
 
 PIECE_BYTES = 2 * 2**20  # of a film in one answer: a browser asks on
