@@ -48,6 +48,7 @@ Pair: TypeAlias = tuple[Frame, Mask]
 SIZES_HW = {"1080p": (1080, 1920), "4K": (2160, 3840)}
 CRACK_PX = 5.0
 CRACKED_SHARE = 0.05
+SCENES = 4  # of cracks of each set
 THIN_PX = 2.0  # half the width of a thin crack, at most
 FEATHER_PX = 24  # over which a picture that is put in fades into its surroundings
 
@@ -229,11 +230,11 @@ def speeds(pipeline: Pipeline, rounds: int = 5) -> dict[str, float]:
 
 
 def auto_figures(pipeline: Pipeline, data: Path, frame_hw: tuple[int, int]) -> dict[str, Any]:
-    """Return what `auto` finds and saves beside `native`, over six scenes."""
+    """Return what `auto` finds and saves beside `native`, over twelve scenes."""
     kept, found, ratios, tiles = np.zeros(2), np.zeros(2), [], []
     truth_px = np.zeros(2)
     for seed, cracks in itertools.product(
-        range(2), ("uav_wall_cc0", "concrete800_mit", "deepcrack")
+        range(SCENES), ("uav_wall_cc0", "concrete800_mit", "deepcrack")
     ):
         frame, truth = scene(data, cracks, frame_hw, seed)
         lines = thin(truth)

@@ -1,12 +1,8 @@
 """How a frame is brought to the model: whole and made to fit, or at its own scale in tiles.
 
 `native` looks at every tile, `fit` at the whole frame once, its aspect ratio kept. `auto` looks at
-the frame a third as large first, and then at the tiles in which that shows a pixel of a tenth of
-the threshold: a crack that is too faint to be called one there is still seen. Measured at a fifth
-with `scnet-small` on 1080p and 4K frames, a twentieth of each cracked: no pixel of a crack that
-`native` finds is lost and 2.3 and 2.9 times fewer tiles are looked at. Made four times smaller it
-lost 2 to 9 % of the thin cracks. What is lost is faint and thin at once: of drawn cracks 2 px wide
-and 25 grey levels darker than the wall, `native` finds 78 % and `auto` 63 %.
+the frame made smaller first, and then closely where that shows something, see `first_look`. What
+each costs and loses is measured in docs/results/large-pictures.md.
 """
 
 from __future__ import annotations
@@ -20,13 +16,19 @@ import numpy as np
 
 from scnet_edge.data.frames import resize
 from scnet_edge.errors import ConfigError
+from scnet_edge.runtime.first_look import (
+    WAKE_SHARE,
+    Corner,
+    cover,
+    find_hints,
+    join,
+    make_smaller,
+    smaller_hw,
+)
 from scnet_edge.runtime.tiles import Axis, Grid, Maps, Place, blend, grid_of, pad
 from scnet_edge.types import Frame, Map, Mask
 
 ModelScale: TypeAlias = Literal["native", "fit", "auto"]
-SHRINK = 3  # for the first look of `auto`
-WAKE_SHARE = 0.1  # of the threshold, from which on a pixel of the first look counts
-WAKE_PX = 3  # so many of them wake a tile
 SCALES: tuple[ModelScale, ...] = ("native", "fit", "auto")
 # (H, W, 3) uint8 tiles of the model's size -> their maps (k, H, W), in the same order
 Run: TypeAlias = Callable[[Iterable[Frame]], Iterator[Maps]]
@@ -78,31 +80,35 @@ def look(
     places = [p for p in grid.places if ignored is None or not _is_ignored(ignored, grid, p)]
     first = 0
     if scale == "auto":
-        small = resize(frame, (max(1, frame_hw[0] // SHRINK), max(1, frame_hw[1] // SHRINK)))
-        coarse = grid_of(small.shape[:2], tile_hw)
+        small_hw = smaller_hw(frame_hw, tile_hw)
+        coarse = grid_of(small_hw, tile_hw)
         if 2 * len(coarse.places) < len(places):  # else the first look costs what it saves
             first = len(coarse.places)
-            seen = _join(coarse, coarse.places, pad(small, tile_hw), run)
-            hints = seen[0, : small.shape[0], : small.shape[1]] >= WAKE_SHARE * threshold
-            places = [place for place in places if _wakes(hints, grid, place)]
-            if not places:
-                nothing = [np.zeros(frame_hw, np.float32) for _ in seen]
-                return Looked(maps=nothing, scale=scale, tiles=first)
+            small = pad(make_smaller(frame, small_hw), tile_hw)
+            seen = _join(coarse, coarse.places, small, run)[:, : small_hw[0], : small_hw[1]]
+            hints = find_hints(seen[0] >= WAKE_SHARE * threshold, ignored)
+            corners = cover(hints, frame_hw, tile_hw)
+            if len(corners) < len(places):
+                maps = _look_closely(frame, run, tile_hw, corners, len(seen))
+                return Looked(maps=list(maps), scale=scale, tiles=first + len(corners))
     maps = _join(grid, places, pad(frame, tile_hw), run)[:, : frame_hw[0], : frame_hw[1]]
     return Looked(maps=list(maps), scale=scale, tiles=first + len(places))
+
+
+def _look_closely(
+    frame: Frame, run: Run, tile_hw: tuple[int, int], corners: Sequence[Corner], maps: int
+) -> Maps:
+    """Return the maps of a frame, (maps, h, w), from tiles of it; 0 where none lies."""
+    (height, width), whole = frame.shape[:2], pad(frame, tile_hw)
+    if not corners:
+        return np.zeros((maps, height, width), np.float32)
+    tiles = (whole[top : top + tile_hw[0], left : left + tile_hw[1]] for top, left in corners)
+    return join(whole.shape[:2], tile_hw, corners, run(tiles))[:, :height, :width]
 
 
 def _is_ignored(ignored: Mask, grid: Grid, place: Place) -> bool:
     top, left = grid.corner(place)
     return bool(ignored[top : top + grid.tile_hw[0], left : left + grid.tile_hw[1]].all())
-
-
-def _wakes(hints: Mask, grid: Grid, place: Place) -> bool:
-    """Return whether the first look shows enough within a tile."""
-    (top, left), (height_px, width_px) = grid.corner(place), grid.tile_hw
-    rows = slice(top // SHRINK, -(-(top + height_px) // SHRINK))
-    columns = slice(left // SHRINK, -(-(left + width_px) // SHRINK))
-    return int(np.count_nonzero(hints[rows, columns])) >= WAKE_PX
 
 
 def _fit(frame: Frame, run: Run, tile_hw: tuple[int, int]) -> list[Map]:

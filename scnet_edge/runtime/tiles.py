@@ -37,7 +37,10 @@ LEAST_SHARE = 1e-3  # at its border, so that a tile without neighbours is seen t
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Tiles along one axis: where each starts, and what each of its pixels counts beside others."""
+    """Tiles along one axis: where each starts, and what each of its pixels counts beside others.
+
+    What the tiles count at a pixel sums up to 1.
+    """
 
     starts_px: tuple[int, ...]
     shares: tuple[Share, ...]
@@ -73,6 +76,11 @@ def grid_of(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> Grid:
     return Grid(rows=rows, columns=columns, tile_hw=tile_hw)
 
 
+def overlap_of(tile_px: int) -> int:
+    """Return by how many pixels two tiles overlap at least, along an axis."""
+    return min(OVERLAP_PX, tile_px // 2)
+
+
 def pad(frame: Frame, least_hw: tuple[int, int]) -> Frame:
     """Return a picture mirrored at its right and lower border until it is at least `least_hw`."""
     down, right = (max(0, t - f) for t, f in zip(least_hw, frame.shape, strict=False))
@@ -87,54 +95,53 @@ def blend(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[int,
 
     Args:
         grid: Where the tiles lie.
-        maps: (k, H, W) float32 of the tiles that were looked at, row by row; what none of them
-            covers is 0.
+        maps: (k, H, W) float32 in [0, 1] of the tiles that were looked at, row by row. One that
+            was left out counts as 0, where its neighbours overlap it, too.
     """
-    total, weight = np.zeros(0, np.float32), np.zeros(0, np.float32)
+    total = np.zeros(0, np.float32)
     row = 0
     for (i, j), values in maps:
         if not total.size:
-            strip_hw = (grid.tile_hw[0], grid.columns.length_px)
-            total = np.zeros((len(values), *strip_hw), np.float32)
-            weight = np.zeros(strip_hw, np.float32)
+            total = np.zeros((len(values), grid.tile_hw[0], grid.columns.length_px), np.float32)
         while row < i:
-            yield _finish(grid, row, total, weight)
+            yield _finish(grid, row, total)
             row += 1
         share = grid.rows.shares[i][:, None] * grid.columns.shares[j]  # (H, W)
         left = grid.columns.starts_px[j]
-        here = slice(left, left + grid.tile_hw[1])
-        total[:, :, here] += values * share
-        weight[:, here] += share
+        total[:, :, left : left + grid.tile_hw[1]] += values * share
     while total.size and row < len(grid.rows.starts_px):
-        yield _finish(grid, row, total, weight)
+        yield _finish(grid, row, total)
         row += 1
 
 
-def _finish(grid: Grid, row: int, total: Maps, weight: Share) -> tuple[int, Maps]:
+def _finish(grid: Grid, row: int, total: Maps) -> tuple[int, Maps]:
     """Return the strip down to the next row of tiles, and move what is under way up to it."""
     top, *below = (*grid.rows.starts_px[row:], grid.rows.length_px)
     done = below[0] - top
-    least = np.float32(LEAST_SHARE**3)  # where none looked, 0 / least
-    strip = total[:, :done] / np.maximum(weight[:done], least)
-    for sums in (total, weight):
-        kept = sums.shape[-2] - done
-        sums[..., :kept, :] = sums[..., done:, :].copy()
-        sums[..., kept:, :] = 0
-    return top, np.asarray(strip, np.float32)
+    strip = np.minimum(total[:, :done], 1)  # shares that sum up to 1 are rounded
+    kept = total.shape[1] - done
+    total[:, :kept] = total[:, done:].copy()
+    total[:, kept:] = 0
+    return top, strip
 
 
 def _axis(length_px: int, tile_px: int) -> Axis:
     if length_px > tile_px and length_px % tile_px == 0:
         return _cut(length_px, tile_px)
-    step_px = tile_px - min(OVERLAP_PX, tile_px // 2)
+    step_px = tile_px - overlap_of(tile_px)
     count = 1 + -(-(length_px - tile_px) // step_px)
     starts = [round(k * (length_px - tile_px) / max(1, count - 1)) for k in range(count)]
     shares = [np.ones(tile_px, np.float32) for _ in starts]
     for k, (one, two) in enumerate(pairwise(starts)):
         overlap = one + tile_px - two
-        rise = _ramp(np.arange(overlap) + 0.5, BLIND_PX, overlap - BLIND_PX)
+        rise = ramp(np.arange(overlap) + 0.5, BLIND_PX, overlap - BLIND_PX)
         shares[k][tile_px - overlap :] *= 1 - rise
         shares[k + 1][:overlap] *= rise
+    total = np.zeros(length_px, np.float32)  # not 1 where three tiles overlap
+    for start, share in zip(starts, shares, strict=True):
+        total[start : start + tile_px] += share
+    for start, share in zip(starts, shares, strict=True):
+        share /= total[start : start + tile_px]
     return Axis(tuple(starts), tuple(shares), length_px)
 
 
@@ -146,12 +153,12 @@ def _cut(length_px: int, tile_px: int) -> Axis:
     for k, start in enumerate(starts):
         at = start + np.arange(tile_px) + 0.5
         to_cut = np.abs(at - tile_px * np.clip(np.rint(at / tile_px), 1, length_px // tile_px - 1))
-        beside = np.where(to_cut < CUT_PX, _ramp(to_cut, CUT_PX / 2, CUT_PX), np.float32(1))
+        beside = np.where(to_cut < CUT_PX, ramp(to_cut, CUT_PX / 2, CUT_PX), np.float32(1))
         shares.append(1 - beside if k % 2 else beside)
     return Axis(tuple(starts), tuple(shares), length_px)
 
 
-def _ramp(at: npt.NDArray[np.floating], low: float, high: float) -> Share:
+def ramp(at: npt.NDArray[np.floating], low: float, high: float) -> Share:
     """Return what rises from nearly 0 at `low` to nearly 1 at `high`."""
     rise = np.clip((at - low) / (high - low), LEAST_SHARE, 1 - LEAST_SHARE)
     return np.asarray(rise, np.float32)

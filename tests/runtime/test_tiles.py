@@ -50,6 +50,10 @@ def test_a_tile_counts_in_full_at_the_pictures_border_and_for_nothing_at_a_seam(
         assert axis.starts_px[0] == 0
         assert axis.starts_px[-1] + len(axis.shares[-1]) == axis.length_px
         assert (axis.shares[0][0], axis.shares[-1][-1]) == (1, 1)
+        total = np.zeros(axis.length_px)
+        for start, share in zip(axis.starts_px, axis.shares, strict=True):
+            total[start : start + len(share)] += share
+        np.testing.assert_allclose(total, 1, atol=1e-6)
         for earlier, later in pairwise(axis.shares):
             assert max(earlier[-1], later[0]) == pytest.approx(LEAST_SHARE, rel=0.1)
 
@@ -106,7 +110,7 @@ def test_a_mosaic_of_pictures_is_seen_picture_by_picture() -> None:
 
     def brightness(tiles: Iterable[Frame]) -> Iterator[Maps]:
         for tile in tiles:
-            yield np.full((1, *TILE_HW), tile.mean(), np.float32)
+            yield np.full((1, *TILE_HW), tile.mean() / 255, np.float32)
 
     levels = np.array([[10, 250, 30], [90, 0, 200]], np.uint8)
     frame = (
@@ -118,24 +122,24 @@ def test_a_mosaic_of_pictures_is_seen_picture_by_picture() -> None:
         inner = seen[
             top + CUT_PX : top + TILE_HW[0] - CUT_PX, left + CUT_PX : left + TILE_HW[1] - CUT_PX
         ]
-        np.testing.assert_allclose(inner, levels[i, j], atol=0.5)
+        np.testing.assert_allclose(inner, levels[i, j] / 255, atol=0.002)
 
 
-def test_tiles_that_were_left_out_are_zero_and_change_no_other() -> None:
-    grid, frame = grid_of((150, 333), TILE_HW), noise((150, 333))
+def test_tiles_that_were_left_out_count_as_zero_and_change_no_other() -> None:
+    grid, frame = grid_of((184, 312), TILE_HW), noise((184, 312))
     every = [(place, darkness(grid.crop(frame, place))[None]) for place in grid.places]
-    some = [item for item in every if item[0] in ((0, 0), (3, 3))]
+    left_out = (1, 2)
+    some = [item for item in every if item[0] != left_out]
     full, part = (
         np.concatenate([strip for _, strip in blend(grid, maps)], axis=1)[0]
         for maps in (every, some)
     )
-    seen = np.zeros(part.shape, bool)
-    for place, _ in some:
-        top, left = grid.corner(place)
-        seen[top : top + TILE_HW[0], left : left + TILE_HW[1]] = True
-    assert not part[~seen].any()
-    np.testing.assert_array_equal(part[:20, :40], full[:20, :40])
-    np.testing.assert_allclose(part[:60, :92], darkness(frame)[:60, :92], atol=2e-3)
+    elsewhere = np.ones(part.shape, bool)
+    top, left = grid.corner(left_out)
+    elsewhere[top : top + TILE_HW[0], left : left + TILE_HW[1]] = False
+    np.testing.assert_array_equal(part[elsewhere], full[elsewhere])
+    assert (part <= full).all()
+    assert not part[~elsewhere].all()
 
 
 @pytest.mark.parametrize("frame_hw", [(16, 16), (16, 400), (400, 16), (63, 95), (300, 40)])
@@ -179,36 +183,3 @@ def test_memory_is_that_of_a_row_of_tiles() -> None:
     tracemalloc.stop()
     assert rows == 4000
     assert peak_bytes < 8 * 4 * TILE_HW[0] * 960
-
-
-def with_a_blot(frame_hw: tuple[int, int], grey: int) -> Frame:
-    frame = np.full((*frame_hw, 3), 250, np.uint8)
-    cv2.line(frame, (205, 210), (225, 225), (grey, grey, grey), 5)
-    return frame
-
-
-@pytest.mark.parametrize("grey", [0, 150])
-def test_auto_looks_where_something_may_be_and_finds_what_native_finds(grey: int) -> None:
-    """The darker one is a crack in the smaller frame, too; the paler one only a hint of it."""
-    frame = with_a_blot((400, 600), grey)
-    native = look(frame, run, TILE_HW, "native", threshold=0.4)
-    auto = look(frame, run, TILE_HW, "auto", threshold=0.4)
-    assert (native.tiles, auto.scale) == (80, "auto")
-    assert auto.tiles <= 16
-    assert (native.maps[0] >= 0.4).any()
-    np.testing.assert_array_equal(auto.maps[0] >= 0.4, native.maps[0] >= 0.4)
-
-
-def test_auto_of_an_empty_wall_is_the_first_look_alone() -> None:
-    frame = np.full((400, 600, 3), 250, np.uint8)
-    seen = look(frame, run, TILE_HW, "auto", threshold=0.4)
-    assert seen.tiles == len(grid_of((133, 200), TILE_HW).places)
-    assert seen.maps[0].shape == (400, 600)
-    assert not seen.maps[0].any()
-
-
-def test_auto_of_a_small_frame_is_native() -> None:
-    frame = noise((64, 150))
-    auto, native = (look(frame, run, TILE_HW, s, threshold=0.4) for s in ("auto", "native"))
-    np.testing.assert_array_equal(auto.maps[0], native.maps[0])
-    assert auto.tiles == native.tiles
