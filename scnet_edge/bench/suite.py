@@ -12,7 +12,8 @@ import msgspec
 
 from scnet_edge.bench.schema import Case, Engine, Precision, Schedule, Scope
 from scnet_edge.config import read_toml
-from scnet_edge.errors import ConfigError
+from scnet_edge.data.frames import check_size
+from scnet_edge.errors import ConfigError, InputError
 from scnet_edge.models.cards import shipped_models
 from scnet_edge.runtime.scale import ModelScale
 
@@ -142,6 +143,11 @@ def find_suite(path: Path | None, *, quick: bool) -> tuple[str, Suite]:
 def read_suite(path: Path) -> Suite:
     """Return the suite of a TOML file; raises ConfigError as `find_suite` does."""
     suite = read_toml(path, Suite)
+    if suite.frame_hw is not None:
+        try:
+            check_size(*suite.frame_hw, "frame_hw")
+        except InputError as e:
+            raise ConfigError(f"{path}: {e}") from e
     shipped = _list_shipped()
     if unknown := sorted({m for m in suite.models if "/" not in m} - set(shipped)):
         raise ConfigError(

@@ -72,7 +72,8 @@ def run(
     except KeyboardInterrupt:
         progress.print(f"{out}: cut short; the same command without --overwrite goes on with it")
         raise
-    typer.echo(table(result))
+    if result.rows:
+        typer.echo(table(result))
     for line in failure_lines(result):
         typer.echo(f"not measured: {line}", err=True)
     if not result.rows:

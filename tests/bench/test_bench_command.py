@@ -102,7 +102,18 @@ def test_a_run_that_measures_nothing_fails(command_line: Run, tmp_path: Path) ->
     done = command_line("bench", str(tmp_path / "none.toml"), "--out", str(out))
     assert done.returncode == 1
     assert "no row was measured" in done.stderr.splitlines()[-1]
+    assert not done.stdout
     assert len(read_result(out).failures) == 3
+
+
+def test_a_size_that_the_net_cannot_have_is_one_line(command_line: Run, tmp_path: Path) -> None:
+    suite = SUITE.replace("[[64, 96]]", "[[50, 70]]")
+    assert suite != SUITE
+    (tmp_path / "odd.toml").write_text(suite)
+    done = command_line("bench", str(tmp_path / "odd.toml"), "--out", str(tmp_path / "r.json"))
+    assert done.returncode == 1
+    [said] = [line for line in done.stderr.splitlines() if line.startswith("not measured")]
+    assert said.endswith("multiples of 32 for this model; the next that fits is 64x96")
 
 
 def test_a_finished_result_is_not_overwritten_unasked(measured: Path, command_line: Run) -> None:

@@ -41,6 +41,23 @@ def test_suites_name_shipped_models(path: Path) -> None:
     assert all(case.is_folder or find_card(case.model).kind == "scnet" for case in cases)
 
 
+@pytest.mark.parametrize(
+    ("frame_hw", "found"),
+    [
+        ("[1, 1]", "1x1 px, expected sides of at least 16 px"),
+        ("[1, 20000]", "20000x1 px, expected sides of at least 16 px"),
+        ("[20000, 20000]", "20000x20000 px, expected at most 100 megapixels"),
+    ],
+)
+def test_a_size_that_no_frame_can_have_is_refused(
+    tmp_path: Path, frame_hw: str, found: str
+) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(f"frame_hw = {frame_hw}\n" + SUITE)
+    with pytest.raises(ConfigError, match=f"some.toml: frame_hw: {found}"):
+        read_suite(path)
+
+
 def test_cases_take_turns_by_model_and_size(tmp_path: Path) -> None:
     (tmp_path / "some.toml").write_text(SUITE)
     name, suite = find_suite(tmp_path / "some.toml", quick=False)

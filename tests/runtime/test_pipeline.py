@@ -30,6 +30,7 @@ from scnet_edge.models.cards import OperatingPoint
 from scnet_edge.models.decision import Decision
 from scnet_edge.runtime.ignore import Ignore
 from scnet_edge.runtime.pipeline import Pipeline
+from scnet_edge.runtime.scale import ModelScale
 from scnet_edge.types import Parity
 
 SIZE_HW = (48, 64)
@@ -160,6 +161,38 @@ def test_what_is_no_frame_is_refused() -> None:
     for frame in (np.zeros((1, 1, 3), np.uint8), np.zeros((*SIZE_HW, 3), np.float32)):
         with pytest.raises(InputError, match="frame: "):
             pipeline(frame)
+
+
+@pytest.mark.parametrize("scale", ["native", "fit", "auto"])
+@pytest.mark.parametrize("frame_hw", [(1, 1), (1, 20_000), (20_000, 15)])
+def test_a_frame_with_a_side_of_a_few_pixels_is_refused(
+    bundle: Path, scale: ModelScale, frame_hw: tuple[int, int]
+) -> None:
+    size = f"{frame_hw[1]}x{frame_hw[0]}"
+    with (
+        Pipeline.open(bundle, engine="onnxruntime", scale=scale) as pipeline,
+        pytest.raises(InputError, match=f"^frame: {size} px, expected sides of at least 16 px$"),
+    ):
+        pipeline(np.zeros((*frame_hw, 3), np.uint8))
+
+
+def test_an_unknown_scale_is_refused(bundle: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^scale 'tiled': expected one of native, fit, auto$"):
+        Pipeline.open(bundle, scale="tiled")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", ["native", "fit", "auto"])
+def test_an_ignore_in_pixels_that_covers_a_frame_is_refused(
+    bundle: Path, scale: ModelScale
+) -> None:
+    """Which it does is known when the frame comes; a larger frame is inspected beside it."""
+    square = ((0.0, 0.0), (300.0, 0.0), (300.0, 200.0), (0.0, 200.0))
+    with Pipeline.open(
+        bundle, engine="onnxruntime", scale=scale, ignore=Ignore([square])
+    ) as pipeline:
+        with pytest.raises(ConfigError, match=r"^ignore: covers the whole frame, .*draw less$"):
+            pipeline(np.zeros((200, 300, 3), np.uint8))
+        assert pipeline(np.zeros((200, 400, 3), np.uint8)).mask[:, 310:].all()
 
 
 class Answering:
