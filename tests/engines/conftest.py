@@ -16,7 +16,6 @@ from small_chains import minmax_ranges
 from torch import nn
 
 from scnet_edge.models import hed as hed_module
-from scnet_edge.models.blocks import Norm
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
 from scnet_edge.models.scnet import SCNet, SCNetConfig
@@ -42,6 +41,17 @@ class Case:
     reference: Mapping[str, Array]
 
 
+CONFIGS = {
+    "batch": SCNetConfig(levels=3, width=1 / 16, norm="batch", edges=False),
+    "instance": SCNetConfig(levels=3, width=1 / 16, norm="instance", edges=False),
+    "odd": SCNetConfig(
+        levels=3, width=3 / 16, norm="instance", edges=False, refined_channels=4, stem="half",
+        decoder="skip",
+    ),
+    "chain": SCNetConfig(levels=3, width=1 / 16, norm="batch", edges=True),
+}  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def frame() -> npt.NDArray[np.uint8]:
     coarse = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
@@ -54,21 +64,24 @@ def frame() -> npt.NDArray[np.uint8]:
 def cases(
     frame: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Case]:
-    """Return what makes each case on first use: `batch`, `instance` (SCNet alone) and `chain`."""
+    """Return what makes each case on first use.
+
+    `batch`, `instance` and `odd`, of 12 and 24 channels, are SCNet alone, `chain` has the prior.
+    """
     made: dict[str, Case] = {}
 
     def case(name: str) -> Case:
         if name not in made:
-            chain = _chain("instance" if name == "instance" else "batch", prior=name == "chain")
+            chain = _chain(CONFIGS[name])
             made[name] = _make(chain, frame, tmp_path_factory.mktemp(name))
         return made[name]
 
     return case
 
 
-def _chain(norm: Norm, *, prior: bool) -> Chain:
+def _chain(config: SCNetConfig) -> Chain:
     torch.manual_seed(0)
-    scnet = SCNet(SCNetConfig(levels=3, width=1 / 16, norm=norm, edges=prior))
+    scnet, prior = SCNet(config), config.edges
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hed_module, "VGG", ((4, 4), (8, 8), (16, 16, 16), (32, 32, 32), (32, 32, 32)))
         hed = HED() if prior else None

@@ -18,6 +18,7 @@ from scnet_edge.engines.openvino.graph_passes import (
     join_instance_norms,
     quantise_interleaved,
 )
+from scnet_edge.engines.openvino.wider_maps import widen_maps
 from scnet_edge.errors import EngineError, one_line
 
 # OpenVINO rounds FP32 graphs to BF16 or FP16 of its own accord where the CPU has such units
@@ -195,6 +196,7 @@ def compile_graph(
         join_instance_norms(model)
         quantise_interleaved(model)
         fold_side_maps(model)
+        widen_maps(model)
         return ov.Core().compile_model(model, "CPU", config)
     except ENGINE_ERRORS as e:
         raise EngineError(f"{graph}: OpenVINO cannot load it: {one_line(e)}") from e
