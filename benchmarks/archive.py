@@ -4,7 +4,7 @@ python -m benchmarks.archive BUNDLE --work FOLDER [--only PART ...] [--out FILE.
 
 scan     200 films in six containers, five database formats, three broken: all accounted for?
 kills    all of them inspected twice, undisturbed and with 60 kills of workers: the same bytes?
-workers  one worker and two, in turns: processes, Ray if it is installed, a plain script
+workers  one worker and two, in turns: processes, Ray if installed, a plain script, the net alone
 counter  distance counters drawn over made films: readings within 0.05 m
 coding   simulated rides against a human coding made from their truth: pairs of one crack
 review   the server of the review page with 500 records of such a ride: seconds to list, to say
@@ -36,7 +36,7 @@ from typing import Any
 from benchmarks.archive_coding import measure_coding
 from benchmarks.archive_counter import measure_counters
 from benchmarks.archive_films import make_archive
-from benchmarks.archive_plain import run_plain
+from benchmarks.archive_plain import run_net, run_plain
 from benchmarks.archive_review import measure_review
 from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import ArchiveManifest, read_manifest, write_manifest
@@ -114,7 +114,7 @@ def measure_kills(asked: Asked) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
     done_s, start_s = list[float](), time.monotonic()
     calm_s = _run(asked, manifest, calm, workers=2, done_s=done_s)
-    apart_s = done_s[0] - start_s  # a worker starts and does a film: as often as that one is killed
+    apart_s = (done_s[0] - start_s) / 2  # each of two dies about as often as one film is done
     killed_s = _run(asked, manifest, disturbed, workers=2, kills=kills, apart_s=apart_s)
     one, other = _hash_files(calm), _hash_files(disturbed)
     return {
@@ -131,7 +131,8 @@ def measure_kills(asked: Asked) -> dict[str, Any]:
 def measure_workers(asked: Asked) -> dict[str, Any]:
     """Return the films a minute of one worker and of two, in turns, by what they are.
 
-    Worker processes, actors of Ray where it is installed, and a plain script that keeps nothing.
+    Worker processes, actors of Ray where it is installed, a plain script that keeps nothing, and
+    the net without films.
     """
     _make_films(asked)
     whole = scan(asked.work / "archive")
@@ -139,7 +140,7 @@ def measure_workers(asked: Asked) -> dict[str, Any]:
     manifest = asked.work / "few.parquet"
     few = ArchiveManifest(root=whole.root, rows=tuple(whole_films))
     write_manifest(manifest, few)
-    kinds = ["processes", "plain script", *(["ray"] if find_spec("ray") else [])]
+    kinds = ["processes", "plain script", "net alone", *(["ray"] if find_spec("ray") else [])]
     films_a_minute = {kind: {1: list[float](), 2: list[float]()} for kind in kinds}
     processor_s: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(TURNS):
@@ -150,6 +151,8 @@ def measure_workers(asked: Asked) -> dict[str, Any]:
             done_s = list[float]()
             if kind == "plain script":
                 done_s = run_plain(asked.bundle, few, workers=workers)
+            elif kind == "net alone":
+                done_s = run_net(asked.bundle, times=len(whole_films), workers=workers)
             else:
                 crew: Crew = "ray" if kind == "ray" else "processes"
                 _run(asked, manifest, out, workers=workers, crew=crew, done_s=done_s)

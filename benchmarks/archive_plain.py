@@ -1,4 +1,7 @@
-"""The same films by a plain script: a pool of processes that decode, run the net and forget."""
+"""The same films by a plain script: a pool of processes that decode, run the net and forget.
+
+And the net alone, without films: what two processes are faster than one on this machine at most.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ import onnxruntime as ort
 from scnet_edge.archive.manifest import ArchiveManifest
 from scnet_edge.bundle.manifest import FUSED, read_manifest
 
+FRAMES = 20  # about a second
+
 
 def run_plain(bundle: Path, manifest: ArchiveManifest, *, workers: int) -> list[float]:
     """Return when each film was done, in seconds of the machine's clock."""
@@ -26,6 +31,22 @@ def run_plain(bundle: Path, manifest: ArchiveManifest, *, workers: int) -> list[
         for _ in pool.imap_unordered(partial(_look, bundle), files):
             done_s.append(time.monotonic())
     return done_s
+
+
+def run_net(bundle: Path, *, times: int, workers: int) -> list[float]:
+    """Return when each of so many pieces of work was done, each some frames of noise."""
+    done_s = list[float]()
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for _ in pool.imap_unordered(_repeat, [bundle] * times):
+            done_s.append(time.monotonic())
+    return done_s
+
+
+def _repeat(bundle: Path) -> None:
+    session, size_hw = _open(bundle)
+    frame = np.random.default_rng(0).integers(0, 256, (1, *size_hw, 3), np.uint8)
+    for _ in range(FRAMES):
+        session.run(["probability"], {"frame": frame})
 
 
 @cache

@@ -99,9 +99,7 @@ def work(
     waiting, at_work, deaths = deque(films), list[AnyWorker](), Deaths()
     try:
         while (waiting or _is_at_a_film(at_work)) and not stop.is_set():
-            for worker in at_work:
-                if worker.ready and waiting:
-                    worker.give(waiting.popleft())
+            _give_films(at_work, waiting)
             wanted = len(waiting) + sum(worker.film is not None for worker in at_work)
             while len(at_work) < min(workers, wanted) and _may_start(at_work, deaths):
                 at_work.append(crew.start())
@@ -122,6 +120,7 @@ def work(
                     if answer is None and film is not None:
                         waiting.appendleft(film)
                 if isinstance(answer, Done) and film is not None:
+                    _give_films(at_work, waiting)  # none waits for the disk
                     mark_done(archive, film, answer)
                     report(answer)
     finally:
@@ -129,6 +128,12 @@ def work(
             worker.end()
         for worker in at_work:
             worker.join()
+
+
+def _give_films(workers: Iterable[FilmWorker], waiting: deque[ManifestRow]) -> None:
+    for worker in workers:
+        if worker.ready and waiting:
+            worker.give(waiting.popleft())
 
 
 def _is_at_a_film(workers: Iterable[FilmWorker]) -> bool:
