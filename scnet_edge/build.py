@@ -120,7 +120,7 @@ def build_bundle(
         report(f"running the PyTorch reference on {GOLDEN_FRAMES} frames")
         golden = golden_frames(chain, batch=recipe.batch)
         write_golden(folder / GOLDEN, golden)
-        report("verifying the engine against it")
+        report("comparing the engine with PyTorch")
         threshold = recipe.threshold or card.threshold
         engine = open_backend(cpu_engine(), folder / FUSED)
         parity = parity_of(engine, golden, threshold, edge_threshold)

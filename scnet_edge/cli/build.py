@@ -179,7 +179,7 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
     lines = [
         f"    {'pass' if candidate.passed else 'FAIL'}  {candidate.name}: F1 {candidate.f1:.4f}, "
         f"FP32 {candidate.f1_fp32:.4f}, lost {candidate.lost_f1:+.4f} [{low:+.4f}, {high:+.4f}], "
-        f"{candidate.mask_agreement:.2%} of the pixels agree, optimum threshold {shift:+.2f}"
+        f"{candidate.mask_agreement:.2%} of the pixels agree, best threshold {shift:+.2f}"
     ]
     lines += [
         f"          {s.name}, {s.images} images: F1 {s.f1:.4f}, lost {s.f1_fp32 - s.f1:+.4f}"

@@ -172,7 +172,7 @@ def _print_summary(journal: Journal) -> None:
     seen = 0 if progress is None else progress.frames
     typer.echo(f"{count} crack{'' if count == 1 else 's'} recorded in {seen} frames{length}")
     if survey.aside:
-        typer.echo(f"{len(survey.aside)} more stand aside: {count_aside(survey)}")
+        typer.echo(f"set aside: {count_aside(survey)}")
     if progress is not None and not progress.finished:
         typer.echo("not finished: the same command goes on where this one was stopped")
     typer.echo(f"   survey  {folder}")

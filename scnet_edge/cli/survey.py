@@ -53,7 +53,7 @@ def report(
     write_file(survey / REPORT, page.encode())
     typer.echo(survey / REPORT)
     if read.aside:
-        typer.echo(f"stand aside, in a section of their own: {count_aside(read)}", err=True)
+        typer.echo(f"set aside, in a section of their own: {count_aside(read)}", err=True)
     if pdf:
         printed = (survey / REPORT).with_suffix(".pdf")
         print_pdf(survey / REPORT, printed)

@@ -16,17 +16,14 @@ from toys import CONFIG, SCHEDULE, Interrupted, new_model, stop_after_four, toy_
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
-from scnet_edge.models.blocks import Norm
 from scnet_edge.models.chain import Chain
 from scnet_edge.models.hed import HED
-from scnet_edge.models.scnet import SCNet, SCNetConfig
+from scnet_edge.models.scnet import SCNet
 from scnet_edge.training.hardware import CPU
 from scnet_edge.training.images import (
-    COARSE_PX,
     TrainingImage,
     add_edges,
     batch_at,
-    believe,
     frames_of,
     load_images,
     share_out,
@@ -37,12 +34,11 @@ from scnet_edge.training.loop import (
     edge_loss,
     make_average,
     objective,
-    probability,
     train,
     update,
 )
 from scnet_edge.training.schedule import Schedule
-from scnet_edge.training.start import draw_xavier, encoder_from_hed, fit_state, new_hed
+from scnet_edge.training.start import new_hed
 
 
 @pytest.mark.parametrize(
@@ -200,15 +196,6 @@ def test_soft_edges_are_the_least_loss() -> None:
     assert loss[0.3].item() == pytest.approx(-(0.3 * math.log(0.3) + 0.7 * math.log(0.7)), rel=1e-5)
 
 
-def test_heads_start_from_a_low_probability() -> None:
-    model = new_model()
-    for side in model.sides:
-        torch.nn.init.zeros_(side.weight)
-    fused, _ = model.eval()(torch.rand(1, 3, 32, 32))
-    expected = 1 / (1 + math.exp(-SCHEDULE.head_bias))
-    assert torch.sigmoid(fused).mean().item() == pytest.approx(expected, rel=1e-5)
-
-
 def test_loading_checks_masks(tmp_path: Path) -> None:
     for name, size in (("image", (20, 30, 3)), ("white", (20, 30)), ("small", (18, 30))):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full(size, 255, np.uint8))
@@ -244,45 +231,6 @@ def test_images_have_their_share_of_the_crops() -> None:
     from_pipes = (batch.x == batch.x[:, :1, :1, :1]).all(1).all(1).all(1)
     assert 30 < from_pipes.sum() < 70
     assert torch.equal(batch.taught, ~from_pipes)
-
-
-def test_what_is_ignored_moves_no_loss() -> None:
-    image = toy_images()[0]
-    ignored = np.zeros_like(image.mask)
-    ignored[:, 40:] = True
-    coarse = dataclasses.replace(image, ignored=ignored)
-    schedule = dataclasses.replace(SCHEDULE, batch=1)
-    batch = batch_at(3, [coarse], schedule)
-    assert 0 < batch.ignored.sum() < batch.ignored.numel()
-    assert not (batch.mask.bool() & batch.ignored).any()
-    logits = torch.randn(batch.mask.shape, requires_grad=True)
-    of = objective(Material(images=[coarse]), schedule, "cpu")
-    of(_Says(logits), batch).backward()
-    assert logits.grad is not None
-    assert not logits.grad[batch.ignored].any()
-    assert logits.grad[~batch.ignored].all()
-
-
-class _Says(torch.nn.Module):
-    """A model that says the same whatever it sees."""
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        return self.logits, [self.logits]
-
-
-def test_coarse_masks_teach_the_dark_line_in_them_but_not_their_width() -> None:
-    frame = np.full((80, 100, 3), 180, np.uint8)
-    frame[:, 48:51] = 60  # the crack
-    coarse = np.zeros((80, 100), np.bool_)
-    coarse[:, 42:54] = True  # three times as wide, and not in its middle
-    crack, ignored = believe(frame, coarse)
-    assert np.array_equal(np.flatnonzero(crack[40]), [48, 49, 50])
-    known = np.flatnonzero(~ignored[40] & ~crack[40])
-    assert known.tolist() == [*range(42 - COARSE_PX), *range(54 + COARSE_PX, 100)]
 
 
 def test_rates() -> None:
@@ -321,52 +269,6 @@ def test_rate_that_falls_from_the_start_keeps_the_norms(tmp_path: Path) -> None:
     assert not torch.equal(trained.fuse.weight, new_model().fuse.weight)
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_teachers_add_the_cross_entropy_with_their_mean_probability(asked: bool) -> None:
-    """Of an image that is not taught the truth takes the teachers' place."""
-    images, model = toy_images(), new_model()
-    torch.manual_seed(3)
-    teachers = [SCNet(CONFIG).eval() for _ in range(2)]
-    schedule = dataclasses.replace(SCHEDULE, distil_weight=3.0)
-    batch = batch_at(0, images, SCHEDULE)
-    batch = batch._replace(taught=torch.full_like(batch.taught, asked))
-    taught, alone = (
-        objective(Material(images=images, teachers=t), schedule, "cpu")(model.train(), batch)
-        for t in (teachers, [])
-    )
-    with torch.no_grad():
-        soft = sum(torch.sigmoid(teacher(batch.x)[0]) for teacher in teachers) / 2
-        fused = model(batch.x)[0]
-    soft = soft if asked else batch.mask
-    expected = F.binary_cross_entropy(torch.sigmoid(fused), soft)
-    assert (taught - alone).item() == pytest.approx(3 * expected.item(), rel=1e-4)
-
-
-def test_teacher_without_the_prior_sees_the_colours_alone() -> None:
-    torch.manual_seed(3)
-    teacher = SCNet(CONFIG).eval()
-    x = torch.rand(1, 4, 32, 32)
-    assert torch.equal(probability([teacher], x), probability([teacher], x[:, :3]))
-
-
-def test_pupil_without_the_prior_learns_from_a_teacher_that_sees_it() -> None:
-    images = [
-        dataclasses.replace(image, edges=(image.mask * 255).astype(np.uint8))
-        for image in toy_images()
-    ]
-    torch.manual_seed(3)
-    teacher, pupil = SCNet(dataclasses.replace(CONFIG, edges=True)).eval(), new_model()
-    batch = batch_at(0, images, SCHEDULE)
-    assert batch.x.shape[1] == 4
-    material = Material(images=images, teachers=[teacher])
-    blank = torch.cat([batch.x[:, :3], torch.zeros_like(batch.x[:, 3:])], 1)
-    inputs = batch, batch._replace(x=blank)
-    taught = [objective(material, SCHEDULE, "cpu")(pupil, seen) for seen in inputs]
-    assert taught[0] != taught[1]  # the teacher sees the edges
-    alone = [objective(Material(images=images), SCHEDULE, "cpu")(pupil, seen) for seen in inputs]
-    assert alone[0] == alone[1]  # and the pupil does not
-
-
 def test_average_forgets_the_first_weights_of_a_short_run() -> None:
     weight, average, kept = torch.zeros(1), torch.ones(1), 1.0
     step = make_average(Schedule(ema_decay=0.9))
@@ -402,115 +304,3 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     other = SCNet(dataclasses.replace(CONFIG, levels=4))
     with pytest.raises(ConfigError, match="of another model or preset"):
         train(other, material, SCHEDULE, tmp_path)
-
-
-def test_smaller_model_starts_from_a_larger_one() -> None:
-    model = new_model()
-    smaller = SCNet(dataclasses.replace(CONFIG, levels=2, width=0.75 * CONFIG.width))
-    smaller.load_state_dict(fit_state(model.state_dict(), smaller.state_dict()))
-    theirs, ours = model.encoder[0][0].weight, smaller.encoder[0][0].weight
-    assert torch.equal(ours, theirs[: len(ours), : ours.shape[1]])
-
-
-@pytest.mark.parametrize(("theirs", "ours"), [(4, 5), (5, 4)])
-def test_fusion_of_another_depth_keeps_the_common_levels(theirs: int, ours: int) -> None:
-    torch.manual_seed(0)
-    other, model = (SCNet(dataclasses.replace(CONFIG, levels=n)) for n in (theirs, ours))
-    own = model.fuse.weight.detach().clone()
-    model.load_state_dict(fit_state(other.state_dict(), model.state_dict()))
-    assert torch.equal(model.fuse.weight[:, :4], other.fuse.weight[:, :4])
-    assert torch.equal(model.fuse.weight[:, 4:], own[:, 4:])
-
-
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_wider_model_with_the_prior_starts_as_the_narrower_without(norm: Norm) -> None:
-    torch.manual_seed(0)
-    config = dataclasses.replace(CONFIG, norm=norm)
-    narrow = SCNet(config)
-    wide = SCNet(dataclasses.replace(config, width=2 * CONFIG.width, edges=True))
-    wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
-    x = torch.rand(2, 4, 32, 32) * 2 - 1
-    with torch.no_grad():
-        theirs, ours = narrow.eval()(x[:, :3])[0], wide.eval()(x)[0]
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
-def test_narrowing_takes_widening_back() -> None:
-    narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=4 * CONFIG.width))
-    wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
-    again = fit_state(wide.state_dict(), narrow.state_dict())
-    for key, value in narrow.state_dict().items():
-        torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-6)
-
-
-def test_copies_of_a_channel_learn_different_things() -> None:
-    narrow, wide = new_model(), SCNet(dataclasses.replace(CONFIG, width=2 * CONFIG.width))
-    wide.load_state_dict(fit_state(narrow.state_dict(), wide.state_dict()))
-    wide(torch.rand(2, 3, 32, 32))[0].square().mean().backward()
-    weight = wide.encoder[1][0].weight
-    assert not torch.allclose(weight.grad[0], weight.grad[1], rtol=1e-3)
-
-
-def test_half_resolution_stem_starts_as_the_mean_of_cells() -> None:
-    model = new_model()
-    half = SCNet(dataclasses.replace(CONFIG, stem="half", decoder="skip", refined_channels=4))
-    half.load_state_dict(fit_state(model.state_dict(), half.state_dict()))
-    x = torch.rand(1, 3, 32, 32)
-    ours = half.encoder[0][0](x)
-    theirs = model.encoder[0][0](torch.nn.functional.avg_pool2d(x, 2))
-    torch.testing.assert_close(ours, theirs)
-
-
-def test_encoder_starts_as_hed() -> None:
-    hed, model = HED(), SCNet(SCNetConfig(norm="none"))
-    draw_xavier(model)
-    encoder_from_hed(model, hed)
-    rgb = torch.rand(1, 3, 16, 16) * 2 - 1
-    x = torch.cat([rgb, torch.zeros(1, 1, 16, 16)], 1)
-    theirs = hed.blocks[0][0](60 * rgb.flip(1)) - hed.blocks[0][0].bias[:, None, None]
-    torch.testing.assert_close(model.encoder[0][0](x), theirs)
-    assert torch.equal(model.encoder[4][6].weight, hed.blocks[4][4].weight)
-
-
-def test_narrower_encoder_starts_as_the_first_channels_of_hed() -> None:
-    hed, model = HED(), SCNet(SCNetConfig(width=0.25, levels=2))
-    encoder_from_hed(model, hed)
-    theirs = hed.blocks[1][0].weight[:32, :16]
-    assert torch.equal(model.encoder[1][0].weight, theirs)
-    assert not model.encoder[0][0].weight[:, 3].any()  # the edge map
-
-
-class Said(torch.nn.Module):
-    """A model that says the same of every frame."""
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        super().__init__()
-        self.logits = torch.nn.Parameter(logits)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        return self.logits, [self.logits]
-
-
-@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou", "dice", "lovasz", "none"])
-@pytest.mark.parametrize("teachers", [0, 1])
-def test_what_is_ignored_teaches_nothing(region: str, teachers: int) -> None:
-    image = toy_images()[0]
-    near = cv2.dilate(image.mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    told = dataclasses.replace(image, ignored=near & ~image.mask)
-    schedule = dataclasses.replace(SCHEDULE, region=region, distil_weight=float(teachers))
-    batch = batch_at(0, [told], schedule)
-    assert batch.ignored.any()
-    assert not (batch.mask.bool() & batch.ignored).any()
-    material = Material(images=[told], teachers=[new_model().eval()] * teachers)
-    loss_of = objective(material, schedule, "cpu")
-    losses = []
-    for said in (-5.0, 5.0):
-        model = Said(torch.randn(batch.mask.shape, generator=torch.manual_seed(0)))
-        model.logits.data[batch.ignored] = said
-        loss = loss_of(model, batch)
-        loss.backward()
-        assert model.logits.grad is not None
-        assert not model.logits.grad[batch.ignored].any()
-        assert model.logits.grad[~batch.ignored].any()
-        losses.append(loss.item())
-    assert losses[0] == losses[1]
