@@ -12,35 +12,24 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from toys import toy_images
+from toys import learn, toy_images
 
 from scnet_edge.cli.train import device_of, hardware_of
 from scnet_edge.errors import ConfigError
 from scnet_edge.training import hardware
 from scnet_edge.training.hardware import check_batch
 
+REGIONS = ("soft-iou", "pooled-iou")
 TRAIN = """
 import sys
 from pathlib import Path
 import torch
-from scnet_edge.models.scnet import SCNet, SCNetConfig
-from scnet_edge.training.loop import Material, train
-from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.hardware import leave
-from scnet_edge.data.augment import Augmentation
-from tests.training.toys import toy_images
+from tests.training.toys import learn
 
 torch.set_num_threads(1)
-torch.manual_seed(0)
-model = SCNet(SCNetConfig(width=1 / 16, levels=3, norm="batch", edges=False))
-schedule = Schedule(
-    steps=3, batch=4, optimizer="sgd", lr=0.05, warmup=0, region=sys.argv[2],
-    augmentation=Augmentation(crop=32)
-)
-losses = []
-train(model, Material(images=toy_images()), schedule, Path(sys.argv[1]),
-      progress=lambda step, loss: losses.append(loss))
-print(*losses)
+for region in sys.argv[2:]:
+    print(*learn(Path(sys.argv[1], region), region))
 leave()
 """
 
@@ -99,27 +88,22 @@ def printed(code: str, arguments: list[str], world: int, root: Path) -> list[str
         processes.append(
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=root)
         )
-    outputs = [p.communicate(timeout=120)[0] for p in processes]
+    outputs = [p.communicate(timeout=500)[0] for p in processes]
     assert [p.returncode for p in processes] == [0] * world
     return outputs
 
 
-def trained(
-    folder: Path, world: int, region: str, root: Path
-) -> tuple[list[float], dict[str, torch.Tensor]]:
-    """Return the losses and the weights of a run on `world` processes."""
-    outputs = printed(TRAIN, [str(folder), region], world, root)
-    losses = [float(x) for x in outputs[0].split()]
-    return losses, torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
-
-
-@pytest.mark.parametrize("region", ["soft-iou", "pooled-iou"])
-def test_two_processes_train_as_one(tmp_path: Path, root: Path, region: str) -> None:
-    alone, weights = trained(tmp_path / "one", 1, region, root)
-    both, shared = trained(tmp_path / "two", 2, region, root)
-    assert both == pytest.approx(alone, rel=5e-5)
-    for key, value in weights.items():
-        torch.testing.assert_close(shared[key], value, rtol=1e-3, atol=1e-4, msg=key)
+def test_two_processes_train_as_one(tmp_path: Path, root: Path) -> None:
+    first, _ = printed(TRAIN, [str(tmp_path / "two"), *REGIONS], 2, root)
+    for region, line in zip(REGIONS, first.splitlines(), strict=True):
+        alone = learn(tmp_path / "one" / region, region)
+        assert [float(loss) for loss in line.split()] == pytest.approx(alone, rel=5e-5), region
+        shared, weights = (
+            torch.load(tmp_path / run / region / "checkpoint.pt", weights_only=True)["model"]
+            for run in ("two", "one")
+        )
+        for key, value in weights.items():
+            torch.testing.assert_close(shared[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
 def test_nothing_is_written_before_the_first_process_has_the_folder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ import torch
 from scnet_edge.data.augment import Augmentation
 from scnet_edge.models.scnet import SCNet, SCNetConfig
 from scnet_edge.training.images import TrainingImage
+from scnet_edge.training.loop import Material, train
 from scnet_edge.training.schedule import Schedule
 from scnet_edge.training.start import start_heads
 
@@ -46,3 +49,27 @@ def stop_after_four(step: int, loss: float) -> None:
     """Cut a run of `SCHEDULE` one step beyond its checkpoint; that step is lost."""
     if step == 4:
         raise Interrupted
+
+
+def learn(folder: Path, region: str) -> list[float]:
+    """Train a net of batch norm for three steps into a folder and return the losses."""
+    torch.manual_seed(0)
+    model = SCNet(CONFIG)
+    schedule = Schedule(
+        steps=3,
+        batch=4,
+        optimizer="sgd",
+        lr=0.05,
+        warmup=0,
+        region=region,
+        augmentation=Augmentation(crop=32),
+    )
+    losses: list[float] = []
+    train(
+        model,
+        Material(images=toy_images()),
+        schedule,
+        folder,
+        progress=lambda step, loss: losses.append(loss),
+    )
+    return losses
