@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from scnet_edge.errors import ConfigError
+from scnet_edge.models.cards import find_card
 
 pytest.importorskip(
     "tensorrt_rtx",
@@ -119,15 +120,22 @@ def test_what_the_report_has_and_was_not_built(plans: ModuleType) -> None:
     assert plans.unbuilt(before, before[2:], (["b"], ("fp16",), plans.TARGETS)) == []
 
 
-def test_a_row_that_was_not_built_fails(tmp_path: Path) -> None:
+def test_a_row_that_was_not_built_fails(
+    plans: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     report = json.loads(REPORT.read_text())
     rows = [r for r in report["plans"] if r["model"] == "scnet-tiny" and r["target"] == "SM86"]
-    report["plans"] += [row | {"model": "scnet-gone"} for row in rows]
+    report["plans"] = rows + [row | {"model": "scnet-gone"} for row in rows]
     (tmp_path / "r.json").write_text(json.dumps(report))
-    few = ("--precisions", "fp16", "--targets", "SM86")
-    done = run(*few, "--against", str(tmp_path / "r.json"))
-    assert done.returncode == 1
-    assert done.stderr.strip() == "scnet-gone fp16 SM86: in the report, not built"
+    few = ("--precisions", "fp16", "--targets", "SM86", "--against", str(tmp_path / "r.json"))
+    monkeypatch.setattr(sys, "argv", ["tensorrt_plans", *few])
+    monkeypatch.setattr(plans, "shipped_models", lambda: [find_card("scnet-tiny")])
+    with pytest.raises(SystemExit) as ended:
+        plans.main()
+    assert ended.value.code == "scnet-gone fp16 SM86: in the report, not built"
 
 
 def test_a_model_without_ranges_is_no_success(
