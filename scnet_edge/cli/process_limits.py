@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 
 from scnet_edge.errors import ConfigError
 
 LEAST_MIB, AMPLE_MIB = 768, 2048  # of address space: below libraries end by a signal; for all
-LEAST_FILES = 32
+LEAST_FILES, LEAST_TASKS, AMPLE_TASKS = 32, 32, 256  # tasks: processes and threads of a user
 MIB = 2**20
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 NO_THREAD = "can't start new thread"  # for want of memory, or of processes (ulimit -u)
@@ -29,6 +30,12 @@ def require_limits() -> None:
             f"only {files} open files are allowed here (ulimit -n), expected {LEAST_FILES} at "
             "least; raise the limit"
         )
+    tasks = task_limit()
+    if tasks is not None and tasks < LEAST_TASKS:
+        raise ConfigError(
+            f"only {tasks} processes and threads are allowed here (ulimit -u), expected "
+            f"{LEAST_TASKS} at least; raise the limit"
+        )
 
 
 def limits_hint(error: BaseException) -> str:
@@ -42,6 +49,9 @@ def limits_hint(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         kib = resource.getrlimit(resource.RLIMIT_FSIZE)[0] // 1024
         found.append(f"files are limited to {kib} KiB here (ulimit -f)")
+    tasks = task_limit()
+    if isinstance(error, RuntimeError) and tasks is not None and tasks < AMPLE_TASKS:
+        found.append(f"{tasks} processes and threads are allowed here (ulimit -u)")
     return f"; {', '.join(found)}" if found else ""
 
 
@@ -64,3 +74,9 @@ def memory_limit_mib() -> int | None:
 def file_limit() -> int:
     """Return how many files this process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def task_limit() -> int | None:
+    """Return how many processes and threads this user may have; None without a limit."""
+    limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    return None if os.geteuid() == 0 or limit == resource.RLIM_INFINITY else limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 from hand_made import facts, observation, picture
 from sink_frames import frame_result, recorder
 
-from scnet_edge.errors import SurveyError
+from scnet_edge.cli import process_limits
+from scnet_edge.errors import ConfigError, SurveyError
 from scnet_edge.quantization.histograms import Histogram, read_cached, write_cached
 from scnet_edge.sinks.json_lines import JsonLines
 from scnet_edge.sinks.mcap_file import McapFile
@@ -75,6 +77,27 @@ main(program)
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(("scnet-edge: can't start", "scnet-edge: no memory is left"))
     assert "memory is limited to 1024 MiB here" in done.stderr
+
+
+def test_a_limit_of_processes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root has none, and tests may run as root: the system's answer is made."""
+    allowed = {resource.RLIMIT_NPROC: 6, resource.RLIMIT_NOFILE: 1024}
+
+    def limit(kind: int) -> tuple[int, int]:
+        return (allowed.get(kind, resource.RLIM_INFINITY),) * 2
+
+    monkeypatch.setattr(process_limits.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(process_limits.resource, "getrlimit", limit)
+    with pytest.raises(
+        ConfigError, match=r"only 6 processes and threads .*\(ulimit -u\), expected 32"
+    ):
+        process_limits.require_limits()
+    allowed[resource.RLIMIT_NPROC] = 40
+    process_limits.require_limits()
+    hint = process_limits.limits_hint(RuntimeError(process_limits.NO_THREAD))
+    assert hint == "; 40 processes and threads are allowed here (ulimit -u)"
+    monkeypatch.setattr(process_limits.os, "geteuid", lambda: 0)
+    assert process_limits.limits_hint(RuntimeError(process_limits.NO_THREAD)) == ""
 
 
 def test_help_is_there_whatever_the_limit() -> None:
