@@ -203,3 +203,23 @@ def test_what_another_process_swept_before_it_was_held_is_made_again(
     with partial_folder(tmp_path / "b") as folder:
         assert folder.is_dir()
     assert len(held) == 2
+
+
+def test_a_folder_that_becomes_a_link_during_a_write_leads_nowhere(tmp_path: Path) -> None:
+    """The name of what is being written is not known, so that it is nowhere behind the link."""
+    folder, outside = tmp_path / "survey", tmp_path / "home"
+    folder.mkdir()
+    outside.mkdir()
+    (outside / "report.html").write_text("mine")
+
+    def write_while_it_is_exchanged() -> None:
+        with new_file(folder / "report.html") as f:
+            f.write(b"theirs")
+            folder.rename(tmp_path / "moved")
+            folder.symlink_to(outside)
+
+    with pytest.raises(FileNotFoundError):
+        write_while_it_is_exchanged()
+    assert [path.name for path in outside.iterdir()] == ["report.html"]
+    assert (outside / "report.html").read_text() == "mine"
+    assert not (tmp_path / "moved" / "report.html").exists()
