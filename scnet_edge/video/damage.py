@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import av
 import av.logging
-import numpy as np
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -29,8 +28,6 @@ WITHOUT_ZEROS = {
     **dict.fromkeys(("vp8", "vp9", "av1", "libdav1d"), ZEROS),
     **dict.fromkeys(("wmv1", "wmv2", "wmv3", "vc1", "msmpeg4v2", "msmpeg4"), MANY_ZEROS),
 }
-DV_BLOCK_BYTES, DV_SEQUENCE_BLOCKS = 80, 150
-DV_SEQUENCE_BYTES = DV_BLOCK_BYTES * DV_SEQUENCE_BLOCKS
 MOST_WAITING = 32  # packets in a decoder whose pictures are not shown yet
 DOUBT_S = 12.0  # the longest time without a key frame that is waited for one
 
@@ -70,16 +67,6 @@ def is_zeroed(packet: Packet[Stream] | Packet[VideoStream], codec: str) -> bool:
     """Return whether a part of a packet was lost and is zeros now, where that can be told."""
     zeroed = WITHOUT_ZEROS.get(codec)
     return zeroed is not None and packet.size > 0 and zeroed.search(packet) is not None
-
-
-def is_shifted_dv(packet: Packet[Stream] | Packet[VideoStream], codec: str) -> bool:
-    """Return whether bytes of a DV picture were cut out: its blocks are numbered."""
-    if codec != "dvvideo" or packet.size % DV_SEQUENCE_BYTES or not packet.size:
-        return False
-    blocks = np.frombuffer(bytes(packet), np.uint8).reshape(-1, DV_SEQUENCE_BLOCKS, DV_BLOCK_BYTES)
-    numbers = blocks[..., 1] >> 4
-    count = 12 if blocks[0, 0, 3] & 0x80 else 10  # of 625 lines, of 525
-    return bool((numbers != (np.arange(len(blocks)) % count)[:, None]).any())
 
 
 class Damage:

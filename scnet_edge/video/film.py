@@ -29,10 +29,10 @@ from scnet_edge.video.container import open_container, say_choice, video_stream
 from scnet_edge.video.damage import (
     Damage,
     complaints,
-    is_shifted_dv,
     is_told,
     is_zeroed,
 )
+from scnet_edge.video.dv import dv_number, is_shifted_dv
 from scnet_edge.video.film_clock import FilmClock, Seam, Seams, declared_s
 from scnet_edge.video.packet_ends import PacketEnds
 from scnet_edge.video.upright import Look, Upright, field_order, look_of
@@ -163,6 +163,7 @@ class _Reader:
         self._told_fields = False  # that there are some
         self._damage = Damage()
         self._timed = self._timeless = False  # some had a time; and it is unknown behind a hole
+        self._dv_number: int | None = None  # of the picture before, by its timecode
         self._without_times = bool(int(container.format.flags) & TIMELESS)
         self._lost_count = False  # of the pictures, by which alone they have a time
         self._given_s = 0.0  # the last item's time
@@ -236,6 +237,8 @@ class _Reader:
         torn = torn or self._ends.is_torn(packet) or is_shifted_dv(packet, self._codec)
         if torn or is_zeroed(packet, self._codec):
             self._damage.note(time_s, packet.pts)
+        if not torn:
+            self._watch_timecode(packet, time_s)
         if seam.skips and not packet.is_keyframe:
             self._damage.note(time_s)
         try:
@@ -275,6 +278,17 @@ class _Reader:
         if look.interlaced and not self._told_fields:
             self._wait(self._deinterlaced(field_order(frame), "as the file says", time_s))
         yield from self._in_order(self._upright.push(frame, look, time_s))
+
+    def _watch_timecode(self, packet: Packet[Stream], time_s: float) -> None:
+        """Say where DV, whose pictures FFmpeg counts, goes on with another timecode."""
+        number, before = dv_number(packet, self._codec), self._dv_number
+        self._dv_number = number
+        if number is not None and before is not None and number - before not in (0, 1):
+            detail = (
+                f"the tape's timecode jumps by {number - before:+d} pictures at {time_s:.1f} s: "
+                "it was stopped there, or what follows is later than is said, and further on"
+            )
+            self._wait(Remark(kind="clock_jump", detail=detail, time_s=time_s))
 
     def _doubt_count(self, time_s: float) -> None:
         """Say, once, that pictures were lost of a film that only counts them."""

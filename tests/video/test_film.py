@@ -271,6 +271,25 @@ def test_behind_bytes_that_were_cut_out_pictures_keep_their_times(
         assert max(found) == max(whole)
 
 
+@pytest.mark.parametrize(
+    ("size_hw", "pixel_format", "fps"),
+    [((576, 720), "yuv420p", Fraction(25)), ((480, 720), "yuv411p", Fraction(30000, 1001))],
+)
+def test_pictures_that_a_capture_of_dv_has_dropped_are_told_by_the_timecode(
+    tmp_path: Path, size_hw: tuple[int, int], pixel_format: str, fps: Fraction
+) -> None:
+    path = tmp_path / "a.dv"
+    write_film(path, walls(32, size_hw), "dvvideo", fps=fps, pixel_format=pixel_format)
+    data = path.read_bytes()
+    size = len(data) // 32
+    path.write_bytes(data[: 3 * size] + data[28 * size :])  # over a second's end
+    items = read(path)
+    [said] = [i for i in items if isinstance(i, Remark) and i.kind == "clock_jump"]
+    assert said.time_s == pytest.approx(3 / fps, abs=0.001)
+    assert "jumps by +26 pictures" in said.detail
+    assert len(seen(items)) == 7
+
+
 def test_a_picture_of_dv_that_lost_bytes_is_not_shown(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.dv", walls(9, (576, 720)), "dvvideo", fps=25)
     whole = [p.frame for p in seen(read(path))]
