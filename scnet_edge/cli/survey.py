@@ -37,7 +37,7 @@ def report(
     codes: Annotated[
         Path | None, typer.Option(help="A table of codes and limits of your own, TOML.")
     ] = None,
-    min_confidence: MinConfidence = 0.7,
+    min_confidence: MinConfidence = 0.6,
 ) -> None:
     """Make a survey's report: report.html in its folder, which opens without a network."""
     from scnet_edge.files import write_file
@@ -75,7 +75,7 @@ def export(
         typer.Option(help="Of csv: de, fr, ... for semicolons and decimal commas, as Excel there."),
     ] = None,
     codes: Annotated[Path | None, typer.Option(help="A table of codes of your own, TOML.")] = None,
-    min_confidence: MinConfidence = 0.7,
+    min_confidence: MinConfidence = 0.6,
 ) -> None:
     """Write a survey in a format that other programs read."""
     from scnet_edge.survey.codes import read_codes

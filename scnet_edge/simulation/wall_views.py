@@ -36,11 +36,11 @@ def draw_wall_view(
         wall, crack = _add_herringbone(wall, crack, rng)
     for _ in range(int(rng.integers(0, 4))):
         wall, crack = _add_joints(wall, crack, rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.3:
         wall, crack = _add_courses(wall, crack, rng)
     if rng.random() < 0.3:
         wall, crack = paint_scuffs(wall, crack, rng)
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         wall, crack = paint_roots(wall, crack, rng)
     if rng.random() < 0.35:
         wall, crack = paint_stain(wall, crack, rng)

@@ -19,7 +19,7 @@ from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.folder import Survey
 from scnet_edge.survey.joint_spacing import distances_to_joints_m
 
-MIN_CONFIDENCE = 0.7  # mean probability over a crack; on simulated rides every true crack has more
+MIN_CONFIDENCE = 0.6  # mean probability over a crack; on simulated rides every true crack has more
 REASONS = {
     "joint": "joint of the pipe",
     "roots": "roots at a joint",

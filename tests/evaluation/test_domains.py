@@ -217,6 +217,16 @@ def test_points_to_choose_from(tmp_path: Path) -> None:
             choose_points({only: domains[only]})
 
 
+def test_the_threshold_is_the_lowest_that_costs_next_to_nothing(tmp_path: Path) -> None:
+    probability = drawn((20, 20, 20, 20))
+    probability[20:22, 40] = 0.3  # F1 of 0.9975 with these two pixels
+    probability[22:25, 40] = 0.1  # and of 0.994 with these three, too
+    truth = drawn((20, 20, 20, 20)) > 0.5
+    sound = [(quiet(tmp_path, "a"), drawn())]
+    points = choose_points({"c": [(cracked(tmp_path, "c", truth), probability)], "s": sound})
+    assert points["balanced"].threshold == pytest.approx(0.12)
+
+
 def test_f2_is_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random(SIZE) < 0.3

@@ -35,7 +35,7 @@ def survey(*observations: Any) -> Survey:
 def test_every_record_is_in_one_part_with_its_reason() -> None:
     found = survey(
         observation(1),
-        observation(2, confidence=0.6),
+        observation(2, confidence=0.55),
         observation(3, flags=("short",)),
         observation(4, **RING),
     )

@@ -29,7 +29,7 @@ SAVED = "document.getElementById('saved').className === 'pill saved'"
 def survey(tmp_path: Path) -> Path:
     folder = tmp_path / "survey"
     with Journal(folder, facts(), limits=SMALL) as journal:
-        for seq, confidence in enumerate((0.98, 0.72, 0.55), 1):
+        for seq, confidence in enumerate((0.98, 0.62, 0.45), 1):
             one = observation(seq, confidence=confidence, remarks=HOSTILE)
             record(journal, one, *picture(seq))
     return folder

@@ -27,7 +27,7 @@ from scnet_edge.survey.review_page.film import PIECE_BYTES, FilmFile, find_film
 from scnet_edge.web.server import Served
 
 SMALL = DiskLimits(snapshot_bytes=0, mask_bytes=0, reserve_bytes=0)
-CONFIDENCES = (0.98, 0.72, 0.55)
+CONFIDENCES = (0.98, 0.62, 0.45)
 
 
 @pytest.fixture
