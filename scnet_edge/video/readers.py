@@ -22,9 +22,11 @@ from scnet_edge.video.network import mjpeg_frames, rtsp_frames
 from scnet_edge.video.shared_frames import CameraTrouble
 from scnet_edge.video.uris import Camera
 
+# Where nothing can be made: else GStreamer keeps one in the home folder. It sets the permissions of
+# the folder that it is given, so as root no device may stand in that place.
+NO_REGISTRY = "/proc/none/registry"
 # To RGB in a format that tells the size of every frame. The leaky queue keeps the newest frame:
 # what the camera gives faster than we read is dropped here, and never becomes a delay.
-NO_REGISTRY = "/dev/null/none"  # else it keeps one in the home folder; that saves it a second
 GST_TAIL = (
     "! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 "
     "! videoconvert ! video/x-raw,format=RGB ! pnmenc ! fdsink fd=1 sync=false"

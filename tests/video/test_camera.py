@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import os
 import shutil
 import socket
 import threading
@@ -227,6 +228,13 @@ def test_gstreamer_leaves_nothing_in_the_home_folder(
         monkeypatch.delenv(name, raising=False)
     assert len(take("gst:videotestsrc num-buffers=2", 2)) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_gstreamer_changes_no_permissions_of_a_device() -> None:
+    """It sets those of the folder of its registry; as root it locked all others out of this one."""
+    before = Path(os.devnull).stat().st_mode
+    assert len(take("gst:videotestsrc num-buffers=2", 2)) == 2
+    assert Path(os.devnull).stat().st_mode == before
 
 
 def test_without_gstreamer_one_is_told_what_to_install(
