@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 import pytest
+from dark_tiles import TILE_HW, darkness, run
 
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.runtime.first_look import Corner, cover, join, make_smaller, smaller_hw
 from scnet_edge.runtime.scale import look
-from scnet_edge.runtime.tiles import Maps, grid_of
-from scnet_edge.types import Frame, Map, Mask
+from scnet_edge.runtime.tiles import grid_of
+from scnet_edge.types import Frame, Mask
 
-TILE_HW = (64, 96)
 FRAME_HW = (400, 600)
 FIRST = len(grid_of(smaller_hw(FRAME_HW, TILE_HW), TILE_HW).places)
 EVERY = len(grid_of(FRAME_HW, TILE_HW).places)
-
-
-def darkness(frame: Frame) -> Map:
-    """Return how dark the 5x5 neighbourhood is, beyond the border taken as white, like padding."""
-    dark = 1 - frame[..., 0].astype(np.float32) / 255
-    return cv2.blur(dark, (5, 5), borderType=cv2.BORDER_CONSTANT)
-
-
-def run(tiles: Iterable[Frame]) -> Iterator[Maps]:
-    for tile in tiles:
-        assert tile.shape == (*TILE_HW, 3)
-        yield darkness(tile)[None]
 
 
 def wall(frame_hw: tuple[int, int] = FRAME_HW) -> Frame:

@@ -9,26 +9,14 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from dark_tiles import TILE_HW, darkness, run
 
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.runtime.scale import look
 from scnet_edge.runtime.tiles import CUT_PX, LEAST_SHARE, Grid, Maps, blend, grid_of, pad
-from scnet_edge.types import Frame, Map
+from scnet_edge.types import Frame
 
-TILE_HW = (64, 96)
 SIZES_HW = [(64, 96), (65, 97), (100, 100), (128, 192), (150, 333), (192, 96), (400, 97), (64, 961)]
-
-
-def darkness(frame: Frame) -> Map:
-    """Return how dark the 5x5 neighbourhood is, beyond the border taken as white, like padding."""
-    dark = 1 - frame[..., 0].astype(np.float32) / 255
-    return cv2.blur(dark, (5, 5), borderType=cv2.BORDER_CONSTANT)
-
-
-def run(tiles: Iterable[Frame]) -> Iterator[Maps]:
-    for tile in tiles:
-        assert tile.shape == (*TILE_HW, 3)
-        yield darkness(tile)[None]
 
 
 def noise(frame_hw: tuple[int, int]) -> Frame:
