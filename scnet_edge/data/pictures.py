@@ -271,17 +271,22 @@ def _develop(data: bytes, where: str, max_pixels: int) -> Frame:
 
 def _refuse_several(image: Image.Image, where: str) -> None:
     """Refuse a stack of pages; a smaller page is a preview."""
-    count = getattr(image, "n_frames", 1)
-    if count < 2 or image.format not in STACKS:
-        return
-    if image.format == "TIFF":
-        size = image.size
-        image.seek(1)
+    if image.format == "TIFF":  # its pages are not counted, for a file can have them without end
+        size, found = image.size, "several"
+        try:
+            image.seek(1)
+        except EOFError:
+            return
         alike = image.size == size
         image.seek(0)
         if not alike:
             return
-    raise InputError(f"{where}: holds {count} pictures, expected one; save each as a file")
+    else:
+        count = getattr(image, "n_frames", 1) if image.format in STACKS else 1
+        if count < 2:
+            return
+        found = str(count)
+    raise InputError(f"{where}: holds {found} pictures, expected one; save each as a file")
 
 
 def has_whole_chunks(data: bytes) -> bool:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 
 MOST_TABLES, MOST_TAGS = 64, 2000
+MOST_NUMBERS = 2**22  # of all tables together; what stands behind them is not looked at
 SIZES = {3: 2, 4: 4, 13: 4}  # bytes of a number, by the kinds that hold offsets and lengths
 PIECES = ((273, 279), (324, 325))  # where strips and tiles begin, and how long they are
 MORE_TABLES = 330
@@ -15,6 +16,7 @@ def pieces_end(data: bytes) -> int:
     """Return how many bytes a TIFF, or DNG, must have for all of its strips and tiles."""
     order = "<" if data.startswith(b"II") else ">"
     tables, seen, end = list(_numbers(data, 4, 4, 1, order)), set[int](), 0
+    left = MOST_NUMBERS
     while tables and len(seen) < MOST_TABLES:
         at = tables.pop()
         if at in seen or not 0 < at < len(data):
@@ -27,10 +29,13 @@ def pieces_end(data: bytes) -> int:
             [length, *_] = [*_numbers(data, place + 4, 4, 1, order), 0]
             if kind not in SIZES or tag not in (MORE_TABLES, *sum(PIECES, ())):
                 continue
+            if tag in values:  # a table names each tag once
+                continue
             inside = SIZES[kind] * length <= 4
             [start, *_] = [place + 8] if inside else [*_numbers(data, place + 8, 4, 1, order), 0]
             end = max(end, start + SIZES[kind] * length)
-            values[tag] = _numbers(data, start, kind, length, order)
+            values[tag] = _numbers(data, start, kind, min(length, left), order)
+            left -= len(values[tag])
         for starts, lengths in PIECES:
             pairs = zip(values.get(starts, ()), values.get(lengths, ()), strict=False)
             end = max([end, *(start + length for start, length in pairs)])

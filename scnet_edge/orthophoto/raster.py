@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ DRIVERS = {"JPEG": "JPEG", "PNG": "PNG", "JPEG2000": "JP2OpenJPEG", "WEBP": "WEB
 GEO_KEYS = 34735  # the tag of TIFF that makes it a GeoTIFF
 BIG_TIFF = (b"II+\0", b"MM\0+")
 LOOK_PX = 1024  # the longer side of the small picture that is looked at for the largest value
+_NOWHERE = "its transform {} leads to no place on the ground; gdal_translate it with -a_ullr"
 SQUARE_SHARE = 0.01  # by which the sides of a pixel may differ on the ground
 EQUATOR_M, ECCENTRICITY2 = 6378137.0, 0.00669438  # of WGS 84
 
@@ -78,6 +79,8 @@ class Raster:
         placed = not dataset.transform.is_identity
         upright = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
         self.transform = tuple(dataset.transform)[:6] if placed else upright
+        if placed:
+            _check_place(self.transform, label)
         self.mm_per_px = _mm_per_px(dataset, label) if placed and dataset.crs else None
         self._dataset = dataset
         self._bands, self._palette = _bands(dataset, label)
@@ -91,7 +94,8 @@ class Raster:
             InputError: the file is damaged there.
         """
         where = (rows.start, rows.stop), (columns.start, columns.stop)
-        values = self._read(lambda: self._dataset.read(self._bands, window=where), rows)
+        with _name_damage(self.label, rows):
+            values = self._dataset.read(self._bands, window=where)
         return self._as_bgr(values)
 
     def ignored(self, rows: slice, columns: slice) -> Mask | None:
@@ -102,7 +106,8 @@ class Raster:
         around = slice(max(0, columns.start - MARGIN_PX), min(width_px, columns.stop + MARGIN_PX))
         above = slice(max(0, rows.start - MARGIN_PX), min(height_px, rows.stop + MARGIN_PX))
         where = (above.start, above.stop), (around.start, around.stop)
-        known = self._read(lambda: self._dataset.dataset_mask(window=where), rows)
+        with _name_damage(self.label, rows):
+            known = self._dataset.dataset_mask(window=where)
         if known.all():
             return None
         side = np.ones((2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1), np.uint8)
@@ -112,8 +117,12 @@ class Raster:
         return inner[:, : columns.stop - columns.start]
 
     def small(self, longest_px: int) -> Frame:
-        """Return the whole picture made smaller, (h, w, 3) uint8 BGR."""
-        return self._as_bgr(_small(self._dataset, self._bands, longest_px))
+        """Return the whole picture made smaller, (h, w, 3) uint8 BGR.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return self._as_bgr(_small(self._dataset, self._bands, longest_px, self.label))
 
     def _as_bgr(self, values: npt.NDArray[Any]) -> Frame:
         if self._palette is not None:
@@ -123,15 +132,18 @@ class Raster:
         bgr = values[::-1] if len(values) == 3 else np.repeat(values, 3, axis=0)
         return np.ascontiguousarray(bgr.transpose(1, 2, 0))
 
-    def _read(self, read: Callable[[], npt.NDArray[Any]], rows: slice) -> npt.NDArray[Any]:
-        from rasterio.errors import RasterioError
 
-        try:
-            return read()
-        except RasterioError as e:
-            place = f"rows {rows.start} to {rows.stop}"
-            reason = one_line(e.__cause__ if isinstance(e.__cause__, Exception) else e)
-            raise InputError(f"{self.label}: damaged at {place} ({reason}); copy it again") from e
+@contextmanager
+def _name_damage(label: str, rows: slice) -> Iterator[None]:
+    """Say where a file is damaged, in one line."""
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except RasterioError as e:
+        place = f"rows {rows.start} to {rows.stop}"
+        reason = one_line(e.__cause__ if isinstance(e.__cause__, Exception) else e)
+        raise InputError(f"{label}: damaged at {place} ({reason}); copy it again") from e
 
 
 @contextmanager
@@ -221,19 +233,28 @@ def _shift(dataset: Any, bands: list[int], label: str) -> int:
     """Return by how many bits to shift samples down: by the file's word, else by their largest."""
     if dataset.dtypes[bands[0] - 1] == "uint8":
         return 0
-    stated = int(dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 0))
-    bits = stated if stated in BITS else fewest_bits(int(_small(dataset, bands, LOOK_PX).max()))
+    word = dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", "")
+    stated = next((bits for bits in BITS if str(bits) == word), 0)
+    bits = stated or fewest_bits(int(_small(dataset, bands, LOOK_PX, label).max()))
     if bits not in (stated, BITS[-1]):
         values = f"{1 << bits} in a picture made smaller"
         logger.warning("%s: values end below %s: taken for %d bits", label, values, bits)
     return bits - 8
 
 
-def _small(dataset: Any, bands: list[int], longest_px: int) -> npt.NDArray[Any]:
+def _small(dataset: Any, bands: list[int], longest_px: int, label: str) -> npt.NDArray[Any]:
     factor = min(1.0, longest_px / max(dataset.shape))
     size_hw = [max(1, round(side * factor)) for side in dataset.shape]
-    values: npt.NDArray[Any] = dataset.read(bands, out_shape=(len(bands), *size_hw))
+    with _name_damage(label, slice(0, dataset.height)):
+        values: npt.NDArray[Any] = dataset.read(bands, out_shape=(len(bands), *size_hw))
     return values
+
+
+def _check_place(transform: Sequence[float], label: str) -> None:
+    """Refuse a file whose pixels lie nowhere: what is found on it would, too."""
+    a, b, _, d, e, _ = transform
+    if not all(map(math.isfinite, transform)) or not math.isfinite(a * e - b * d) or a * e == b * d:
+        raise InputError(f"{label}: {_NOWHERE.format(list(transform))}")
 
 
 def _mm_per_px(dataset: Any, label: str) -> float | None:
@@ -242,18 +263,23 @@ def _mm_per_px(dataset: Any, label: str) -> float | None:
     By longitude and latitude, for a map's own metres are not those of the ground in every
     projection: in Web Mercator they are a third too long at 41 degrees.
     """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
     from rasterio.warp import transform
 
     middle = [
         (dataset.width / 2 + dx, dataset.height / 2 + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))
     ]
     places = [dataset.transform * xy for xy in middle]
-    if not (dataset.crs.is_geographic or dataset.crs.is_projected):  # a building's own system
-        metre = float(dataset.crs.units_factor[1])
-        sides_m = [metre * math.dist(places[0], place) for place in places[1:]]
-    else:
-        lon, lat = transform(dataset.crs, "EPSG:4326", *zip(*places, strict=True))
-        sides_m = [_ground_m(lon[i] - lon[0], lat[i] - lat[0], lat[0]) for i in (1, 2)]
+    try:
+        if not (dataset.crs.is_geographic or dataset.crs.is_projected):  # a building's own system
+            metre = float(dataset.crs.units_factor[1])
+            sides_m = [metre * math.dist(places[0], place) for place in places[1:]]
+        else:
+            lon, lat = transform(dataset.crs, "EPSG:4326", *zip(*places, strict=True))
+            sides_m = [_ground_m(lon[i] - lon[0], lat[i] - lat[0], lat[0]) for i in (1, 2)]
+    except (RasterioError, CPLE_BaseError, ArithmeticError, ValueError) as e:  # no such place
+        raise InputError(f"{label}: {_NOWHERE.format(list(dataset.transform)[:6])}") from e
     across_m, down_m = sides_m
     if abs(across_m - down_m) > SQUARE_SHARE * max(sides_m):
         logger.warning(

@@ -6,8 +6,11 @@ import io
 import sqlite3
 import tempfile
 from contextlib import closing
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
+import av
 import cv2
 import msgspec
 import numpy as np
@@ -16,11 +19,15 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as BagWriter
 
 from scnet_edge.archive.coding import CodedInspection, Condition
+from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import ArchiveManifest, ManifestRow, write_manifest
+from scnet_edge.bundle.signing import new_key
+from scnet_edge.engines.compiled import CompiledEngine, CompiledGraph
 from scnet_edge.inspection.records import Observation
 from scnet_edge.survey.journal import Journal
 from scripts.fuzz.targets import BAG, FACTS, STORE
 
+ROOT = Path(__file__).parents[2]
 COCO = (
     b'{"images":[{"id":1,"file_name":"a.png","height":8,"width":9}],"annotations":[{"image_id":1,'
     b'"id":1,"category_id":1,"segmentation":[[1,1,5,1,5,5]]},{"image_id":1,"segmentation":'
@@ -159,6 +166,58 @@ def _image(suffix: str) -> bytes:
     return cv2.imencode(suffix, np.full((16, 16, 3), 90, np.uint8))[1].tobytes()
 
 
+def _of_repository(name: str) -> bytes:
+    return (ROOT / name).read_bytes()
+
+
+def _graph() -> bytes:
+    """Return a graph of one node and one weight."""
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in ("x", "y")]
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [4], [1.0, 2.0, 3.0, 4.0])
+    node = helper.make_node("Add", ["x", "w"], ["y"])
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [weight])
+    return bytes(helper.make_model(graph).SerializeToString())
+
+
+def _film(form: str, codec: Literal["mjpeg", "mpeg2video"]) -> bytes:
+    """Return a film of eight small pictures."""
+    made = io.BytesIO()
+    with av.open(made, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for i in range(8):
+            picture = np.full((48, 64, 3), 30 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    return made.getvalue()
+
+
+def _geotiff() -> bytes:
+    """Return a small orthophoto in tiles, with an overview."""
+    import rasterio
+    from rasterio.io import MemoryFile
+    from rasterio.transform import from_origin
+
+    options = {"width": 96, "height": 80, "count": 3, "dtype": "uint8", "crs": "EPSG:25832"}
+    tiles = {"tiled": True, "blockxsize": 32, "blockysize": 32, "compress": "deflate"}
+    with MemoryFile() as file:
+        place = from_origin(5e5, 6e6, 0.01, 0.01)
+        with file.open(driver="GTiff", transform=place, **options, **tiles) as dataset:
+            dataset.write(np.full((3, 80, 96), 90, np.uint8))
+            dataset.build_overviews([2], rasterio.enums.Resampling.nearest)
+        return bytes(file.read())
+
+
+def _key(*, private: bool) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        public = new_key(Path(folder) / "maker.pem")
+        return (public.with_suffix(".pem") if private else public).read_bytes()
+
+
+@cache
 def seeds() -> dict[str, list[bytes]]:
     """Return the inputs by target."""
     golden = {
@@ -166,6 +225,14 @@ def seeds() -> dict[str, list[bytes]]:
         "probability": np.zeros((1, 2, 2), np.float32),
     }
     facts = msgspec.json.encode(FACTS)
+    compiled = CompiledEngine(
+        schema=1,
+        engine="openvino",
+        identity={"openvino": "2026"},
+        graphs={"model.onnx": CompiledGraph(graph_sha256="00")},
+        files={"model.blob": "00"},
+        created="2026",
+    )
     names = ",".join(f'"{name}":1' for name in Observation.__struct_fields__).encode()
     return {
         "address": [
@@ -176,39 +243,60 @@ def seeds() -> dict[str, list[bytes]]:
             b"mqtt:a:b@h/t",
         ],
         "annotations": [COCO, LABEL_STUDIO, LABELME],
+        "archive-done": [msgspec.json.encode(Done(film="a", path="a.mpg", state="inspected"))],
         "archive-header": [b"\0\0\1\xba", b"\0\0\0\x08free\0\0\0\x08moov", b"G" * 600],
         "archive-ibak": [IBAK],
+        "archive-job": [msgspec.json.encode(Job(root="/films", bundle="b", sha256="00"))],
         "archive-manifest": [_manifest()],
         "archive-pacp": [PACP, PACP.replace(b",", b";")],
         "archive-wincan": [_wincan()],
         "archive-xml": [ISYBAU, M150],
         "arrays": [_npz(a=np.arange(5), b=np.ones((2, 2)))],
+        "bench-result": [_of_repository("benchmarks/results/speed/h100.json")],
+        "bench-suite": [
+            _of_repository(f"benchmarks/{name}.toml") for name in ("chain", "sizes", "gpu_brief")
+        ],
+        "card": [_of_repository("weights/scnet-small-hed.json")],
         "coco": [COCO],
         "codes": [b'[limits."x"]\nwidth_mm = 0.3\n'],
+        "compiled": [msgspec.json.encode(compiled)],
         "corpus": [CORPUS],
         "facts": [facts],
+        "film-avi": [_film("avi", "mjpeg")],
+        "film-mkv": [_film("matroska", "mjpeg")],
+        "film-mpg": [_film("mpeg", "mpeg2video")],
         "golden": [_npz(**golden)],
+        "graph": [_graph()],
         "headers": [b"[::1]:80\nhttp://[::1]:80", b"localhost\nnull", b"evil@h\nhttp://["],
         "ignore": [b"ignore = [[[0, 0], [0.5, 0], [0.5, 0.5]], [[1, 1], [30, 1], [30, 20]]]\n"],
         "image": [_image(suffix) for suffix in (".png", ".jpg", ".bmp", ".webp", ".tif")],
         "journal": [_journal()],
         "jsonl": [b'{"a":1}\n{"b":[1,2]}\n{"c":', b'{"a":"\xff"}\n[1]\n'],
+        "keys": [_key(private=True), _key(private=False)],
         "labelme": [LABELME],
+        "lens": [b"fx = 400.0\nfy = 400.0\ncx = 1\ncy = 1\nwidth_px = 8\nheight_px = 8\n"],
         "live-address": [b"[::1]:80", b":9000", b"host"],
         "manifest": [b'{"schema":1,"files":{"a":"b"},"model":{"name":"m"}}'],
         "mcap": [_mcap(checksums=True), _mcap(checksums=False)],
         "odometry-address": [b"osd://560,20,140,32?unit=ft", b"speed://0.2mps"],
         "odometry-csv": [b"time_s,chainage_m,roll_deg\n0,0,0\n1,0.5,\n"],
         "odometry-jsonl": [b'{"frame_id":1,"chainage_m":0}\n{"frame_id":2,"chainage_m":1}\n'],
+        "picture-file": [_geotiff(), *(_image(s) for s in (".tif", ".png", ".jpg", ".bmp"))],
         "pipe-toml": [b'mode = "side"\ndiameter_mm = 300\nfx = 400.0\n[a.b]\nc = {d = 1}\n'],
+        "ranges": [_of_repository("calibration/scnet-tiny.toml")],
+        "raster": [_geotiff()],
         "reading": [b"1.5,-2", b'{"chainage_m":1,"roll_deg":2}'],
+        "recipe": [_of_repository("export/scnet-small.toml")],
         "ros-message": list(_ros_messages().values()),
         "rosbag": [_bag()],
         "rosbag-metadata": [BAG.encode()],
         "robot-toml": [b'source = "csi://0"\nsinks = ["jsonl:a"]\nlate_ms = 250\n'],
+        "sidecars": [b"{" + names + b"}"],
         "state": [b'{"engines":{"openvino":{"active":"openvino-1"}},"bad":{"a":"b"}}'],
         "survey-rows": [facts + b"\n{" + names + b"}"],
         "toml": [b'a.b."c" = [1, {d = 2}]\n[[x]]\ny = 1979-05-27T07:32:00Z\n'],
         "torn-tail": [b'{"a":1}\n{"b"', b"\0\0\0"],
+        "training-log": [b'{"step":1,"loss":0.5}\n{"step":2'],
         "truth": [_npz(masks=np.zeros(2, np.uint8), shape=np.array([1, 4, 4]))],
+        "words": [b"f1:0.005", b"0012.45 m\n12,50m\nL 3.4"],
     }

@@ -16,25 +16,39 @@ import numpy as np
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
+from scnet_edge.archive.folder import Done, Job
 from scnet_edge.archive.manifest import read_manifest
 from scnet_edge.archive.readers import read_inspections
 from scnet_edge.archive.scan import container_of
 from scnet_edge.arrays import read_arrays
+from scnet_edge.bench.schema import read_result
+from scnet_edge.bench.suite import read_suite
 from scnet_edge.bundle.device import State
 from scnet_edge.bundle.manifest import Manifest
+from scnet_edge.bundle.recipe import read_recipe
+from scnet_edge.bundle.signing import _private, _public
 from scnet_edge.bundle.verify import read_golden
 from scnet_edge.config import NotToml, parse_toml, read_json
 from scnet_edge.data.coco import read_coco
 from scnet_edge.data.corpus import read_corpus
 from scnet_edge.data.labelme import read_labelme_mask
-from scnet_edge.data.pictures import decode_image
+from scnet_edge.data.masks import read_mask
+from scnet_edge.data.pictures import decode_image, read_picture, read_size
+from scnet_edge.engines.compiled import CompiledEngine
+from scnet_edge.engines.graph_file import check_graph
 from scnet_edge.errors import ScnetEdgeError, SurveyError
 from scnet_edge.inspection.chainage import Chainage
+from scnet_edge.inspection.lens import read_lens
 from scnet_edge.inspection.live_odometry import parse_line
 from scnet_edge.inspection.odometry import open_odometry
 from scnet_edge.inspection.odometry_file import read_odometry
+from scnet_edge.inspection.osd_counter import numbers_of
 from scnet_edge.inspection.ros_odometry import KIND
 from scnet_edge.inspection.setup import Setup, read_setup
+from scnet_edge.models.cards import read_card
+from scnet_edge.orthophoto.raster import open_raster
+from scnet_edge.quantization.gate import parse_gate
+from scnet_edge.quantization.ranges import read_ranges
 from scnet_edge.redaction import redact, without_secrets
 from scnet_edge.robot.robot_toml import read_robot
 from scnet_edge.runtime.ignore import Ignore
@@ -42,13 +56,16 @@ from scnet_edge.simulation.clip import read_truth
 from scnet_edge.sinks.recover import cut_torn_tail, recover_file
 from scnet_edge.survey.codes import read_codes
 from scnet_edge.survey.database import MIGRATIONS, DiskLimits
+from scnet_edge.survey.evidence import SNAPSHOTS, read_sidecars
 from scnet_edge.survey.exchange.annotations import read_annotations
 from scnet_edge.survey.facts import BundleIdentity, Facts
 from scnet_edge.survey.folder import read_survey
 from scnet_edge.survey.journal import JOURNAL, Journal
+from scnet_edge.training.run_folder import LOG, read_log
+from scnet_edge.video.film import open_film
 from scnet_edge.video.ros_images import PICTURES, frame_of
 from scnet_edge.video.rosbag import open_rosbag
-from scnet_edge.video.uris import parse_camera
+from scnet_edge.video.uris import parse_camera, parse_place
 from scnet_edge.web.access import access_for, is_origin, parse_address
 
 FOLDER = Path(tempfile.mkdtemp(prefix="scnet-edge-fuzz-"))  # in TMPDIR
@@ -241,42 +258,120 @@ def ros_message(data: bytes) -> None:
                 frame_of(message)
 
 
+def keys(path: Path) -> None:
+    """Take whatever bytes for a key of a bundle's maker."""
+    for load in (_private, _public):
+        with contextlib.suppress(ScnetEdgeError):
+            load(path)
+
+
+def picture_file(path: Path) -> None:
+    """Read a picture in every way that a folder of pictures is read."""
+    for read in (read_size, read_picture, read_mask):
+        with contextlib.suppress(ScnetEdgeError):
+            read(path)
+
+
+def raster(path: Path) -> None:
+    """Read a window and the small picture of whatever claims to be an orthophoto."""
+    with open_raster(path) as opened:
+        height_px, width_px = (min(64, side) for side in opened.size_hw)
+        opened.frame(slice(0, height_px), slice(0, width_px))
+        opened.ignored(slice(0, height_px), slice(0, width_px))
+        if opened.size_hw[0] * opened.size_hw[1] < 1 << 22:
+            opened.small(64)
+
+
+def film(name: str) -> Target:
+    """Return the target of the films of one container: the first twenty pictures."""
+
+    def read(path: Path) -> None:
+        with contextlib.closing(open_film(path).items) as items:
+            for _ in zip(range(20), items, strict=False):
+                pass
+
+    return of_file(read, name)
+
+
+def sidecars(data: bytes) -> None:
+    """Read whatever bytes as the record beside a picture."""
+    path = FOLDER / "sidecars" / SNAPSHOTS / "000001.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    read_sidecars(FOLDER / "sidecars")
+
+
+def training_log(data: bytes) -> None:
+    """Read whatever bytes as the log of a training."""
+    folder = FOLDER / "training"
+    folder.mkdir(exist_ok=True)
+    (folder / LOG).write_bytes(data)
+    read_log(folder, until=5)
+
+
+def words(text: str) -> None:
+    """Parse what a command line takes in one word, and what is read from a picture."""
+    for parse in (parse_gate, parse_place):
+        with contextlib.suppress(ScnetEdgeError):
+            parse(text)
+    numbers_of(text.split("\n"))
+
+
 TARGETS: dict[str, Target] = {
     "address": of_text(address),
     "annotations": of_file(lambda path: list(read_annotations(path)), "000001.json"),
+    "archive-done": of_file(lambda path: read_json(path, Done), "done.json"),
     "archive-header": of_file(lambda path: container_of(os.fsencode(path)), "a.mp4"),
     "archive-ibak": of_file(read_inspections, "Daten.txt"),
+    "archive-job": of_file(lambda path: read_json(path, Job), "archive.json"),
     "archive-manifest": of_file(read_manifest, "archive.parquet"),
     "archive-pacp": pacp,
     "archive-wincan": of_file(read_inspections, "job.db3"),
     "archive-xml": of_file(read_inspections, "job.xml"),
     "arrays": of_file(arrays, "a.npz"),
+    "bench-result": of_file(read_result, "result.json"),
+    "bench-suite": of_file(read_suite, "suite.toml"),
+    "card": of_file(read_card, "card.json"),
     "coco": of_file(lambda path: list(read_coco(path)), "coco.json"),
     "codes": of_file(read_codes, "codes.toml"),
+    "compiled": of_file(lambda path: read_json(path, CompiledEngine), "compiled.json"),
     "corpus": of_file(read_corpus, "corpus.toml"),
     "facts": of_file(lambda path: read_json(path, Facts), "facts.json"),
+    "film-avi": film("film.avi"),
+    "film-mkv": film("film.mkv"),
+    "film-mpg": film("film.mpg"),
     "golden": of_file(read_golden, "golden.npz"),
+    "graph": of_file(check_graph, "graph.onnx"),
     "headers": of_text(live_headers),
     "ignore": of_file(draw_ignored, "robot.toml"),
     "image": image,
     "journal": of_file(journal_file, "fuzzed.db"),
     "jsonl": of_file(recover_torn, "run.jsonl"),
+    "keys": of_file(keys, "maker.pem"),
     "labelme": of_file(read_labelme_mask, "a.json"),
+    "lens": of_file(read_lens, "lens.toml"),
     "live-address": of_text(partial(parse_address, default_port=8765)),
     "manifest": of_file(lambda path: read_json(path, Manifest), "manifest.json"),
     "mcap": of_file(recover_torn, "run.mcap"),
     "odometry-address": of_text(odometry_address),
     "odometry-csv": of_file(read_odometry, "odometry.csv"),
     "odometry-jsonl": of_file(read_odometry, "odometry.jsonl"),
+    "picture-file": of_file(picture_file, "a.tif"),
     "pipe-toml": of_file(read_setup, "pipe.toml"),
+    "ranges": of_file(read_ranges, "ranges.json"),
+    "raster": of_file(raster, "a.tif"),
     "reading": reading,
+    "recipe": of_file(read_recipe, "recipe.toml"),
     "ros-message": ros_message,
     "rosbag": bag("bag.mcap"),
     "rosbag-metadata": bag("metadata.yaml"),
     "robot-toml": of_file(read_robot, "robot.toml"),
+    "sidecars": sidecars,
     "state": of_file(lambda path: read_json(path, State), "state.json"),
     "survey-rows": survey_rows,
     "toml": of_text(parse_toml),
     "torn-tail": of_file(cut_torn_tail, "torn.jsonl"),
+    "training-log": training_log,
     "truth": of_file(read_truth, "truth.npz"),
+    "words": of_text(words),
 }

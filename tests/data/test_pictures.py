@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scnet_edge.data import tiff_pieces
 from scnet_edge.data.exif import photograph_of
 from scnet_edge.data.pictures import decode_image, read_image, read_picture, read_size, turn
 from scnet_edge.errors import InputError
@@ -272,6 +274,29 @@ def test_a_dng_that_claims_any_size_is_not_developed() -> None:
         decode_image(data, where="a")
 
 
+def test_tables_that_claim_the_whole_file_many_times_cost_no_more_than_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables, tags, size = 32, 1000, 800_000
+    data, at = bytearray(size), 8
+    data[:8] = struct.pack("<2sHI", b"II", 42, at)
+    for _ in range(tables):
+        claim = struct.pack("<HHII", 273, 4, size // 4, 0) + struct.pack("<HHII", 279, 4, 9, 0)
+        table = struct.pack("<H", tags) + claim * (tags // 2)
+        data[at : at + len(table) + 4] = table + struct.pack("<I", at + len(table) + 4)
+        at += len(table) + 4
+    read, numbers = [0], tiff_pieces._numbers
+
+    def count(*asked: Any) -> Sequence[int]:
+        found = numbers(*asked)
+        read[0] += len(found)
+        return found
+
+    monkeypatch.setattr(tiff_pieces, "_numbers", count)
+    assert tiff_pieces.pieces_end(bytes(data)) >= size // 4
+    assert read[0] < tiff_pieces.MOST_NUMBERS + 10 * tables * tags
+
+
 def test_without_rawpy_a_dng_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
     with pytest.raises(InputError, match=r"a: a DNG picture needs rawpy; .*\[photos\]"):
@@ -281,7 +306,7 @@ def test_without_rawpy_a_dng_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 def test_a_stack_of_pictures_is_refused(tmp_path: Path) -> None:
     tifffile = pytest.importorskip("tifffile", reason="comes with scikit-image")
     tifffile.imwrite(tmp_path / "x.tif", np.stack([RGB, RGB]), photometric="rgb")
-    with pytest.raises(InputError, match=r"x\.tif: holds 2 pictures, expected one"):
+    with pytest.raises(InputError, match=r"x\.tif: holds several pictures, expected one"):
         read_image(tmp_path / "x.tif")
     frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     frames[0].save(tmp_path / "x.webp", save_all=True, append_images=frames[1:])

@@ -330,6 +330,32 @@ def test_millimetres_are_those_on_the_ground(
         assert raster.mm_per_px == (None if mm_per_px is None else pytest.approx(mm_per_px, 1e-3))
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        (float("nan"), 0, EAST, 0, -SIDE_M, NORTH),
+        (float("inf"), 0, EAST, 0, -SIDE_M, NORTH),
+        (1e300, 0, 1e308, 0, -1e300, 1e308),
+        (SIDE_M, SIDE_M, EAST, SIDE_M, SIDE_M, NORTH),
+    ],
+)
+def test_a_transform_that_leads_nowhere_is_refused(
+    transform: tuple[float, ...], tmp_path: Path
+) -> None:
+    picture = write(tmp_path / "a.tif", wall(), transform=rasterio.Affine(*transform))
+    with (
+        pytest.raises(InputError, match=r"a\.tif: its transform \[.*\] leads to no place on the"),
+        open_raster(picture),
+    ):
+        pass
+
+
+def test_a_picture_that_lies_upside_down_and_turned_keeps_its_millimetres(tmp_path: Path) -> None:
+    transform = rasterio.Affine(-SIDE_M, 0, EAST, 0, -SIDE_M, NORTH) * rasterio.Affine.rotation(30)
+    with open_raster(write(tmp_path / "a.tif", wall(), transform=transform)) as raster:
+        assert raster.mm_per_px == pytest.approx(2.0, 1e-2)
+
+
 def test_samples_become_eight_bits(tmp_path: Path) -> None:
     grey = wall()[..., 0]
     everything = slice(0, SIZE_HW[0]), slice(0, SIZE_HW[1])
@@ -370,6 +396,8 @@ def test_damage_names_the_rows(bundle: Path, tmp_path: Path) -> None:
     picture.write_bytes(data)
     with pytest.raises(InputError, match=r"a\.tif: (damaged at rows|GDAL cannot read it)"):
         run(bundle, picture, tmp_path / "out")
+    with open_raster(picture) as raster, pytest.raises(InputError, match="damaged at rows 0 to"):
+        raster.small(64)
 
 
 def test_which_sources_are_read_by_windows(tmp_path: Path, picture: Path) -> None:
