@@ -18,7 +18,7 @@ INT8_MAX = 127.0  # symmetric INT8: -127 to 127
 
 # What can be wrong with a frame, by reason.
 FAULTS = frozenset(
-    {"frozen", "black", "overexposed", "underexposed", "blurred", "corrupt", "geometry"}
+    {"frozen", "black", "blank", "overexposed", "underexposed", "blurred", "corrupt", "geometry"}
 )
 
 
@@ -53,8 +53,8 @@ class Captured:
             images and cameras.
         utc_ns: the wall clock at that moment, which may jump; None for images without a time.
         still_since_ns: of a `frozen` frame, since when by `mono_ns` its picture stands still.
-        faults: what is wrong with it, by reason: `frozen`, `black`, `overexposed`,
-            `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good frame.
+        faults: what is wrong with it, by reason: `frozen`, `black`, `blank`,
+            `overexposed`, `underexposed`, `blurred`, `corrupt`, `geometry`; empty for a good one.
         photograph: of a picture file, what it says of itself.
     """
 

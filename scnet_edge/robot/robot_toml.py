@@ -26,7 +26,9 @@ from scnet_edge.video.frame_checks import Limits
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.1, le=3600.0)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
-Fault = Literal["corrupt", "geometry", "black", "frozen", "overexposed", "underexposed", "blurred"]
+Fault = Literal[
+    "corrupt", "geometry", "black", "blank", "frozen", "overexposed", "underexposed", "blurred"
+]
 
 
 class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +66,8 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             replaced.
         skip: faults that keep a frame from the model.
         frozen_s: a picture that stands still for so long is `frozen`.
-        black_share: `black` where at least this share of the pixels is black.
+        black_share: `black` where at least this share of the pixels is black, `blank` where it is
+            of one bright colour.
         dark_share: `underexposed` where at least this share is dark.
         bright_share: `overexposed` where at least this share is burnt out.
         sharpness: `blurred` below this, in grey levels; 0 never flags.
@@ -104,7 +107,7 @@ class Robot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     open_timeout_s: Seconds = 15.0
     frame_timeout_s: Seconds = 5.0
     engine_timeout_s: Seconds = 20.0
-    skip: tuple[Fault, ...] = ("corrupt", "geometry", "black", "frozen")
+    skip: tuple[Fault, ...] = ("corrupt", "geometry", "black", "blank", "frozen")
     frozen_s: Seconds = 2.0
     black_share: Share = 0.98
     dark_share: Share = 0.95

@@ -40,7 +40,8 @@ from scnet_edge.runtime.gaps import GapWatch
 from scnet_edge.types import Captured, Frame, Result
 from scnet_edge.video.sources import Source
 
-UNUSABLE = frozenset({"corrupt", "geometry", "black", "frozen"})  # faults no model should see
+# Faults that no model should see.
+UNUSABLE = frozenset({"corrupt", "geometry", "black", "blank", "frozen"})
 
 Segment: TypeAlias = Callable[[Frame], Result]
 Skip: TypeAlias = Callable[[Captured], str | None]

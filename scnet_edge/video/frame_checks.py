@@ -19,6 +19,8 @@ Moving: TypeAlias = Callable[[Captured], bool | None]
 Grey = npt.NDArray[np.uint8]
 SIDE_PX = 256  # frames are looked at with their longer side about this long
 BLACK, DARK, BRIGHT = 16, 60, 250  # grey levels
+# A screen without a picture, blue as a rule: so far are its channels apart, and its pixels within.
+COLOURFUL, ONE_COLOUR = 60, 4
 # What a decoder leaves where its data ran out, BGR: JPEG's mid grey, and the green of an empty
 # YUV picture, in the two common matrices.
 FILLERS_BGR = ((128, 128, 128), (0, 135, 0), (0, 77, 0), (0, 154, 0))
@@ -34,7 +36,8 @@ class Limits:
     """When a frame counts as faulty.
 
     Attributes:
-        black_share: `black` where at least this share of the pixels is.
+        black_share: `black` where at least this share of the pixels is, `blank` where it is of
+            one bright colour: the blue screen of a recorder without a signal.
         dark_share: `underexposed` where at least this share is dark.
         bright_share: `overexposed` where at least this share is burnt out.
         sharpness: `blurred` below this: the standard deviation of the Laplacian, in grey levels,
@@ -80,9 +83,10 @@ def _watch(source: Source, limits: Limits, moving: Moving) -> Generator[Captured
             elif not item.faults:
                 if detail := size.take_change():
                     yield replace(event_now("geometry", detail=detail), mono_ns=item.mono_ns)
-                small = _small(item.frame)
-                frozen = still.lasts(small, item.mono_ns, moving(item))
-                faults = picture_faults(item.frame, small, limits)
+                few = _few_pixels(item.frame)
+                grey = np.asarray(cv2.cvtColor(few, cv2.COLOR_BGR2GRAY), np.uint8)
+                frozen = still.lasts(grey, item.mono_ns, moving(item))
+                faults = _picture_faults(item.frame, few, grey, limits)
                 item = replace(item, faults=faults)
                 if frozen:
                     faults = (*faults, "frozen")
@@ -119,17 +123,19 @@ class SizeWatch:
         return f"the frames have become {now[1]}x{now[0]} px, were {before[1]}x{before[0]} px"
 
 
-def picture_faults(frame: Frame, small: Grey, limits: Limits) -> tuple[str, ...]:
-    """Return what one picture tells: corrupt, black, underexposed, overexposed or blurred."""
+def _picture_faults(frame: Frame, few: Frame, grey: Grey, limits: Limits) -> tuple[str, ...]:
+    """Return what one picture tells; `few` is every n-th pixel of it, `grey` is those in grey."""
     if _has_filler(frame):
         return ("corrupt",)
-    if _share(small < BLACK) >= limits.black_share:
+    if _share(grey < BLACK) >= limits.black_share:
         return ("black",)
-    if _share(small < DARK) >= limits.dark_share:
+    if _share_of_one_colour(few) >= limits.black_share:
+        return ("blank",)
+    if _share(grey < DARK) >= limits.dark_share:
         return ("underexposed",)
-    if _share(small >= BRIGHT) >= limits.bright_share:
+    if _share(grey >= BRIGHT) >= limits.bright_share:
         return ("overexposed",)
-    return ("blurred",) if sharpness(small) < limits.sharpness else ()
+    return ("blurred",) if sharpness(grey) < limits.sharpness else ()
 
 
 def sharpness(small: Grey) -> float:
@@ -162,10 +168,21 @@ class Stillness:
         return float(cv2.absdiff(reference, small).mean()) > levels
 
 
-def _small(frame: Frame) -> Grey:
-    """Return every n-th pixel of every n-th row, in grey: not averaged, so noise stays."""
+def _few_pixels(frame: Frame) -> Frame:
+    """Return every n-th pixel of every n-th row: not averaged, so noise stays."""
     step = max(1, max(frame.shape[:2]) // SIDE_PX)
-    return np.asarray(cv2.cvtColor(frame[::step, ::step], cv2.COLOR_BGR2GRAY), np.uint8)
+    return np.ascontiguousarray(frame[::step, ::step])
+
+
+def _share_of_one_colour(few: Frame) -> float:
+    """Return how much of a picture is about of one colour; 0 where that is nearly grey.
+
+    A wall of one grey, which is drawn, may have a crack.
+    """
+    median = np.median(few[::8, ::8], axis=(0, 1))
+    if np.ptp(median) < COLOURFUL:
+        return 0.0
+    return _share(cv2.inRange(few, median - ONE_COLOUR, median + ONE_COLOUR) > 0)
 
 
 def _has_filler(frame: Frame) -> bool:

@@ -27,9 +27,20 @@ def scaled(frame: Frame, gain: float) -> Frame:
     return np.clip(frame * gain, 0, 255).astype(np.uint8)
 
 
+def no_signal(shape: tuple[int, ...]) -> Frame:
+    """Return the blue screen of a recorder, digitized from a tape."""
+    blue = np.full(shape, (190, 30, 20), np.int64)
+    blue += np.random.default_rng(0).integers(-3, 4, shape)
+    screen = blue.astype(np.uint8)
+    cv2.putText(screen, "NO SIGNAL", (8, 20), cv2.FONT_HERSHEY_PLAIN, 0.7, (255, 255, 255), 1)
+    return screen
+
+
 PLANTED = {
     "black": lambda frame: np.zeros_like(frame),
     "noisy black": lambda frame: scaled(frame, 0.03),
+    "blank": lambda frame: np.full_like(frame, (200, 30, 20)),
+    "blank, with text and noise": lambda frame: no_signal(frame.shape),
     "underexposed": lambda frame: scaled(frame, 0.15),
     "overexposed": lambda frame: scaled(frame, 3.0),
     "blurred": lambda frame: cv2.GaussianBlur(frame, (0, 0), 5),
@@ -46,6 +57,10 @@ def faults_of(frames: list[Frame]) -> list[tuple[str, ...]]:
 def test_a_planted_fault_is_found(name: str) -> None:
     expected = "black" if "black" in name else name.partition(",")[0]
     assert faults_of([PLANTED[name](frame) for frame in CLIP]) == [(expected,)] * len(CLIP)
+
+
+def test_a_wall_of_one_grey_is_a_picture() -> None:
+    assert "blank" not in faults_of([np.full_like(CLIP[0], 190)])[0]
 
 
 def test_good_frames_have_no_fault() -> None:

@@ -41,6 +41,7 @@ REASONS = {
     "camera_lost": "the camera was gone",
     "frozen": "the picture was frozen",
     "black": "the picture was black",
+    "blank": "the picture was of one colour, as without a signal",
     "overexposed": "the picture was too bright",
     "underexposed": "the picture was too dark",
     "blurred": "the picture was blurred",
