@@ -1,4 +1,4 @@
-"""Marks on a wall that are no crack: stains with ragged edges, flakes of plaster, scuffs."""
+"""Marks on a wall that are no crack: ragged stains, flakes of plaster, scuffs, corrosion."""
 
 from __future__ import annotations
 
@@ -83,3 +83,20 @@ def paint_scuffs(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Ima
     tone = rng.uniform(0.2, 0.8) if rng.random() < 0.75 else rng.uniform(1.2, 1.7)
     cover = soft * patchy * np.float32(tone - 1)
     return np.asarray(wall * (1 + cover[..., None]), np.float32), crack
+
+
+def paint_corrosion(wall: Image, crack: Map, rng: np.random.Generator) -> tuple[Image, Map]:
+    """Return a wall that acid has eaten, as in old sewers: bright grains stand out of dark pits.
+
+    Args and returned values are as of `paint_stain`; the cracks stay, some grains in them too.
+    """
+    h, w = crack.shape
+    cell, stretch = float(rng.uniform(2, 5)), float(rng.uniform(0.5, 2.5))
+    dense = float(rng.uniform(0, 0.6)) * fractal(rng, (h, w), (80, 30))
+    for low, high in ((1.15, 2.4), (0.2, 0.8)):
+        noise = fractal(rng, (h, w), (2 * cell, cell), stretch_y=stretch) + dense
+        spots = np.clip((noise - rng.uniform(0.9, 2.2)) * rng.uniform(1.5, 5), 0, 1)
+        cover = spots * (1 - rng.uniform(0.6, 1.0) * crack)
+        tone = (rng.uniform(low, high) * rng.uniform(0.95, 1.05, 3)).astype(np.float32)
+        wall = np.asarray(wall * (1 + cover[..., None] * (tone - 1)), np.float32)
+    return wall, crack

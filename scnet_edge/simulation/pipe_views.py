@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scnet_edge.simulation.joint_gaps import WallView, paint_gap, wavy
+from scnet_edge.simulation.marks import paint_corrosion
 from scnet_edge.simulation.pipe import Image
 from scnet_edge.simulation.roots import paint_roots
 from scnet_edge.types import Frame, Map, Mask
@@ -22,6 +23,7 @@ from scnet_edge.types import Frame, Map, Mask
 FARTHEST = 2.2  # pixels of the picture in one of the view: beyond it no crack is to be seen
 HIDDEN = 0.2  # of the light; in darker places nobody would see a crack
 _TURN = np.linspace(-math.pi, math.pi, 160, endpoint=False, dtype=np.float32)
+PLAIN_RIB = 0.15  # of the light; in ribs that are deeper no crack is told apart
 _COARSE = 3  # levels of the picture, each half as large as the one before
 
 
@@ -46,7 +48,10 @@ def draw_pipe_view(
         size_hw: Of the view.
     """
     at = _place_camera(size_hw, rng)
-    wall, crack, covered = _lay_on_wall(picture, mask, at, rng)
+    flat, cracked = picture.astype(np.float32), mask.astype(np.float32)
+    if rng.random() < 0.35:
+        flat, cracked = paint_corrosion(flat, cracked, rng)
+    wall, crack, covered = _lay_on_wall(flat, cracked, at, rng)
     for paint in (_paint_ribs, _paint_joints, _paint_bottom):
         wall, crack = paint(wall, crack, at, rng)
     if rng.random() < 0.2:
@@ -80,12 +85,12 @@ def _place_camera(size_hw: tuple[int, int], rng: np.random.Generator) -> _Sectio
 
 
 def _lay_on_wall(
-    picture: Frame, mask: Mask, at: _Section, rng: np.random.Generator
+    picture: Image, cracked: Map, at: _Section, rng: np.random.Generator
 ) -> tuple[Image, Map, Map]:
     """Return the wall, how much crack covers each pixel, and how many pixels of it one covers."""
     if rng.random() < 0.5:
-        picture, mask = picture.transpose(1, 0, 2), mask.T
-    h, w = mask.shape
+        picture, cracked = picture.transpose(1, 0, 2), cracked.T
+    h, w = cracked.shape
     scale = rng.uniform(0.6, 1.6)
     around_px = 2 * math.pi * at.reference_px * scale
     rounds = max(1, round(around_px / (2 * h)))  # mirrored, so that it closes
@@ -93,7 +98,7 @@ def _lay_on_wall(
     along = scale * at.reference_px**2 / at.r
     u = _mirror(along + rng.uniform(0, 2 * w), w)
     covered = np.maximum(scale * (at.reference_px / at.r) ** 2, 1e-3)
-    stack = np.dstack([picture, mask.astype(np.uint8) * 255]).astype(np.float32)
+    stack = np.dstack([picture, cracked])
     level = np.clip(np.log2(np.maximum(covered, 1)), 0, _COARSE - 1)
     looks = [
         cv2.remap(
@@ -109,8 +114,8 @@ def _lay_on_wall(
     for n in reversed(range(_COARSE - 1)):
         share = np.clip(level - n, 0, 1)[..., None]
         seen = looks[n] + share * (seen - looks[n])
-    crack = np.asarray(seen[..., 3] / 255, np.float32)
-    return seen[..., :3].astype(np.float32), crack, covered.astype(np.float32)
+    out = np.asarray(seen, np.float32)
+    return out[..., :3], out[..., 3], covered.astype(np.float32)
 
 
 def _mirror(place: npt.NDArray[np.floating], length: int) -> Map:
@@ -137,14 +142,16 @@ def _paint_joints(
 def _paint_ribs(
     wall: Image, crack: Map, at: _Section, rng: np.random.Generator
 ) -> tuple[Image, Map]:
-    """Paint the ribs of a wound or corrugated pipe; no crack is told apart there."""
-    if rng.random() > 0.12:
+    """Paint the ribs of a wound or corrugated pipe, or the rings that a spun pipe has."""
+    if rng.random() > 0.22:
         return wall, crack
+    depth = float(rng.uniform(0.02, 0.5)) * float(rng.uniform(0.3, 1))
     turns = at.reference_px / at.r * rng.uniform(8, 40) + at.angle / (2 * math.pi)
     sharp = rng.uniform(1, 6)
     wave = np.tanh(sharp * np.sin(2 * math.pi * turns)) / np.tanh(sharp)
     fade = np.clip(at.r / at.reference_px * 2 - 0.4, 0, 1)
-    return wall * (1 + rng.uniform(0.1, 0.5) * fade * wave)[..., None], np.zeros_like(crack)
+    ribbed = wall * (1 + depth * fade * wave)[..., None]
+    return ribbed, crack if depth < PLAIN_RIB else np.zeros_like(crack)
 
 
 def _paint_bottom(

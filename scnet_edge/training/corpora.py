@@ -14,12 +14,13 @@ from scnet_edge.data.corpus import Corpus, CorpusSet, by_domain
 from scnet_edge.data.filming import plain_frame
 from scnet_edge.data.samples import Sample
 from scnet_edge.errors import ConfigError, InputError
+from scnet_edge.simulation.cracks import draw_crack, truth_mask
 from scnet_edge.simulation.pipe import fractal
 from scnet_edge.simulation.pipe_views import draw_pipe_view
 from scnet_edge.simulation.wall_views import draw_wall_view
 from scnet_edge.training.images import TrainingImage, blend_cracks, load_images, share_out
 from scnet_edge.training.material import HELD_OUT, draw_pipes, is_twin
-from scnet_edge.types import Frame, Mask
+from scnet_edge.types import Frame, Map, Mask
 
 SURFACE_HW = (300, 400)
 PLAIN = 160  # how many frames are drawn
@@ -161,7 +162,7 @@ def draw_views(
     for number in range(count):
         of = lent if number % 2 else taking
         if number % 8 == 0:  # plastic, paint
-            frame, mask = _draw_surface(rng), np.zeros(SURFACE_HW, np.bool_)
+            frame, mask = _draw_surface(rng)
         else:
             image = of[int(rng.integers(len(of)))]
             frame, mask = image.frame, image.mask
@@ -170,13 +171,29 @@ def draw_views(
     return views
 
 
-def _draw_surface(rng: np.random.Generator) -> Frame:
-    """Return a surface of one tone with a little dirt."""
+def _draw_surface(rng: np.random.Generator) -> tuple[Frame, Mask]:
+    """Return a surface of one tone with a little dirt, half of the time with thin, smooth cuts."""
     tone = rng.uniform(40, 230) * rng.uniform(0.7, 1.2, 3)
     dirt = np.zeros(SURFACE_HW, np.float32)
     for cell in (120.0, 30.0, 6.0):
         dirt += np.float32(rng.uniform(0, 0.1)) * fractal(rng, SURFACE_HW, (cell,))
-    return np.clip(tone * (1 + dirt)[..., None], 0, 255).astype(np.uint8)
+    cuts = _draw_cuts(rng) if rng.random() < 0.5 else np.zeros(SURFACE_HW, np.float32)
+    shade = (1 + dirt) * (1 - rng.uniform(0.25, 0.9) * cuts)
+    return np.clip(tone * shade[..., None], 0, 255).astype(np.uint8), truth_mask(cuts)
+
+
+def _draw_cuts(rng: np.random.Generator) -> Map:
+    """Return how much of each pixel cuts cover: nearly straight, and of one width each."""
+    h, w = SURFACE_HW
+    cuts = np.zeros(SURFACE_HW, np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        turn, length = rng.uniform(0, np.pi), rng.uniform(40, 300)
+        along = np.linspace(-length / 2, length / 2, 24)
+        aside = rng.normal(0, 0.06) * length * (2 * along / length) ** 2
+        points = rng.uniform((0, 0), (w, h)) + along[:, None] * (np.cos(turn), np.sin(turn))
+        points += aside[:, None] * (-np.sin(turn), np.cos(turn))
+        cuts = np.maximum(cuts, draw_crack(points, float(rng.uniform(1.2, 4)), SURFACE_HW))
+    return cuts
 
 
 def plain_images() -> list[TrainingImage]:

@@ -194,11 +194,16 @@ class _Reader:
                 if self._ends.is_counted(packet):
                     packet.pts = packet.dts = None
                 self._note_end(packet)
-                if packet.stream_index == self._stream.index and packet.stream is self._stream:
+                if self._is_ours(packet):
                     yield from self._decode(packet)
             yield from self._in_order(self._upright.flush())
             yield from self._release(math.inf)
             yield from self._find_missing()
+
+    def _is_ours(self, packet: Packet[Stream]) -> bool:
+        """Return whether a packet is of the film; the empty one at its end has no number."""
+        numbered = packet.stream_index == self._stream.index or not packet.size
+        return numbered and packet.stream is self._stream
 
     def _packets(self) -> Iterator[Packet[Stream]]:
         """Yield the packets of all streams, past places that cannot be read."""

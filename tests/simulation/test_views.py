@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scnet_edge.simulation.joint_gaps import WallView, paint_gap
-from scnet_edge.simulation.marks import paint_flakes, paint_scuffs, paint_stain
+from scnet_edge.simulation.marks import paint_corrosion, paint_flakes, paint_scuffs, paint_stain
 from scnet_edge.simulation.pipe_views import draw_pipe_view
 from scnet_edge.simulation.wall_views import draw_wall_view
 from scnet_edge.types import Frame, Mask
@@ -111,3 +111,18 @@ def test_scuffs_are_short_and_hide_no_crack() -> None:
         assert left.all()
         marked += int((np.abs(scuffed.mean(axis=2) - 120) > 15).sum() > 10)
     assert marked >= 9
+
+
+def test_corrosion_has_bright_grains_and_dark_pits_and_leaves_a_crack_dark() -> None:
+    wall, crack = np.full((200, 200, 3), 120, np.float32), np.zeros((200, 200), np.float32)
+    wall[98:102], crack[98:102] = 20, 1
+    bright, dark = [], []
+    for seed in range(12):
+        eaten, left = paint_corrosion(wall, crack, np.random.default_rng(seed))
+        np.testing.assert_array_equal(left, crack)
+        grey = eaten.mean(axis=2)
+        assert grey[crack > 0].mean() < 0.4 * np.median(grey[crack == 0])
+        bright.append((grey[crack == 0] > 130).mean())
+        dark.append((grey[crack == 0] < 110).mean())
+    assert 0.01 < np.mean(bright) < 0.4
+    assert 0.01 < np.mean(dark) < 0.4

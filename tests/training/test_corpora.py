@@ -23,8 +23,8 @@ from scnet_edge.evaluation.domains import DomainScores
 from scnet_edge.models.cards import find_card
 from scnet_edge.models.scnet import SCNetConfig
 from scnet_edge.training import presets
-from scnet_edge.training.corpora import load_corpus
-from scnet_edge.training.images import blend_cracks
+from scnet_edge.training.corpora import draw_views, load_corpus
+from scnet_edge.training.images import TrainingImage, blend_cracks
 from scnet_edge.training.material import mine
 from scnet_edge.training.presets import Preset
 from scnet_edge.training.run import request
@@ -106,6 +106,18 @@ def test_views_of_pipes_and_walls_have_their_shares(
     assert any(view.mask.any() for view in views)
     assert any(not view.mask.any() for view in views)
     assert not any(view.taught for view in views)
+
+
+def test_half_of_the_views_of_one_tone_are_cut() -> None:
+    """Only surfaces of one tone can have a crack here: no picture has any."""
+    sound = TrainingImage(np.full((60, 80, 3), 180, np.uint8), np.zeros((60, 80), np.bool_), None)
+    views = draw_views("pipe", [sound], [sound], np.random.default_rng(2), count=96)
+    cut = [view for view in views[::8] if view.mask.any()]
+    assert 3 <= len(cut) <= 9
+    assert not any(view.mask.any() for place, view in enumerate(views) if place % 8)
+    for view in cut:
+        grey = cv2.cvtColor(view.frame, cv2.COLOR_BGR2GRAY)
+        assert grey[view.mask].mean() < 0.95 * cv2.medianBlur(grey, 31)[view.mask].mean()
 
 
 def test_each_set_has_its_share_and_every_tenth_image_is_held_out(corpus: Path) -> None:

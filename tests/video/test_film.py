@@ -395,6 +395,24 @@ def test_of_several_films_in_a_file_one_is_read_and_that_is_said(tmp_path: Path)
     assert len(sizes) == 1
 
 
+def test_a_film_behind_sound_is_read_to_its_last_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        film = container.add_stream("libx264", rate=10, options={"bf": "3"})
+        film.height, film.width, film.pix_fmt = 96, 128, "yuv420p"
+        silence = av.AudioFrame(format="s16", layout="mono", samples=8000)
+        silence.sample_rate, silence.pts = 8000, 0
+        container.mux(sound.encode(silence))
+        for i, wall_ in enumerate(walls(10, (96, 128))):
+            frame = av.VideoFrame.from_ndarray(wall_, format="bgr24")
+            frame.pts, frame.time_base = i, Fraction(1, 10)
+            container.mux(film.encode(frame))
+        for stream in (sound, film):
+            container.mux(stream.encode())
+    assert len(seen(read(path))) == 10
+
+
 def test_the_cover_of_a_sound_file_is_no_film(tmp_path: Path) -> None:
     path = tmp_path / "sound.mka"
     cover = cv2.imencode(".jpg", wall())[1].tobytes()
