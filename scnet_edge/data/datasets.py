@@ -6,23 +6,26 @@ masonry:DIR      Dais et al. 2021
 metu:DIR         Ozgenel 2019, rgb/ and BW/; masks are JPEG
 kolektorsdd2:DIR Bozic et al. 2021, train/ and test/ with NAME.png and NAME_GT.png
 codebrim:DIR     Mundt et al. 2019, with masks of your own (none are public) in images/ and masks/
-folder:DIR       DIR/images and DIR/masks, same stems (or NAME_mask, as MVTec has them), or these
-                 two in DIR/train and DIR/test
+folder:DIR       DIR/images and DIR/masks, same stems (or NAME_mask, as MVTec has them), or images
+                 with NAME_mask.png beside them (Roboflow); or either in DIR/train, valid and test
 coco:FILE        a COCO file as CVAT, Label Studio, Roboflow and others write it; the images where
                  they put them. Of several categories name yours: coco:FILE?categories=crack,gap
 labelme:DIR      labelme's NAME.json beside NAME.jpg; the same `?categories=`
+yolo:DIR         Ultralytics YOLO with outlines, as Ultralytics and Roboflow lay it out; the same
+                 `?categories=` with numbers
 coarse:DIR       as folder, with masks that are ragged or displaced by a few pixels
 negative:DIR     DIR/images, or DIR itself: images without any crack, and without masks
 image-level:DIR  the same, but each image shows a crack somewhere; it is not known where
 
 Masks are read as `data.masks` says. Sets without an official split keep a shuffled fifth of the
-images for the test, always the same. What is passed over is said once, in one line.
+images for the test, always the same. Where there is no `test`, `valid` is; else it trains. What is
+passed over is said once, in one line.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,11 +38,12 @@ from scnet_edge.data.coco import read_coco
 from scnet_edge.data.labelme import read_labelme
 from scnet_edge.data.picture_files import find_pictures
 from scnet_edge.data.samples import Sample
+from scnet_edge.data.yolo import VALIDATION, read_yolo, yolo_parts
 from scnet_edge.errors import InputError, escape
 
 Split = Literal["train", "test", "all"]
 Layout: TypeAlias = Callable[[Path, Split], list[Sample]]
-Outlines: TypeAlias = Callable[[Path, frozenset[str]], Sequence[Sample]]
+Outlines: TypeAlias = Callable[[Path, frozenset[str], Split], list[Sample]]
 HOLDOUT, HOLDOUT_SEED = 5, 0  # without a split of its own a shuffled fifth of a set is test
 MOST_NAMED = 5
 _EXPECTED = "; expected images/ and masks/ in it, with the same names"
@@ -63,7 +67,7 @@ def open_dataset(spec: str, split: Split = "test") -> list[Sample]:
     if not (root.is_file() if name == "coco" else root.is_dir()):
         raise InputError(f"data set {escape(spec)!r}: no such {kind} {escape(root)}")
     if name in OUTLINES:
-        samples = _hold_out(list(OUTLINES[name](root, categories)), split)
+        samples = OUTLINES[name](root, categories, split)
     else:
         samples = LAYOUTS[name](root, split)
     if not samples:
@@ -146,10 +150,43 @@ def _kolektorsdd2(root: Path, split: Split) -> list[Sample]:
 
 
 def _folder(root: Path, split: Split) -> list[Sample]:
-    parts = [p for p in ("train", "test") if (root / p / "images").is_dir()]
-    if not parts:
-        return _hold_out(_with_masks(root), split)
-    return [s for p in parts if split in ("all", p) for s in _with_masks(root / p)]
+    parts = {name: _with_masks(root / name) for name in ("train", *VALIDATION, "test")}
+    parts = {name: samples for name, samples in parts.items() if samples}
+    return _choose(parts or {"": _with_masks(root)}, split)
+
+
+def _choose(parts: dict[str, list[Sample]], split: Split) -> list[Sample]:
+    """Return the samples of a split, given those of each part as it is called; "" is no split."""
+    if "" in parts:
+        return _hold_out(parts[""], split)
+    test = next((name for name in ("test", *VALIDATION) if name in parts), None)
+    return [
+        sample
+        for name, samples in parts.items()
+        if split == "all" or (name == test) == (split == "test")
+        for sample in samples
+    ]
+
+
+def _coco(path: Path, categories: frozenset[str], split: Split) -> list[Sample]:
+    return _hold_out(list(read_coco(path, categories)), split)
+
+
+def _labelme(root: Path, categories: frozenset[str], split: Split) -> list[Sample]:
+    return _hold_out(list(read_labelme(root, categories)), split)
+
+
+def _yolo(root: Path, categories: frozenset[str], split: Split) -> list[Sample]:
+    images = [
+        (part, image, labels / f"{image.stem}.txt")
+        for part, (folder, labels) in yolo_parts(root).items()
+        for image in _images(folder)
+    ]
+    samples = read_yolo(root, [(image, labels) for _, image, labels in images], categories)
+    parts: dict[str, list[Sample]] = {part: [] for part, _, _ in images}
+    for (part, _, _), sample in zip(images, samples, strict=True):
+        parts[part].append(sample)
+    return _choose(parts, split)
 
 
 def _coarse(root: Path, split: Split) -> list[Sample]:
@@ -169,6 +206,8 @@ def _bare(root: Path) -> list[Path]:
 
 
 def _with_masks(root: Path) -> list[Sample]:
+    if not (root / "images").is_dir():
+        return _beside(root)
     images = _images(root / "images")
     stems = {path.stem for path in images}
     masks = {
@@ -178,6 +217,14 @@ def _with_masks(root: Path) -> list[Sample]:
     if alone := [path for stem, path in masks.items() if stem not in stems]:
         _say(f"{escape(root / 'masks')}: {len(alone)} masks without an image: {_some(alone)}")
     return [Sample(i, masks.get(i.stem, root / "masks" / f"{i.stem}.png")) for i in images]
+
+
+def _beside(root: Path) -> list[Sample]:
+    """Return the images that have NAME_mask.png beside them, where there is any."""
+    pictures = _images(root) if any(root.glob("*_mask.png")) else []
+    masks = {path.stem: path for path in pictures if path.stem.endswith("_mask")}
+    images = [path for path in pictures if path.stem not in masks]
+    return [Sample(i, masks.get(f"{i.stem}_mask", root / f"{i.stem}_mask.png")) for i in images]
 
 
 def _hold_out(samples: list[Sample], split: Split) -> list[Sample]:
@@ -211,4 +258,4 @@ LAYOUTS: dict[str, Layout] = {
     "negative": _negative,
     "image-level": _image_level,
 }
-OUTLINES: dict[str, Outlines] = {"coco": read_coco, "labelme": read_labelme}
+OUTLINES: dict[str, Outlines] = {"coco": _coco, "labelme": _labelme, "yolo": _yolo}
