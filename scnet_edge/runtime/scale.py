@@ -25,7 +25,7 @@ from scnet_edge.runtime.first_look import (
     make_smaller,
     smaller_hw,
 )
-from scnet_edge.runtime.tiles import Axis, Grid, Maps, Place, blend, grid_of, pad
+from scnet_edge.runtime.tiles import Axis, Grid, Maps, Place, blend, grid_of, join_grid, pad
 from scnet_edge.types import Frame, Map, Mask
 
 ModelScale: TypeAlias = Literal["native", "fit", "auto"]
@@ -144,14 +144,7 @@ def _join(grid: Grid, places: Sequence[Place], frame: Frame, run: Run) -> Maps:
     if frame_hw == grid.tile_hw:
         (maps,) = run(tiles)
         return maps
-    strips = blend(grid, zip(places, run(tiles), strict=True))
-    joined: Maps | None = None
-    for top, strip in strips:
-        if joined is None:
-            joined = np.zeros((len(strip), *frame_hw), np.float32)
-        joined[:, top : top + strip.shape[1]] = strip
-    assert joined is not None
-    return joined
+    return join_grid(grid, zip(places, run(tiles), strict=True))
 
 
 def strip_tops(frame_hw: tuple[int, int], tile_hw: tuple[int, int]) -> list[int]:

@@ -37,13 +37,18 @@ LEAST_SHARE = 1e-3  # at its border, so that a tile without neighbours is seen t
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Tiles along one axis: where each starts, and what each of its pixels counts beside others.
+    """Tiles along one axis.
 
-    What the tiles count at a pixel sums up to 1.
+    Attributes:
+        starts_px: Where each starts.
+        shares: What each of its pixels counts beside other tiles; at a pixel that sums up to 1.
+        parts: Of each, where it counts at all: before it counts in full, there, and behind.
+        length_px: Of the axis.
     """
 
     starts_px: tuple[int, ...]
     shares: tuple[Share, ...]
+    parts: tuple[tuple[slice, ...], ...]
     length_px: int
 
 
@@ -90,6 +95,20 @@ def pad(frame: Frame, least_hw: tuple[int, int]) -> Frame:
     return np.asarray(mirrored, np.uint8)
 
 
+def join_grid(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Maps:
+    """Return the maps (k, h, w) of a picture in one piece; arguments as `blend`, one tile at least.
+
+    The picture is the sum of its tiles, made in its place: `blend` would copy every strip twice.
+    """
+    whole = np.zeros(0, np.float32)
+    for place, values in maps:
+        if not whole.size:
+            size_hw = (grid.rows.length_px, grid.columns.length_px)
+            whole = np.zeros((len(values), *size_hw), np.float32)
+        _add(grid, place, values, whole, 0)
+    return whole
+
+
 def blend(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[int, Maps]]:
     """Yield the first row and the maps (k, h, w) of each strip, from top to bottom.
 
@@ -106,19 +125,39 @@ def blend(grid: Grid, maps: Iterable[tuple[Place, Maps]]) -> Iterator[tuple[int,
         while row < i:
             yield _finish(grid, row, total)
             row += 1
-        share = grid.rows.shares[i][:, None] * grid.columns.shares[j]  # (H, W)
-        left = grid.columns.starts_px[j]
-        total[:, :, left : left + grid.tile_hw[1]] += values * share
+        _add(grid, (i, j), values, total, grid.rows.starts_px[i])
     while total.size and row < len(grid.rows.starts_px):
         yield _finish(grid, row, total)
         row += 1
+
+
+def _add(grid: Grid, place: Place, values: Maps, total: Maps, above_px: int) -> None:
+    """Add a tile to the maps of rows `above_px` and on, in place.
+
+    Most of a tile lies in no other: it counts in full there, and is copied.
+    """
+    (i, j), (top, left) = place, grid.corner(place)
+    down, across = grid.rows.shares[i], grid.columns.shares[j]
+    for rows in grid.rows.parts[i]:
+        for columns in grid.columns.parts[j]:
+            here = total[
+                :,
+                top - above_px + rows.start : top - above_px + rows.stop,
+                left + columns.start : left + columns.stop,
+            ]
+            part = values[:, rows, columns]
+            if down[rows.start] == 1 == across[columns.start]:
+                here[...] = part
+            else:
+                here += part * (down[rows, None] * across[columns])
+                np.minimum(here, 1, out=here)  # shares that sum up to 1 are rounded
 
 
 def _finish(grid: Grid, row: int, total: Maps) -> tuple[int, Maps]:
     """Return the strip down to the next row of tiles, and move what is under way up to it."""
     top, *below = (*grid.rows.starts_px[row:], grid.rows.length_px)
     done = below[0] - top
-    strip = np.minimum(total[:, :done], 1)  # shares that sum up to 1 are rounded
+    strip = total[:, :done].copy()
     kept = total.shape[1] - done
     total[:, :kept] = total[:, done:].copy()
     total[:, kept:] = 0
@@ -142,7 +181,7 @@ def _axis(length_px: int, tile_px: int) -> Axis:
         total[start : start + tile_px] += share
     for start, share in zip(starts, shares, strict=True):
         share /= total[start : start + tile_px]
-    return Axis(tuple(starts), tuple(shares), length_px)
+    return Axis(tuple(starts), tuple(shares), tuple(map(_parts, shares)), length_px)
 
 
 def _cut(length_px: int, tile_px: int) -> Axis:
@@ -155,7 +194,15 @@ def _cut(length_px: int, tile_px: int) -> Axis:
         to_cut = np.abs(at - tile_px * np.clip(np.rint(at / tile_px), 1, length_px // tile_px - 1))
         beside = np.where(to_cut < CUT_PX, ramp(to_cut, CUT_PX / 2, CUT_PX), np.float32(1))
         shares.append(1 - beside if k % 2 else beside)
-    return Axis(tuple(starts), tuple(shares), length_px)
+    return Axis(tuple(starts), tuple(shares), tuple(map(_parts, shares)), length_px)
+
+
+def _parts(share: Share) -> tuple[slice, ...]:
+    counts, full = np.flatnonzero(share), np.flatnonzero(share == 1)
+    begin, end = int(counts[0]), int(counts[-1]) + 1
+    inner = (int(full[0]), int(full[-1]) + 1) if full.size else (begin, begin)
+    bounds = (begin, *inner, end)
+    return tuple(slice(one, two) for one, two in pairwise(bounds) if one < two)
 
 
 def ramp(at: npt.NDArray[np.floating], low: float, high: float) -> Share:

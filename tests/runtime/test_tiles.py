@@ -13,7 +13,16 @@ from dark_tiles import TILE_HW, darkness, run
 
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.runtime.scale import look
-from scnet_edge.runtime.tiles import CUT_PX, LEAST_SHARE, Grid, Maps, blend, grid_of, pad
+from scnet_edge.runtime.tiles import (
+    CUT_PX,
+    LEAST_SHARE,
+    Grid,
+    Maps,
+    blend,
+    grid_of,
+    join_grid,
+    pad,
+)
 from scnet_edge.types import Frame
 
 SIZES_HW = [(64, 96), (65, 97), (100, 100), (128, 192), (150, 333), (192, 96), (400, 97), (64, 961)]
@@ -56,6 +65,22 @@ def test_strips_come_from_top_to_bottom_and_join(frame_hw: tuple[int, int]) -> N
     whole = np.concatenate([strip for _, strip in found], axis=1)
     assert whole.shape == (2, *(max(f, t) for f, t in zip(frame_hw, TILE_HW, strict=True)))
     np.testing.assert_allclose(whole, 0.25, atol=1e-6)
+
+
+@pytest.mark.parametrize("frame_hw", SIZES_HW)
+def test_a_pixel_is_the_sum_of_its_tiles_by_their_shares(frame_hw: tuple[int, int]) -> None:
+    """Also where most of a tile is copied, and to the bit in one piece and in strips."""
+    grid, random = grid_of(frame_hw, TILE_HW), np.random.default_rng(0)
+    maps = [(place, random.random((2, *TILE_HW), np.float32)) for place in grid.places]
+    expected = np.zeros((2, grid.rows.length_px, grid.columns.length_px))
+    for (i, j), values in maps:
+        top, left = grid.corner((i, j))
+        share = np.outer(grid.rows.shares[i], grid.columns.shares[j])
+        expected[:, top : top + TILE_HW[0], left : left + TILE_HW[1]] += values * share
+    whole = join_grid(grid, maps)
+    np.testing.assert_allclose(whole, expected, atol=1e-6)
+    in_strips = np.concatenate([strip for _, strip in blend(grid, maps)], axis=1)
+    np.testing.assert_array_equal(in_strips, whole)
 
 
 @pytest.mark.parametrize("frame_hw", SIZES_HW)
