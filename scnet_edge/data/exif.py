@@ -6,6 +6,7 @@ import math
 import re
 import struct
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -33,6 +34,17 @@ def tiff_tags(data: bytes) -> Image.Exif:
     try:
         exif.load(data)
     except (*UNREADABLE, UserWarning, struct.error):  # Pillow's warnings, where they are raised
+        return Image.Exif()
+    return exif
+
+
+def tiff_tags_of(path: Path) -> Image.Exif:
+    """Return the first tags of a TIFF file, whatever its pixels are; none where it is no TIFF."""
+    exif = Image.Exif()
+    try:
+        with path.open("rb") as f:
+            exif.load_from_fp(f)
+    except (*UNREADABLE, UserWarning, struct.error):
         return Image.Exif()
     return exif
 

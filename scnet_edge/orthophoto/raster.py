@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scnet_edge.data.exif import orientation_of
+from scnet_edge.data.exif import orientation_of, tiff_tags_of
 from scnet_edge.data.frames import MAX_PIXELS, MIN_SIDE_PX
 from scnet_edge.data.pictures import open_header
 from scnet_edge.data.sample_bits import BITS, fewest_bits
@@ -54,10 +54,10 @@ def is_raster(uri: str) -> bool:
         if f.read(4) in BIG_TIFF:
             return True
     with open_header(path) as image:
-        if image is None:
-            return False  # the other readers say what it is
-        georeferenced = GEO_KEYS in getattr(image, "tag_v2", {})
-        return georeferenced or image.width * image.height > MAX_PIXELS
+        if image is not None:
+            georeferenced = GEO_KEYS in getattr(image, "tag_v2", {})
+            return georeferenced or image.width * image.height > MAX_PIXELS
+    return GEO_KEYS in tiff_tags_of(path)  # Pillow has no colours of 16 bits, nor five bands
 
 
 class Raster:

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from scnet_edge.bundle.manifest import read_manifest, write_manifest
+from scnet_edge.data.pictures import read_picture
 from scnet_edge.errors import ConfigError, Incomplete, InputError
 from scnet_edge.inspection.measure import measure_cracks
 from scnet_edge.orthophoto import features
@@ -409,6 +410,28 @@ def test_which_sources_are_read_by_windows(tmp_path: Path, picture: Path) -> Non
     assert is_raster(str(tmp_path / "big.tif"))
     for other in (tmp_path / "plain.tif", tmp_path, tmp_path / "none.tif", "rtsp://a/b", ""):
         assert not is_raster(str(other))
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+def test_an_orthophoto_that_pillow_does_not_know_is_one(
+    tmp_path: Path, kind: str, interleave: str
+) -> None:
+    bands = np.stack([wall()[..., 0]] * 3).astype(kind)
+    picture = write(tmp_path / "a.tif", bands, interleave=interleave)
+    with pytest.raises(InputError):
+        read_picture(picture)
+    assert is_raster(str(picture))
+
+
+def test_a_coloured_orthophoto_of_16_bits_gives_the_mask_of_one_of_8(
+    command_line: Run, bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    deep = write(tmp_path / "deep.tif", wall()[..., ::-1].transpose(2, 0, 1).astype("u2") << 8)
+    done = command_line("run", str(bundle), "--source", str(deep), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    run(bundle, picture, tmp_path / "eight")
+    np.testing.assert_array_equal(mask_of(tmp_path / "out"), mask_of(tmp_path / "eight"))
 
 
 def test_a_photograph_on_its_side_is_refused(tmp_path: Path) -> None:
