@@ -235,11 +235,19 @@ def _shift(dataset: Any, bands: list[int], label: str) -> int:
         return 0
     word = dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", "")
     stated = next((bits for bits in BITS if str(bits) == word), 0)
-    bits = stated or fewest_bits(int(_small(dataset, bands, LOOK_PX, label).max()))
+    bits = stated or fewest_bits(_largest(dataset, bands, label))
     if bits not in (stated, BITS[-1]):
         values = f"{1 << bits} in a picture made smaller"
         logger.warning("%s: values end below %s: taken for %d bits", label, values, bits)
     return bits - 8
+
+
+def _largest(dataset: Any, bands: list[int], label: str) -> int:
+    """Return the largest sample of a picture made smaller, where it holds data."""
+    values = _small(dataset, bands, LOOK_PX, label)
+    with _name_damage(label, slice(0, dataset.height)):
+        known = dataset.dataset_mask(out_shape=values.shape[1:])  # (h, w)
+    return int(values.max(initial=0, where=known > 0))
 
 
 def _small(dataset: Any, bands: list[int], longest_px: int, label: str) -> npt.NDArray[Any]:

@@ -369,6 +369,9 @@ def test_samples_become_eight_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(grey[None]), expected)
     np.testing.assert_array_equal(read(grey[None].astype(np.uint16) << 4), expected)
     np.testing.assert_array_equal(read(grey[None].astype(np.uint16) << 8), expected)
+    bordered = grey[None].astype(np.uint16) << 4
+    bordered[:, :, :50] = 65535  # not the largest value of 12 bits
+    np.testing.assert_array_equal(read(bordered, nodata=65535)[:, 50:], expected[:, 50:])
     stated = read(grey[None].astype(np.uint16) // 2 << 2, nbits=10)  # dark, not of 9 bits
     np.testing.assert_array_equal(stated, expected // 2)
     five = np.stack([wall()[..., 2], wall()[..., 1], grey, grey // 2, grey // 3])
