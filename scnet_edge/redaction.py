@@ -7,6 +7,7 @@ secrets of the address that it is about.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -17,11 +18,24 @@ Piece: TypeAlias = tuple[str, bool]  # some of the text, and whether it is secre
 HIDDEN = "***"
 FILES = ("jsonl", "mcap", "video", "masks")  # sinks whose rest is a path
 SECRET_WORDS = {
-    *("pass", "passwd", "password", "passphrase", "passcode", "pwd", "pw", "psk", "pin"),
-    *("secret", "token", "key", "apikey", "auth", "authorization", "credential", "credentials"),
-    *("session", "sessionid", "cookie", "cookies", "header", "headers", "signature", "sig", "jwt"),
+    *("pw", "psk", "pin", "key", "apikey", "header", "headers", "signature", "sig", "sid", "otp"),
+    *("hash", "code", "ticket", "nonce", "digest"),
 }
+# What makes a name secret wherever it stands in it: `loginpas`, `adminpassword`, `userPwd`.
+SECRET_PARTS = (
+    *("pas", "pwd", "psw", "secret", "token", "cred", "auth", "bearer", "session", "cookie"),
+    *("jwt", "apikey", "streamkey"),
+)
+# What an address of another program's may ask for and anybody may see; all else may be a secret.
+SHOWN_WORDS = {
+    *("width", "height", "size", "resolution", "res", "fps", "rate", "quality", "codec", "format"),
+    *("channel", "ch", "camera", "cam", "stream", "streamtype", "subtype", "type", "profile"),
+    *("transport", "timeout", "latency", "mode", "user", "username", "usr"),
+}
+OWN_SCHEMES = {"csi", "v4l2", "sim", "osd", "ros2", "speed", "file", "serial"}
 GST_WORDS = SECRET_WORDS | {"user", "username", "id", "login"}  # `user-id` is rtspsrc's user name
+IN_AN_OPTION = "=|:|%3[Dd]|%3[Aa]"  # behind a name
+IN_A_PATH = f"{IN_AN_OPTION}|/"  # as in `/password/x`
 SHORTEST = 3  # characters: shorter secrets cannot be told from the text around them
 
 
@@ -47,6 +61,7 @@ def without_secrets(message: str, address: str) -> str:
 def _forms(secrets: list[str]) -> set[str]:
     """Return secrets and their parts as other programs may write them."""
     parts = {part for secret in secrets for part in (secret, *secret.split(":", 1))}
+    parts |= {base64.b64encode(s.encode(errors="surrogateescape")).decode() for s in secrets}
     parts |= {word for part in parts for word in part.split()}
     coded = {
         form
@@ -77,16 +92,17 @@ def _pieces(address: str) -> Iterator[Piece]:
 def _url(text: str) -> Iterator[Piece]:
     """Yield SCHEME://USER:PASSWORD@HOST/PATH?QUERY#FRAGMENT; the password may hold any of them."""
     scheme, _, rest = text.partition("://")
+    query = _query if scheme.lower() in OWN_SCHEMES else _others_query
     yield f"{scheme}://", False
     userinfo, at, place = rest.rpartition("@")
     if at:
         yield userinfo, True
         yield "@", False
-    if any(secret and "@" in text for text, secret in _query(rest)):  # or was it in an option?
+    if any(secret and "@" in text for text, secret in query(rest)):  # or was it in an option?
         end = re.search(r"[?&;#]", place)
         value, place = (place[: end.start()], place[end.start() :]) if end else (place, "")
         yield value, True
-    yield from _query(place)
+    yield from query(place)
 
 
 def _nearly_url(text: str) -> Iterator[Piece]:
@@ -103,12 +119,38 @@ def _nearly_url(text: str) -> Iterator[Piece]:
 def _query(text: str) -> Iterator[Piece]:
     """Yield a place and its options, `?NAME=VALUE&NAME=VALUE`."""
     for option in re.split(r"([?&;#])", text):
+        yield from _option(option)
+
+
+def _others_query(text: str) -> Iterator[Piece]:
+    """Yield those of another program: a value is hidden but where the name says it is harmless."""
+    place, *options = re.split(r"([?&;#])", text)
+    yield from _option(place, ends=IN_A_PATH)
+    for option in options:
         name, equals, value = option.partition("=")
-        if equals and _is_secret(name, SECRET_WORDS):
+        harmless = _words(name) & SHOWN_WORDS and ":" not in value
+        if harmless or len(value) <= SHORTEST:
+            yield from _option(option, ends=IN_AN_OPTION)
+        elif equals:
             yield f"{name}=", False
             yield value, True
-        else:
-            yield option, False
+
+
+def _option(text: str, *, ends: str = "=") -> Iterator[Piece]:
+    """Yield one option; all is hidden behind a secret's name: `user=joe_password=x`, `%26pin=x`.
+
+    Args:
+        ends: a pattern of what stands behind a name.
+    """
+    for named in re.finditer(rf"([A-Za-z][\w%\[\]-]*?)(?:{ends})", text):
+        if named[0].endswith("/") and text[: named.start()][-1:] != "/":
+            continue  # no folder
+        name = re.sub(r"^.*%[0-7][0-9A-Fa-f]", "", named[1])
+        if _is_secret(name, SECRET_WORDS) or _is_secret(unquote(named[1]), SECRET_WORDS):
+            yield text[: named.end()], False
+            yield text[named.end() :], True
+            return
+    yield text, False
 
 
 def _pipeline(text: str) -> Iterator[Piece]:
@@ -127,9 +169,20 @@ def _pipeline(text: str) -> Iterator[Piece]:
         elif equals and re.fullmatch(r"[A-Za-z][\w-]*", name):
             hiding = _is_secret(name, GST_WORDS)
             yield f"{name}=", False
-            yield value, hiding
+            yield from [(value, True)] if hiding else _value(value)
             continue
         yield token, hiding and bool(token.strip())
+
+
+def _value(text: str) -> Iterator[Piece]:
+    """Yield the value of an element's property, which may be an address, or hold more of them."""
+    if "://" in text:
+        yield from _url(text)
+    elif "=" in text and text[:1] in ("'", '"'):
+        yield text[0], False
+        yield from _pipeline(text[1:])
+    else:
+        yield text, False
 
 
 def _url_inside(text: str) -> Iterator[Piece]:
@@ -166,5 +219,11 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _is_secret(name: str, words: set[str]) -> bool:
+    bare = re.sub(r"\W|_", "", name).lower()
+    return bool(words & _words(name)) or any(part in bare for part in SECRET_PARTS)
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of a name, and the name without what joins them."""
     found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
-    return bool(words & {*(word.lower() for word in found), re.sub(r"\W|_", "", name).lower()})
+    return {*(word.lower() for word in found), re.sub(r"\W|_", "", name).lower()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
@@ -36,6 +37,20 @@ WHOLE = [
     "http://cam/v?accessToken={}",
     "http://cam/v?api_key={}&w=3",
     "http://cam/v;auth={}",
+    "http://cam/videostream.cgi?loginuse=joe&loginpas={}",  # as Foscam has it
+    "rtsp://cam:554/user=joe_password={}_channel=1_stream=0.sdp",  # XMeye
+    "http://cam/v?adminpassword={}",
+    "http://cam/v?usr=joe:{}",
+    "http://cam/v?whatever={}",
+    "http://cam/v?next=%2Fa%3Ftoken%3D{}",
+    "http://cam/v?pass%77ord={}",
+    "http://cam/v?x=1,pin={}",
+    "http://cam/login/joe/password/{}",
+]
+IN_PIPELINES = [
+    "gst:souphttpsrc location=http://cam/v?token={} ! appsink",
+    "gst:rtspsrc location=rtsp://cam/user=joe_password={} ! appsink",
+    'gst:rtmpsrc location="rtmp://cam/a pubUser=joe pubPasswd={}" ! appsink',
 ]
 QUOTED = [
     'gst:rtspsrc location="rtsp://joe:{}@cam/1" ! appsink',
@@ -54,8 +69,9 @@ def leaks(shown: str) -> bool:
     ("address", "secret"),
     [
         *itertools.product(ADDRESSES, SECRETS),
-        *itertools.product(WHOLE, ["Secret", "Secret pass", "Se\tcret", "a@Secret"]),
+        *itertools.product(WHOLE, ["Secret", "Secret pass", "Se\tcret", "a@Secret", "Sec/ret"]),
         *itertools.product(QUOTED, QUOTABLE),
+        *itertools.product(IN_PIPELINES, ["Secret", "Sec/ret", "Sec:ret"]),
     ],
 )
 def test_no_secret_is_shown(address: str, secret: str) -> None:
@@ -80,6 +96,11 @@ def test_no_secret_is_shown(address: str, secret: str) -> None:
             "gst:videotestsrc is-live=true ! video/x-raw,width=64 ! x264enc key-int-max=30",
             "gst:videotestsrc is-live=true ! video/x-raw,width=64 ! x264enc key-int-max=***",
         ),
+        (
+            "http://cam/v?channel=main&resolution=1280x720",
+            "http://cam/v?channel=main&resolution=1280x720",
+        ),
+        ("/data/Kompass: 3/pass 12:30.mp4", "/data/Kompass: 3/pass 12:30.mp4"),
         ("csi://0?width=1280", "csi://0?width=1280"),
         ("clip@home.mp4", "clip@home.mp4"),
         ("jsonl:/data/run 12:30@site.jsonl", "jsonl:/data/run 12:30@site.jsonl"),
@@ -98,3 +119,5 @@ def test_messages_of_others_lose_it_too(secret: str) -> None:
         shown = without_secrets(f"[rtsp] cannot log in as {said} at cam: 401", address)
         assert all(word not in shown for word in secret.split() if len(word) > 2), shown
         assert shown.endswith("at cam: 401")
+    coded = b64encode(f"joe:{secret}".encode()).decode()
+    assert coded not in without_secrets(f"401 for Authorization: Basic {coded}", address)

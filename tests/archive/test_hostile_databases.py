@@ -105,6 +105,14 @@ def many_rows(path: Path) -> Path:
     return changed(path, ROWS.format(count=510_000))
 
 
+def beginnings_without_end(path: Path) -> Path:
+    """Whose every word may begin a stretch, which then is looked for to the line's end."""
+    path = path / "Daten.txt"
+    line = b"\t00:01:05  4.20 m  BABBA  " + b"Anfang " * 560 + b"\r\n"
+    path.write_bytes(b"100-200\r\n" + 8_000 * line)
+    return path
+
+
 def one_endless_inspection(path: Path) -> Path:
     """Which would be compared with each of our records."""
     return changed(path, ROWS.format(count=11_000))
@@ -121,7 +129,7 @@ def test_bombs_are_refused(tmp_path: Path, bomb: Callable[[Path], Path]) -> None
     assert read_within_bounds(bomb(tmp_path)).startswith("refused")
 
 
-@pytest.mark.parametrize("bomb", [long_default, large_cell])
+@pytest.mark.parametrize("bomb", [long_default, large_cell, beginnings_without_end])
 def test_long_cells_are_cut(tmp_path: Path, bomb: Callable[[Path], Path]) -> None:
     assert read_within_bounds(bomb(tmp_path)).startswith("read")
 

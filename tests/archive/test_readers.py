@@ -209,6 +209,15 @@ def test_nothing_is_written_beside_a_database_on_a_read_only_medium(tmp_path: Pa
     assert path.stat().st_mtime_ns == stamp_ns
 
 
+@pytest.mark.parametrize("head", ["", '<?xml version="1.0"?>', '<?xml version="1.0"?>\n<!-- x -->'])
+def test_xml_that_does_not_say_its_encoding_is_read(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "a.xml"
+    for encoding in ("utf-8", "cp1252"):
+        text = coded_files.M150.partition("?>")[2].replace("100-200", "Süd-Straße")
+        path.write_bytes((head + text.strip()).encode(encoding))
+        assert "Süd-Straße" in {one.pipe for one in read_inspections(path) or []}
+
+
 def test_xml_of_something_else_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<svg/>")
     assert read_inspections(tmp_path / "a.xml") is None

@@ -27,7 +27,8 @@ from scnet_edge.errors import InputError
 _LINE = re.compile(r"\s+(?:(\d{1,2}:\d{2}:\d{2})\s+)?([\d.,]+)\s*m\s+([A-Z][A-Z0-9]*)\s*(.*)")
 _META = "@!$ibak$!"
 _LONGEST = 4_000  # characters of a line
-_STRETCH = re.compile(r"\b(Anfang|Start|Ende|End)\b\D*\((\d+)\)", re.IGNORECASE)
+_STRETCH_WITHIN = 200  # characters; what is looked for in more takes the square of them
+_STRETCH = re.compile(r"\b(Anfang|Start|Ende|End)\b\D*\((\d{1,9})\)", re.IGNORECASE)
 _MARKS = {"anfang": "start", "start": "start", "ende": "end", "end": "end"}
 
 
@@ -75,7 +76,7 @@ def _inspection(name: str, marked: list[tuple[Condition, str, str]]) -> CodedIns
 
 def _condition(time: str | None, metres: str, code: str, text: str) -> tuple[Condition, str, str]:
     words = text.split(_META)[0].strip()
-    stretch = _STRETCH.search(words)
+    stretch = _STRETCH.search(words[:_STRETCH_WITHIN])
     condition = Condition(
         code=code_of(code),
         distance_m=number(metres),

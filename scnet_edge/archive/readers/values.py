@@ -197,7 +197,9 @@ def read_xml(path: Path) -> Element:
     data = read_bytes(path)
     if (nodes := data.count(b"<") + data.count(b"=")) > MAX_NODES:
         raise InputError(f"XML of {nodes} tags and attributes, expected at most {MAX_NODES}")
+    declared = data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"encoding" in data[:200]
     parser = etree.XMLParser(
+        encoding=None if declared or encoding_of(data) != "cp1252" else "cp1252",
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
