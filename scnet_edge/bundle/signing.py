@@ -20,7 +20,7 @@ from scnet_edge.errors import BundleError, ConfigError, install_extra
 from scnet_edge.files import read_file, write_file
 
 try:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
         Ed25519PrivateKey,
@@ -129,6 +129,6 @@ def _load_key(path: Path, kind: str, load: Callable[[bytes], object]) -> object:
     """Return the key of a PEM file, of whatever algorithm."""
     try:
         return load(read_file(path, MAX_KEY_BYTES))
-    except (OSError, ConfigError, ValueError, TypeError, UnsupportedAlgorithm) as e:
+    except (OSError, ConfigError, ValueError, TypeError, UnsupportedAlgorithm, InternalError) as e:
         reason = getattr(e, "strerror", None) or " ".join(str(e).partition(".")[0].split())
         raise ConfigError(f"{path}: expected a {kind} Ed25519 key as PEM ({reason})") from e

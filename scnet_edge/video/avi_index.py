@@ -81,7 +81,10 @@ class AviIndex:
         """Return whether the chunks behind an entry are there, so many bytes too early."""
         with self._path.open("rb") as file:
             for entry in self._entries[i + 1 : i + 1 + FOLLOWING]:
-                file.seek(entry.place - cut_bytes + 4)
+                place = entry.place - cut_bytes + 4
+                if place < 0:
+                    return False
+                file.seek(place)
                 if file.read(4) != entry.size.to_bytes(4, "little"):
                     return False
         return True
