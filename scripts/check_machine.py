@@ -32,7 +32,7 @@ from scnet_edge.survey.folder import read_survey
 
 ENGINES = ("openvino", "onnxruntime")
 MIN_SAME_PIXELS = 0.999  # of the masks, from one machine to the other
-NOT_ON_A_ROBOT = ("torch", "onnx", "safetensors", "scipy", "matplotlib")
+NOT_ON_A_ROBOT = ("torch", "onnx", "safetensors", "scipy", "matplotlib", "pyarrow", "lxml")
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def time_lines(what: str) -> Iterator[None]:
 
 
 def import_all() -> None:
-    """Import every module but those of building and training, which robots do not install."""
+    """Import every module but those of building, training and archives: no robot needs them."""
     found = pkgutil.walk_packages(scnet_edge.__path__, "scnet_edge.")
     names = [module.name for module in found if not module.name.endswith("__main__")]
     imported = 0
