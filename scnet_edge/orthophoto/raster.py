@@ -25,16 +25,18 @@ from scnet_edge.data.sample_bits import BITS, fewest_bits
 from scnet_edge.errors import InputError, escape, install_extra, one_line
 from scnet_edge.types import Frame, Mask
 
+Transform = tuple[float, ...]  # (a, b, c, d, e, f), see `Raster`
 MARGIN_PX = 4  # beside pixels without data
 CACHE_BYTES = 64 * 2**20  # of GDAL, whose own choice is a twentieth of the memory
 MAX_SIDE_PX, MAX_AREA_PX = 300_000, 2 * 10**10  # strips are as wide as the picture
 MAX_BLOCK_BYTES = 2**30  # what GDAL decompresses in one piece
 # GDAL's name of each format. Not those that may lead to other files or machines: VRT, WMS, ...
 DRIVERS = {"JPEG": "JPEG", "PNG": "PNG", "JPEG2000": "JP2OpenJPEG", "WEBP": "WEBP", "BMP": "BMP"}
-GEO_KEYS = 34735  # the tag of TIFF that makes it a GeoTIFF
+PLACING = {33550, 34264, 34735}  # tags of TIFF: size of a pixel, transform, keys of a GeoTIFF
 BIG_TIFF = (b"II+\0", b"MM\0+")
 LOOK_PX = 1024  # the longer side of the small picture that is looked at for the largest value
 _NOWHERE = "its transform {} leads to no place on the ground; gdal_translate it with -a_ullr"
+WORLD_BYTES = 1024  # far more than six numbers
 SQUARE_SHARE = 0.01  # by which the sides of a pixel may differ on the ground
 EQUATOR_M, ECCENTRICITY2 = 6378137.0, 0.00669438  # of WGS 84
 
@@ -43,7 +45,7 @@ TILE_PX = 512  # the file's own tiles; written in whole rows of them, so that ea
 
 
 def is_raster(uri: str) -> bool:
-    """Return whether a source is one for windows: a GeoTIFF, or over 100 megapixels."""
+    """Return whether a source is one for windows: placed on a map, or over 100 megapixels."""
     path = Path(uri)
     if not uri or not path.is_file():
         return False
@@ -54,10 +56,11 @@ def is_raster(uri: str) -> bool:
         if f.read(4) in BIG_TIFF:
             return True
     with open_header(path) as image:
-        if image is not None:
-            georeferenced = GEO_KEYS in getattr(image, "tag_v2", {})
-            return georeferenced or image.width * image.height > MAX_PIXELS
-    return GEO_KEYS in tiff_tags_of(path)  # Pillow has no colours of 16 bits, nor five bands
+        if image is None:  # Pillow has no colours of 16 bits, nor five bands
+            return not PLACING.isdisjoint(tiff_tags_of(path))
+        if image.width * image.height > MAX_PIXELS or _world_file_of(path):
+            return True
+        return not PLACING.isdisjoint(getattr(image, "tag_v2", {}))
 
 
 class Raster:
@@ -67,21 +70,22 @@ class Raster:
         label: its name, for people.
         size_hw: its size in pixels.
         crs: its coordinate system as well-known text; empty where it has none.
-        transform: (a, b, c, d, e, f): x = a column + b row + c, y = d column + e row + f. Without a
-            coordinate system x is the column and y minus the row, as GIS programs lay a picture.
+        transform: (a, b, c, d, e, f): x = a column + b row + c, y = d column + e row + f. In a
+            picture without a place x is the column and y minus the row, as GIS programs lay it.
+        placed: whether the file, or a world file beside it, says where it lies.
         mm_per_px: at its middle, on the ground; None where it is not known.
     """
 
-    def __init__(self, dataset: Any, label: str) -> None:
+    def __init__(self, dataset: Any, label: str, world: Transform | None) -> None:
         self.label = label
         self.size_hw: tuple[int, int] = (dataset.height, dataset.width)
         self.crs: str = dataset.crs.to_wkt() if dataset.crs else ""
-        placed = not dataset.transform.is_identity
-        upright = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
-        self.transform = tuple(dataset.transform)[:6] if placed else upright
-        if placed:
+        own = None if dataset.transform.is_identity else tuple(dataset.transform)[:6]
+        self.placed = own is not None or world is not None
+        self.transform: Transform = own or world or (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+        if self.placed:
             _check_place(self.transform, label)
-        self.mm_per_px = _mm_per_px(dataset, label) if placed and dataset.crs else None
+        self.mm_per_px = _mm_per_px(dataset, label) if own and dataset.crs else None
         self._dataset = dataset
         self._bands, self._palette = _bands(dataset, label)
         self._shift = _shift(dataset, self._bands, label)
@@ -171,7 +175,31 @@ def open_raster(path: Path) -> Iterator[Raster]:
             raise InputError(f"{escape(path)}: GDAL cannot read it ({one_line(e)})") from e
         with dataset:
             _check_size(dataset, escape(path))
-            yield Raster(dataset, escape(path))
+            world = _world_file_of(path)
+            yield Raster(dataset, escape(path), _read_world_file(world) if world else None)
+
+
+def _world_file_of(path: Path) -> Path | None:
+    """Return the file beside a picture that says where it lies: `a.jgw`, `a.jpgw`, `a.wld`."""
+    suffix = path.suffix.lower()
+    names = (suffix[:2] + suffix[-1:] + "w", suffix + "w", ".wld") if suffix else ()
+    either = (path.with_suffix(cased) for name in names for cased in (name, name.upper()))
+    return next((each for each in either if each.is_file()), None)
+
+
+def _read_world_file(path: Path) -> Transform:
+    """Return the transform of a world file: its six lines are a, d, b, e and a pixel's middle.
+
+    Raises:
+        InputError: it is none.
+    """
+    with path.open("rb") as f:
+        lines = f.read(WORLD_BYTES).split()
+    try:
+        a, d, b, e, x, y = (float(line.replace(b",", b".")) for line in lines)
+    except ValueError as none:
+        raise InputError(f"{escape(path)}: expected the six numbers of a world file") from none
+    return a, b, x - (a + b) / 2, d, e, y - (d + e) / 2
 
 
 def _check_size(dataset: Any, label: str) -> None:
@@ -344,7 +372,7 @@ def open_mask_file(path: Path, raster: Raster) -> Iterator[MaskFile]:
     import rasterio
 
     height_px, width_px = raster.size_hw
-    placed = {"transform": rasterio.Affine(*raster.transform), "crs": raster.crs}
+    place = {"transform": rasterio.Affine(*raster.transform), "crs": raster.crs or None}
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         rasterio.open(
@@ -360,7 +388,7 @@ def open_mask_file(path: Path, raster: Raster) -> Iterator[MaskFile]:
             blockysize=TILE_PX,
             compress="deflate",
             bigtiff="if_safer",
-            **(placed if raster.crs else {}),
+            **(place if raster.placed else {}),
         ) as dataset,
     ):
         mask_file = MaskFile(dataset)

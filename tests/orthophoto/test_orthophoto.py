@@ -179,6 +179,46 @@ def test_without_a_system_lines_lie_as_programs_lay_the_picture(
     assert not (tmp_path / "out" / "cracks.geojson").exists()
 
 
+WORLD = "0,002\n0.0005\n0.0004\n-0.002\n691000,25\n5333999.75\n"
+
+
+@pytest.mark.parametrize("name", ["wall.jgw", "wall.JPGW", "wall.wld"])
+def test_a_world_file_places_what_is_found(bundle: Path, tmp_path: Path, name: str) -> None:
+    cv2.imwrite(str(tmp_path / "wall.jpg"), wall())
+    assert not is_raster(str(tmp_path / "wall.jpg"))
+    (tmp_path / name).write_text(WORLD, encoding="ascii")
+    assert is_raster(str(tmp_path / "wall.jpg"))
+    summary = run(bundle, tmp_path / "wall.jpg", tmp_path / "out")
+    assert (summary.crs, summary.mm_per_px) == ("", None)
+    (tmp_path / "wall.jgw").write_text(WORLD.replace(",", "."), encoding="ascii")
+    with (
+        rasterio.open(tmp_path / "wall.jpg") as gdal,
+        rasterio.open(tmp_path / "out" / "mask.tif") as made,
+    ):
+        np.testing.assert_allclose(made.transform, gdal.transform, rtol=1e-12)
+        assert made.crs is None
+    bounds = pyogrio.read_info(tmp_path / "out" / "cracks.gpkg", force_total_bounds=True)
+    x_first, y_first, x_last, y_last = bounds["total_bounds"]
+    assert 691000 < x_first < x_last < 691001
+    assert 5333999 < y_first < y_last < 5334001
+
+
+def test_a_tiff_may_have_a_place_without_a_system(bundle: Path, tmp_path: Path) -> None:
+    picture = write(tmp_path / "a.tif", wall(), crs=None)
+    assert is_raster(str(picture))
+    run(bundle, picture, tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "mask.tif") as made, rasterio.open(picture) as given:
+        assert (made.crs, made.transform) == (None, given.transform)
+
+
+@pytest.mark.parametrize("text", ["", "1 0 0 1 5", "1 0 0 1 5 north", "1 0 0 0 5 5"])
+def test_a_world_file_without_a_place_is_one_line(bundle: Path, tmp_path: Path, text: str) -> None:
+    cv2.imwrite(str(tmp_path / "wall.png"), wall())
+    (tmp_path / "wall.pgw").write_text(text, encoding="ascii")
+    with pytest.raises(InputError, match=r"six numbers|leads to no place"):
+        run(bundle, tmp_path / "wall.png", tmp_path / "out")
+
+
 def test_what_holds_no_data_is_not_inspected(bundle: Path, tmp_path: Path) -> None:
     frame = wall()
     frame[:, :80] = 0  # black, which this bundle takes for a crack
