@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.survey import covers, shows, survey_ride
 from scnet_edge.archive.coding import CodedInspection, Condition
-from scnet_edge.archive.compare import compare
+from scnet_edge.archive.compare import CLEAR, compare
 from scnet_edge.archive.likeness import Tolerances, are_upon_each_other, kind_of
 from scnet_edge.archive.pairs import likeliest_pairs
 from scnet_edge.inspection.records import Observation
@@ -40,7 +40,6 @@ CODES = {
 OFF_M, OFF_H = (0.05, 0.08, 0.12), 0.3  # standard deviations of what a person notes
 MISSED = 0.15  # share of the cracks
 SEEN_OTHERWISE = 0.06  # share of the cracks in which a record runs another way
-CLEAR = math.log(1.5)  # so much likelier than the next best way, as `archive compare` wants it
 
 
 def measure_coding(bundle: Path, folder: Path) -> dict[str, Any]:

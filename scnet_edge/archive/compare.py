@@ -38,7 +38,7 @@ from scnet_edge.survey.folder import Survey
 Verdict = Literal["agrees", "part", "unclear", "differs", "only ours", "only theirs", "not seen"]
 Record = TypeVar("Record", Observation, Condition)
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-_CLEAR = math.log(1.5)  # so much likelier than the next best way to pair
+CLEAR = math.log(3)  # so much likelier than the next best way to pair
 _ROUNDS = 3  # of pairing; each knows how people err from the clear pairs of the one before
 _LEARN = 1.0  # the margin of a pair to learn from
 _ENOUGH, _MAD, _LEAST_SIGMA_M = 5, 1.4826, 0.05  # pairs; of normal errors; a counter's step
@@ -80,7 +80,7 @@ def compare(survey: Survey, inspection: CodedInspection, tolerances: Tolerances)
     pairings: list[Pairing] = []
     for pair in _pair(ours, cracks, twins, tolerances, ways=ways):
         one, coded = ours[pair.row], cracks[pair.column]
-        clear = pair.margin >= _CLEAR or coded.end_m is not None
+        clear = pair.margin >= CLEAR or coded.end_m is not None
         same = not ways or may_be_one(one.kind, kind_of(coded.code))
         verdict: Verdict = "unclear" if not clear else "agrees" if same else "differs"
         pairings.append(Pairing(verdict=verdict, ours=one, theirs=coded))

@@ -20,10 +20,11 @@ import numpy as np
 from scnet_edge.archive.coding import Condition
 from scnet_edge.inspection.records import Kind, Observation
 from scnet_edge.survey.codes import SURE_SIGMAS
+from scnet_edge.survey.sorting import MIN_CONFIDENCE
 
 _SIGMAS = 3.0  # that a tolerance is wide
 _BRANCHING, _OTHER_WAY = 2.0, 4.0  # costs of a branching and a straight crack, of two ways
-_SURE, _UNSURE = 0.9, 0.7  # confidence of nearly all cracks, and below all of them
+_SURE, _UNSURE = 0.9, MIN_CONFIDENCE  # confidence of nearly all cracks, and below all of them
 _STRANGERS = 6.0  # what two records cost that have nothing to do with each other
 _ASTRAY = 0.02  # share of the distances that are off as far as a tolerance lets them
 _SAME_M = 0.05  # half of the step in which people note
