@@ -13,6 +13,7 @@ coco:FILE        a COCO file as CVAT, Label Studio, Roboflow and others write it
 labelme:DIR      labelme's NAME.json beside NAME.jpg; the same `?categories=`
 yolo:DIR         Ultralytics YOLO with outlines, as Ultralytics and Roboflow lay it out; the same
                  `?categories=` with numbers
+voc:DIR          coloured masks as CVAT exports them ("Segmentation mask"); the same `?categories=`
 coarse:DIR       as folder, with masks that are ragged or displaced by a few pixels
 negative:DIR     DIR/images, or DIR itself: images without any crack, and without masks
 image-level:DIR  the same, but each image shows a crack somewhere; it is not known where
@@ -38,6 +39,7 @@ from scnet_edge.data.coco import read_coco
 from scnet_edge.data.labelme import read_labelme
 from scnet_edge.data.picture_files import find_pictures
 from scnet_edge.data.samples import Sample
+from scnet_edge.data.voc import read_splits, read_voc
 from scnet_edge.data.yolo import VALIDATION, read_yolo, yolo_parts
 from scnet_edge.errors import InputError, escape
 
@@ -189,6 +191,21 @@ def _yolo(root: Path, categories: frozenset[str], split: Split) -> list[Sample]:
     return _choose(parts, split)
 
 
+def _voc(root: Path, categories: frozenset[str], split: Split) -> list[Sample]:
+    samples = read_voc(root, _images(root / "JPEGImages"), categories)
+    splits = read_splits(root)
+    parts: dict[str, list[Sample]] = {}
+    for sample in samples:
+        parts.setdefault(splits.get(sample.image.stem, ""), []).append(sample)
+    if len(parts) > 1 and "" in parts:
+        unlisted = [sample.image for sample in parts[""]]
+        raise InputError(
+            f"{escape(root)}: {len(unlisted)} images are in no list of ImageSets/Segmentation: "
+            f"{_some(unlisted)}; add them, or remove the lists"
+        )
+    return _choose(parts, split)
+
+
 def _coarse(root: Path, split: Split) -> list[Sample]:
     return [replace(sample, role="coarse") for sample in _folder(root, split)]
 
@@ -258,4 +275,4 @@ LAYOUTS: dict[str, Layout] = {
     "negative": _negative,
     "image-level": _image_level,
 }
-OUTLINES: dict[str, Outlines] = {"coco": _coco, "labelme": _labelme, "yolo": _yolo}
+OUTLINES: dict[str, Outlines] = {"coco": _coco, "labelme": _labelme, "yolo": _yolo, "voc": _voc}
