@@ -88,7 +88,7 @@ def _read_labels(path: Path) -> dict[str, int]:
     """Return the colour of each label, as 0xRRGGBB."""
     if not path.is_file():
         raise InputError(f"{escape(path)}: missing; CVAT writes it: label:R,G,B::")
-    labels = {}
+    labels: dict[str, int] = {}
     for number, line in enumerate(read_text(path, InputError).splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
