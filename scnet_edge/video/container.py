@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import av
 from av.container import InputContainer
@@ -20,6 +20,11 @@ NO_FILMS = frozenset({"tty", "bin", "xbin", "adf", "idf", "rawvideo", "hls", "da
 STRICT = {"mjpeg": {"err_detect": "explode"}, "hevc": {"err_detect": "crccheck"}}
 OPTIONS = {"protocol_whitelist": "file", "analyzeduration": "20000000", "probesize": "50000000"}
 
+# PyAV before 19 refuses a film with tags that are not UTF-8, unless told; 19 has no such option.
+ANY_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+
 
 def open_container(path: Path) -> InputContainer:
     """Return a video file, open; InputError where FFmpeg knows none in it."""
@@ -31,9 +36,10 @@ def open_container(path: Path) -> InputContainer:
         raise InputError(f"{escape(path)}: cannot be read ({e.strerror})") from e
     listen()
     try:
-        return av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace")
+        container: InputContainer = av.open(f"file:{path}", options=OPTIONS, **ANY_TAGS)
     except av.error.FFmpegError as e:
         raise InputError(_no_film(path, f"({e.strerror}), or it is cut short")) from e
+    return container
 
 
 def video_stream(path: Path, container: InputContainer) -> VideoStream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -72,7 +73,7 @@ def test_the_reader_of_mcap_finds_all_and_its_index(tmp_path: Path) -> None:
 
 def test_sqlite_finds_all(tmp_path: Path) -> None:
     file = written(tmp_path / "bag", "sqlite3")
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database:
         rows = database.execute(
             "SELECT name, type, count(*) FROM messages JOIN topics ON topic_id = topics.id "
             "GROUP BY name"

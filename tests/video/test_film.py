@@ -153,7 +153,8 @@ def test_reading_goes_on_behind_damage_and_nothing_smeared_is_given(
     items = read(path)
     found = seen(items)
     missed = set(whole) - {round(i.time_s, 3) for i in found}
-    assert 1 <= len(missed) <= 26
+    # Of FLV, the FFmpeg of PyAV 19 finds its way again a key frame later.
+    assert 1 <= len(missed) <= (36 if name == "a.flv" else 26)
     assert found[0].time_s == 0
     assert found[-1].time_s == max(whole)
     for picture in found:
