@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +14,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from scnet_edge import sample
+from scnet_edge import config, sample
 from scnet_edge.bundle.manifest import GOLDEN, read_manifest
 from scnet_edge.bundle.recipe import DEFAULT_MODEL
 from scnet_edge.bundle.verify import read_golden
@@ -136,3 +137,22 @@ def test_the_release_refuses_what_is_not_ready() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+def test_the_release_names_what_is_not_installed_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    for name in ("scripts/release", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    version = config.tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    bare = tmp_path / "bin/python"
+    bare.parent.mkdir()
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    bare.chmod(0o755)
+    command = [str(tmp_path / "scripts/release"), version, "--rehearse"]
+    environment = {"PATH": f"{bare.parent}:/usr/bin:/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert "not installed: build hatchling" in line
+    assert "pip install '.[cpu,build,release]'" in line
