@@ -26,8 +26,6 @@ def models(
 ) -> None:
     """List the shipped models."""
     import msgspec
-    from rich.console import Console
-    from rich.table import Table
 
     from scnet_edge.models.cards import shipped_models
 
@@ -36,32 +34,26 @@ def models(
         listed = [msgspec.to_builtins(card) | {"path": str(card.path)} for card in cards]
         print(msgspec.json.format(msgspec.json.encode(listed)).decode())
         return
-    table = Table()
-    for title in ("name", "parameters", "GMAC", "F1 [95 %]", "licence", "SHA-256", "where"):
-        table.add_column(title, no_wrap=title in ("name", "SHA-256"), overflow="fold")
-    for card in cards:
-        table.add_row(*_row(card))
-    Console().print(table)
+    print("\n".join(line for card in cards for line in _describe(card)))
 
 
-def _row(card: Card) -> list[str]:
+def _describe(card: Card) -> list[str]:
     height, width = card.size_hw
     score = card.metrics
+    f1 = f"{score.f1:.3f} [{score.ci95[0]:.3f}, {score.ci95[1]:.3f}]" if score else "-"
     return [
-        card.name,
-        f"{card.parameters / 1e6:.2f} M",
-        f"{card.gmac:.1f} at {height}x{width}",
-        f"{score.f1:.3f} [{score.ci95[0]:.3f}, {score.ci95[1]:.3f}]" if score else "-",
-        card.licence,
-        card.sha256[:12],
-        _near(card.path.parent),
+        f"{card.name}: {card.parameters / 1e6:.2f} M parameters, "
+        f"{card.gmac:.1f} GMAC at {height}x{width}",
+        f"   F1       {f1}",
+        f"   licence  {card.licence}",
+        f"   weights  {_near(card.path)}, SHA-256 {card.sha256[:12]}",
     ]
 
 
-def _near(folder: Path) -> str:
-    """Return the folder from here where it lies below, else in full."""
+def _near(path: Path) -> str:
+    """Return the path from here where it lies below, else in full."""
     here = Path.cwd()
-    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 class Subject(NamedTuple):

@@ -169,8 +169,11 @@ class Card(
 
 def folders() -> list[Path]:
     """Return where cards lie: in the package and, for a source checkout, at its root."""
-    checkout = [CHECKOUT / "weights"] if (CHECKOUT / "pyproject.toml").is_file() else []
-    return [PACKAGE / "weights", *checkout]
+    return [PACKAGE / "weights", *([CHECKOUT / "weights"] if _in_checkout() else [])]
+
+
+def _in_checkout() -> bool:
+    return (CHECKOUT / "pyproject.toml").is_file()
 
 
 def read_card(path: Path) -> Card:
@@ -206,9 +209,10 @@ def find_card(name: str) -> Card:
         return cards[name]
     if is_run(Path(name)):
         return read_card(run_card(Path(name)))
+    more = "" if _in_checkout() else "; other models need a clone: pip install --editable . there"
     raise ModelError(
         f"model {name!r}: expected one of {_list(cards)} or the folder of a training run; "
-        "'scnet-edge models' describes them"
+        f"'scnet-edge models' describes them{more}"
     )
 
 

@@ -31,7 +31,7 @@ from scnet_edge.quantization.ranges import CalibrationFile
 from scnet_edge.types import Frame
 
 MIN_FRAMES = 8
-NOISE_SHARPNESS = 8.0  # white noise has 20, photographs of concrete stay under 3
+NOISE_SHARPNESS = 13.0  # white noise has 20, made smaller 14; fine plaster 12, concrete under 3
 Cell = tuple[str, str, str]
 T = TypeVar("T")
 COLUMNS, TILE_WIDTH_PX, CAPTION_PX, GAP_PX = 8, 200, 46, 6

@@ -18,23 +18,27 @@ def output_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> str:
     monkeypatch.setattr(sys, "argv", ["scnet-edge", *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as left:
         main()
     assert not left.value.code
     return capsys.readouterr().out
 
 
-def test_table_has_every_model(
+def test_every_model_is_described(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = output_of(monkeypatch, capsys, "models")
+    lines = output_of(monkeypatch, capsys, "models").splitlines()
     for card in shipped_models():
-        (row,) = (line for line in table.splitlines() if card.sha256[:12] in line)
-        assert card.name in row
-        assert f"{card.parameters / 1e6:.2f} M" in row
+        (at,) = (i for i, line in enumerate(lines) if line.startswith(f"{card.name}: "))
+        size, f1, licence, weights = lines[at : at + 4]
+        assert len(size) <= 80
+        assert f" {card.parameters / 1e6:.2f} M parameters" in size
+        assert f1.endswith("-") == (card.metrics is None)
         if card.metrics:
-            assert f"{card.metrics.f1:.3f} [" in row
+            assert f" {card.metrics.f1:.3f} [" in f1
+        assert card.licence in licence
+        assert card.file in weights
+        assert card.sha256[:12] in weights
 
 
 def test_json_is_the_cards(

@@ -136,6 +136,7 @@ def test_useless_frames_are_refused(candidates: Candidates) -> None:
         refuse_useless(candidates(3), 40)
     found = candidates(8)
     refuse_useless(found, 8)
+    refuse_useless([dataclasses.replace(c, sharpness=12.0) for c in found], 8)  # plaster
     with pytest.raises(InputError, match="noise"):
         refuse_useless([dataclasses.replace(c, sharpness=19.0) for c in found], 8)
     with pytest.raises(InputError, match="black or white"):
