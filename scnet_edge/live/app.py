@@ -196,7 +196,6 @@ def _line(event: Event) -> dict[str, object]:
         "reason": event.reason,
         "detail": event.detail,
         "mono_s": event.mono_ns / 1e9,
-        "from_mono_s": None if event.from_mono_ns is None else event.from_mono_ns / 1e9,
     }
 
 

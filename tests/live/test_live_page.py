@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from browser import browsing, needs_browser
@@ -16,6 +17,9 @@ from scnet_edge.runtime.liveness import Liveness
 from scnet_edge.runtime.status import Monitor
 
 FRAMES_DRAWN = "Number(document.querySelector('canvas')?.dataset.frames) > 2"
+# How many figures lie in each row of them, from top to bottom.
+FIGURE_ROWS = """Object.values(Object.groupBy(document.querySelectorAll('.figures > div'),
+  (cell) => cell.getBoundingClientRect().top)).map((row) => row.length).join(" + ")"""
 
 
 @needs_browser
@@ -24,6 +28,8 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
     liveness, board = Liveness(counters), NewestFrame()
     monitor = Monitor(counters, liveness, telemetry=lambda: BOARD)
     liveness.note(event_now("camera_lost", "timeout", "<img src=x onerror=alert(1)> no frame"))
+    gap = event_now("gap", "dropped", "not inspected for 2.0 s")
+    liveness.note(replace(gap, from_mono_ns=gap.mono_ns - 2_000_000_000))
     over = threading.Event()
 
     def feed() -> None:
@@ -47,8 +53,14 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
         for expected in ("rtsp://***@camera/1", "camera lost", "51.0", "15W", "camera to mask"):
             assert expected in text
         assert "<img src=x onerror=alert(1)> no frame" in text  # shown, not run
+        assert "\tnot inspected for 2.0 s" in text  # once, in a cell of its own
         assert browser.value("document.images.length") == 1  # our own mark
+        assert browser.value(FIGURE_ROWS) == "6"
         picture = browser.picture().astype(int)
+        tablet = {"width": 820, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
+        browser.call("Emulation.setDeviceMetricsOverride", **tablet)
+        browser.wait_for("window.innerWidth === 820")
+        assert browser.value(FIGURE_ROWS) == "3 + 3"
         over.set()
         feeding.join()
     assert browser.complaints == []  # of our own content security policy, or an exception

@@ -82,7 +82,8 @@ function show(status) {
   figure("cracks", count(status.cracks));
   const dropped = Object.values(status.dropped).reduce((a, b) => a + b, 0);
   figure("dropped", count(dropped));
-  $("dropped-note").textContent = Object.entries(status.dropped).map(([why, n]) => `${count(n)} ${words(why)}`).join(", ");
+  const reasons = Object.entries(status.dropped);
+  $("dropped-note").textContent = reasons.map(([why, n]) => (reasons.length > 1 ? `${count(n)} ` : "") + words(why)).join(", ");
   showBoard(status.telemetry);
   showStages(status.latency_ms);
   showSinks(status.sinks);
@@ -115,8 +116,7 @@ function showSinks(sinks) {
 
 function showLog() {
   const newest = [...events].reverse();
-  fill($("log"), newest.map((e) => [`${duration(latest.mono_s - e.mono_s)} ago`, words(e.kind), words(e.reason),
-    [e.from_mono_s === null ? "" : `for ${duration(e.mono_s - e.from_mono_s)}`, e.detail].filter(Boolean).join(", ")]),
+  fill($("log"), newest.map((e) => [`${duration(latest.mono_s - e.mono_s)} ago`, words(e.kind), words(e.reason), e.detail]),
     (row, i) => { row.cells[1].className = BAD.includes(newest[i].kind) ? "bad" : FINE.includes(newest[i].kind) ? "fine" : ""; });
   $("log-empty").hidden = events.length > 0;
 }

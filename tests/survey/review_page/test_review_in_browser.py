@@ -69,6 +69,10 @@ def records(survey: Path) -> tuple[Observation, ...]:
 @needs_browser
 def test_one_key_a_record_and_undo(browser: Browser, survey: Path) -> None:
     assert browser.value("document.getElementById('remarks').value") == HOSTILE  # shown, not run
+    shown = browser.value("document.getElementById('facts').innerText")
+    assert "Width" in shown
+    assert "Clock" not in shown  # a field has it
+    assert browser.value("document.getElementById('clock-from').value") != ""
     press(browser, "a")
     shows(browser, 3)
     press(browser, "r")
@@ -94,7 +98,7 @@ def test_code_and_clock_by_keys(browser: Browser, survey: Path) -> None:
     for key in "11:30":
         press(browser, key)
     press(browser, "Enter")
-    browser.wait_for("document.getElementById('facts').innerText.includes('11:30')")
+    browser.wait_for("document.getElementById('state').textContent === 'accepted'")
     saved(browser)
     choose = "e => { e.value = 'spiral open'; e.dispatchEvent(new Event('change')); }"
     browser.value(f"({choose})(document.getElementById('code'))")

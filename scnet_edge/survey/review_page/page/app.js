@@ -149,8 +149,8 @@ function showRecord() {
   $("what").textContent = record ? record.title : "";
   $("aside").hidden = !(record && record.aside);
   $("aside").textContent = record && record.aside ? `Stands aside in the report: ${record.aside}` : "";
-  const facts = !record ? [] : [
-    ["Chainage", record.place], ["Clock", record.clock], ["Width", record.width], ["Length", record.length],
+  const facts = !record ? [] : [  // the clock stands in its fields, below
+    ["Chainage", record.place], ["Width", record.width], ["Length", record.length],
     ["Certainty", percent(record.confidence)], ["Code", record.codes.join(" / ")],
     ["In the film", record.time_s === null ? "" : clock(record.time_s)],
     ["Reviewed", record.by && `${record.by}, ${record.utc.slice(0, 16).replace("T", " ")} UTC`],
