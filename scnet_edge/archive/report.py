@@ -221,6 +221,7 @@ def _index(
         "rated": any(p.rating for p in pipes),
         "sized": any(c.diameter_mm or c.material for c in coded),
         "placed": any(c.from_node or c.to_node for c in coded),
+        "dated": any(c.date for c in coded),
         "compared": len(agreements),
         "counts": counts,
         "score": score,

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hand_made import HOSTILE, facts, observation, picture
+from hand_made import HOSTILE, facts, observation, picture, unscaled
 from lxml import html
 
 from scnet_edge.archive.agreement import compare_archive, totals, write_confirmed
@@ -40,7 +40,9 @@ def row(name: str, conditions: tuple[Condition, ...] = (), **more: Any) -> Manif
     return ManifestRow(path_bytes=path, kind="film", **{**values, **more})
 
 
-def inspected(archive: Path, film: ManifestRow, *found: Observation) -> None:
+def inspected(
+    archive: Path, film: ManifestRow, *found: Observation, length_m: float | None = 20.0
+) -> None:
     with Journal(film_folder(archive, film) / "survey", facts(), limits=SMALL) as journal:
         for o in found:
             record(journal, o, *picture(o.seq))
@@ -49,7 +51,7 @@ def inspected(archive: Path, film: ManifestRow, *found: Observation) -> None:
         )
         journal.commit(progress=progress)
     done = Done(
-        film=film.film_id, path=film.path, state="inspected", cracks=len(found), length_m=20.0
+        film=film.film_id, path=film.path, state="inspected", cracks=len(found), length_m=length_m
     )
     mark_done(archive, film, done)
 
@@ -155,6 +157,22 @@ def test_columns_that_nobody_filled_are_left_out_and_cracks_come_first(archive: 
     assert not [head for head in heads if head.startswith(("From", "Size"))]
     rows = page.xpath("//table[contains(@class, 'sorted')]/tbody/tr")
     assert {len(row.xpath("./td")) for row in rows} == {len(heads)}
+
+
+def test_films_without_a_coding_have_neither_length_nor_date_nor_millimetres(
+    tmp_path: Path,
+) -> None:
+    film = row("a", inspection=None, state="alone")
+    write_manifest(tmp_path / "a.parquet", ArchiveManifest(root=tmp_path, rows=(film,)))
+    job = Job(root=str(tmp_path), bundle="b", sha256="ab" * 32)
+    open_archive(tmp_path / "out", tmp_path / "a.parquet", job)
+    inspected(tmp_path / "out", film, unscaled(1), length_m=None)
+    path = write_report(tmp_path / "out", CODES, "concrete-0.3", find_limit(CODES, "concrete-0.3"))
+    page = html.fromstring(path.read_text(encoding="utf-8"))
+    [table] = page.xpath("//table[contains(@class, 'sorted')]")
+    assert table.xpath(".//th/button/text()") == ["Pipe", "Cracks", "Widest", "Quick rating"]
+    assert len(table.xpath("./tbody/tr/td")) == 4
+    assert "Sorted by the pipe rating of" in page.text_content()
 
 
 def test_what_both_have_seen_is_a_corpus_and_what_we_missed_only_scores(

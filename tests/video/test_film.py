@@ -153,10 +153,12 @@ def test_reading_goes_on_behind_damage_and_nothing_smeared_is_given(
     items = read(path)
     found = seen(items)
     missed = set(whole) - {round(i.time_s, 3) for i in found}
-    # Of FLV, the FFmpeg of PyAV 19 finds its way again a key frame later.
-    assert 1 <= len(missed) <= (36 if name == "a.flv" else 26)
+    # The FFmpeg of PyAV 19 gives FLV up at noise; then what is missing must be said.
+    given_up = any(isinstance(i, Missing) for i in items)
+    assert not given_up or name == "a.flv"
+    assert 1 <= len(missed) <= (36 if given_up else 26)
     assert found[0].time_s == 0
-    assert found[-1].time_s == max(whole)
+    assert given_up or found[-1].time_s == max(whole)
     for picture in found:
         assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 0.5
     times = [i.time_s for i in items if isinstance(i, Picture)]

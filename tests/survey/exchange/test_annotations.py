@@ -154,7 +154,7 @@ def test_nothing_is_changed_where_one_mask_does_not_fit(survey: Path, tmp_path: 
     [
         ("a.json", b"{", "no annotations"),
         ("a.json", b"[" * 200_000 + b"]" * 200_000, "no annotations"),
-        ("a.json", b'{"shapes":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "no annotations"),
+        ("a.json", b'{"shapes":' + b"[" * 5_000 + b"]" * 5_000 + b"}", r"no annotations|labelme"),
         ("a.json", b'[{"file_upload": "\xff"}]', "cannot be read as UTF-8"),
         ("a.json", b'["a"]', "no annotations"),
         ("a.json", b'[{"data": {"image": "a"}, "annotations": ["x"]}]', "no annotations"),
