@@ -155,9 +155,9 @@ def _train_and_show(wanted: Request, out: Path, resume: bool, tensorboard: Path 
     from scnet_edge.training.run_folder import tensorboard_log
 
     columns = (
-        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
+        TextColumn("{task.description} {task.completed:.0f} of {task.total:.0f}"),
         BarColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("{task.fields[loss]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(compact=True),
@@ -168,12 +168,10 @@ def _train_and_show(wanted: Request, out: Path, resume: bool, tensorboard: Path 
         if tensorboard is not None:
             log = stack.enter_context(tensorboard_log(tensorboard, out))
         progress = stack.enter_context(show_progress(Progress(*columns, console=console)))
-        task = progress.add_task(
-            "", total=wanted.preset.schedule.steps, loss=float("nan"), visible=False
-        )
+        task = progress.add_task("step", total=wanted.preset.schedule.steps, loss="preparing")
 
         def show_step(step: int, loss: float) -> None:
-            progress.update(task, completed=step, loss=loss, visible=True)
+            progress.update(task, completed=step, loss=f"loss {loss:.4f}")
 
         shown = progress.console.print
         train_run(wanted, out, resume=resume, report=shown, progress=show_step, log=log)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import threading
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from scnet_edge.cli import progress
+from scnet_edge.cli import main, progress
 
 
 class Told(io.StringIO):
@@ -55,3 +56,20 @@ def test_a_bar_that_nobody_began_prints_nothing() -> None:
     with progress.show_progress(bars, start=False):
         pass
     assert log.getvalue() == ""
+
+
+def test_training_tells_that_it_goes_on_before_its_first_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = Told("s: step 0 of 20")
+    monkeypatch.setattr("sys.stderr", log)
+
+    def draw_walls(*arguments: object, **named: object) -> None:
+        assert log.came.wait(30)
+
+    monkeypatch.setattr("scnet_edge.training.run.train_run", draw_walls)
+    arguments = ["--data", f"folder:{tmp_path}", "--steps", "20", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["scnet-edge", "train", "tiny", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code, log.getvalue()
