@@ -24,16 +24,18 @@ from av.video.stream import VideoStream
 
 from scnet_edge.errors import InputError, escape
 from scnet_edge.types import Frame
-from scnet_edge.video.avi_index import AviIndex
+from scnet_edge.video.avi_index import AviIndex, ShownNumbers
 from scnet_edge.video.container import open_container, say_choice, video_stream
 from scnet_edge.video.damage import (
+    ONE_EACH,
     Damage,
     complaints,
     is_told,
     is_zeroed,
+    number_of,
 )
 from scnet_edge.video.dv import dv_number, is_shifted_dv
-from scnet_edge.video.film_clock import FilmClock, Seam, Seams, declared_s
+from scnet_edge.video.film_clock import SKIP, FilmClock, PackTimes, Seam, Seams, declared_s
 from scnet_edge.video.packet_ends import PacketEnds
 from scnet_edge.video.upright import Look, Upright, field_order, look_of
 
@@ -144,15 +146,17 @@ class _Reader:
         self.fps = next((float(r) for r in rates if r and 0 < r <= HIGHEST_FPS), USUAL_FPS)
         # An AVI has times of decoding alone: FFmpeg's guess at those of showing is out of order.
         # So has an MXF without an index.
-        by_decoding = container.format.name in ("avi", "mxf")
         self._index = AviIndex(path, stream) if container.format.name == "avi" else None
+        self._numbers = ShownNumbers()
+        self._packs = PackTimes() if container.format.name == "mpeg" else None
+        self._misplaced = set[int]()  # packets whose times are not to be believed
         self.look: Look | None = None  # of the first picture
         self._ends = PacketEnds(path, container.format.name)
         self._declared_s = declared_s(path, container, stream)
         start_s = None
         if stream.start_time is not None and stream.time_base is not None:
             start_s = float(stream.start_time * stream.time_base)
-        self._clock = FilmClock(start_s, 1 / self.fps, decoding=by_decoding)
+        self._clock = FilmClock(start_s, 1 / self.fps, decoding=container.format.name == "mxf")
         may_jump = int(container.format.flags) & RESTARTING
         self._seams = Seams(1 / self.fps) if may_jump else None
         if container.format.name == "asf":  # it drops pictures where little moves, but not for long
@@ -161,7 +165,8 @@ class _Reader:
         self._waiting: list[tuple[float, int, Picture | Remark]] = []  # a heap, by time
         self._order = count()
         self._told_fields = False  # that there are some
-        self._damage = Damage()
+        counted = self._index is not None and self._codec == "h264"
+        self._damage = Damage(stream.codec_context, strict=counted)
         self._timed = self._timeless = False  # some had a time; and it is unknown behind a hole
         self._dv_number: int | None = None  # of the picture before, by its timecode
         self._without_times = bool(int(container.format.flags) & TIMELESS)
@@ -196,6 +201,9 @@ class _Reader:
                 self._note_end(packet)
                 if self._is_ours(packet):
                     yield from self._decode(packet)
+            for frame in self._damage.end():
+                yield from self._show(frame)
+            self._say_overdue(math.inf)
             yield from self._in_order(self._upright.flush())
             yield from self._release(math.inf)
             yield from self._find_missing()
@@ -229,8 +237,12 @@ class _Reader:
             seam = self._seams.close(packet)
         elif self._index:
             seam = self._index.number(packet)
+            self._numbers.begin(packet.dts)
         stated = packet.dts if packet.pts is None else packet.pts
         time_s = self._clock.of_packet(_seconds(stated, packet.time_base))
+        number = self._damage.begin(packet, time_s)
+        if self._packs and self._packs.are_doubtful(packet, self._clock.step_s):
+            self._misplaced.add(number)
         if seam.jump_s:
             detail = (
                 f"the file's clock jumps by {seam.jump_s:+.1f} s at {time_s:.1f} s; time goes on"
@@ -241,35 +253,43 @@ class _Reader:
         self._torn_before = packet.is_corrupt
         torn = torn or self._ends.is_torn(packet) or is_shifted_dv(packet, self._codec)
         if torn or is_zeroed(packet, self._codec):
-            self._damage.note(time_s, packet.pts)
+            self._damage.note(time_s, torn=True)
         if not torn:
             self._watch_timecode(packet, time_s)
-        if seam.skips and not packet.is_keyframe:
-            self._damage.note(time_s)
+        if seam.skips:
+            self._numbers.doubt()
+            if not packet.is_keyframe:
+                self._damage.note(time_s)
         try:
             with complaints() as errors:
                 frames = packet.decode()
         except av.error.FFmpegError:
             self._damage.note(time_s)
+            self._numbers.doubt()
             self._doubt_count(time_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=time_s))
             return
         if is_told(errors, self._codec):
-            self._damage.note(time_s, packet.pts)
-        self._damage.pass_on(packet.pts)
-        for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                yield from self._show(frame)
+            self._damage.note(time_s, torn=True)
+        pictures = (frame for frame in frames if isinstance(frame, av.VideoFrame))
+        for frame in self._damage.hold(pictures):
+            yield from self._show(frame)
 
     def _show(self, frame: av.VideoFrame) -> Iterator[Item]:
         """Yield what is ready once a frame is there: it, or those before it."""
-        stated_s = _seconds(frame.dts if self._index else frame.pts, frame.time_base)
+        stated = self._numbers.of(frame) if self._index else frame.pts
+        stated_s = _seconds(stated, frame.time_base)
         about_s = self._clock.of_packet(stated_s)
+        self._say_overdue(about_s)
         if stated_s is not None:
             self._timed, self._timeless = True, self._lost_count
-        if self._damage.touches(frame, about_s) or self._timeless:
+        unsure = number_of(frame) in self._misplaced
+        unsure |= self._index is not None and self._numbers.is_unsure(frame)
+        if self._damage.touches(frame, about_s) or self._timeless or unsure:
+            self._numbers.doubt(frame)
             self._doubt_count(about_s)
             self._wait(Picture(frame=NO_PIXELS, time_s=about_s))
+            self._clock.pass_by(stated_s)
             return
         time_s = self._clock.at(stated_s)
         if time_s is None:
@@ -283,6 +303,12 @@ class _Reader:
         if look.interlaced and not self._told_fields:
             self._wait(self._deinterlaced(field_order(frame), "as the file says", time_s))
         yield from self._in_order(self._upright.push(frame, look, time_s))
+
+    def _say_overdue(self, time_s: float) -> None:
+        """Say which pictures did not come, though later ones do."""
+        if self._codec in ONE_EACH and not self._without_times:
+            for due_s in self._damage.overdue_s(time_s - self._clock.step_s / 2):
+                self._wait(Picture(frame=NO_PIXELS, time_s=due_s))
 
     def _watch_timecode(self, packet: Packet[Stream], time_s: float) -> None:
         """Say where DV, whose pictures FFmpeg counts, goes on with another timecode."""
@@ -312,7 +338,7 @@ class _Reader:
 
     def _note_hole(self) -> None:
         """Take that some of the file cannot be read; how much time that was only a time tells."""
-        self._damage.note(self._clock.of_packet(None))
+        self._damage.note_hole(self._clock.of_packet(None))
         self._timeless = self._timed
 
     def _wait(self, item: Picture | Remark) -> None:
@@ -328,6 +354,8 @@ class _Reader:
     def _in_order(self, ready: Iterator[tuple[float, Frame]]) -> Iterator[Item]:
         for time_s, frame in ready:
             yield from self._release(time_s)
+            if self._damage.is_near and time_s - self._given_s > SKIP * self._clock.step_s:
+                yield Picture(frame=NO_PIXELS, time_s=self._given_s + self._clock.step_s)
             self._given_s = time_s
             if self._upright.found_order and not self._told_fields:
                 found = "found by its combs, the file does not say so"

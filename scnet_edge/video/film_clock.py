@@ -15,12 +15,14 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 LONGEST_PAUSE_S = 10.0  # in a transport stream a longer one is another recording's clock
+LONGEST_COUNT_STEPS = 8  # a step back by more is another recording's clock
 SKIP, DECAY = 1.5, 0.95  # of the longest step lately; a longer one is packets that are missing
 DELAY_STEPS = 2.5  # that B-frames may wait, where a file states times of decoding alone
+USUAL_WAIT_STEPS = 3.1  # of a picture behind two B-frames
 LATEST_S = 10.0  # a first picture so late has another clock than the header
 # Formats whose header, or size, states a length; of others FFmpeg gives an estimate from the end.
 DECLARING = frozenset({"mov", "matroska", "avi", "asf", "flv", "mxf", "rm", "yuv4mpegpipe"})
-ASF_HEAD_BYTES = 65_536
+ASF_HEAD_BYTES, ASF_PROPERTIES_BYTES = 65_536, 104
 ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
@@ -56,6 +58,11 @@ class FilmClock:
             time_s = self._last_s + min(self.step_s, 0.001)
         self._last_s = time_s
         return time_s
+
+    def pass_by(self, stated_s: float | None) -> None:
+        """Take that a picture is lost: where a file states no times, the next one is later."""
+        if stated_s is None:
+            self.at(None)
 
     def of_packet(self, stated_s: float | None) -> float:
         """Return the time of a packet, whose picture may never come; nothing changes."""
@@ -105,7 +112,10 @@ class Seams:
         self._last: int | None = None
 
     def close(self, packet: Packet[Stream]) -> Seam:
-        """Take the next packet, and move it in time if it must be; return what is odd."""
+        """Take the next packet, and move it in time if it must be; return what is odd.
+
+        Where times were lost, FFmpeg counts on: a short step back corrects it.
+        """
         time_base = packet.time_base
         if packet.dts is None or time_base is None:
             return Seam()
@@ -113,8 +123,9 @@ class Seams:
         if before is not None:
             way = packet.dts + self._shift - before
             way_s = float(way * time_base)
-            if 0 <= way_s <= LONGEST_PAUSE_S or not self._may_restart:
-                seam = Seam(skips=way_s > max(SKIP * self._usual_s, self._hole_s))
+            corrects = -LONGEST_COUNT_STEPS * self._step_s < way_s < 0
+            if 0 <= way_s <= LONGEST_PAUSE_S or corrects or not self._may_restart:
+                seam = Seam(skips=corrects or way_s > max(SKIP * self._usual_s, self._hole_s))
                 self._usual_s = max(way_s, self._step_s, DECAY * self._usual_s)
             else:
                 seam = Seam(jump_s=way_s)
@@ -125,6 +136,26 @@ class Seams:
                 packet.pts += self._shift
         self._last = packet.dts
         return seam
+
+
+class PackTimes:
+    """Watches the times of an MPEG program stream, which states them for some pictures alone.
+
+    FFmpeg counts the others, and shows a picture that others are made from when the next such one
+    is decoded. Where that one was lost, it is shown too late.
+    """
+
+    def __init__(self) -> None:
+        self._longest_s = 0.0  # that a picture has waited for those before it
+
+    def are_doubtful(self, packet: Packet[Stream], step_s: float) -> bool:
+        """Return whether a picture waits longer than any before, and than two B-frames take."""
+        if packet.pts is None or packet.dts is None or packet.time_base is None:
+            return False
+        wait_s = float((packet.pts - packet.dts) * packet.time_base)
+        usual_s = max(self._longest_s, USUAL_WAIT_STEPS * step_s)
+        self._longest_s = max(self._longest_s, wait_s)
+        return wait_s > usual_s
 
 
 def declared_s(path: Path, container: InputContainer, stream: VideoStream) -> float:
@@ -142,11 +173,16 @@ def declared_s(path: Path, container: InputContainer, stream: VideoStream) -> fl
 
 def _asf_length_s(path: Path) -> float:
     """Return the play duration of an ASF or WMV header, its preroll taken off."""
+    properties = asf_properties(path)
+    play_s = int.from_bytes(properties[64:72], "little") / 1e7
+    preroll_s = int.from_bytes(properties[80:88], "little") / 1e3
+    return max(0.0, play_s - preroll_s)
+
+
+def asf_properties(path: Path) -> bytes:
+    """Return the file properties of an ASF or WMV header, 104 bytes; nothing where it has none."""
     with path.open("rb") as file:
         head = file.read(ASF_HEAD_BYTES)
     at = head.find(ASF_FILE_PROPERTIES)
-    if at < 0 or len(head) < at + 88:
-        return 0.0
-    play_s = int.from_bytes(head[at + 64 : at + 72], "little") / 1e7
-    preroll_s = int.from_bytes(head[at + 80 : at + 88], "little") / 1e3
-    return max(0.0, play_s - preroll_s)
+    found = head[at : at + ASF_PROPERTIES_BYTES]
+    return found if at >= 0 and len(found) == ASF_PROPERTIES_BYTES else b""

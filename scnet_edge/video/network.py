@@ -66,12 +66,14 @@ def _open(camera: Camera) -> InputContainer:
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Generator[Frame | None]:
-    upright, damage, codec = Upright[None](live=True), Damage(), stream.codec_context.name
+    upright, damage = Upright[None](live=True), Damage(stream.codec_context)
+    codec = stream.codec_context.name
     packets = container.demux(stream)
     while packet := _next(packets):
         now_s = time.monotonic()
+        damage.begin(packet, now_s)
         if packet.is_corrupt or is_zeroed(packet, codec):
-            damage.note(now_s, packet.pts)
+            damage.note(now_s, torn=True)
         try:
             with complaints() as errors:
                 frames = packet.decode()
@@ -80,7 +82,7 @@ def _decode(container: InputContainer, stream: VideoStream) -> Generator[Frame |
             yield None
             continue
         if is_told(errors, codec):
-            damage.note(now_s, packet.pts)
+            damage.note(now_s, torn=True)
         for frame in frames:
             if damage.touches(frame, now_s):
                 yield None

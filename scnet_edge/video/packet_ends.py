@@ -12,6 +12,8 @@ from pathlib import Path
 from av.packet import Packet
 from av.stream import Stream
 
+from scnet_edge.video.film_clock import asf_properties
+
 CHUNK_NAME = re.compile(rb"[ -~]{4}|\0{4}")  # zeros are a sector that was lost
 SEAMLESS, SEAM_BYTES = frozenset({"matroska,webm", "flv"}), 256  # that packets are apart at most
 BLOCKS, BLOCK_HEAD_BYTES = (b"\xa3", b"\xa1"), 4  # of Matroska
@@ -19,6 +21,8 @@ BLOCKS, BLOCK_HEAD_BYTES = (b"\xa3", b"\xa1"), 4  # of Matroska
 ELEMENTS = (b"", *(bytes([i]) for i in bytes.fromhex("a3a01f1cecbf121a9bfb75faa41019161115ab8f00")))
 STRIDE_BYTES = 2**20
 MXF_KEY = bytes.fromhex("060e2b34")
+ASF_INDEX = bytes.fromhex("90080033")  # may follow the last part
+ASF_PART_HEAD, ASF_ZEROS = b"\x82\0\0", bytes(256)  # more than WMV has
 RM_HEAD_BYTES = range(15, 28)  # of a RealMedia packet, before what FFmpeg gives
 RM_VERSIONS = (b"\0\0", b"\0\1")
 
@@ -37,6 +41,9 @@ class PacketEnds:
         self._end: int | None = None  # of the packet before
         self._behind_hole: int | None = None  # a packet's place
         self._read_to = 0  # the farthest end of a packet
+        # An ASF is a row of parts of one size.
+        properties = asf_properties(path) if format == "asf" else b""
+        self._part_bytes = int.from_bytes(properties[92:96], "little")
 
     def close(self) -> None:
         """Close the file."""
@@ -51,6 +58,9 @@ class PacketEnds:
         if at is None:
             return False
         self._read_to = max(self._read_to, at + packet.size)
+        if self._part_bytes:
+            self._end = at
+            return before is not None and self._lost_parts(before, at)
         if self._format in ("mxf", "ogg", "rm"):
             start = self._rm_start(packet) if self._format == "rm" else at
             self._end = self._part_end(at) if self._format == "mxf" else start
@@ -89,6 +99,9 @@ class PacketEnds:
         """
         if packet.pos is None:
             return False
+        if self._part_bytes:
+            parts = packet.size // self._part_bytes + 1  # at least, and the one behind
+            return self._lost_parts(packet.pos, packet.pos + parts * self._part_bytes)
         if self._format == "avi":
             return not self._chunk_follows(packet.pos, packet.size)
         if self._format == "matroska,webm":
@@ -151,6 +164,26 @@ class PacketEnds:
             at = part_end
         return at == end
 
+    def _lost_parts(self, begin: int, end: int) -> bool:
+        """Return whether parts of an ASF up to one that ends a stretch have lost bytes."""
+        if (end - begin) % self._part_bytes:
+            return True
+        parts = (self._read(at, self._part_bytes) for at in range(begin, end + 1, self._part_bytes))
+        return any(
+            ASF_ZEROS in _without_padding(part)
+            if part.startswith(ASF_PART_HEAD)
+            else part[:4] not in (ASF_INDEX, b"")
+            for part in parts
+        )
+
     def _read(self, at: int, count: int) -> bytes:
         self._file.seek(at)
         return self._file.read(count)
+
+
+def _without_padding(part: bytes) -> bytes:
+    """Return a part of an ASF without the zeros at its end that its head states."""
+    kinds, sizes = part[3], (0, 1, 2, 4)
+    at = 5 + sizes[kinds >> 5 & 3] + sizes[kinds >> 1 & 3]
+    padding = int.from_bytes(part[at : at + sizes[kinds >> 3 & 3]], "little")
+    return part[: max(0, len(part) - padding)]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Generic, TypeAlias, TypeVar, cast
+from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 import av
 import numpy as np
 from av.buffer import Buffer
 from av.filter import Graph
+from av.filter.context import FilterContext
 
 from scnet_edge.types import Frame
 
@@ -26,7 +27,10 @@ CREDIBLE = (Fraction(1, 4), Fraction(4))  # a pixel's width over its height; els
 # Heights of interlaced video. Such film that was copied without its mark is told by its combs.
 INTERLACED_HEIGHTS_PX = frozenset({480, 486, 576, 1080})
 TOP, BOTTOM = "top field first", "bottom field first"
-FOUND_ORDER = {"tff": TOP, "bff": BOTTOM}  # as the filter idet says it
+# Of ITU-T H.273, those that FFmpeg turns into BGR. It refuses all others.
+UNSPECIFIED = 2
+MATRICES = {0, 1, 2, 4, 5, 6, 7, 9}
+PRIMARIES, CURVES = {1, 2, *range(4, 13), 22}, {1, 2, *range(4, 9), *range(11, 19)}
 TICK = Fraction(1, 1000)  # what pictures are numbered by inside a graph
 # FFmpeg's fast way from YUV to BGR rounds down: up to 3 grey levels too dark. The exact one takes
 # 2 ms more for 720x576 pixels, 12 ms for 1920x1080.
@@ -77,7 +81,17 @@ class Look:
 
 
 def look_of(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Look:
-    """Return the look of a decoded picture, whose pixels have that shape; None for square."""
+    """Return the look of a decoded picture, whose pixels have that shape; None for square.
+
+    Colours that FFmpeg cannot turn, and those that damage leaves, become unspecified, in the frame,
+    too: what is dark stays dark.
+    """
+    if (
+        frame.colorspace not in MATRICES
+        or frame.color_primaries not in PRIMARIES
+        or frame.color_trc not in CURVES
+    ):
+        frame.colorspace = frame.color_primaries = frame.color_trc = UNSPECIFIED
     aspect = pixel_aspect or Fraction(1)
     return Look(
         size_hw=(frame.height, frame.width),
@@ -123,7 +137,7 @@ class Upright(Generic[T]):
         self.found_order = ""
         self._live = live
         self._look: Look | None = None
-        self._graph: Graph | None = None
+        self._filters: _Filters | None = None
         self._tags: dict[int, T] = {}
         self._number = 0
 
@@ -133,39 +147,43 @@ class Upright(Generic[T]):
             look = self._look  # the filter leaves it as it is, and needs it beside the others
         if look != self._look:
             yield from self.flush()
-            self._look, self._graph = look, _graph(look, self._live)
-        assert self._graph is not None
+            self._look, self._filters = look, _filters(look, self._live)
+        assert self._filters is not None
         self._tags[self._number] = tag
         frame.pts, frame.time_base = self._number, TICK
         self._number += 1
-        self._graph.vpush(frame)
+        self._filters.graph.vpush(frame)
         yield from self._ready()
 
     def flush(self) -> Iterator[tuple[T, Frame]]:
         """Yield what is held back."""
-        if self._graph is not None:
-            self._graph.vpush(None)
+        if self._filters is not None:
+            self._filters.graph.vpush(None)
             yield from self._ready()
-        self._graph = self._look = None
+        self._filters = self._look = None
 
     def _ready(self) -> Iterator[tuple[T, Frame]]:
-        assert self._graph is not None
+        assert self._filters is not None
         assert self._look is not None
-        while True:
-            try:
-                ready = self._graph.vpull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
+        for combed in _pull(self._filters.combed):
+            self.found_order = self.found_order or field_order(combed)
+        for ready in _pull(self._filters.sink):
             assert ready.pts is not None
             assert ready.time_base is not None
-            found = str(ready.metadata.get("lavfi.idet.multiple.current_frame"))
-            self.found_order = self.found_order or FOUND_ORDER.get(found, "")
             number = round(ready.pts * ready.time_base / TICK)
             pixels = np.asarray(ready.to_ndarray(), np.uint8)
             yield self._tags.pop(number), _apply_turn(pixels, self._look.turn)
 
 
-def _graph(look: Look, live: bool) -> Graph:
+class _Filters(NamedTuple):
+    """A graph, where its pictures come out, and where those that look interlaced do, untouched."""
+
+    graph: Graph
+    sink: FilterContext
+    combed: FilterContext | None
+
+
+def _filters(look: Look, live: bool) -> _Filters:
     """Return the filters, configured: deinterlace where needed, square pixels, BGR."""
     (height_px, width_px), (square_h, square_w) = look.size_hw, look.square_hw
     source = (
@@ -173,17 +191,31 @@ def _graph(look: Look, live: bool) -> Graph:
         f":time_base={TICK}:colorspace={look.colorspace}:range={look.color_range}"
     )
     graph = Graph()
-    nodes = [graph.add("buffer", source)]
+    nodes, combed = [graph.add("buffer", source)], None
     unmarked = not live and not look.interlaced and height_px in INTERLACED_HEIGHTS_PX
     if unmarked:
-        nodes.append(graph.add("idet"))  # marks those that it finds
+        nodes += [graph.add("idet"), graph.add("split")]  # marks those that it finds
+        marked, combed = graph.add("select", "gt(interlace_type,0)"), graph.add("buffersink")
+        nodes[-1].link_to(marked, 1)
+        marked.link_to(combed)
     if look.interlaced or unmarked:
         nodes.append(graph.add("bwdif", "mode=send_frame:deint=interlaced"))
     nodes.append(graph.add("scale", f"{square_w}:{square_h}:flags={FAST if live else EXACT}"))
     nodes += [graph.add("format", "bgr24"), graph.add("buffersink")]
     graph.link_nodes(*nodes)
     graph.configure()
-    return graph
+    return _Filters(graph, nodes[-1], combed)
+
+
+def _pull(sink: FilterContext | None) -> Iterator[av.VideoFrame]:
+    """Yield what a sink has ready."""
+    while sink is not None:
+        try:
+            frame = sink.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        assert isinstance(frame, av.VideoFrame)
+        yield frame
 
 
 def _turn(frame: av.VideoFrame) -> Turn:

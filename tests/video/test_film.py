@@ -315,7 +315,7 @@ def test_behind_a_hole_pictures_have_their_own_times_or_none(
 ) -> None:
     """MXF counts its pictures, so behind a hole none has a time; a page of Ogg has one time."""
     drawn = walls(60, (288, 352) if codec in ("rv10", "mpeg2video") else (144, 176))
-    options = {"g": "12", "b": "3M", "deadline": "realtime"}
+    options = {"g": "12", "b": "3M", "deadline": "good", "cpu-used": "5"}
     encoder = "libvpx" if codec == "vp8" else codec
     path = write_film(tmp_path / name, drawn, encoder, fps=25, options=options)
     whole = {round(p.time_s, 3): p.frame for p in seen(read(path))}
@@ -493,7 +493,7 @@ def test_a_lost_sector_in_film_whose_decoder_says_nothing_is_damage(
     data[at : at + 1024] = bytes(1024)
     path.write_bytes(data)
     found = seen(read(path))
-    assert 20 < len(found) < 60
+    assert 12 < len(found) < 60  # a part of a WMV holds many pictures as small as these
     for picture in found:
         assert apart(picture.frame, whole[round(picture.time_s, 3)]) < 1
 

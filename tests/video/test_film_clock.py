@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 from av.packet import Packet
 
-from scnet_edge.video.film_clock import FilmClock, Seam, Seams
+from scnet_edge.video.film_clock import FilmClock, PackTimes, Seam, Seams
 
 
 def test_time_begins_with_the_first_picture_that_waited_for_others() -> None:
@@ -41,11 +41,28 @@ def packets(times: list[int]) -> list[Packet]:
 
 
 def test_a_jump_is_closed_and_what_follows_goes_on() -> None:
-    seams, moved = Seams(0.1), packets([0, 10, 20, 5, 15, 25, 5000, 5010])
+    seams, moved = Seams(0.1), packets([100, 110, 120, 5, 15, 25, 5000, 5010])
     found = [seams.close(packet) for packet in moved]
-    assert [seam.jump_s for seam in found] == pytest.approx([0, 0, 0, -0.15, 0, 0, 49.75, 0])
-    assert [packet.dts for packet in moved] == [0, 10, 20, 30, 40, 50, 60, 70]
-    assert [packet.pts for packet in moved] == [20, 30, 40, 50, 60, 70, 80, 90]
+    assert [seam.jump_s for seam in found] == pytest.approx([0, 0, 0, -1.15, 0, 0, 49.75, 0])
+    assert [packet.dts for packet in moved] == [100, 110, 120, 130, 140, 150, 160, 170]
+    assert [packet.pts for packet in moved] == [120, 130, 140, 150, 160, 170, 180, 190]
+
+
+def test_a_short_step_back_corrects_what_was_counted_where_times_were_lost() -> None:
+    seams, moved = Seams(0.1), packets([0, 10, 20, 80, 60, 70])
+    found = [seams.close(packet) for packet in moved]
+    assert [seam.skips for seam in found] == [False, False, False, True, True, False]
+    assert [packet.dts for packet in moved] == [0, 10, 20, 80, 60, 70]
+
+
+def test_a_picture_of_a_program_stream_that_waits_for_long_has_no_sure_time() -> None:
+    times, waits = PackTimes(), [0, 3, 3, 8, 8, 3]  # steps; 3 behind two B-frames
+    found = []
+    for wait in waits:
+        packet = Packet(1)
+        packet.dts, packet.pts, packet.time_base = 0, 10 * wait, Fraction(1, 100)
+        found.append(times.are_doubtful(packet, 0.1))
+    assert found == [False, False, False, True, False, False]
 
 
 def test_packets_that_are_missing_are_noticed() -> None:

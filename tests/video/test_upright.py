@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -314,3 +315,29 @@ def test_dv_is_interlaced_and_not_square(
     assert [i.time_s for i in found] == pytest.approx([i / fps for i in range(4)], abs=0.001)
     wide = cv2.resize(frames[2], square_hw[::-1], interpolation=cv2.INTER_CUBIC)
     assert apart(found[2].frame, wide) < 5
+
+
+@pytest.mark.parametrize(
+    "colours", [(65, 66, 67), (1, 1, 8), (1, 1, 14), (0, 1, 1), (1, 9, 1), (3, 3, 3)], ids=str
+)
+def test_colours_that_ffmpeg_cannot_turn_leave_light_and_dark(
+    tmp_path: Path, colours: tuple[int, int, int]
+) -> None:
+    """Primaries, curve and matrix of MPEG-2's display extension, as damage or a camera writes."""
+    drawn = walls(3)
+    path = write_film(tmp_path / "a.m2v", drawn, "mpeg2video", fps=25, colorspace=1)
+    data = bytearray(path.read_bytes())
+    extension = re.compile(rb"\0\0\x01\xb5[\x20-\x2f]")  # its number is 2
+    places = [found.start() for found in extension.finditer(data)]
+    for place in places:
+        assert data[place + 4] & 1, "the colours are described"
+        data[place + 5 : place + 8] = bytes(colours)
+    path.write_bytes(data)
+    pictures = [item for item in open_film(path).items if isinstance(item, Picture)]
+    assert places
+    assert len(pictures) == len(drawn)
+    for picture, frame in zip(pictures, drawn, strict=True):
+        grey = [
+            cv2.cvtColor(each, cv2.COLOR_BGR2GRAY).astype(int) for each in (picture.frame, frame)
+        ]
+        assert np.abs(grey[0] - grey[1]).mean() < 8
