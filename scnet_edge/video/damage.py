@@ -159,6 +159,7 @@ class Damage:
         A picture may come before one that it is made from, and the mark of that one with it.
         """
         for frame in frames:
+            self._name(frame)
             self._coming.pop(number_of(frame), None)
             if frame.is_corrupt:
                 self._torn.add(number_of(frame))
@@ -171,6 +172,11 @@ class Damage:
         """Yield the pictures that are held, at the end of a film."""
         while self._held:
             yield self._release()
+
+    def _name(self, frame: av.VideoFrame) -> None:
+        """Take the last packet for the origin of a picture whose decoder does not say it."""
+        if frame.opaque is None:
+            frame.opaque = Origin(self._number, key=False)
 
     def _lacking(self) -> list[int]:
         """Return the packets before the next picture's own whose pictures have not come."""
@@ -194,6 +200,7 @@ class Damage:
     def touches(self, frame: av.VideoFrame, time_s: float) -> bool:
         """Return whether a frame is damaged, or made from one that was."""
         self._near -= 1
+        self._name(frame)
         number = number_of(frame)
         torn = number in self._torn or (frame.interlaced_frame and number + 1 in self._torn)
         if frame.is_corrupt or torn:
