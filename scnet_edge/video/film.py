@@ -142,8 +142,9 @@ class _Reader:
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self._container, self._stream = container, stream
         self._codec = stream.codec_context.name
-        rates = (stream.average_rate, stream.guessed_rate)
-        self.fps = next((float(r) for r in rates if r and 0 < r <= HIGHEST_FPS), USUAL_FPS)
+        stated = (stream.average_rate, stream.guessed_rate)
+        rates = [float(r) for r in stated if r and 0 < r <= HIGHEST_FPS] or [USUAL_FPS]
+        self.fps = rates[0]
         # An AVI has times of decoding alone: FFmpeg's guess at those of showing is out of order.
         # So has an MXF without an index.
         self._index = AviIndex(path, stream) if container.format.name == "avi" else None
@@ -158,7 +159,7 @@ class _Reader:
             start_s = float(stream.start_time * stream.time_base)
         self._clock = FilmClock(start_s, 1 / self.fps, decoding=container.format.name == "mxf")
         may_jump = int(container.format.flags) & RESTARTING
-        self._seams = Seams(1 / self.fps) if may_jump else None
+        self._seams = Seams(1 / min(rates)) if may_jump else None  # the average may be a default
         if container.format.name == "asf":  # it drops pictures where little moves, but not for long
             self._seams = Seams(1 / self.fps, may_restart=False, hole_s=ASF_HOLE_S)
         self._upright: Upright[float] = Upright()
@@ -220,7 +221,7 @@ class _Reader:
             try:
                 with complaints(self._container.format.name) as said:
                     packet = next(packets, None)
-            except av.error.FFmpegError:
+            except (av.error.FFmpegError, IndexError):  # PyAV knows no stream that comes later
                 errors, packets = errors + 1, self._container.demux()
                 self._note_hole()
                 continue

@@ -265,6 +265,7 @@ def seeds() -> dict[str, list[bytes]]:
         "film-avi": [_film("avi", "mjpeg")],
         "film-mkv": [_film("matroska", "mjpeg")],
         "film-mpg": [_film("mpeg", "mpeg2video")],
+        "film-ts": [_film("mpegts", "mpeg2video")],
         "golden": [_npz(**golden)],
         "graph": [_graph()],
         "headers": [b"[::1]:80\nhttp://[::1]:80", b"localhost\nnull", b"evil@h\nhttp://["],

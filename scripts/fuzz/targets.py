@@ -340,6 +340,7 @@ TARGETS: dict[str, Target] = {
     "film-avi": film("film.avi"),
     "film-mkv": film("film.mkv"),
     "film-mpg": film("film.mpg"),
+    "film-ts": film("film.ts"),
     "golden": of_file(read_golden, "golden.npz"),
     "graph": of_file(check_graph, "graph.onnx"),
     "headers": of_text(live_headers),

@@ -101,6 +101,14 @@ def test_pictures_have_the_times_of_the_file(tmp_path: Path) -> None:
         assert found == pytest.approx(times_s, abs=0.001)
 
 
+def test_a_stream_without_times_has_the_rate_that_its_pictures_state(tmp_path: Path) -> None:
+    """FFmpeg takes 25 a second for the average of any raw stream."""
+    path = write_film(tmp_path / "a.m4v", walls(30), "mpeg4", fps=10, format="m4v")
+    items = read(path)
+    assert not lost_s(items)
+    assert [i.time_s for i in seen(items)] == pytest.approx([i / 10 for i in range(30)])
+
+
 def test_a_pause_of_the_recorder_is_no_missing_end(tmp_path: Path) -> None:
     times_s = [i / 10 + 3 * (i >= 15) for i in range(30)]
     film = open_film(write_film(tmp_path / "paused.mkv", walls(30), times_s=times_s))
