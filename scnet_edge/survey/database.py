@@ -132,10 +132,14 @@ def connect(path: Path) -> sqlite3.Connection:
     require_plain(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     db.text_factory = bytes  # what is damaged may be no UTF-8
-    db.execute("PRAGMA trusted_schema = OFF")
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: less to hold in reserve
+    try:
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: less to hold in reserve
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 
