@@ -36,6 +36,7 @@ OWN_SCHEMES = {"csi", "v4l2", "sim", "osd", "ros2", "speed", "file", "serial"}
 GST_WORDS = SECRET_WORDS | {"user", "username", "id", "login"}  # `user-id` is rtspsrc's user name
 IN_AN_OPTION = "=|:|%3[Dd]|%3[Aa]"  # behind a name
 IN_A_PATH = f"{IN_AN_OPTION}|/"  # as in `/password/x`
+AT_SIGNS = "@\uff20\ufe6b"
 SHORTEST = 3  # characters: shorter secrets cannot be told from the text around them
 
 
@@ -94,23 +95,33 @@ def _url(text: str) -> Iterator[Piece]:
     scheme, _, rest = text.partition("://")
     query = _query if scheme.lower() in OWN_SCHEMES else _others_query
     yield f"{scheme}://", False
-    userinfo, at, place = rest.rpartition("@")
+    userinfo, at, place = _split_at(rest)
     if at:
         yield userinfo, True
-        yield "@", False
-    if any(secret and "@" in text for text, secret in query(rest)):  # or was it in an option?
+        yield at, False
+    # Or was it in an option?
+    if any(secret and _split_at(text)[1] for text, secret in query(rest)):
         end = re.search(r"[?&;#]", place)
         value, place = (place[: end.start()], place[end.start() :]) if end else (place, "")
         yield value, True
     yield from query(place)
 
 
+def _split_at(text: str) -> tuple[str, str, str]:
+    """Return what stands before the last at-sign, the sign, and what stands behind it.
+
+    Wide and small ones count: some keyboards type them, and the password is one all the same.
+    """
+    before, *found = re.split(f"([{AT_SIGNS}])(?=[^{AT_SIGNS}]*$)", text, maxsplit=1)
+    return (before, found[0], found[1]) if found else ("", "", text)
+
+
 def _nearly_url(text: str) -> Iterator[Piece]:
     """Yield what lacks its `//`: `rtsp:/USER:PASSWORD@HOST`, `USER:PASSWORD@HOST`, or a path."""
-    userinfo, at, place = text.rpartition("@")
+    userinfo, at, place = _split_at(text)
     if at and ":" in userinfo:
         yield userinfo, True
-        yield "@", False
+        yield at, False
         yield from _query(place)
     else:
         yield from _query(text)
@@ -158,7 +169,8 @@ def _pipeline(text: str) -> Iterator[Piece]:
 
     A secret that was not quoted goes on to the next option or element.
     """
-    if "://" in text and "@" in text.partition("://")[2]:  # quoted or not, as far as it may reach
+    if "://" in text and _split_at(text.partition("://")[2])[1]:
+        # Quoted or not, as far as it may reach.
         yield from _url_inside(text)
         return
     hiding = False
@@ -187,11 +199,11 @@ def _value(text: str) -> Iterator[Piece]:
 
 def _url_inside(text: str) -> Iterator[Piece]:
     scheme, _, rest = text.partition("://")
-    userinfo, _, place = rest.rpartition("@")
+    userinfo, at, place = _split_at(rest)
     yield from _pipeline(f"{scheme}:")
     yield "//", False
     yield userinfo, True
-    yield "@", False
+    yield at, False
     host = re.match(r"[^\s\"']*", place)
     end = host.end() if host else 0
     yield from _query(place[:end])

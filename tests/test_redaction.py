@@ -88,6 +88,9 @@ def test_no_secret_is_shown(address: str, secret: str) -> None:
         ("rtsp://joe:pw@host/1", "rtsp://***@host/1"),
         ("rtsp://joe:p@w@host/1", "rtsp://***@host/1"),
         ("rtsp://joe@host", "rtsp://***@host"),
+        ("rtsp://joe:pw\uff20host/1", "rtsp://***\uff20host/1"),  # a wide at-sign, and a small one
+        ("rtsp:/joe:pw\ufe6bhost/1", "***\ufe6bhost/1"),
+        ("gst:rtspsrc location=rtsp://joe:pw\uff20h/1", "gst:rtspsrc location=rtsp://***\uff20h/1"),
         ("http://cam/v?user=joe&password=pw&x=1", "http://cam/v?user=joe&password=***&x=1"),
         ("http://cam/v?Token=pw", "http://cam/v?Token=***"),
         ("gst:rtspsrc location=rtsp://joe:pw@h/1 ! x", "gst:rtspsrc location=rtsp://***@h/1 ! x"),

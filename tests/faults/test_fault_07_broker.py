@@ -80,7 +80,7 @@ class Listener:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 15
+    deadline_s = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
