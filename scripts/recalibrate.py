@@ -28,7 +28,7 @@ COLUMNS = (*SETS, "thin", "dark")
 # Ranges are of the frames that they come from: a net on open data is calibrated on open data.
 DEEPCRACK = (("deepcrack", "deepcrack"),)
 OPEN = (("folder", "field/concrete800_mit"), ("folder", "field/uav_wall_cc0"))
-CALIBRATED_ON = {"scnet-small-open": OPEN, "scnet-small-hed": OPEN}
+CALIBRATED_ON = {"scnet-small-open": OPEN, "scnet-small-hed": OPEN, "scnet-tiny-open": OPEN}
 RUNS = Path("runs/int8")
 CALIBRATIONS = Path("calibration")
 
