@@ -112,8 +112,8 @@ def _split_at(text: str) -> tuple[str, str, str]:
 
     Wide and small ones count: some keyboards type them, and the password is one all the same.
     """
-    before, *found = re.split(f"([{AT_SIGNS}])(?=[^{AT_SIGNS}]*$)", text, maxsplit=1)
-    return (before, found[0], found[1]) if found else ("", "", text)
+    at = max(map(text.rfind, AT_SIGNS))
+    return ("", "", text) if at < 0 else (text[:at], text[at], text[at + 1 :])
 
 
 def _nearly_url(text: str) -> Iterator[Piece]:

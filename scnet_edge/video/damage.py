@@ -75,7 +75,7 @@ def is_zeroed(packet: Packet[Stream] | Packet[VideoStream], codec: str) -> bool:
     if zeroed is None or not packet.size:
         return False
     return zeroed.search(packet) is not None or (
-        zeroed is ZEROED and _has_lengths(packet) and bytes(packet).endswith(b"\0")
+        zeroed is ZEROED and memoryview(packet)[-1] == 0 and _has_lengths(packet)
     )
 
 

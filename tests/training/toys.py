@@ -59,7 +59,7 @@ def learn(folder: Path, region: str) -> list[float]:
         steps=3,
         batch=4,
         optimizer="sgd",
-        lr=0.05,
+        lr=0.005,  # a larger one makes much of the order of sums
         warmup=0,
         region=region,
         augmentation=Augmentation(crop=32),
